@@ -1,0 +1,3 @@
+//! goinject: a declarative, rule-file driven fault injector for Go programs.
+
+pub mod go;

@@ -1,0 +1,3 @@
+//! The `goinject` program.
+
+fn main() {}

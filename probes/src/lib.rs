@@ -1,0 +1,1 @@
+//! The generic probe program: shared tables, decision core, BPF object, native build.

@@ -1,0 +1,85 @@
+//! What is wrong with a rule file, where, and what to write instead.
+
+use crate::source::Span;
+
+/// How serious a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Worth knowing; nothing is refused.
+    Warning,
+    /// The rule file can't be used as it stands.
+    Error,
+}
+
+/// One finding in a rule file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Diagnostic {
+    /// How serious it is.
+    pub severity: Severity,
+    /// What is wrong, in one sentence without a full stop.
+    pub message: String,
+    /// Where; none for the file as a whole.
+    pub span: Option<Span>,
+    /// A few words put under the marked place.
+    pub label: Option<String>,
+    /// What to write instead.
+    pub help: Option<String>,
+    /// Further facts: call sites, near misses, ranges.
+    pub notes: Vec<String>,
+    /// The rule it belongs to, by name.
+    pub rule: Option<String>,
+}
+
+impl Diagnostic {
+    /// An error with its message.
+    pub fn error(message: impl Into<String>) -> Self {
+        Diagnostic::new(Severity::Error, message)
+    }
+
+    /// A warning with its message.
+    pub fn warning(message: impl Into<String>) -> Self {
+        Diagnostic::new(Severity::Warning, message)
+    }
+
+    fn new(severity: Severity, message: impl Into<String>) -> Self {
+        Diagnostic {
+            severity,
+            message: message.into(),
+            span: None,
+            label: None,
+            help: None,
+            notes: Vec::new(),
+            rule: None,
+        }
+    }
+
+    /// At a place.
+    pub fn at(mut self, span: Span) -> Self {
+        self.span = Some(span);
+        self
+    }
+
+    /// With words under the marked place.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// With what to write instead.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// With a further fact.
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+
+    /// In a rule.
+    pub fn rule(mut self, rule: impl Into<String>) -> Self {
+        self.rule = Some(rule.into());
+        self
+    }
+}
