@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 OR GPL-2.0-only */
+/* The core's working memory: one stopped call, and one thread's scratch. Not shared with the planner. */
+#ifndef GOINJECT_HIT_H
+#define GOINJECT_HIT_H
+
+#include "abi.h"
+#include "goabi.h"
+
+#ifdef __bpf__
+#define GI_SUBPROGRAM __attribute__((noinline))
+#else
+#define GI_SUBPROGRAM static __attribute__((noinline))
+#endif
+
+/* Words that one rule may overwrite in one call. */
+#define GI_EDITS 64
+
+/* A thread at a probe, before the probed instruction. Lives on the BPF stack: keep it small. */
+struct gi_hit {
+	gi_u64 reg[GI_REGISTERS]; /* general registers; edits are made here first */
+	gi_u64 pc;
+	gi_u64 flags;
+	gi_u64 g;       /* address of runtime.g; 0 unknown */
+	gi_u64 floats;  /* BPF: user address of the saved X0, 0 if out of reach. Native: the host's handle */
+	gi_u32 dirty;   /* bit n: reg[n] was edited */
+	gi_u32 floats_dirty;
+	gi_u32 edited;  /* anything at all was */
+	gi_u32 site;
+	gi_u32 tid;
+	gi_u32 padding;
+};
+
+/* A place found in this call. */
+struct gi_where {
+	gi_u64 address;
+	gi_u32 base; /* enum gi_base; GI_BASE_ABSOLUTE once a pointer was followed */
+	gi_u32 index;
+};
+
+/* An edit ready to be made, and what undoes it. */
+struct gi_planned {
+	struct gi_where where;
+	gi_u64 before;
+	gi_u64 after;
+	gi_u32 size;
+	gi_u8 kind;
+	gi_u8 source;
+	gi_u8 known; /* before was read */
+	gi_u8 padding;
+};
+
+/* enum gi_scratch_state: what a thread's scratch waits for. */
+enum gi_scratch_state {
+	GI_SCRATCH_IDLE = 0,
+	GI_SCRATCH_SIGNAL = 1, /* the signal that brings the thread to where edits can be made */
+};
+
+/* One per thread, so that neither preemption nor migration can mix two calls up. */
+struct gi_scratch {
+	gi_u32 state;
+	gi_u32 fired_count;
+	struct gi_hit hit; /* saved while waiting */
+	struct gi_fired fired[GI_FIRED];
+	struct gi_planned planned[GI_EDITS];
+	struct gi_event event;
+};
+
+_Static_assert(sizeof(struct gi_hit) == 184, "gi_hit");
+_Static_assert(sizeof(struct gi_where) == 16, "gi_where");
+_Static_assert(sizeof(struct gi_planned) == 40, "gi_planned");
+
+#endif
