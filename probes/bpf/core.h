@@ -277,16 +277,92 @@ GI_SUBPROGRAM int gi_note_edit(struct gi_hit *hit, struct gi_scratch *scratch, g
 	return 0;
 }
 
-/* Makes the edits of a rule that fired, all or none, and reports it. Returns enum gi_reason. */
+/* Makes edit n. Returns enum gi_reason. */
+GI_SUBPROGRAM int gi_make_edit(struct gi_hit *hit, struct gi_scratch *scratch, gi_u32 n)
+{
+	struct gi_planned *planned;
+
+	if (!hit || !scratch || n >= GI_EDITS)
+		return GI_NO_ROW;
+	planned = &scratch->planned[n];
+	if (planned->source == GI_KEEP)
+		return GI_OK;
+	return gi_store(hit, &planned->where, planned->size, planned->kind, planned->after);
+}
+
+/* Takes the first edits back, because a later one could not be made. */
+GI_SUBPROGRAM int gi_undo_edits(struct gi_hit *hit, struct gi_scratch *scratch, gi_u32 count)
+{
+	struct gi_planned *planned;
+	gi_u32 n;
+
+	if (!hit || !scratch)
+		return GI_NO_ROW;
+	for (n = 0; n < GI_EDITS; n++) {
+		if (n >= count)
+			break;
+		planned = &scratch->planned[n];
+		if (planned->known && planned->source != GI_KEEP)
+			gi_store(hit, &planned->where, planned->size, planned->kind, planned->before);
+	}
+	return GI_OK;
+}
+
+/* Makes all edits of a binding, or none. Returns enum gi_reason. */
+GI_SUBPROGRAM int gi_make_edits(struct gi_hit *hit, struct gi_scratch *scratch, gi_u32 first, gi_u32 count,
+				gi_u32 observe)
+{
+	gi_u32 n;
+	int reason;
+
+	if (!hit || !scratch)
+		return GI_NO_ROW;
+	for (n = 0; n < GI_EDITS; n++) {
+		if (n >= count)
+			break;
+		reason = gi_prepare_edit(hit, scratch, first + n, n);
+		if (reason)
+			return reason;
+	}
+	if (observe)
+		return GI_OK;
+	for (n = 0; n < GI_EDITS; n++) {
+		if (n >= count)
+			break;
+		reason = gi_make_edit(hit, scratch, n);
+		if (reason) {
+			gi_undo_edits(hit, scratch, n);
+			return reason;
+		}
+	}
+	hit->edited |= count;
+	return GI_OK;
+}
+
+/* Shows the edits of a binding in the event. */
+GI_SUBPROGRAM int gi_note_edits(struct gi_hit *hit, struct gi_scratch *scratch, gi_u32 first, gi_u32 count)
+{
+	gi_u32 n;
+
+	if (!hit || !scratch)
+		return 0;
+	for (n = 0; n < GI_EVENT_WORDS; n++) {
+		if (n >= count)
+			break;
+		gi_note_edit(hit, scratch, first + n, n);
+	}
+	return 0;
+}
+
+/* Makes the edits of a rule that fired, and reports it. Returns enum gi_reason. */
 GI_SUBPROGRAM int gi_apply_binding(struct gi_hit *hit, struct gi_scratch *scratch, gi_u32 row, gi_u64 call)
 {
 	struct gi_binding *binding;
 	struct gi_counters *counters;
 	struct gi_rule *rule;
-	struct gi_planned *planned;
 	struct gi_event *event;
-	gi_u32 i, done = 0, edits, observe;
-	int reason = GI_OK;
+	gi_u32 observe;
+	int reason;
 
 	if (!hit || !scratch)
 		return GI_NO_ROW;
@@ -298,42 +374,11 @@ GI_SUBPROGRAM int gi_apply_binding(struct gi_hit *hit, struct gi_scratch *scratc
 	if (!counters || !rule)
 		return GI_NO_ROW;
 	observe = rule->flags & GI_RULE_OBSERVE;
-	edits = binding->edits;
-	for (i = 0; i < GI_EDITS; i++) {
-		if (i >= edits)
-			break;
-		reason = gi_prepare_edit(hit, scratch, binding->first_edit + i, i);
-		if (reason)
-			break;
-	}
-	if (!reason && !observe) {
-		for (done = 0; done < GI_EDITS; done++) {
-			if (done >= edits)
-				break;
-			planned = &scratch->planned[done];
-			if (planned->source == GI_KEEP)
-				continue;
-			reason = gi_store(hit, &planned->where, planned->size, planned->kind, planned->after);
-			if (reason)
-				break;
-		}
-		if (reason) {
-			for (i = 0; i < GI_EDITS; i++) {
-				if (i >= done)
-					break;
-				planned = &scratch->planned[i];
-				if (planned->known && planned->source != GI_KEEP)
-					gi_store(hit, &planned->where, planned->size, planned->kind,
-						 planned->before);
-			}
-		}
-	}
+	reason = gi_make_edits(hit, scratch, binding->first_edit, binding->edits, observe);
 	if (reason)
 		gi_fail(counters, reason);
 	else if (!observe)
 		gi_add(&counters->applied, 1);
-	if (!reason && !observe && edits)
-		hit->edited = 1;
 
 	event = &scratch->event;
 	event->time = gi_now();
@@ -347,13 +392,8 @@ GI_SUBPROGRAM int gi_apply_binding(struct gi_hit *hit, struct gi_scratch *scratc
 	event->flags = observe ? GI_EVENT_OBSERVED : 0;
 	event->known = 0;
 	event->texts = 0;
-	if (!reason) {
-		for (i = 0; i < GI_EVENT_WORDS; i++) {
-			if (i >= edits)
-				break;
-			gi_note_edit(hit, scratch, binding->first_edit + i, i);
-		}
-	}
+	if (!reason)
+		gi_note_edits(hit, scratch, binding->first_edit, binding->edits);
 	gi_emit(hit, scratch);
 	return reason;
 }

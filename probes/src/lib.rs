@@ -7,3 +7,4 @@
 pub mod native;
 pub mod program;
 pub mod table;
+mod verifier;

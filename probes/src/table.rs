@@ -1,6 +1,6 @@
 //! The tables: what the planner writes and the decision core reads. The C side is `bpf/abi.h`.
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 /// Dereferences on the way to a value.
 pub const STEPS: usize = 6;
@@ -27,7 +27,22 @@ pub const REGISTERS: usize = 16;
 #[repr(u8)]
 #[expect(missing_docs, reason = "register names say themselves")]
 pub enum GeneralRegister {
-    Rax, Rbx, Rcx, Rdi, Rsi, R8, R9, R10, R11, Rdx, Rsp, Rbp, R12, R13, R14, R15,
+    Rax,
+    Rbx,
+    Rcx,
+    Rdi,
+    Rsi,
+    R8,
+    R9,
+    R10,
+    R11,
+    Rdx,
+    Rsp,
+    Rbp,
+    R12,
+    R13,
+    R14,
+    R15,
 }
 
 /// `gi_place.base`: where a place starts.
@@ -371,7 +386,10 @@ impl Reason {
     pub fn from_number(number: u32) -> Reason {
         match number {
             0 => Reason::Ok,
-            n => Reason::FAILURES.get(n as usize - 1).copied().unwrap_or(Reason::NoRow),
+            n => Reason::FAILURES
+                .get(n as usize - 1)
+                .copied()
+                .unwrap_or(Reason::NoRow),
         }
     }
 
@@ -412,6 +430,6 @@ pub struct Tables {
 
 impl Default for Event {
     fn default() -> Self {
-        FromBytes::new_zeroed()
+        FromZeros::new_zeroed()
     }
 }
