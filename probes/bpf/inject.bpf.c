@@ -198,6 +198,9 @@ static __always_inline int gi_probe(struct pt_regs *ctx)
 	site = gi_site_row(0, row);
 	if (!control || !site || !control->armed)
 		return 0;
+	/* Another program, or the same one loaded elsewhere: the rows' addresses are not its own. */
+	if (ctx->rip != site->address)
+		return 0;
 	if (!gi_is_call(site, ctx->eflags))
 		return 0;
 	tid = gi_thread();

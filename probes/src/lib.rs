@@ -4,6 +4,7 @@
 //! compiled core ([`native::Core`]) read the same rows and decide the same way, for they are one C
 //! source (`bpf/core.h`). Nothing here knows what a rule file is.
 
+pub mod capability;
 pub mod native;
 pub mod program;
 pub mod table;

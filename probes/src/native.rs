@@ -21,7 +21,8 @@ pub struct Hit {
     pub flags: u64,
     /// Address of the goroutine's `runtime.g`; 0 unknown.
     pub g: u64,
-    host: u64,
+    #[doc(hidden)]
+    pub host: u64,
     /// Bit n: `registers[n]` was edited.
     pub dirty: u32,
     /// Bit n: Xn was edited.

@@ -9,8 +9,8 @@ use std::rc::Rc;
 use std::thread;
 
 use libbpf_rs::{
-    Link, MapCore, MapFlags, MapHandle, Object, ObjectBuilder, PrintLevel, ProgramMut, RingBuffer,
-    RingBufferBuilder, UprobeMultiOpts, UprobeOpts,
+    Link, MapCore, MapFlags, MapHandle, Object, ObjectBuilder, ProgramMut, RingBuffer, RingBufferBuilder,
+    UprobeMultiOpts, UprobeOpts,
 };
 use memmap2::{MmapOptions, MmapRaw};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};

@@ -9,7 +9,7 @@ static TURN: Mutex<()> = Mutex::new(());
 
 /// Collects libbpf's log for as long as it lives; loads take turns.
 pub(crate) struct Capture {
-    turn: MutexGuard<'static, ()>,
+    _turn: MutexGuard<'static, ()>,
 }
 
 /// Starts to collect.
@@ -17,7 +17,7 @@ pub(crate) fn capture() -> Capture {
     let turn = TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     lock().clear();
     libbpf_rs::set_print(Some((PrintLevel::Info, |_, line| lock().push_str(&line))));
-    Capture { turn }
+    Capture { _turn: turn }
 }
 
 impl Capture {

@@ -17,7 +17,7 @@ pub const INTEGER_REGISTERS: u8 = 9;
 pub const FLOAT_REGISTERS: u8 = 15;
 
 /// A register, by its place in the convention's sequence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(serde::Serialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Register {
     /// The n-th integer register, from 0.
     Integer(u8),

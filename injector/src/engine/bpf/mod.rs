@@ -1,0 +1,193 @@
+//! The BPF engine: one generic uprobe program, told apart by attach cookies.
+//!
+//! With the in-kernel writers goinject only watches. With the tracer writer it also makes the edits:
+//! the program stops a thread with a signal, and goinject, its tracer, changes it before the signal
+//! goes on to the target.
+
+mod target;
+mod tracer;
+
+use std::io;
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+
+use goinject_probes::program::{Attach, Probe, Program, ProgramError, Switches};
+use goinject_probes::table::{Counters, Lead, Site, SiteKind, Tables, WriterKind};
+
+use self::target::Target;
+use self::tracer::Tracer;
+use super::{Happened, Session};
+use crate::plan::Plan;
+use crate::plan::encode::{LoadBias, encode};
+use crate::tracee::{Spawned, Tracees};
+
+/// Why a target can't be armed with BPF.
+#[derive(Debug, thiserror::Error)]
+pub enum ArmError {
+    /// The kernel refused something.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    /// The target is out of reach.
+    #[error("cannot trace the target: {0}")]
+    Trace(io::Error),
+}
+
+/// A target armed with uprobes.
+pub struct BpfSession {
+    program: Program,
+    tracer: Option<Tracer>,
+    target: Target,
+}
+
+/// How to arm: what [`super::select`] chose.
+#[derive(Clone, Debug)]
+pub struct Setup<'a> {
+    /// One per site.
+    pub writers: &'a [WriterKind],
+    /// Single or multi.
+    pub attach: Attach,
+    /// What the program may do.
+    pub switches: Switches,
+}
+
+impl BpfSession {
+    /// Arms a command that was just started, before its first instruction.
+    pub fn arm_spawned(
+        plan: &Plan,
+        bias: LoadBias,
+        setup: &Setup<'_>,
+        spawned: Spawned,
+    ) -> Result<BpfSession, ArmError> {
+        let pid = spawned.stop.tid();
+        let program = match attach(plan, bias, setup, pid) {
+            Ok(program) => program,
+            Err(error) => {
+                spawned.kill();
+                return Err(error.into());
+            }
+        };
+        let traced = setup.writers.contains(&WriterKind::Tracer);
+        let tracer = traced
+            .then(|| Tracer::new(Tracees::of_spawned(&spawned.stop), &program))
+            .transpose()
+            .map_err(ArmError::Trace)?;
+        program.arm(true);
+        let resumed = if traced {
+            spawned.stop.resume()
+        } else {
+            spawned.stop.detach()
+        };
+        resumed.map_err(ArmError::Trace)?;
+        Ok(BpfSession {
+            program,
+            tracer,
+            target: Target::child(pid),
+        })
+    }
+
+    /// Arms a running process, which is never stopped for it.
+    pub fn arm_attached(
+        plan: &Plan,
+        bias: LoadBias,
+        setup: &Setup<'_>,
+        pid: i32,
+    ) -> Result<BpfSession, ArmError> {
+        let target = Target::process(pid).map_err(ArmError::Trace)?;
+        let program = attach(plan, bias, setup, pid)?;
+        let traced = setup.writers.contains(&WriterKind::Tracer);
+        let tracer = traced
+            .then(|| Tracees::attach(pid).and_then(|tracees| Tracer::new(tracees, &program)))
+            .transpose()
+            .map_err(ArmError::Trace)?;
+        program.arm(true);
+        Ok(BpfSession {
+            program,
+            tracer,
+            target,
+        })
+    }
+}
+
+fn attach(plan: &Plan, bias: LoadBias, setup: &Setup<'_>, pid: i32) -> Result<Program, ProgramError> {
+    let mut tables = encode(plan, bias, setup.writers);
+    let mut probes: Vec<Probe> = plan
+        .sites
+        .iter()
+        .zip(0..)
+        .map(|(site, cookie)| Probe {
+            offset: site.instruction.file_offset.0,
+            cookie,
+        })
+        .collect();
+    if setup.writers.contains(&WriterKind::Frame) {
+        probes.push(add_signal_site(plan, bias, &mut tables));
+    }
+    let mut program = Program::load(&tables, setup.switches, setup.attach)?;
+    program.attach(&PathBuf::from(format!("/proc/{pid}/exe")), pid, &probes)?;
+    Ok(program)
+}
+
+/// The site at `runtime.sigtramp`, which only the signal-frame writer pays for.
+fn add_signal_site(plan: &Plan, bias: LoadBias, tables: &mut Tables) -> Probe {
+    let (address, offset) = plan
+        .runtime
+        .sigtramp
+        .expect("checked when the writer was selected");
+    let cookie = tables.sites.len() as u64;
+    tables.sites.push(Site {
+        address: bias.apply(address),
+        kind: SiteKind::Signal as u8,
+        lead: Lead::Next as u8,
+        ..Site::default()
+    });
+    Probe {
+        offset: offset.0,
+        cookie,
+    }
+}
+
+impl Session for BpfSession {
+    fn pid(&self) -> i32 {
+        self.target.pid()
+    }
+
+    fn wake_fds(&self) -> Vec<RawFd> {
+        std::iter::once(self.program.event_fd())
+            .chain(self.target.wake_fd())
+            .collect()
+    }
+
+    fn advance(&mut self) -> io::Result<Happened> {
+        let mut happened = Happened::default();
+        match &mut self.tracer {
+            Some(tracer) => tracer.advance(&self.program, &mut happened)?,
+            None => happened.end = self.target.end()?,
+        }
+        happened.events.append(&mut self.program.take_events());
+        happened.events.sort_by_key(|event| event.time);
+        Ok(happened)
+    }
+
+    fn counters(&self) -> Vec<Counters> {
+        self.program.counters()
+    }
+
+    fn dropped_events(&self) -> u64 {
+        self.program.dropped_events()
+    }
+
+    fn cease(&mut self) {
+        self.program.arm(false);
+    }
+
+    fn disarm(&mut self) -> io::Result<Happened> {
+        let mut happened = Happened::default();
+        self.program.arm(false);
+        if let Some(tracer) = self.tracer.take() {
+            tracer.release(&self.program, &mut happened)?;
+        }
+        self.program.detach();
+        happened.events.append(&mut self.program.take_events());
+        Ok(happened)
+    }
+}

@@ -1,0 +1,202 @@
+//! Breakpoints in a running program: the scratch page with stub and displaced copies, int3 over each site.
+
+use std::collections::HashMap;
+use std::io;
+
+use super::ArmError;
+use super::displaced::{SLOT, displace};
+use super::guard::Guard;
+use super::stub;
+use crate::tracee::{Memory, Stop, Tracees, hole_near, mappings};
+
+const INT3: u8 = 0xcc;
+const PAGE: u64 = 4096;
+const SIGSET: u64 = 8;
+
+/// A breakpoint to be.
+#[derive(Clone, Debug)]
+pub(super) struct Spot {
+    /// Run-time address.
+    pub(super) address: u64,
+    /// The instruction there.
+    pub(super) bytes: Vec<u8>,
+}
+
+/// All breakpoints of a target. Dropping this leaves them in, and the guard takes them out.
+#[derive(Debug)]
+pub(super) struct Breakpoints {
+    /// Site row by address.
+    rows: HashMap<u64, u32>,
+    spots: Vec<Spot>,
+    copies: Vec<u64>,
+    /// The `struct kernel_sigaction` that SIGTRAP had.
+    former_action: [u8; 32],
+    scratch: u64,
+    guard: Option<Guard>,
+}
+
+impl Breakpoints {
+    /// Puts breakpoints in. `stop` is a stopped thread that makes the system calls; it comes back stopped.
+    pub(super) fn insert(
+        tracees: &Tracees,
+        memory: &Memory,
+        stop: Stop,
+        spots: Vec<Spot>,
+    ) -> Result<(Breakpoints, Stop), ArmError> {
+        verify(memory, &spots)?;
+        let count = spots.len() as u64;
+        let near = spots.first().map_or(0, |spot| spot.address);
+        let table_end = stub::image(0, &[]).len() as u64 + 16 * count;
+        let copies_start = table_end.next_multiple_of(SLOT);
+        let size = (copies_start + SLOT * count + 64).next_multiple_of(PAGE);
+
+        let mut remote = tracees.remote(stop, memory).map_err(ArmError::trace)?;
+        let hint = hole_near(&mappings(tracees.pid()).map_err(ArmError::trace)?, near, size)
+            .ok_or_else(|| ArmError::trace(io::Error::other("no room for a page near the program's code")))?;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+        let protection = libc::PROT_READ | libc::PROT_EXEC;
+        let scratch = remote
+            .syscall(
+                libc::SYS_mmap,
+                [hint, size, protection as u64, flags as u64, u64::MAX, 0],
+            )
+            .map_err(ArmError::trace)?;
+        let copies: Vec<u64> = (0..count).map(|n| scratch + copies_start + n * SLOT).collect();
+        for (spot, copy) in spots.iter().zip(&copies) {
+            let code = displace(&spot.bytes, spot.address, *copy)
+                .map_err(|error| ArmError::Displace(error.to_string()))?;
+            memory.write(*copy, &code).map_err(ArmError::trace)?;
+        }
+
+        // The new action is built behind the copies; the old one is read from the same place.
+        let action_at = scratch + size - 64;
+        let former_at = action_at + 32;
+        remote
+            .syscall(
+                libc::SYS_rt_sigaction,
+                [libc::SIGTRAP as u64, 0, former_at, SIGSET, 0, 0],
+            )
+            .map_err(ArmError::trace)?;
+        let mut former_action = [0; 32];
+        memory
+            .read(former_at, &mut former_action)
+            .map_err(ArmError::trace)?;
+        let previous = u64::from_le_bytes(former_action[..8].try_into().expect("eight bytes"));
+        if previous <= 1 {
+            return Err(ArmError::NoTrapHandler);
+        }
+        let table: Vec<(u64, u64)> = spots
+            .iter()
+            .map(|spot| spot.address)
+            .zip(copies.iter().copied())
+            .collect();
+        memory
+            .write(scratch, &stub::image(previous, &table))
+            .map_err(ArmError::trace)?;
+        let restorer = scratch + stub::restorer_offset() as u64;
+        memory
+            .write(action_at, &action(scratch, restorer))
+            .map_err(ArmError::trace)?;
+        remote
+            .syscall(
+                libc::SYS_rt_sigaction,
+                [libc::SIGTRAP as u64, action_at, 0, SIGSET, 0, 0],
+            )
+            .map_err(ArmError::trace)?;
+        let stop = remote.finish().map_err(ArmError::trace)?;
+
+        let originals: Vec<(u64, u8)> = spots.iter().map(|spot| (spot.address, spot.bytes[0])).collect();
+        let guard = Guard::start(memory, &originals).map_err(ArmError::Guard)?;
+        let rows = spots
+            .iter()
+            .zip(0..)
+            .map(|(spot, row)| (spot.address, row))
+            .collect();
+        let breakpoints = Breakpoints {
+            rows,
+            spots,
+            copies,
+            former_action,
+            scratch,
+            guard: Some(guard),
+        };
+        for spot in &breakpoints.spots {
+            memory.write(spot.address, &[INT3]).map_err(ArmError::trace)?;
+        }
+        Ok((breakpoints, stop))
+    }
+
+    /// The site at an address.
+    pub(super) fn row(&self, address: u64) -> Option<u32> {
+        self.rows.get(&address).copied()
+    }
+
+    /// Where a thread goes on to run a site's instruction.
+    pub(super) fn copy(&self, row: u32) -> u64 {
+        self.copies[row as usize]
+    }
+
+    /// Takes the breakpoints out. Threads may be anywhere.
+    pub(super) fn lift(&self, memory: &Memory) {
+        for spot in &self.spots {
+            // A target that is gone or runs another program has no breakpoints.
+            let _ = memory.write(spot.address, &spot.bytes[..1]);
+        }
+    }
+
+    /// Gives SIGTRAP back its former action, once no thread can have a trap pending. The copies stay
+    /// mapped: a thread may be interrupted within one.
+    pub(super) fn restore_action(&self, tracees: &Tracees, memory: &Memory, stop: Stop) -> io::Result<Stop> {
+        let at = self.scratch + stub::image(0, &[]).len() as u64;
+        // The table is not needed any more: its first rows hold the action.
+        let mut remote = tracees.remote(stop, memory)?;
+        remote.memory().write(at, &self.former_action)?;
+        remote.syscall(
+            libc::SYS_rt_sigaction,
+            [libc::SIGTRAP as u64, at, 0, SIGSET, 0, 0],
+        )?;
+        remote.finish()
+    }
+
+    /// The program that had the breakpoints is gone.
+    pub(super) fn forget(&mut self) {
+        self.rows.clear();
+        self.spots.clear();
+        self.dismiss_guard();
+    }
+
+    /// Sees the guard off: no breakpoint is left.
+    pub(super) fn dismiss_guard(&mut self) {
+        if let Some(guard) = self.guard.take() {
+            guard.dismiss();
+        }
+    }
+}
+
+/// Whether the program in memory is the one that was planned for.
+fn verify(memory: &Memory, spots: &[Spot]) -> Result<(), ArmError> {
+    for spot in spots {
+        let mut bytes = vec![0; spot.bytes.len()];
+        memory.read(spot.address, &mut bytes).map_err(ArmError::trace)?;
+        if bytes != spot.bytes {
+            return Err(ArmError::Differs {
+                address: spot.address,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A `struct kernel_sigaction` for the stub: every signal blocked meanwhile, on the signal stack.
+fn action(handler: u64, restorer: u64) -> [u8; 32] {
+    const SA_RESTORER: u64 = 0x0400_0000;
+    let flags = SA_RESTORER | libc::SA_SIGINFO as u64 | libc::SA_ONSTACK as u64;
+    let mut action = [0; 32];
+    for (place, word) in action
+        .chunks_exact_mut(8)
+        .zip([handler, flags, restorer, u64::MAX])
+    {
+        place.copy_from_slice(&word.to_le_bytes());
+    }
+    action
+}

@@ -1,0 +1,99 @@
+//! The guard: a process of its own that takes the breakpoints out if goinject is killed.
+//!
+//! It runs in its own session, so that a signal to goinject's process group does not reach it, and
+//! waits for the end of a pipe. The target's memory was opened by goinject and is inherited, so no
+//! permission is needed again, and after an `exec` of the target it refers to nothing. Until the guard
+//! has done its work, and if it is killed too, the stub in the target keeps breakpoints harmless.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use crate::tracee::Memory;
+
+/// The hidden command that the guard runs as.
+pub const COMMAND: &str = "__guard";
+
+const DONE: u8 = 1;
+
+/// goinject's end of the guard.
+#[derive(Debug)]
+pub(super) struct Guard {
+    child: Child,
+    pipe: Option<ChildStdin>,
+}
+
+impl Guard {
+    /// Starts a guard over these original bytes.
+    pub(super) fn start(memory: &Memory, originals: &[(u64, u8)]) -> io::Result<Guard> {
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .arg(COMMAND)
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null());
+        // Its standard output is the target's memory: the one other descriptor that is handed down safely.
+        command.stdout(Stdio::from(memory.try_clone()?));
+        // SAFETY: setsid is async-signal-safe.
+        unsafe {
+            command.pre_exec(|| {
+                libc::setsid();
+                Ok(())
+            });
+        }
+        let mut child = command.spawn()?;
+        let mut pipe = child.stdin.take().expect("standard input is piped");
+        let mut message = Vec::with_capacity(8 + originals.len() * 9);
+        message.extend_from_slice(&(originals.len() as u64).to_le_bytes());
+        for (address, byte) in originals {
+            message.extend_from_slice(&address.to_le_bytes());
+            message.push(*byte);
+        }
+        pipe.write_all(&message)?;
+        pipe.flush()?;
+        Ok(Guard {
+            child,
+            pipe: Some(pipe),
+        })
+    }
+
+    /// Tells the guard that no breakpoint is left, and sees it off.
+    pub(super) fn dismiss(mut self) {
+        if let Some(mut pipe) = self.pipe.take() {
+            // If it is gone already there is nothing to tell.
+            let _ = pipe.write_all(&[DONE]);
+        }
+        let _ = self.child.wait();
+    }
+}
+
+/// The guard's own work: [`COMMAND`] with the pipe as standard input and the target's memory as standard output.
+pub fn run() -> io::Result<()> {
+    let mut input = io::stdin().lock();
+    let memory = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    let mut count = [0; 8];
+    input.read_exact(&mut count)?;
+    let count = usize::try_from(u64::from_le_bytes(count)).map_err(io::Error::other)?;
+    let mut originals = Vec::new();
+    for _ in 0..count {
+        let mut entry = [0; 9];
+        input.read_exact(&mut entry)?;
+        let (address, byte) = entry.split_at(8);
+        originals.push((
+            u64::from_le_bytes(address.try_into().expect("eight bytes")),
+            byte[0],
+        ));
+    }
+    let mut done = [0];
+    if input.read(&mut done)? == 1 && done == [DONE] {
+        return Ok(());
+    }
+    for (address, byte) in originals {
+        // A target that is gone or runs another program has no breakpoints.
+        let _ = memory.write_all_at(&[byte], address);
+    }
+    Ok(())
+}

@@ -1,0 +1,277 @@
+//! The ptrace engine: breakpoints and registers, without BPF and without root for one's own child.
+//!
+//! The plan's tables and the natively compiled decision core are the same as for BPF.
+
+mod breakpoints;
+mod displaced;
+mod guard;
+mod stub;
+
+use std::io;
+use std::os::fd::RawFd;
+
+use goinject_probes::native::Core;
+use goinject_probes::table::{Counters, Event, WriterKind};
+
+use self::breakpoints::{Breakpoints, Spot};
+use super::stopped::{StoppedThread, hit, put_edited};
+use super::{End, Happened, Session};
+use crate::plan::Plan;
+use crate::plan::encode::{LoadBias, encode};
+use crate::tracee::{Memory, Report, Spawned, Stop, Tracees, Why};
+
+pub use self::guard::{COMMAND as GUARD_COMMAND, run as run_guard};
+
+/// Why a target can't be armed with breakpoints.
+#[derive(Debug, thiserror::Error)]
+pub enum ArmError {
+    /// ptrace or the target's memory is out of reach.
+    #[error("cannot trace the target: {0}")]
+    Trace(io::Error),
+    /// The code in memory is not the plan's.
+    #[error(
+        "the program in memory differs from the binary at 0x{address:x}: another tool has changed it, or the binary was replaced"
+    )]
+    Differs {
+        /// Run-time address of the first difference.
+        address: u64,
+    },
+    /// An instruction can't be run elsewhere.
+    #[error("{0}")]
+    Displace(String),
+    /// The program does not handle SIGTRAP, so a breakpoint left behind could kill it.
+    #[error(
+        "the target has no handler for SIGTRAP, which every Go runtime installs: is it still starting, or not a Go program?"
+    )]
+    NoTrapHandler,
+    /// The guard process did not start.
+    #[error("cannot start the process that guards the breakpoints: {0}")]
+    Guard(io::Error),
+    /// The target ended before it could be armed.
+    #[error("the target ended before its Go runtime had started")]
+    Ended(End),
+}
+
+impl ArmError {
+    fn trace(error: io::Error) -> ArmError {
+        ArmError::Trace(error)
+    }
+}
+
+/// A target armed with breakpoints.
+pub struct PtraceSession {
+    tracees: Tracees,
+    memory: Memory,
+    breakpoints: Breakpoints,
+    core: Core,
+    ended: bool,
+}
+
+impl PtraceSession {
+    /// Arms a command that was just started. It runs until its Go runtime has installed its signal
+    /// handlers, which is before any package is initialised.
+    pub fn arm_spawned(plan: &Plan, bias: LoadBias, spawned: Spawned) -> Result<PtraceSession, ArmError> {
+        let mut tracees = Tracees::of_spawned(&spawned.stop);
+        let stop = run_to_trap_handler(&mut tracees, spawned.stop)?;
+        PtraceSession::arm(plan, bias, tracees, stop, Vec::new())
+    }
+
+    /// Arms a running process.
+    pub fn arm_attached(plan: &Plan, bias: LoadBias, pid: i32) -> Result<PtraceSession, ArmError> {
+        let mut tracees = Tracees::attach(pid).map_err(ArmError::trace)?;
+        let mut stops = tracees.stop_all().map_err(ArmError::trace)?;
+        let Some(stop) = stops.pop() else {
+            return Err(ArmError::Ended(End::Gone));
+        };
+        PtraceSession::arm(plan, bias, tracees, stop, stops)
+    }
+
+    fn arm(
+        plan: &Plan,
+        bias: LoadBias,
+        tracees: Tracees,
+        stop: Stop,
+        others: Vec<Stop>,
+    ) -> Result<PtraceSession, ArmError> {
+        let memory = Memory::open(tracees.pid()).map_err(ArmError::trace)?;
+        let tables = encode(plan, bias, &vec![WriterKind::Direct; plan.sites.len()]);
+        let spots = plan
+            .sites
+            .iter()
+            .map(|site| Spot {
+                address: bias.apply(site.instruction.address),
+                bytes: site.instruction.bytes.clone(),
+            })
+            .collect();
+        let (breakpoints, stop) = Breakpoints::insert(&tracees, &memory, stop, spots)?;
+        for stop in others.into_iter().chain([stop]) {
+            stop.resume().map_err(ArmError::trace)?;
+        }
+        Ok(PtraceSession {
+            tracees,
+            memory,
+            breakpoints,
+            core: Core::new(tables),
+            ended: false,
+        })
+    }
+
+    /// Handles a thread at one of our breakpoints; gives back a stop that is none of ours.
+    fn handle(&mut self, stop: Stop, events: &mut Vec<Event>) -> io::Result<Option<Stop>> {
+        if stop.why() != Why::Signal(libc::SIGTRAP) || !stop.is_from_kernel() {
+            return Ok(Some(stop));
+        }
+        let mut registers = stop.registers()?;
+        let address = registers.rip.wrapping_sub(1);
+        let Some(row) = self.breakpoints.row(address) else {
+            return Ok(Some(stop));
+        };
+        let mut hit = hit(&registers, address, row, stop.tid());
+        let mut thread = StoppedThread::new(&stop, &registers, &self.memory, events);
+        if self.core.hit(&mut thread, &mut hit) > 0 {
+            thread.commit_floats();
+            put_edited(&hit, &mut registers);
+        }
+        registers.rip = self.breakpoints.copy(row);
+        stop.set_registers(registers)?;
+        stop.resume_without_signal()?;
+        Ok(None)
+    }
+
+    fn take(&mut self, report: Report, happened: &mut Happened) -> io::Result<()> {
+        match report {
+            Report::Stopped(stop) => {
+                if let Why::Exec(_) = stop.why() {
+                    happened.executed = true;
+                    self.breakpoints.forget();
+                }
+                if let Some(stop) = self.handle(stop, &mut happened.events).or_else(gone)? {
+                    stop.resume()?;
+                }
+            }
+            Report::ThreadGone(_) => {}
+            Report::Exited(_, status) => happened.end = Some(End::Exited(status)),
+            Report::Killed(_, signal) => happened.end = Some(End::Killed(signal)),
+        }
+        if happened.end.is_some() {
+            self.ended = true;
+            self.breakpoints.dismiss_guard();
+        }
+        Ok(())
+    }
+}
+
+impl Session for PtraceSession {
+    fn pid(&self) -> i32 {
+        self.tracees.pid()
+    }
+
+    fn wake_fds(&self) -> Vec<RawFd> {
+        Vec::new()
+    }
+
+    fn advance(&mut self) -> io::Result<Happened> {
+        let mut happened = Happened::default();
+        while !self.ended
+            && let Some(report) = self.tracees.next()?
+        {
+            self.take(report, &mut happened)?;
+        }
+        Ok(happened)
+    }
+
+    fn counters(&self) -> Vec<Counters> {
+        self.core.counters()
+    }
+
+    fn dropped_events(&self) -> u64 {
+        0
+    }
+
+    fn cease(&mut self) {
+        self.core.arm(false);
+    }
+
+    fn disarm(&mut self) -> io::Result<Happened> {
+        let mut happened = Happened::default();
+        if self.ended {
+            return Ok(happened);
+        }
+        self.core.arm(false);
+        self.breakpoints.lift(&self.memory);
+        let mut stops = self.tracees.stop_all()?;
+        // A thread may have passed a breakpoint and not have reported its trap yet: it runs into its
+        // report now, before the stub that would catch the trap is taken away.
+        let mut clean = Vec::new();
+        while let Some(stop) = stops.pop() {
+            if !stop.has_pending_trap() {
+                match self.handle(stop, &mut happened.events).or_else(gone)? {
+                    Some(stop) => clean.push(stop),
+                    None => stops.extend(self.tracees.stop_all()?),
+                }
+                continue;
+            }
+            stop.resume()?;
+            stops.extend(self.tracees.stop_all()?);
+        }
+        if let Some(stop) = clean.pop() {
+            clean.push(
+                self.breakpoints
+                    .restore_action(&self.tracees, &self.memory, stop)?,
+            );
+        }
+        for stop in clean {
+            stop.detach()?;
+        }
+        self.breakpoints.dismiss_guard();
+        self.ended = true;
+        while let Some(report) = self.tracees.next()? {
+            match report {
+                Report::Exited(_, status) => happened.end = Some(End::Exited(status)),
+                Report::Killed(_, signal) => happened.end = Some(End::Killed(signal)),
+                _ => {}
+            }
+        }
+        Ok(happened)
+    }
+}
+
+/// The thread was killed while it was handled; its end is reported by itself.
+fn gone<T>(error: io::Error) -> io::Result<Option<T>> {
+    if error.raw_os_error() == Some(libc::ESRCH) {
+        Ok(None)
+    } else {
+        Err(error)
+    }
+}
+
+/// Lets a new program run until it has installed its handler for SIGTRAP.
+fn run_to_trap_handler(tracees: &mut Tracees, stop: Stop) -> Result<Stop, ArmError> {
+    let main = stop.tid();
+    stop.resume_to_system_call().map_err(ArmError::trace)?;
+    loop {
+        let report = tracees.next_blocking().map_err(ArmError::trace)?;
+        let stop = match report {
+            Report::Exited(_, status) => return Err(ArmError::Ended(End::Exited(status))),
+            Report::Killed(_, signal) => return Err(ArmError::Ended(End::Killed(signal))),
+            Report::ThreadGone(_) => continue,
+            Report::Stopped(stop) => stop,
+        };
+        if stop.tid() != main {
+            stop.resume().map_err(ArmError::trace)?;
+            continue;
+        }
+        if stop.why() == Why::SystemCall {
+            let registers = stop.registers().map_err(ArmError::trace)?;
+            // At the entry RAX holds -ENOSYS, at the exit the result.
+            let installed = registers.orig_rax == libc::SYS_rt_sigaction as u64
+                && registers.rdi == libc::SIGTRAP as u64
+                && registers.rsi != 0
+                && registers.rax == 0;
+            if installed {
+                return Ok(stop);
+            }
+        }
+        stop.resume_to_system_call().map_err(ArmError::trace)?;
+    }
+}

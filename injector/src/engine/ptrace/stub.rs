@@ -1,0 +1,114 @@
+//! The code that goinject puts into the target, so that a breakpoint it leaves behind is harmless.
+//!
+//! A breakpoint whose tracer is dead raises SIGTRAP in the target. The stub is the target's handler
+//! for SIGTRAP while breakpoints are in: it finds the displaced copy of the instruction under the
+//! breakpoint and lets the thread go on there. Any other SIGTRAP goes to the handler that was there
+//! before. It is entered by the kernel with the C convention, on the thread's signal stack.
+
+use std::arch::global_asm;
+
+// 168 is the saved RIP: 40 bytes into struct ucontext start the registers, RIP is the 17th.
+// 15 is rt_sigreturn.
+global_asm!(
+    ".pushsection .rodata.goinject_stub, \"a\"",
+    ".balign 16",
+    "goinject_stub_start:",
+    "mov rax, [rdx + 168]",
+    "dec rax",
+    "lea r8, [rip + goinject_stub_table]",
+    "mov rcx, [rip + goinject_stub_count]",
+    "2: test rcx, rcx",
+    "jz 3f",
+    "cmp [r8], rax",
+    "je 4f",
+    "add r8, 16",
+    "dec rcx",
+    "jmp 2b",
+    "4: mov rax, [r8 + 8]",
+    "mov [rdx + 168], rax",
+    "ret",
+    "3: jmp [rip + goinject_stub_previous]",
+    "goinject_stub_restorer:",
+    "mov eax, 15",
+    "syscall",
+    ".balign 8",
+    "goinject_stub_previous: .quad 0",
+    "goinject_stub_count: .quad 0",
+    "goinject_stub_table:",
+    ".popsection",
+);
+
+unsafe extern "C" {
+    #[link_name = "goinject_stub_start"]
+    static START: u8;
+    #[link_name = "goinject_stub_restorer"]
+    static RESTORER: u8;
+    #[link_name = "goinject_stub_previous"]
+    static PREVIOUS: u8;
+    #[link_name = "goinject_stub_count"]
+    static COUNT: u8;
+    #[link_name = "goinject_stub_table"]
+    static TABLE: u8;
+}
+
+/// Bytes from the stub's start to where a signal handler returns to.
+pub(super) fn restorer_offset() -> usize {
+    offset(&raw const RESTORER)
+}
+
+/// The stub with its data: the handler it passes other traps to, and for each breakpoint where the
+/// displaced copy is.
+pub(super) fn image(previous: u64, table: &[(u64, u64)]) -> Vec<u8> {
+    let length = offset(&raw const TABLE);
+    // SAFETY: the labels enclose that many bytes of constant data.
+    let mut image = unsafe { std::slice::from_raw_parts(&raw const START, length) }.to_vec();
+    let mut put = |at: usize, word: u64| image[at..at + 8].copy_from_slice(&word.to_le_bytes());
+    put(offset(&raw const PREVIOUS), previous);
+    put(offset(&raw const COUNT), table.len() as u64);
+    for (site, copy) in table {
+        image.extend_from_slice(&site.to_le_bytes());
+        image.extend_from_slice(&copy.to_le_bytes());
+    }
+    image
+}
+
+fn offset(label: *const u8) -> usize {
+    label as usize - (&raw const START) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_image_ends_in_its_table() {
+        let empty = image(0, &[]);
+        let one = image(0x1234, &[(5, 6)]);
+        assert_eq!(one.len(), empty.len() + 16);
+        assert_eq!(
+            one[empty.len()..],
+            [5, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0]
+        );
+        assert!(one.windows(8).any(|word| word == 0x1234u64.to_le_bytes()));
+        assert_eq!(empty[restorer_offset()..][..7], [0xb8, 15, 0, 0, 0, 0x0f, 0x05]);
+    }
+
+    type Handler = extern "C" fn(i32, u64, *mut u64);
+
+    #[test]
+    fn the_handler_sends_known_breakpoints_to_their_copies() {
+        let table: Vec<(u64, u64)> = (0..100).map(|n| (0x1000 + n, 0x9000 + n)).collect();
+        let image = image(0, &table);
+        let mut memory = memmap2::MmapMut::map_anon(image.len()).unwrap();
+        memory.copy_from_slice(&image);
+        let memory = memory.make_exec().unwrap();
+        // SAFETY: the stub follows the C convention and only touches its own data and the context.
+        let handler: Handler = unsafe { std::mem::transmute(memory.as_ptr()) };
+        let mut context = [0u64; 40];
+        for (site, copy) in table {
+            context[21] = site + 1;
+            handler(libc::SIGTRAP, 0, context.as_mut_ptr());
+            assert_eq!(context[21], copy);
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! A process under ptrace: its threads, their stops, its memory. Both engines stand on it: the ptrace
+//! engine for breakpoints, the BPF engine for edits that the tracer makes and for scratch memory.
+//!
+//! ptrace binds a tracee to the *thread* that seized it, so a [`Tracees`] must stay on its thread.
+
+mod maps;
+mod memory;
+mod ptrace;
+mod remote;
+mod spawn;
+mod stop;
+mod threads;
+
+pub use maps::{Mapping, hole_near, read as mappings};
+pub use memory::Memory;
+pub use ptrace::{FloatRegisters, GeneralRegisters, signal_name};
+pub use spawn::Spawned;
+pub use stop::{Report, Stop, Why};
+pub use threads::Tracees;

@@ -1,0 +1,139 @@
+//! Every ptrace call of goinject, by name. The requests that `nix` does not wrap are here, and
+//! nowhere else, as unsafe code.
+
+use std::io;
+
+use nix::sys::ptrace;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+
+pub use libc::{user_fpregs_struct as FloatRegisters, user_regs_struct as GeneralRegisters};
+
+/// Options that every tracee gets: new threads are followed, `exec` and exit are reported.
+pub(super) const OPTIONS: ptrace::Options = ptrace::Options::PTRACE_O_TRACECLONE
+    .union(ptrace::Options::PTRACE_O_TRACEEXEC)
+    .union(ptrace::Options::PTRACE_O_TRACESYSGOOD);
+
+pub(super) fn seize(tid: i32) -> io::Result<()> {
+    Ok(ptrace::seize(Pid::from_raw(tid), OPTIONS)?)
+}
+
+pub(super) fn interrupt(tid: i32) -> io::Result<()> {
+    Ok(ptrace::interrupt(Pid::from_raw(tid))?)
+}
+
+/// How a stopped thread goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Resume {
+    /// Freely.
+    Run,
+    /// To the entry or exit of its next system call.
+    ToSystemCall,
+    /// For one instruction.
+    Step,
+    /// It stays stopped with its group, and is reported when that changes.
+    Listen,
+    /// Freely, and no longer traced.
+    Detach,
+}
+
+pub(super) fn resume(tid: i32, how: Resume, signal: i32) -> io::Result<()> {
+    let request = match how {
+        Resume::Run => libc::PTRACE_CONT,
+        Resume::ToSystemCall => libc::PTRACE_SYSCALL,
+        Resume::Step => libc::PTRACE_SINGLESTEP,
+        Resume::Listen => libc::PTRACE_LISTEN,
+        Resume::Detach => libc::PTRACE_DETACH,
+    };
+    // SAFETY: none of these requests reads or writes memory of this process; the signal number may be
+    // one that nix has no name for (Go uses real-time signals), hence the raw call.
+    let result = unsafe { libc::ptrace(request, tid, 0usize, signal as usize) };
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+pub(super) fn registers(tid: i32) -> io::Result<GeneralRegisters> {
+    Ok(ptrace::getregs(Pid::from_raw(tid))?)
+}
+
+pub(super) fn set_registers(tid: i32, registers: GeneralRegisters) -> io::Result<()> {
+    Ok(ptrace::setregs(Pid::from_raw(tid), registers)?)
+}
+
+/// The FXSAVE image: X0 to X15 without the upper halves of AVX, which Go passes nothing in.
+pub(super) fn floats(tid: i32) -> io::Result<FloatRegisters> {
+    Ok(ptrace::getregset::<ptrace::regset::NT_PRFPREG>(Pid::from_raw(
+        tid,
+    ))?)
+}
+
+pub(super) fn set_floats(tid: i32, floats: FloatRegisters) -> io::Result<()> {
+    Ok(ptrace::setregset::<ptrace::regset::NT_PRFPREG>(
+        Pid::from_raw(tid),
+        floats,
+    )?)
+}
+
+/// The `si_code` of the signal that a thread is stopped with.
+pub(super) fn signal_code(tid: i32) -> io::Result<i32> {
+    Ok(ptrace::getsiginfo(Pid::from_raw(tid))?.si_code)
+}
+
+/// The argument of a ptrace event: the new thread's id for a clone, the former id for an exec.
+pub(super) fn event_message(tid: i32) -> io::Result<i64> {
+    Ok(ptrace::getevent(Pid::from_raw(tid))?)
+}
+
+/// Replaces a stopped thread's signal mask and returns the one before (Linux 3.11).
+pub(super) fn swap_signal_mask(tid: i32, mask: u64) -> io::Result<u64> {
+    let mut before = 0u64;
+    let size = size_of::<u64>();
+    // SAFETY: both requests take the size of a kernel sigset (8) and a pointer to that many bytes,
+    // which `before` and `mask` are.
+    let result = unsafe {
+        match libc::ptrace(libc::PTRACE_GETSIGMASK, tid, size, &raw mut before) {
+            error if error < 0 => error,
+            _ => libc::ptrace(libc::PTRACE_SETSIGMASK, tid, size, &raw const mask),
+        }
+    };
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(before)
+    }
+}
+
+/// A change of state of some thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Status {
+    pub(super) tid: i32,
+    pub(super) status: i32,
+}
+
+/// Takes the next change of state: of one thread, or of any child or tracee. None if there is none
+/// yet (and `block` is not set) or nothing is left to wait for.
+pub(super) fn wait(tid: Option<i32>, block: bool) -> Option<Status> {
+    let flags = libc::__WALL | if block { 0 } else { libc::WNOHANG };
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` is a valid place for the result.
+        let result = unsafe { libc::waitpid(tid.unwrap_or(-1), &raw mut status, flags) };
+        match result {
+            0 => return None,
+            tid if tid > 0 => return Some(Status { tid, status }),
+            _ if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            _ => return None,
+        }
+    }
+}
+
+/// The name of a signal, or its number.
+pub fn signal_name(signal: i32) -> String {
+    Signal::try_from(signal).map_or_else(
+        |_| format!("signal {signal}"),
+        |signal| signal.as_str().to_owned(),
+    )
+}

@@ -1,0 +1,190 @@
+//! What a thread reported, as a type: a stop is consumed to resume the thread it holds.
+
+use std::io;
+
+use super::ptrace::{self, FloatRegisters, GeneralRegisters, Resume, Status};
+
+/// What became of a thread or process.
+#[derive(Debug)]
+pub enum Report {
+    /// A traced thread stopped.
+    Stopped(Stop),
+    /// A traced thread, other than the last one, is gone.
+    ThreadGone(i32),
+    /// The process exited with this status.
+    Exited(i32, i32),
+    /// The process was killed by this signal.
+    Killed(i32, i32),
+}
+
+/// Why a thread stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// About to be delivered this signal.
+    Signal(i32),
+    /// Stopped with its whole process by a stop signal.
+    Group,
+    /// It was interrupted, or it is new.
+    Interrupted,
+    /// It made a new thread or process.
+    Clone(i32),
+    /// Its process runs another program now; it had this id before.
+    Exec(i32),
+    /// At the entry or exit of a system call.
+    SystemCall,
+}
+
+/// A stopped thread. It stays stopped until this is consumed.
+#[derive(Debug)]
+#[must_use = "a thread that is not resumed hangs"]
+pub struct Stop {
+    tid: i32,
+    why: Why,
+}
+
+impl Report {
+    /// Reads a wait status. `pid` tells the process's end from a thread's.
+    pub(super) fn of(Status { tid, status }: Status, pid: i32) -> Report {
+        if libc::WIFEXITED(status) {
+            return if tid == pid {
+                Report::Exited(tid, libc::WEXITSTATUS(status))
+            } else {
+                Report::ThreadGone(tid)
+            };
+        }
+        if libc::WIFSIGNALED(status) {
+            return if tid == pid {
+                Report::Killed(tid, libc::WTERMSIG(status))
+            } else {
+                Report::ThreadGone(tid)
+            };
+        }
+        let signal = libc::WSTOPSIG(status);
+        let why = match status >> 16 {
+            0 if signal == libc::SIGTRAP | 0x80 => Why::SystemCall,
+            0 => Why::Signal(signal),
+            libc::PTRACE_EVENT_CLONE => Why::Clone(message(tid)),
+            libc::PTRACE_EVENT_EXEC => Why::Exec(message(tid)),
+            libc::PTRACE_EVENT_STOP if signal == libc::SIGTRAP => Why::Interrupted,
+            libc::PTRACE_EVENT_STOP => Why::Group,
+            _ => Why::Interrupted,
+        };
+        Report::Stopped(Stop { tid, why })
+    }
+}
+
+fn message(tid: i32) -> i32 {
+    ptrace::event_message(tid)
+        .ok()
+        .and_then(|message| i32::try_from(message).ok())
+        .unwrap_or_default()
+}
+
+impl Stop {
+    /// The thread.
+    pub fn tid(&self) -> i32 {
+        self.tid
+    }
+
+    /// Why it stopped.
+    pub fn why(&self) -> Why {
+        self.why
+    }
+
+    /// Its general registers.
+    pub fn registers(&self) -> io::Result<GeneralRegisters> {
+        ptrace::registers(self.tid)
+    }
+
+    /// Replaces its general registers.
+    pub fn set_registers(&self, registers: GeneralRegisters) -> io::Result<()> {
+        ptrace::set_registers(self.tid, registers)
+    }
+
+    /// Its floating-point registers.
+    pub fn floats(&self) -> io::Result<FloatRegisters> {
+        ptrace::floats(self.tid)
+    }
+
+    /// Replaces its floating-point registers.
+    pub fn set_floats(&self, floats: FloatRegisters) -> io::Result<()> {
+        ptrace::set_floats(self.tid, floats)
+    }
+
+    /// Whether the kernel itself raised the signal: a breakpoint, not somebody's `kill`.
+    pub fn is_from_kernel(&self) -> bool {
+        ptrace::signal_code(self.tid).is_ok_and(|code| code > 0)
+    }
+
+    /// Whether a breakpoint's trap waits to be reported behind this stop.
+    pub fn has_pending_trap(&self) -> bool {
+        let bit = 1u64 << (libc::SIGTRAP - 1);
+        std::fs::read_to_string(format!("/proc/{}/status", self.tid)).is_ok_and(|status| {
+            let pending = status.lines().find_map(|line| line.strip_prefix("SigPnd:"));
+            pending
+                .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+                .is_some_and(|mask| mask & bit != 0)
+        })
+    }
+
+    /// The same stopped thread, as it had reported before.
+    pub(super) fn stopped_for(&self, why: Why) -> Stop {
+        Stop { tid: self.tid, why }
+    }
+
+    /// Replaces its signal mask and returns the one before.
+    pub(super) fn swap_signal_mask(&self, mask: u64) -> io::Result<u64> {
+        ptrace::swap_signal_mask(self.tid, mask)
+    }
+
+    /// Runs one instruction, or to the next system call, and waits for the stop after it.
+    pub(super) fn go_to_next_stop(self, how: Resume, pid: i32) -> io::Result<Report> {
+        let tid = self.tid;
+        self.go(how, 0)?;
+        let status =
+            ptrace::wait(Some(tid), true).ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
+        Ok(Report::of(status, pid))
+    }
+
+    /// Goes on as the reason of the stop asks: with its signal, or still stopped with its group.
+    pub fn resume(self) -> io::Result<()> {
+        match self.why {
+            Why::Signal(signal) => self.go(Resume::Run, signal),
+            Why::Group => match ptrace::resume(self.tid, Resume::Listen, 0) {
+                // No longer in its group's stop.
+                Err(_) => self.go(Resume::Run, 0),
+                Ok(()) => Ok(()),
+            },
+            _ => self.go(Resume::Run, 0),
+        }
+    }
+
+    /// Goes on without the signal it stopped with.
+    pub fn resume_without_signal(self) -> io::Result<()> {
+        self.go(Resume::Run, 0)
+    }
+
+    /// Goes on to the next system call's entry or exit.
+    pub fn resume_to_system_call(self) -> io::Result<()> {
+        match self.why {
+            Why::Signal(signal) => self.go(Resume::ToSystemCall, signal),
+            _ => self.go(Resume::ToSystemCall, 0),
+        }
+    }
+
+    /// Goes on, no longer traced, with the signal it stopped with.
+    pub fn detach(self) -> io::Result<()> {
+        match self.why {
+            Why::Signal(signal) => self.go(Resume::Detach, signal),
+            _ => self.go(Resume::Detach, 0),
+        }
+    }
+
+    fn go(self, how: Resume, signal: i32) -> io::Result<()> {
+        match ptrace::resume(self.tid, how, signal) {
+            // Killed meanwhile: its end is reported by itself.
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+            other => other,
+        }
+    }
+}

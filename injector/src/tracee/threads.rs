@@ -1,0 +1,220 @@
+//! All threads of a process, seized and followed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use super::ptrace;
+use super::remote::Remote;
+use super::stop::{Report, Stop, Why};
+
+/// The traced threads of one process.
+#[derive(Debug)]
+pub struct Tracees {
+    pid: i32,
+    threads: BTreeSet<i32>,
+    /// Stops that were taken while waiting for another one.
+    held: Vec<Report>,
+}
+
+impl Tracees {
+    /// The process of a command that was just started.
+    pub fn of_spawned(stop: &Stop) -> Tracees {
+        Tracees::new(stop.tid())
+    }
+
+    fn new(pid: i32) -> Tracees {
+        Tracees {
+            pid,
+            threads: BTreeSet::from([pid]),
+            held: Vec::new(),
+        }
+    }
+
+    /// Seizes every thread of a running process, without stopping any. Threads that it makes later are
+    /// followed by the kernel; those made meanwhile are found by looking until nothing new is there.
+    pub fn attach(pid: i32) -> io::Result<Tracees> {
+        let mut tracees = Tracees {
+            threads: BTreeSet::new(),
+            ..Tracees::new(pid)
+        };
+        loop {
+            let mut found = false;
+            for tid in task_ids(pid)? {
+                if tracees.threads.contains(&tid) {
+                    continue;
+                }
+                match ptrace::seize(tid) {
+                    Ok(()) => {
+                        tracees.threads.insert(tid);
+                        found = true;
+                    }
+                    Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
+                    // Already ours: it was cloned by a thread that we follow.
+                    Err(error) if error.raw_os_error() == Some(libc::EPERM) && is_traced_by_us(pid, tid) => {
+                        tracees.threads.insert(tid);
+                        found = true;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            if !found {
+                return Ok(tracees);
+            }
+        }
+    }
+
+    /// The process.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Waits for the next report.
+    pub fn next_blocking(&mut self) -> io::Result<Report> {
+        self.take_next(true)?
+            .ok_or_else(|| io::Error::from_raw_os_error(libc::ECHILD))
+    }
+
+    /// Takes the next report, if there is one. Reports of clones are handled here: the parent and the
+    /// new thread go on, and only other stops are returned.
+    pub fn next(&mut self) -> io::Result<Option<Report>> {
+        self.take_next(false)
+    }
+
+    fn take_next(&mut self, block: bool) -> io::Result<Option<Report>> {
+        loop {
+            let report = match self.held.pop() {
+                Some(report) => report,
+                None => match ptrace::wait(None, block) {
+                    None => return Ok(None),
+                    Some(status) => Report::of(status, self.pid),
+                },
+            };
+            if let Some(report) = self.absorb(report)? {
+                return Ok(Some(report));
+            }
+        }
+    }
+
+    /// Stops every thread and returns the stops. Reports of threads that end meanwhile are kept for
+    /// [`Tracees::next`].
+    pub fn stop_all(&mut self) -> io::Result<Vec<Stop>> {
+        let mut stopped: BTreeMap<i32, Stop> = BTreeMap::new();
+        let mut ended = Vec::new();
+        let mut interrupted = BTreeSet::new();
+        for report in std::mem::take(&mut self.held) {
+            match report {
+                Report::Stopped(stop) => drop(stopped.insert(stop.tid(), stop)),
+                other => ended.push(other),
+            }
+        }
+        loop {
+            let running: Vec<i32> = self
+                .threads
+                .iter()
+                .copied()
+                .filter(|tid| !stopped.contains_key(tid))
+                .collect();
+            if running.is_empty() {
+                self.held = ended;
+                return Ok(stopped.into_values().collect());
+            }
+            for tid in running {
+                if interrupted.insert(tid) && ptrace::interrupt(tid).is_err() {
+                    // Gone, or ending: its report says so.
+                    interrupted.insert(tid);
+                }
+            }
+            let Some(status) = ptrace::wait(None, true) else {
+                self.held = ended;
+                return Ok(stopped.into_values().collect());
+            };
+            match Report::of(status, self.pid) {
+                Report::Stopped(stop) => {
+                    if let Why::Clone(new) = stop.why() {
+                        self.adopt(new);
+                    } else if !self.threads.contains(&stop.tid()) {
+                        self.adopt(stop.tid());
+                    }
+                    stopped.insert(stop.tid(), stop);
+                }
+                Report::ThreadGone(tid) => {
+                    self.threads.remove(&tid);
+                    stopped.remove(&tid);
+                }
+                end => {
+                    let (Report::Exited(tid, _) | Report::Killed(tid, _)) = end else {
+                        unreachable!()
+                    };
+                    if tid == self.pid {
+                        self.threads.clear();
+                    }
+                    ended.push(end);
+                }
+            }
+        }
+    }
+
+    /// Runs system calls in a stopped thread.
+    pub fn remote<'a>(&self, stop: Stop, memory: &'a super::Memory) -> io::Result<Remote<'a>> {
+        Remote::new(stop, self.pid, memory)
+    }
+
+    /// Keeps a report for [`Tracees::next`].
+    pub fn hold(&mut self, report: Report) {
+        self.held.push(report);
+    }
+
+    fn adopt(&mut self, tid: i32) {
+        if tid != 0 {
+            self.threads.insert(tid);
+        }
+    }
+
+    fn absorb(&mut self, report: Report) -> io::Result<Option<Report>> {
+        match report {
+            Report::Stopped(stop) => match stop.why() {
+                Why::Clone(new) => {
+                    self.threads.insert(new);
+                    stop.resume()?;
+                    Ok(None)
+                }
+                Why::Interrupted => {
+                    // Also the first stop of a clone, which may come before its parent's report.
+                    self.threads.insert(stop.tid());
+                    stop.resume()?;
+                    Ok(None)
+                }
+                Why::Exec(_) => {
+                    self.threads = BTreeSet::from([self.pid]);
+                    Ok(Some(Report::Stopped(stop)))
+                }
+                _ => {
+                    self.threads.insert(stop.tid());
+                    Ok(Some(Report::Stopped(stop)))
+                }
+            },
+            Report::ThreadGone(tid) => {
+                self.threads.remove(&tid);
+                Ok(Some(Report::ThreadGone(tid)))
+            }
+            end => Ok(Some(end)),
+        }
+    }
+}
+
+fn task_ids(pid: i32) -> io::Result<Vec<i32>> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/task"))?;
+    Ok(entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect())
+}
+
+fn is_traced_by_us(pid: i32, tid: i32) -> bool {
+    let own = std::process::id().to_string();
+    std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/status")).is_ok_and(|status| {
+        status
+            .lines()
+            .any(|line| line.strip_prefix("TracerPid:").map(str::trim) == Some(&own))
+    })
+}
