@@ -100,7 +100,8 @@ struct gi_binding {
 	gi_u32 edits;
 	gi_u32 flags; /* GI_BINDING_* */
 };
-#define GI_BINDING_COUNTS 1 /* this binding counts the rule's calls and decides */
+#define GI_BINDING_COUNTS 1    /* this binding counts the rule's calls and decides */
+#define GI_BINDING_COMPLETES 2 /* with this one the rule has done all it does in a call */
 
 /* gi_rule.flags */
 #define GI_RULE_OBSERVE 1 /* writes nothing */

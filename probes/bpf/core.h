@@ -377,7 +377,7 @@ GI_SUBPROGRAM int gi_apply_binding(struct gi_hit *hit, struct gi_scratch *scratc
 	reason = gi_make_edits(hit, scratch, binding->first_edit, binding->edits, observe);
 	if (reason)
 		gi_fail(counters, reason);
-	else if (!observe)
+	else if (!observe && (binding->flags & GI_BINDING_COMPLETES))
 		gi_add(&counters->applied, 1);
 
 	event = &scratch->event;

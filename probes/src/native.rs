@@ -344,7 +344,9 @@ fn row_count<T>(rows: &[T]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::{BINDING_COUNTS, Base, GeneralRegister, Place, SITE_REGISTER_G, Step, Word};
+    use crate::table::{
+        BINDING_COMPLETES, BINDING_COUNTS, Base, GeneralRegister, Place, SITE_REGISTER_G, Step, Word,
+    };
 
     unsafe extern "C" {
         static goinject_sizes: [u64; 11];
@@ -435,7 +437,7 @@ mod tests {
             }],
             bindings: vec![Binding {
                 edits: u32::try_from(edits.len()).unwrap(),
-                flags: BINDING_COUNTS,
+                flags: BINDING_COUNTS | BINDING_COMPLETES,
                 ..Binding::default()
             }],
             rules: vec![Rule::default()],

@@ -138,6 +138,8 @@ pub struct Edit {
 
 /// `gi_binding.flags`: counts the rule's calls and decides.
 pub const BINDING_COUNTS: u32 = 1;
+/// `gi_binding.flags`: with this one the rule has done all it does in a call.
+pub const BINDING_COMPLETES: u32 = 2;
 
 /// What a rule does at one site.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]

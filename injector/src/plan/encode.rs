@@ -2,7 +2,7 @@
 
 use goinject_probes::table::{self, Tables};
 
-use super::{Base, Edit, Extend, Lead, Place, Plan, Site, SiteKind, Source};
+use super::{Base, Binding, Edit, Extend, Lead, Place, Plan, Site, SiteKind, Source};
 use crate::go::abi::Register;
 use crate::go::address::Address;
 
@@ -55,12 +55,22 @@ pub fn encode(plan: &Plan, bias: LoadBias, writers: &[table::WriterKind]) -> Tab
                 rule: row(binding.rule),
                 first_edit,
                 edits: row(tables.edits.len()) - first_edit,
-                flags: if binding.counts { table::BINDING_COUNTS } else { 0 },
+                flags: binding_flags(binding),
             });
         }
         tables.sites.push(encode_site(site, bias, *writer, first_binding));
     }
     tables
+}
+
+fn binding_flags(binding: &Binding) -> u32 {
+    let counts = if binding.counts { table::BINDING_COUNTS } else { 0 };
+    let completes = if binding.completes {
+        table::BINDING_COMPLETES
+    } else {
+        0
+    };
+    counts | completes
 }
 
 fn encode_site(site: &Site, bias: LoadBias, writer: table::WriterKind, first_binding: u32) -> table::Site {

@@ -152,6 +152,8 @@ pub struct Binding {
     pub rule: usize,
     /// Whether the rule counts its calls here.
     pub counts: bool,
+    /// Whether the rule has done all it does in a call when it is done here.
+    pub completes: bool,
     /// Values to overwrite.
     pub assignments: Vec<Assignment>,
 }

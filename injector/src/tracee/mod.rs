@@ -14,6 +14,7 @@ mod threads;
 pub use maps::{Mapping, hole_near, read as mappings};
 pub use memory::Memory;
 pub use ptrace::{FloatRegisters, GeneralRegisters, signal_name};
+pub use remote::Remote;
 pub use spawn::Spawned;
 pub use stop::{Report, Stop, Why};
 pub use threads::Tracees;

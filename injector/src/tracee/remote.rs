@@ -23,8 +23,9 @@ impl<'a> Remote<'a> {
     pub(super) fn new(stop: Stop, pid: i32, memory: &'a Memory) -> io::Result<Remote<'a>> {
         let registers = stop.registers()?;
         let instruction = find_syscall_instruction(pid, memory)?;
-        // No signal may be delivered to the thread while its registers are borrowed.
-        let mask = stop.swap_signal_mask(u64::MAX)?;
+        // No signal may be delivered to the thread while its registers are borrowed. SIGTRAP stays open:
+        // a step's trap that finds it blocked makes the kernel reset the process's handler.
+        let mask = stop.swap_signal_mask(!(1 << (libc::SIGTRAP - 1)))?;
         let stopped_for = stop.why();
         Ok(Remote {
             stop,

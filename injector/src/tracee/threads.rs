@@ -76,7 +76,7 @@ impl Tracees {
 
     /// Takes the next report, if there is one. Reports of clones are handled here: the parent and the
     /// new thread go on, and only other stops are returned.
-    pub fn next(&mut self) -> io::Result<Option<Report>> {
+    pub fn next_ready(&mut self) -> io::Result<Option<Report>> {
         self.take_next(false)
     }
 
@@ -96,7 +96,7 @@ impl Tracees {
     }
 
     /// Stops every thread and returns the stops. Reports of threads that end meanwhile are kept for
-    /// [`Tracees::next`].
+    /// [`Tracees::next_ready`].
     pub fn stop_all(&mut self) -> io::Result<Vec<Stop>> {
         let mut stopped: BTreeMap<i32, Stop> = BTreeMap::new();
         let mut ended = Vec::new();
@@ -159,7 +159,7 @@ impl Tracees {
         Remote::new(stop, self.pid, memory)
     }
 
-    /// Keeps a report for [`Tracees::next`].
+    /// Keeps a report for [`Tracees::next_ready`].
     pub fn hold(&mut self, report: Report) {
         self.held.push(report);
     }

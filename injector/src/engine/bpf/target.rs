@@ -28,9 +28,10 @@ impl Target {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: a new descriptor that nobody else owns.
+        let pidfd = unsafe { OwnedFd::from_raw_fd(fd) };
         Ok(Target {
             pid,
-            pidfd: Some(unsafe { OwnedFd::from_raw_fd(fd) }),
+            pidfd: Some(pidfd),
         })
     }
 

@@ -35,7 +35,7 @@ impl Tracer {
     /// Handles every stop that is due.
     pub(super) fn advance(&mut self, program: &Program, happened: &mut Happened) -> io::Result<()> {
         while happened.end.is_none()
-            && let Some(report) = self.tracees.next()?
+            && let Some(report) = self.tracees.next_ready()?
         {
             self.take(report, program, happened)?;
         }
@@ -48,7 +48,7 @@ impl Tracer {
             self.edit(&stop, program, happened).or_else(gone)?;
             stop.detach()?;
         }
-        while let Some(report) = self.tracees.next()? {
+        while let Some(report) = self.tracees.next_ready()? {
             self.take(report, program, happened)?;
         }
         Ok(())

@@ -7,7 +7,7 @@ use super::ArmError;
 use super::displaced::{SLOT, displace};
 use super::guard::Guard;
 use super::stub;
-use crate::tracee::{Memory, Stop, Tracees, hole_near, mappings};
+use crate::tracee::{Memory, Remote, Stop, Tracees, hole_near, mappings};
 
 const INT3: u8 = 0xcc;
 const PAGE: u64 = 4096;
@@ -30,8 +30,7 @@ pub(super) struct Breakpoints {
     spots: Vec<Spot>,
     copies: Vec<u64>,
     /// The `struct kernel_sigaction` that SIGTRAP had.
-    former_action: [u8; 32],
-    scratch: u64,
+    former_action: Action,
     guard: Option<Guard>,
 }
 
@@ -48,7 +47,7 @@ impl Breakpoints {
         let near = spots.first().map_or(0, |spot| spot.address);
         let table_end = stub::image(0, &[]).len() as u64 + 16 * count;
         let copies_start = table_end.next_multiple_of(SLOT);
-        let size = (copies_start + SLOT * count + 64).next_multiple_of(PAGE);
+        let size = (copies_start + SLOT * count).next_multiple_of(PAGE);
 
         let mut remote = tracees.remote(stop, memory).map_err(ArmError::trace)?;
         let hint = hole_near(&mappings(tracees.pid()).map_err(ArmError::trace)?, near, size)
@@ -68,19 +67,7 @@ impl Breakpoints {
             memory.write(*copy, &code).map_err(ArmError::trace)?;
         }
 
-        // The new action is built behind the copies; the old one is read from the same place.
-        let action_at = scratch + size - 64;
-        let former_at = action_at + 32;
-        remote
-            .syscall(
-                libc::SYS_rt_sigaction,
-                [libc::SIGTRAP as u64, 0, former_at, SIGSET, 0, 0],
-            )
-            .map_err(ArmError::trace)?;
-        let mut former_action = [0; 32];
-        memory
-            .read(former_at, &mut former_action)
-            .map_err(ArmError::trace)?;
+        let former_action = swap_trap_action(&mut remote, None).map_err(ArmError::trace)?;
         let previous = u64::from_le_bytes(former_action[..8].try_into().expect("eight bytes"));
         if previous <= 1 {
             return Err(ArmError::NoTrapHandler);
@@ -94,15 +81,7 @@ impl Breakpoints {
             .write(scratch, &stub::image(previous, &table))
             .map_err(ArmError::trace)?;
         let restorer = scratch + stub::restorer_offset() as u64;
-        memory
-            .write(action_at, &action(scratch, restorer))
-            .map_err(ArmError::trace)?;
-        remote
-            .syscall(
-                libc::SYS_rt_sigaction,
-                [libc::SIGTRAP as u64, action_at, 0, SIGSET, 0, 0],
-            )
-            .map_err(ArmError::trace)?;
+        swap_trap_action(&mut remote, Some(action(scratch, restorer))).map_err(ArmError::trace)?;
         let stop = remote.finish().map_err(ArmError::trace)?;
 
         let originals: Vec<(u64, u8)> = spots.iter().map(|spot| (spot.address, spot.bytes[0])).collect();
@@ -117,7 +96,6 @@ impl Breakpoints {
             spots,
             copies,
             former_action,
-            scratch,
             guard: Some(guard),
         };
         for spot in &breakpoints.spots {
@@ -147,14 +125,8 @@ impl Breakpoints {
     /// Gives SIGTRAP back its former action, once no thread can have a trap pending. The copies stay
     /// mapped: a thread may be interrupted within one.
     pub(super) fn restore_action(&self, tracees: &Tracees, memory: &Memory, stop: Stop) -> io::Result<Stop> {
-        let at = self.scratch + stub::image(0, &[]).len() as u64;
-        // The table is not needed any more: its first rows hold the action.
         let mut remote = tracees.remote(stop, memory)?;
-        remote.memory().write(at, &self.former_action)?;
-        remote.syscall(
-            libc::SYS_rt_sigaction,
-            [libc::SIGTRAP as u64, at, 0, SIGSET, 0, 0],
-        )?;
+        swap_trap_action(&mut remote, Some(self.former_action))?;
         remote.finish()
     }
 
@@ -187,8 +159,11 @@ fn verify(memory: &Memory, spots: &[Spot]) -> Result<(), ArmError> {
     Ok(())
 }
 
-/// A `struct kernel_sigaction` for the stub: every signal blocked meanwhile, on the signal stack.
-fn action(handler: u64, restorer: u64) -> [u8; 32] {
+/// A `struct kernel_sigaction`: handler, flags, restorer, mask.
+type Action = [u8; 32];
+
+/// The action of the stub: every signal blocked meanwhile, on the signal stack.
+fn action(handler: u64, restorer: u64) -> Action {
     const SA_RESTORER: u64 = 0x0400_0000;
     let flags = SA_RESTORER | libc::SA_SIGINFO as u64 | libc::SA_ONSTACK as u64;
     let mut action = [0; 32];
@@ -199,4 +174,30 @@ fn action(handler: u64, restorer: u64) -> [u8; 32] {
         place.copy_from_slice(&word.to_le_bytes());
     }
     action
+}
+
+/// Reads the target's action for SIGTRAP, and sets it if there is a new one.
+fn swap_trap_action(remote: &mut Remote<'_>, new: Option<Action>) -> io::Result<Action> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let page = remote.syscall(
+        libc::SYS_mmap,
+        [0, PAGE, protection as u64, flags as u64, u64::MAX, 0],
+    )?;
+    let (new_at, former_at) = (page, page + 32);
+    let new_argument = match new {
+        Some(action) => {
+            remote.memory().write(new_at, &action)?;
+            new_at
+        }
+        None => 0,
+    };
+    remote.syscall(
+        libc::SYS_rt_sigaction,
+        [libc::SIGTRAP as u64, new_argument, former_at, SIGSET, 0, 0],
+    )?;
+    let mut former = [0; 32];
+    remote.memory().read(former_at, &mut former)?;
+    remote.syscall(libc::SYS_munmap, [page, PAGE, 0, 0, 0, 0])?;
+    Ok(former)
 }

@@ -173,7 +173,7 @@ impl Session for PtraceSession {
     fn advance(&mut self) -> io::Result<Happened> {
         let mut happened = Happened::default();
         while !self.ended
-            && let Some(report) = self.tracees.next()?
+            && let Some(report) = self.tracees.next_ready()?
         {
             self.take(report, &mut happened)?;
         }
@@ -225,7 +225,7 @@ impl Session for PtraceSession {
         }
         self.breakpoints.dismiss_guard();
         self.ended = true;
-        while let Some(report) = self.tracees.next()? {
+        while let Some(report) = self.tracees.next_ready()? {
             match report {
                 Report::Exited(_, status) => happened.end = Some(End::Exited(status)),
                 Report::Killed(_, signal) => happened.end = Some(End::Killed(signal)),
