@@ -1,0 +1,229 @@
+//! Paths of rule files, followed through the types of a function.
+
+use goinject_rules::diagnostic::did_you_mean;
+use goinject_rules::model::{Path, Root, Step};
+
+use super::place::{Located, NoSuchPlace, WORD, field_names};
+use crate::go::abi::{Layout, Placement};
+use crate::go::types::{Kind, Signature, TypeId, Types, Variable};
+
+/// Which end of a call a value belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Receiver and parameters: in place at entry.
+    Entry,
+    /// Results: in place at return.
+    Return,
+}
+
+/// A function's values by name and position.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    /// As declared.
+    pub signature: &'a Signature,
+    /// Where the values are.
+    pub layout: &'a Layout,
+    /// The arena of their types.
+    pub types: &'a Types,
+}
+
+/// What a path leads to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reached {
+    /// When it is in place.
+    pub side: Side,
+    /// What and where it is.
+    pub target: Target,
+}
+
+/// A value, or a property of one.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    /// A whole value.
+    Value(Located),
+    /// The length or capacity word of a string or slice, or of a map's or channel's header.
+    Count {
+        /// The word's place and whether it may be overwritten.
+        word: crate::plan::Place,
+        /// The word belongs to a string or slice header, not to the runtime.
+        settable: bool,
+    },
+    /// The length of an array: it never changes.
+    Fixed(u64),
+}
+
+impl Scope<'_> {
+    /// Follows a path.
+    pub fn reach(&self, path: &Path) -> Result<Reached, NoSuchPlace> {
+        let (side, start) = self.root(&path.root)?;
+        let mut at = start;
+        for (n, step) in path.steps.iter().enumerate() {
+            match step {
+                Step::Field(name) => match at.field(name, self.types)? {
+                    Some(field) => at = field,
+                    None => {
+                        let target = self.property(at, name)?;
+                        if path.steps.len() > n + 1 {
+                            return Err(NoSuchPlace::new(format!("`.{name}` is a number; nothing lies behind it")));
+                        }
+                        return Ok(Reached { side, target });
+                    }
+                },
+                Step::Index(index) => at = self.element(at, *index)?,
+            }
+        }
+        Ok(Reached { side, target: Target::Value(at) })
+    }
+
+    fn root(&self, root: &Root) -> Result<(Side, Located), NoSuchPlace> {
+        match root {
+            Root::Receiver => match (&self.signature.receiver, &self.layout.receiver) {
+                (Some(variable), Some(placement)) => Ok((Side::Entry, Located::new(variable.ty, placement))),
+                _ => Err(NoSuchPlace::new("the function has no receiver: it is not a method")),
+            },
+            Root::Argument(n) => {
+                let of = pick(&self.signature.parameters, &self.layout.parameters, *n as usize);
+                let count = self.signature.parameters.len();
+                of.map(|located| (Side::Entry, located)).ok_or_else(|| out_of_range("args", "parameter", *n, count))
+            }
+            Root::Result(n) => {
+                let of = pick(&self.signature.results, &self.layout.results, *n as usize);
+                let count = self.signature.results.len();
+                of.map(|located| (Side::Return, located)).ok_or_else(|| out_of_range("results", "result", *n, count))
+            }
+            Root::Name(name) => self.named(name),
+        }
+    }
+
+    fn named(&self, name: &str) -> Result<(Side, Located), NoSuchPlace> {
+        let is_it = |variable: &Variable| variable.name.as_deref() == Some(name);
+        if let (Some(variable), Some(placement)) = (&self.signature.receiver, &self.layout.receiver)
+            && is_it(variable)
+        {
+            return Ok((Side::Entry, Located::new(variable.ty, placement)));
+        }
+        let ends = [
+            (Side::Entry, &self.signature.parameters, &self.layout.parameters),
+            (Side::Return, &self.signature.results, &self.layout.results),
+        ];
+        for (side, variables, placements) in ends {
+            if let Some(n) = variables.iter().position(is_it) {
+                return Ok((side, Located::new(variables[n].ty, &placements[n])));
+            }
+        }
+        let names = self.names();
+        let error = NoSuchPlace::new(format!("there is no parameter or result `{name}`"));
+        Err(match did_you_mean(name, names.iter().map(String::as_str)) {
+            Some(near) => error.help(format!("did you mean `{near}`?")),
+            None if names.is_empty() => error.help("the function has neither parameters nor results"),
+            None => error.help(format!("there are {}", list(&names))),
+        })
+    }
+
+    /// Every way to name a receiver, parameter or result.
+    pub fn names(&self) -> Vec<String> {
+        let receiver = self.signature.receiver.iter().map(|v| v.name.clone().unwrap_or_else(|| "recv".to_owned()));
+        let numbered = |prefix: &'static str, variables: &[Variable]| {
+            let name = move |(n, v): (usize, &Variable)| v.name.clone().unwrap_or_else(|| format!("{prefix}[{n}]"));
+            variables.iter().enumerate().map(name).collect::<Vec<_>>()
+        };
+        receiver
+            .chain(numbered("args", &self.signature.parameters))
+            .chain(numbered("results", &self.signature.results))
+            .collect()
+    }
+
+    /// `.len` and `.cap` of what has no such field.
+    fn property(&self, at: Located, name: &str) -> Result<Target, NoSuchPlace> {
+        let owner = at.clone();
+        let at = at.dereferenced(self.types)?;
+        let number = match (&self.types.get(at.ty).kind, name) {
+            (Kind::String | Kind::Slice { .. }, "len") => at.scalar(WORD, WORD).map(|word| (word, true)),
+            (Kind::Slice { .. }, "cap") => at.scalar(2 * WORD, WORD).map(|word| (word, true)),
+            (Kind::Array { length, .. }, "len" | "cap") => return Ok(Target::Fixed(*length)),
+            // The runtime's map header has started with the count since Go 1.0, and a channel's with
+            // the count and the size of its buffer.
+            (Kind::Map { .. } | Kind::Chan, "len") => self.header_word(&at, 0)?.map(|word| (word, false)),
+            (Kind::Chan, "cap") => self.header_word(&at, WORD)?.map(|word| (word, false)),
+            _ => return Err(self.no_field(&owner, name)),
+        };
+        let (word, settable) = number.ok_or_else(|| NoSuchPlace::new("its length is not in one place"))?;
+        Ok(Target::Count { word, settable })
+    }
+
+    fn header_word(&self, at: &Located, offset: u64) -> Result<Option<crate::plan::Place>, NoSuchPlace> {
+        // The header's own type does not matter: one word of it is read.
+        Ok(at.follow(0, at.ty, offset, None)?.scalar(0, WORD))
+    }
+
+    fn element(&self, at: Located, index: u64) -> Result<Located, NoSuchPlace> {
+        let at = at.dereferenced(self.types)?;
+        let ty = self.types.get(at.ty);
+        match &ty.kind {
+            Kind::Array { element, length } if index < *length => {
+                Ok(at.part(index * self.types.get(*element).size, *element, self.types))
+            }
+            Kind::Array { length, .. } => Err(NoSuchPlace::new(format!("index {index} is out of range of `{}`", ty.name))
+                .help(match length {
+                    0 => "it has no elements".to_owned(),
+                    length => format!("its elements are 0 to {}", length - 1),
+                })),
+            Kind::Slice { element } => {
+                let index = u32::try_from(index)
+                    .ok()
+                    .filter(|index| *index < u32::MAX)
+                    .ok_or_else(|| NoSuchPlace::new(format!("index {index} is too large")))?;
+                at.follow(0, *element, u64::from(index) * self.types.get(*element).size, Some(index))
+            }
+            Kind::Map { .. } => Err(NoSuchPlace::new(format!("elements of a map (`{}`) cannot be reached", ty.name))),
+            _ => Err(NoSuchPlace::new(format!("`{}` has no elements", ty.name))
+                .help("`[n]` goes behind an array or a slice")),
+        }
+    }
+
+    fn no_field(&self, at: &Located, name: &str) -> NoSuchPlace {
+        let ty = self.types.get(at.ty);
+        let names = field_names(at.ty, self.types);
+        let error = NoSuchPlace::new(format!("`{}` has no field `{name}`", ty.name));
+        match (did_you_mean(name, names.iter().map(String::as_str)), &ty.kind) {
+            (Some(near), _) => error.help(format!("did you mean `{near}`?")),
+            (None, Kind::Interface { .. }) => {
+                error.help("it is an interface: what it holds is known only at run time and cannot be reached")
+            }
+            (None, _) if names.is_empty() => error.help("only structs and pointers to structs have fields"),
+            (None, _) => error.help(format!("its fields are {}", list(&names))),
+        }
+    }
+
+    /// The type of a value, as Go prints it.
+    pub fn type_name(&self, ty: TypeId) -> &str {
+        &self.types.get(ty).name
+    }
+}
+
+fn pick(variables: &[Variable], placements: &[Placement], n: usize) -> Option<Located> {
+    Some(Located::new(variables.get(n)?.ty, placements.get(n)?))
+}
+
+fn out_of_range(list: &str, what: &str, n: u32, count: usize) -> NoSuchPlace {
+    let error = NoSuchPlace::new(format!("there is no {what} `{list}[{n}]`"));
+    match count {
+        0 => error.help(format!("the function has no {what}s")),
+        1 => error.help(format!("the function has one {what}: `{list}[0]`")),
+        count => error.help(format!("the function has {count} {what}s: `{list}[0]` to `{list}[{}]`", count - 1)),
+    }
+}
+
+/// Names in a row, the first dozen of them.
+pub fn list(names: &[String]) -> String {
+    const SHOWN: usize = 12;
+    let mut quoted: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    if names.len() > SHOWN {
+        quoted.push(format!("{} more", names.len() - SHOWN));
+    }
+    match quoted.split_last() {
+        None => "none".to_owned(),
+        Some((only, [])) => only.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+    }
+}
