@@ -4,6 +4,47 @@
 //! (checked, nothing left to misread) — or a list of [`diagnostic::Diagnostic`], all mistakes at once.
 //! This crate never learns what an offset or a process is.
 
+mod condition;
+mod document;
+mod validate;
+
 pub mod diagnostic;
+pub mod errno;
 pub mod model;
+pub mod path;
+pub mod pattern;
 pub mod source;
+pub mod units;
+
+use std::path::Path;
+
+use diagnostic::{Diagnostic, Severity};
+use model::RuleSet;
+use source::{ReadError, Source};
+
+/// Reads a rule file from disk, ready for [`parse`].
+///
+/// # Errors
+///
+/// When there is no such file, or it is not text.
+pub fn read(path: impl AsRef<Path>) -> Result<Source, ReadError> {
+    Source::read(path.as_ref())
+}
+
+/// Checks a rule file and gives its rules, with what is worth a warning.
+///
+/// # Errors
+///
+/// All mistakes of the file, in its order, warnings among them; only a YAML syntax error comes alone.
+pub fn parse(source: &Source) -> Result<(RuleSet, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let root = document::load(source).map_err(|error| vec![*error])?;
+    let mut reader = document::Reader::new(source);
+    let rules = validate::file(&mut reader, &root);
+    let mut findings = reader.into_findings();
+    findings.sort_by_key(|finding| finding.span.map_or(0, |span| span.start));
+    let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
+    match rules {
+        Some(rules) if !refused => Ok((rules, findings)),
+        _ => Err(findings),
+    }
+}

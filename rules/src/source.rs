@@ -1,5 +1,6 @@
 //! The text of a rule file and places in it.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// A range of bytes in a rule file.
@@ -49,7 +50,50 @@ pub struct Source {
     text: String,
 }
 
+/// A rule file that can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// There is none, or it may not be read.
+    #[error("can't read {}: {error}", path.display())]
+    Io {
+        /// The path as the user gave it.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        error: io::Error,
+    },
+    /// It is no text.
+    #[error("{}:{line}: not UTF-8 text", path.display())]
+    NotText {
+        /// The path as the user gave it.
+        path: PathBuf,
+        /// The line with the first byte that is no UTF-8, counted from 1.
+        line: usize,
+    },
+}
+
 impl Source {
+    /// Reads a rule file from disk.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such file, or it is not text.
+    pub fn read(path: &Path) -> Result<Self, ReadError> {
+        let bytes = std::fs::read(path).map_err(|error| ReadError::Io {
+            path: path.to_owned(),
+            error,
+        })?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+            ReadError::NotText {
+                path: path.to_owned(),
+                line,
+            }
+        })?;
+        Ok(Source::new(path, text))
+    }
+
     /// A rule file's text, known in messages by `path`.
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Self {
         Source {
@@ -76,6 +120,18 @@ impl Source {
         &self.text
     }
 
+    /// The byte offset of a line and column, both counted from 1; the nearest place where there is none.
+    pub(crate) fn offset(&self, line: usize, column: usize) -> usize {
+        let lines = self.text.split_inclusive('\n');
+        let start: usize = lines.take(line.saturating_sub(1)).map(str::len).sum();
+        let content = self.text[start..].split('\n').next().unwrap_or_default();
+        start
+            + content
+                .char_indices()
+                .nth(column.saturating_sub(1))
+                .map_or(content.len(), |(offset, _)| offset)
+    }
+
     /// Line and column of a byte offset, both counted from 1, columns in characters.
     pub fn line_column(&self, offset: usize) -> (usize, usize) {
         let before = &self.text[..self.text.floor_char_boundary(offset)];
@@ -97,5 +153,14 @@ mod tests {
         assert_eq!(source.line_column(0), (1, 1));
         assert_eq!(source.line_column("x: 1\nähm".len()), (2, 4));
         assert_eq!(source.line_column(1000), (3, 1));
+    }
+
+    #[test]
+    fn offsets_of_lines_and_columns_are_the_way_back() {
+        let source = Source::new("a.yaml", "x: 1\nähm: 2\n");
+        assert_eq!(source.offset(1, 1), 0);
+        assert_eq!(source.offset(2, 4), "x: 1\nähm".len());
+        assert_eq!(source.offset(1, 99), 4);
+        assert_eq!(source.offset(99, 1), source.text().len());
     }
 }

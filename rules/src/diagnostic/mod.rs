@@ -1,5 +1,15 @@
 //! What is wrong with a rule file, where, and what to write instead.
 
+mod located;
+mod near;
+mod render;
+
+pub use located::Located;
+pub use near::{did_you_mean, near_misses};
+pub use render::{Style, render, render_short};
+
+use std::borrow::Cow;
+
 use crate::source::Span;
 
 /// How serious a finding is.
@@ -22,6 +32,8 @@ pub struct Diagnostic {
     pub span: Option<Span>,
     /// A few words put under the marked place.
     pub label: Option<String>,
+    /// Further places that belong to it, each with its words: an earlier definition, a use of an alias.
+    pub secondary: Vec<(Span, String)>,
     /// What to write instead.
     pub help: Option<String>,
     /// Further facts: call sites, near misses, ranges.
@@ -47,6 +59,7 @@ impl Diagnostic {
             message: message.into(),
             span: None,
             label: None,
+            secondary: Vec::new(),
             help: None,
             notes: Vec::new(),
             rule: None,
@@ -62,6 +75,12 @@ impl Diagnostic {
     /// With words under the marked place.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
+        self
+    }
+
+    /// With a further place and its words.
+    pub fn also(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.secondary.push((span, label.into()));
         self
     }
 
@@ -81,5 +100,19 @@ impl Diagnostic {
     pub fn rule(mut self, rule: impl Into<String>) -> Self {
         self.rule = Some(rule.into());
         self
+    }
+}
+
+/// Text of a file between backticks: on one line, not too long, and without what a terminal would obey.
+pub(crate) fn quoted(text: &str) -> String {
+    const LONGEST: usize = 80;
+    let shown: Cow<'_, str> = if text.chars().any(char::is_control) {
+        text.escape_debug().to_string().into()
+    } else {
+        text.into()
+    };
+    match shown.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("`{}…`", &shown[..end]),
+        None => format!("`{shown}`"),
     }
 }

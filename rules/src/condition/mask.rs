@@ -1,0 +1,229 @@
+//! Names and numbers of a condition, hidden from the CEL parser.
+//!
+//! Every name becomes as many `x`, every number zeros and a one, so that all offsets stay the same
+//! while Go's names (`größe`, `in`, `loop`) and numbers (`1_000`, `18446744073709551615`) pass.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::Problem;
+
+/// A condition before and after masking, with the places of its tokens.
+pub(super) struct Masked<'t> {
+    original: &'t str,
+    masked: String,
+    tokens: Vec<Token>,
+    /// From an opening bracket to the closing one.
+    closers: HashMap<usize, usize>,
+}
+
+struct Token {
+    kind: Kind,
+    range: Range<usize>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Word,
+    Number,
+    Text,
+    Sign,
+}
+
+impl<'t> Masked<'t> {
+    pub(super) fn new(original: &'t str) -> Result<Self, Problem> {
+        let mut masked = Masked {
+            original,
+            masked: String::with_capacity(original.len()),
+            tokens: Vec::new(),
+            closers: HashMap::new(),
+        };
+        let mut open = Vec::new();
+        let mut at = 0;
+        while let Some(c) = original[at..].chars().next() {
+            let range = at..at + masked.length(at, c)?;
+            at = range.end;
+            masked.take(range, c, &mut open);
+        }
+        Ok(masked)
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.masked
+    }
+
+    pub(super) fn original(&self) -> &'t str {
+        self.original
+    }
+
+    /// The name that begins at or after a place.
+    pub(super) fn word_from(&self, at: usize) -> Option<Range<usize>> {
+        let token = self.tokens.iter().find(|token| token.range.start >= at)?;
+        (token.kind == Kind::Word).then(|| token.range.clone())
+    }
+
+    /// The name that ends at or before a place, with nothing between.
+    pub(super) fn word_before(&self, at: usize) -> Option<Range<usize>> {
+        let token = self.tokens.iter().rfind(|token| token.range.end <= at)?;
+        (token.kind == Kind::Word).then(|| token.range.clone())
+    }
+
+    /// Where the sign before a place begins, if there is one.
+    pub(super) fn sign_before(&self, at: usize) -> Option<usize> {
+        let token = self.tokens.iter().rfind(|token| token.range.end <= at)?;
+        (token.kind == Kind::Sign).then_some(token.range.start)
+    }
+
+    /// Where the token at a place ends.
+    pub(super) fn token_end(&self, at: usize) -> usize {
+        match self.tokens.iter().find(|token| token.range.contains(&at)) {
+            Some(token) => token.range.end,
+            None => at + self.original[at..].chars().next().map_or(0, char::len_utf8),
+        }
+    }
+
+    /// The place behind the bracket that closes the one opened here.
+    pub(super) fn close_of(&self, open: usize) -> usize {
+        self.closers
+            .get(&open)
+            .map_or(self.original.len(), |close| close + 1)
+    }
+
+    fn length(&self, at: usize, c: char) -> Result<usize, Problem> {
+        let rest = &self.original[at..];
+        if let Some(quote) = text_quote(rest) {
+            return text_length(rest, quote).ok_or_else(|| {
+                Problem::new(
+                    at..self.original.len(),
+                    "this text has no closing quote",
+                    "close it with the quote it began with",
+                )
+            });
+        }
+        if c == '`' {
+            let help = "write text in `\"…\"` or `'…'`";
+            return Err(Problem::new(at..at + 1, "CEL has no text in backticks", help));
+        }
+        let until = |end: &dyn Fn(char) -> bool| rest.find(|c: char| !end(c)).unwrap_or(rest.len());
+        Ok(if is_word(c) {
+            until(&|c| is_word(c) || c.is_numeric())
+        } else if c.is_ascii_digit()
+            || (c == '.' && !self.after_operand() && rest[1..].starts_with(|c: char| c.is_ascii_digit()))
+        {
+            number_length(rest)
+        } else if rest.starts_with("//") {
+            until(&|c| c != '\n')
+        } else if "=!<>&|:".contains(c) {
+            until(&|c| "=!<>&|:".contains(c)).min(operator_length(rest))
+        } else {
+            c.len_utf8()
+        })
+    }
+
+    fn take(&mut self, range: Range<usize>, c: char, open: &mut Vec<usize>) {
+        let written = &self.original[range.clone()];
+        let length = range.len();
+        let (kind, masked) = if text_quote(written).is_some() {
+            (Kind::Text, written.to_owned())
+        } else if is_word(c) {
+            (
+                Kind::Word,
+                if self.means_itself(written) {
+                    written.to_owned()
+                } else {
+                    "x".repeat(length)
+                },
+            )
+        } else if c.is_ascii_digit() || (c == '.' && length > 1) {
+            (Kind::Number, format!("{:0>length$}", 1))
+        } else {
+            match c {
+                '(' | '[' | '{' => open.push(range.start),
+                ')' | ']' | '}' => {
+                    if let Some(start) = open.pop() {
+                        self.closers.insert(start, range.start);
+                    }
+                }
+                _ => {}
+            }
+            (Kind::Sign, written.to_owned())
+        };
+        self.masked.push_str(&masked);
+        if !c.is_whitespace() && !written.starts_with("//") {
+            self.tokens.push(Token { kind, range });
+        }
+    }
+
+    /// Words of CEL; `in` is one only between two operands, and the usual name of a request elsewhere.
+    fn means_itself(&self, word: &str) -> bool {
+        let field = self
+            .tokens
+            .last()
+            .is_some_and(|token| &self.original[token.range.clone()] == ".");
+        !field && (matches!(word, "true" | "false" | "null") || (word == "in" && self.after_operand()))
+    }
+
+    fn after_operand(&self) -> bool {
+        self.tokens.last().is_some_and(|token| match token.kind {
+            Kind::Word | Kind::Number | Kind::Text => true,
+            Kind::Sign => matches!(&self.original[token.range.clone()], ")" | "]" | "}"),
+        })
+    }
+}
+
+fn is_word(c: char) -> bool {
+    c == '_' || c.is_alphabetic()
+}
+
+/// How many bytes a run of operator signs has: the longest that means something, right or wrong.
+fn operator_length(rest: &str) -> usize {
+    ["===", "!==", "==", "!=", "<=", ">=", "<>", "&&", "||", ":="]
+        .iter()
+        .find(|operator| rest.starts_with(**operator))
+        .map_or(1, |operator| operator.len())
+}
+
+fn number_length(rest: &str) -> usize {
+    let mut length = 0;
+    let mut previous = ' ';
+    for c in rest.chars() {
+        let hexadecimal = rest.starts_with("0x") || rest.starts_with("0X");
+        let sign_of_exponent = matches!(c, '+' | '-') && matches!(previous, 'e' | 'E') && !hexadecimal;
+        if !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.') || sign_of_exponent) {
+            break;
+        }
+        length += c.len_utf8();
+        previous = c;
+    }
+    length
+}
+
+/// The opening quote of a text with what may stand before it: `r` for raw, `b` for bytes.
+fn text_quote(rest: &str) -> Option<(&str, bool)> {
+    let prefix = rest
+        .find(|c: char| !matches!(c, 'r' | 'R' | 'b' | 'B'))
+        .unwrap_or(rest.len());
+    if prefix > 2 {
+        return None;
+    }
+    let raw = rest[..prefix].contains(['r', 'R']);
+    ["\"\"\"", "'''", "\"", "'"]
+        .into_iter()
+        .find(|quote| rest[prefix..].starts_with(quote))
+        .map(|quote| (quote, raw))
+}
+
+fn text_length(rest: &str, (quote, raw): (&str, bool)) -> Option<usize> {
+    let start = rest.find(quote)? + quote.len();
+    let mut escaped = false;
+    for (at, c) in rest[start..].char_indices() {
+        if escaped {
+            escaped = false;
+        } else if c == '\\' && !raw {
+            escaped = true;
+        } else if rest[start + at..].starts_with(quote) {
+            return Some(start + at + quote.len());
+        }
+    }
+    None
+}

@@ -1,0 +1,124 @@
+//! Parts of a rule that can't go together.
+
+use crate::diagnostic::Diagnostic;
+use crate::document::{Fields, Reader};
+use crate::model::{Assignment, Condition, Inject, Limits, Operand, Path, Root, Rule};
+use crate::source::{Span, Spanned};
+
+/// Faults of one rule against each other.
+pub(super) fn within_inject(reader: &mut Reader<'_>, inject: &Inject, fields: &Fields<'_>) {
+    let (Some(end_key), Some(end)) = (match (&inject.early_return, inject.panic) {
+        (Some(_), Some(_)) => {
+            if let (Some(panic), Some(first)) = (fields.key_span("panic"), fields.key_span("return")) {
+                let finding = Diagnostic::error("a call can't both return and panic")
+                    .at(panic)
+                    .label("then never gets here");
+                reader.report(
+                    finding
+                        .also(first, "returns")
+                        .help("keep `return` or `panic`; write a second rule for the other"),
+                );
+            }
+            return;
+        }
+        (Some(_), None) => (Some("return"), fields.key_span("return")),
+        (None, Some(_)) => (Some("panic"), fields.key_span("panic")),
+        (None, None) => return,
+    }) else {
+        return;
+    };
+    for assignment in inject.set.iter().filter(|assignment| has_no_effect(assignment)) {
+        let name = &assignment.path.value;
+        let finding = Diagnostic::error(format!("`{name}` is set for a body that never runs"))
+            .at(assignment.path.span)
+            .label("has no effect")
+            .also(end, "the call ends here");
+        reader.report(match end_key {
+            "return" => finding.help(format!("if `{name}` is a result, write it under `return`")),
+            _ => finding.help("remove it, or write a second rule without `panic`"),
+        });
+    }
+}
+
+/// A parameter as such is gone when the call ends at once, and a result is never written; only what a
+/// parameter points to stays.
+fn has_no_effect(assignment: &Assignment) -> bool {
+    assignment.path.steps.is_empty() || matches!(assignment.path.root, Root::Result(_))
+}
+
+/// A condition on results can only be decided at the return, where it is too late for faults at entry.
+pub(super) fn with_condition(reader: &mut Reader<'_>, condition: &Spanned<Condition>, inject: &Inject) {
+    let Some(result) = find_result(condition) else {
+        return;
+    };
+    let mut late = |place: Span, what: &str, help: &str| {
+        let finding = Diagnostic::error(format!(
+            "a condition on results is decided at the return, too late {what}"
+        ));
+        reader.report(
+            finding
+                .at(place)
+                .label("acts at entry")
+                .also(result, "known at the return only")
+                .help(help),
+        );
+    };
+    for assignment in &inject.set {
+        if matches!(assignment.path.root, Root::Argument(_) | Root::Receiver) {
+            late(
+                assignment.path.span,
+                "to set a parameter",
+                "set results, or ask for parameters only",
+            );
+        }
+    }
+    if let Some(early_return) = &inject.early_return {
+        late(early_return.span, "to skip the body", "use `set` on the results");
+    }
+    if let Some(panic) = inject.panic {
+        late(panic, "to panic", "ask for parameters only");
+    }
+    if let Some(delay) = &inject.delay {
+        late(delay.span, "to delay the call", "ask for parameters only");
+    }
+}
+
+fn find_result(condition: &Spanned<Condition>) -> Option<Span> {
+    let of_operand = |operand: &Spanned<Operand>| match &operand.value {
+        Operand::Path(path) | Operand::Size(path) => is_result(path).then_some(operand.span),
+        _ => None,
+    };
+    match &condition.value {
+        Condition::And(left, right) | Condition::Or(left, right) => {
+            find_result(left).or_else(|| find_result(right))
+        }
+        Condition::Not(inner) => find_result(inner),
+        Condition::Truth(operand) | Condition::Text(_, operand, _) => of_operand(operand),
+        Condition::Compare(left, _, right) => of_operand(left).or_else(|| of_operand(right)),
+    }
+}
+
+fn is_result(path: &Path) -> bool {
+    matches!(path.root, Root::Result(_))
+}
+
+/// Expectations that the file's limits make impossible.
+pub(super) fn with_limits(reader: &mut Reader<'_>, rules: &[Rule], limits: &Limits) {
+    // A limit of 0 has been refused already.
+    let Some(most) = limits.faults.filter(|most| *most > 0) else {
+        return;
+    };
+    for rule in rules.iter().filter(|rule| rule.expect.fired.min > most) {
+        let finding = Diagnostic::error(format!(
+            "this rule is to fire more often than the file's limit of {most} faults allows"
+        ));
+        let help = "raise `faults` in `limits`, or expect less";
+        reader.report(
+            finding
+                .at(rule.expect.fired.span)
+                .label("can't be met")
+                .rule(rule.name.clone())
+                .help(help),
+        );
+    }
+}
