@@ -8,6 +8,9 @@ use std::ops::Range;
 
 use super::Problem;
 
+/// More brackets within each other are refused: the parser's stack grows with them.
+const DEEPEST: usize = 24;
+
 /// A condition before and after masking, with the places of its tokens.
 pub(super) struct Masked<'t> {
     original: &'t str,
@@ -43,7 +46,14 @@ impl<'t> Masked<'t> {
         while let Some(c) = original[at..].chars().next() {
             let range = at..at + masked.length(at, c)?;
             at = range.end;
-            masked.take(range, c, &mut open);
+            masked.take(range.clone(), c, &mut open);
+            if open.len() > DEEPEST {
+                return Err(Problem::new(
+                    range,
+                    "the condition is nested too deeply",
+                    "write several rules",
+                ));
+            }
         }
         Ok(masked)
     }
@@ -74,11 +84,32 @@ impl<'t> Masked<'t> {
         (token.kind == Kind::Sign).then_some(token.range.start)
     }
 
-    /// Where the token at a place ends.
-    pub(super) fn token_end(&self, at: usize) -> usize {
+    /// The token at a place.
+    pub(super) fn token_at(&self, at: usize) -> Range<usize> {
         match self.tokens.iter().find(|token| token.range.contains(&at)) {
-            Some(token) => token.range.end,
-            None => at + self.original[at..].chars().next().map_or(0, char::len_utf8),
+            Some(token) => token.range.clone(),
+            None => at..at + self.original[at..].chars().next().map_or(0, char::len_utf8),
+        }
+    }
+
+    /// The same range with the parentheses that group it.
+    pub(super) fn grouped(&self, mut range: Range<usize>) -> Range<usize> {
+        loop {
+            let before = self
+                .tokens
+                .iter()
+                .rposition(|token| token.range.end <= range.start);
+            let after = self.tokens.iter().find(|token| token.range.start >= range.end);
+            let (Some(before), Some(after)) = (before, after) else {
+                return range;
+            };
+            let open = &self.tokens[before].range;
+            let called = before > 0 && self.tokens[before - 1].kind == Kind::Word;
+            let closed_here = self.closers.get(&open.start) == Some(&after.range.start);
+            if called || !closed_here || &self.original[open.clone()] != "(" {
+                return range;
+            }
+            range = open.start..after.range.end;
         }
     }
 

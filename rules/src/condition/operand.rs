@@ -50,27 +50,25 @@ impl Operands<'_> {
     }
 
     fn call_extent(&self, call: &CallExpr, token: Range<usize>) -> Range<usize> {
-        let bracket = self.masked.original()[token.clone()].starts_with(['(', '[']);
-        let first = call
-            .target
-            .as_deref()
-            .or(if bracket && call.func_name != operators::INDEX {
-                None
-            } else {
-                call.args.first()
-            });
-        let name = self
-            .masked
-            .word_before(token.start)
-            .map_or(token.start, |word| word.start);
-        let start = match first {
-            Some(first) => self.extent(first).start.min(token.start),
-            None => name,
+        let grouped = |node: &IdedExpr| self.masked.grouped(self.extent(node));
+        let is_call = self.masked.original()[token.clone()].starts_with('(');
+        let left = match (&call.target, call.args.as_slice()) {
+            (Some(target), _) => Some(target.as_ref()),
+            (None, [left, _, ..]) if !is_call => Some(left),
+            _ => None,
         };
-        let end = if bracket {
+        let start = match left {
+            Some(left) => grouped(left).start,
+            None if is_call => self
+                .masked
+                .word_before(token.start)
+                .map_or(token.start, |word| word.start),
+            None => token.start,
+        };
+        let end = if is_call || call.func_name == operators::INDEX {
             self.masked.close_of(token.start)
         } else {
-            call.args.last().map_or(token.end, |last| self.extent(last).end)
+            call.args.last().map_or(token.end, |last| grouped(last).end)
         };
         start..end.max(start)
     }

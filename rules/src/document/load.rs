@@ -13,9 +13,13 @@ use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span};
 use crate::units::number;
 
+/// Deeper files are refused: reading them takes stack, and no rule has a reason.
+const DEEPEST: usize = 24;
+
 /// Reads a rule file's YAML. A syntax error is the only finding, for what follows it can't be trusted.
 pub(crate) fn load(source: &Source) -> Result<Node, Box<Diagnostic>> {
     let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! { max_depth: DEEPEST },
         strict_booleans: true,
         // Reported by the reader, together with everything else.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
