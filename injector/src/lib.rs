@@ -1,6 +1,20 @@
 //! goinject: a declarative, rule-file driven fault injector for Go programs.
+//!
+//! ```text
+//! rule file --goinject_rules--> RuleSet
+//! Go binary --go::Binary--> functions, types, locations
+//! RuleSet x Binary --resolve--> ResolvedRule --plan::compile--> Plan
+//! Plan --engine::select--> engine --arm--> Session --> Event --> report --> verdict --> exit code
+//! ```
 
+pub mod cli;
+pub mod command;
 pub mod engine;
+pub mod error;
 pub mod go;
 pub mod plan;
+pub mod report;
+pub mod resolve;
+pub mod signals;
+pub mod target;
 pub mod tracee;

@@ -156,9 +156,8 @@ enum gi_writer {
 };
 
 /* gi_site.flags */
-#define GI_SITE_CHECK_JUMP 1  /* carry or zero flag set: on its way to morestack, not a call yet */
-#define GI_SITE_REGISTER_G 2  /* g is in R14; else in thread-local storage */
-#define GI_SITE_RESTART 4     /* the instruction uses up an argument: edits after it must run it again */
+#define GI_SITE_REGISTER_G 1 /* g is in R14; else in thread-local storage */
+#define GI_SITE_RESTART 2    /* the instruction uses up an argument: edits after it must run it again */
 
 /* Where the probed instruction leads: what the saved PC of a signal frame must be. */
 enum gi_lead {
@@ -179,7 +178,8 @@ struct gi_site {
 	gi_u8 writer; /* enum gi_writer */
 	gi_u8 lead;   /* enum gi_lead */
 	gi_u8 length; /* of the instruction */
-	gi_u8 padding[7];
+	gi_u8 check_flags; /* any of these bits set in RFLAGS: on its way to morestack, not a call yet */
+	gi_u8 padding[6];
 };
 
 /* Facts of the target, and the switch. One row. */

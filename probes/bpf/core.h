@@ -176,7 +176,7 @@ static __inline__ int gi_pointer_allowed(struct gi_hit *hit, const struct gi_whe
 /* Whether a hit of this site is a call: the jump of a stack check is passed once more on the way to morestack. */
 static __inline__ int gi_is_call(const struct gi_site *site, gi_u64 flags)
 {
-	return !(site->flags & GI_SITE_CHECK_JUMP) || !(flags & (GI_FLAG_CARRY | GI_FLAG_ZERO));
+	return !(flags & site->check_flags);
 }
 
 /* The goroutine: in R14, or in thread-local storage where the convention has no register for it. */

@@ -20,9 +20,6 @@ enum gi_register {
 #define GI_INTEGER_ARGUMENTS 9
 #define GI_FLOAT_ARGUMENTS 15
 
-#define GI_FLAG_CARRY 0x1
-#define GI_FLAG_ZERO 0x40
-
 /* runtime.g starts with stack.lo, stack.hi and stackguard0, since Go 1.0. */
 #define GI_G_STACK_LOW 0
 #define GI_G_STACK_HIGH 8

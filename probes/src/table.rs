@@ -221,12 +221,10 @@ pub enum WriterKind {
     Direct = 5,
 }
 
-/// `gi_site.flags`: with carry or zero flag set it is on its way to morestack, not a call yet.
-pub const SITE_CHECK_JUMP: u8 = 1;
 /// `gi_site.flags`: g is in R14.
-pub const SITE_REGISTER_G: u8 = 2;
+pub const SITE_REGISTER_G: u8 = 1;
 /// `gi_site.flags`: the instruction uses up an argument, so edits after it must run it again.
-pub const SITE_RESTART: u8 = 4;
+pub const SITE_RESTART: u8 = 2;
 
 /// `gi_site.lead`: where the probed instruction leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -264,8 +262,10 @@ pub struct Site {
     pub lead: u8,
     /// Bytes of the instruction.
     pub length: u8,
+    /// With any of these bits set in RFLAGS it is on its way to morestack, and not a call yet.
+    pub check_flags: u8,
     #[doc(hidden)]
-    pub padding: [u8; 7],
+    pub padding: [u8; 6],
 }
 
 /// Facts of the target, and the switch.

@@ -6,7 +6,7 @@ use goinject_probes::capability::{BpfSupport, Support};
 use goinject_probes::program::{Attach, Switches};
 use goinject_probes::table::WriterKind;
 
-use crate::plan::{Consumes, Needs, Plan};
+use crate::plan::{Consumes, Cost, Needs, Plan};
 
 /// What this host has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,6 +152,7 @@ pub fn select(
 fn in_kernel(plan: &Plan, host: &Host, wanted: Option<WriterChoice>) -> Result<Selection, String> {
     let bpf = &host.bpf;
     require(&bpf.load, "BPF")?;
+    probeable(plan)?;
     let mut writers = Vec::new();
     for site in &plan.sites {
         let needs = site.needs(plan);
@@ -222,6 +223,7 @@ fn tracer(plan: &Plan, host: &Host) -> Result<Selection, String> {
     require(&host.bpf.load, "BPF")?;
     require(&host.bpf.signal, "sending signals from BPF")?;
     require(&host.ptrace, "ptrace")?;
+    probeable(plan)?;
     let mut writers = Vec::new();
     for site in &plan.sites {
         let needs = site.needs(plan);
@@ -247,6 +249,17 @@ fn tracer(plan: &Plan, host: &Host) -> Result<Selection, String> {
         },
         explanation,
     })
+}
+
+/// Whether uprobes can be put on every site.
+fn probeable(plan: &Plan) -> Result<(), String> {
+    for site in &plan.sites {
+        if let Cost::Refused(why) = &site.instruction.cost {
+            let name = &plan.functions[site.function].name;
+            return Err(format!("no uprobe can be put on `{}` of {name}: {why}", site.instruction.text));
+        }
+    }
+    Ok(())
 }
 
 fn irreversible(plan: &Plan, function: usize, why: &str) -> String {

@@ -85,9 +85,6 @@ fn encode_site(site: &Site, bias: LoadBias, writer: table::WriterKind, first_bin
         Lead::Return => (table::Lead::Return, 0),
     };
     let mut flags = 0;
-    if site.kind == SiteKind::EntryCheckJump {
-        flags |= table::SITE_CHECK_JUMP;
-    }
     if site.g_in_register {
         flags |= table::SITE_REGISTER_G;
     }
@@ -95,8 +92,12 @@ fn encode_site(site: &Site, bias: LoadBias, writer: table::WriterKind, first_bin
         flags |= table::SITE_RESTART;
     }
     let kind = match site.kind {
-        SiteKind::Entry | SiteKind::EntryCheckJump => table::SiteKind::Entry,
+        SiteKind::Entry | SiteKind::EntryCheckJump { .. } => table::SiteKind::Entry,
         SiteKind::Return => table::SiteKind::Return,
+    };
+    let check_flags = match site.kind {
+        SiteKind::EntryCheckJump { flags } => flags,
+        SiteKind::Entry | SiteKind::Return => 0,
     };
     table::Site {
         address: bias.apply(address),
@@ -108,6 +109,7 @@ fn encode_site(site: &Site, bias: LoadBias, writer: table::WriterKind, first_bin
         writer: writer as u8,
         lead: lead as u8,
         length: u8::try_from(site.instruction.bytes.len()).expect("instructions have at most 15 bytes"),
+        check_flags,
         ..table::Site::default()
     }
 }

@@ -3,6 +3,7 @@
 //! A plan is deterministic and printable, needs no root and touches no process. Addresses in it are
 //! link-time; [`encode`] turns it into the tables of a running process.
 
+pub mod compile;
 pub mod display;
 pub mod encode;
 
@@ -35,6 +36,14 @@ pub struct Binary {
     pub go_version: String,
     /// Its build id; the Go one, else the GNU one, in hexadecimal or as text.
     pub build_id: Option<String>,
+    /// Device and inode of its file, size in bytes, and last change in seconds and nanoseconds.
+    pub device: u64,
+    #[expect(missing_docs, reason = "see `device`")]
+    pub inode: u64,
+    #[expect(missing_docs, reason = "see `device`")]
+    pub size: u64,
+    #[expect(missing_docs, reason = "see `device`")]
+    pub modified: (i64, i64),
     /// Whether it is loaded at an address of the kernel's choice.
     pub position_independent: bool,
     /// Address of its first loaded segment, rounded down to a page: what the load bias is measured from.
@@ -84,8 +93,11 @@ pub struct Site {
 pub enum SiteKind {
     /// Arguments are in place, and one pass is one call.
     Entry,
-    /// The same, at the conditional jump of the stack check: passes with carry or zero flag set do not count.
-    EntryCheckJump,
+    /// The same, at the conditional jump of the stack check.
+    EntryCheckJump {
+        /// With any of these bits set in RFLAGS it is on its way to morestack, and not a call yet.
+        flags: u8,
+    },
     /// A RET: results are in place.
     Return,
 }
@@ -110,13 +122,15 @@ pub struct Instruction {
 }
 
 /// What a uprobe on an instruction costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cost {
     /// One trap: the kernel emulates the instruction.
     Emulated,
     /// Two traps: the kernel single-steps a copy.
     Stepped,
+    /// No uprobe can be put here, because of this.
+    Refused(String),
 }
 
 /// Where an instruction leads.
@@ -332,5 +346,15 @@ impl Site {
         }
         needs.before = needs.any() && matches!(self.instruction.consumes, Consumes::Irreversible(_));
         needs
+    }
+}
+
+impl SiteKind {
+    /// `entry` or `return`.
+    pub fn name(self) -> &'static str {
+        match self {
+            SiteKind::Entry | SiteKind::EntryCheckJump { .. } => "entry",
+            SiteKind::Return => "return",
+        }
     }
 }

@@ -1,0 +1,116 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::engine::select::{EngineChoice, WriterChoice};
+
+/// Declarative fault injection for Go programs.
+#[derive(Debug, Parser)]
+#[command(name = "goinject", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Arm the rules, run or attach, report, restore
+    Run(Run),
+    /// Find everything that is wrong with a rule file, all at once
+    Check(Check),
+    /// Print the compiled tables: sites, locations, writes; needs no root
+    Plan(PlanArguments),
+    /// List the functions of a binary, or one function's parameters, types and locations
+    Inspect(Inspect),
+    /// Tell what this host allows, engine by engine, with the reason and the remedy
+    Doctor,
+    /// Print the JSON Schema of rule files
+    Schema(Schema),
+    /// Take breakpoints out if goinject is killed (started by goinject itself)
+    #[command(name = crate::engine::ptrace::GUARD_COMMAND, hide = true)]
+    Guard,
+}
+
+/// `goinject run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The rule file
+    pub file: PathBuf,
+    /// Attach to this process instead of the file's target
+    #[arg(long, value_name = "PID", conflicts_with = "target")]
+    pub pid: Option<i32>,
+    /// The engine
+    #[arg(long, value_enum, default_value_t)]
+    pub engine: EngineChoice,
+    /// The writer, instead of the best that the host has
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub writer: Option<WriterChoice>,
+    /// Write events as JSON Lines to this file
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// End with the target's own exit status where goinject's would be 0
+    #[arg(long)]
+    pub exit_from_target: bool,
+    /// Print no events, only the result
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// The command to run instead of the file's target
+    #[arg(last = true, value_name = "CMD")]
+    pub target: Vec<OsString>,
+}
+
+/// `goinject check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The rule file
+    pub file: PathBuf,
+    /// Check functions, names and types against this binary, too
+    #[arg(long, value_name = "B")]
+    pub binary: Option<PathBuf>,
+}
+
+/// `goinject plan`.
+#[derive(Debug, Args)]
+pub struct PlanArguments {
+    /// The rule file
+    pub file: PathBuf,
+    /// The binary, instead of the file's target
+    #[arg(long, value_name = "B")]
+    pub binary: Option<PathBuf>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// How a plan is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+/// `goinject inspect`.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// The binary
+    #[arg(value_name = "B")]
+    pub binary: PathBuf,
+    /// A function's name, or a glob of names
+    pub function: Option<String>,
+}
+
+/// `goinject schema`.
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// Offer this binary's function names for completion
+    #[arg(long, value_name = "B")]
+    pub binary: Option<PathBuf>,
+}

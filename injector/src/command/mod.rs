@@ -1,0 +1,83 @@
+//! The commands, one file each, and what they share: rule files read, findings printed.
+
+pub mod check;
+pub mod doctor;
+pub mod inspect;
+pub mod plan;
+pub mod run;
+pub mod schema;
+
+use std::io::IsTerminal;
+use std::path::Path;
+
+use goinject_rules::diagnostic::{Diagnostic, Style, render};
+use goinject_rules::model::RuleSet;
+use goinject_rules::source::Source;
+
+use crate::error::ExitCode;
+use crate::go::{Binary, GoError};
+use crate::plan::Plan;
+use crate::plan::compile::compile;
+use crate::resolve::resolve;
+
+/// What a command gives up with: already told to the user.
+pub type Told<T> = Result<T, ExitCode>;
+
+/// Prints a line of goinject's own to standard error.
+pub fn say(line: impl std::fmt::Display) {
+    eprintln!("goinject: {line}");
+}
+
+/// Prints an error and names the exit code that goes with it.
+pub fn fail(code: ExitCode, error: impl std::fmt::Display) -> ExitCode {
+    eprintln!("goinject: error: {error}");
+    code
+}
+
+/// Reads and checks a rule file; its mistakes and warnings are printed.
+pub fn read_rules(path: &Path) -> Told<RuleSet> {
+    let source = goinject_rules::read(path).map_err(|error| fail(ExitCode::Invalid, error))?;
+    match goinject_rules::parse(&source) {
+        Ok((rules, warnings)) => {
+            print_diagnostics(&warnings, &source);
+            Ok(rules)
+        }
+        Err(diagnostics) => {
+            print_diagnostics(&diagnostics, &source);
+            Err(ExitCode::Invalid)
+        }
+    }
+}
+
+/// Opens a Go binary; what is wrong with it is printed.
+pub fn open_binary(path: &Path) -> Told<Binary> {
+    let binary = Binary::open(path).map_err(|error: GoError| fail(ExitCode::Unarmable, error))?;
+    if binary.version().is_untested() {
+        say(format!("warning: {} was built by {}, newer than this release of goinject knows", path.display(), binary.version().text));
+    }
+    Ok(binary)
+}
+
+/// Resolves and compiles rules against a binary; findings are printed.
+pub fn make_plan(rules: &RuleSet, binary: &Binary) -> Told<Plan> {
+    let resolution = resolve(rules, binary);
+    let diagnostics: Vec<Diagnostic> =
+        resolution.findings.iter().map(|finding| finding.diagnostic.clone()).collect();
+    print_diagnostics(&diagnostics, &rules.source);
+    match resolution.failure() {
+        Some(code) => Err(code),
+        None => Ok(compile(rules, &resolution.rules, binary)),
+    }
+}
+
+fn print_diagnostics(diagnostics: &[Diagnostic], source: &Source) {
+    if diagnostics.is_empty() {
+        return;
+    }
+    let style = if std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        Style::Coloured
+    } else {
+        Style::Plain
+    };
+    eprint!("{}", render(diagnostics, source, style));
+}

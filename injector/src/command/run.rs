@@ -1,0 +1,206 @@
+//! `goinject run`: arm, watch, report, restore.
+
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use goinject_rules::model::RuleSet;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::{Told, fail, make_plan, open_binary, read_rules, say};
+use crate::cli::Run;
+use crate::engine::bpf::{BpfSession, Setup};
+use crate::engine::ptrace::PtraceSession;
+use crate::engine::select::{Engine, select};
+use crate::engine::{End, Happened, Session};
+use crate::error::ExitCode;
+use crate::plan::Plan;
+use crate::report::Report;
+use crate::report::verdict::Outcome;
+use crate::signals::{Received, Signals};
+use crate::target::{Target, verify};
+use crate::tracee::signal_name;
+
+/// How long a second look waits at most when nothing wakes goinject up.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// Runs a rule file against its target.
+pub fn run(arguments: &Run) -> std::process::ExitCode {
+    match carry_out(arguments) {
+        Ok((ExitCode::Met, Some(status))) if arguments.exit_from_target => {
+            // A process's exit status has eight bits.
+            std::process::ExitCode::from(u8::try_from(status & 0xff).expect("masked"))
+        }
+        Ok((code, _)) | Err(code) => code.into(),
+    }
+}
+
+/// The process that takes breakpoints out if goinject is killed.
+pub fn guard() -> std::process::ExitCode {
+    match crate::engine::ptrace::run_guard() {
+        Ok(()) => ExitCode::Met.into(),
+        Err(_) => ExitCode::Unarmable.into(),
+    }
+}
+
+fn carry_out(arguments: &Run) -> Told<(ExitCode, Option<i32>)> {
+    let rules = read_rules(&arguments.file)?;
+    let target =
+        Target::choose(&rules, arguments.pid, &arguments.target).map_err(|error| fail(ExitCode::Invalid, error))?;
+    let plan = make_plan(&rules, &open_binary(&target.binary())?)?;
+    let host = super::doctor::host();
+    let selection = select(&plan, &host, arguments.engine, arguments.writer)
+        .map_err(|error| fail(ExitCode::Unarmable, error))?;
+    let mut report = Report::new(&rules, &plan, arguments.json.as_deref(), arguments.quiet)
+        .map_err(|error| fail(ExitCode::Invalid, error))?;
+    // Before the target starts, so that no signal is missed; it gets goinject's former mask back.
+    let mut signals = Signals::take_over().map_err(|error| fail(ExitCode::Unarmable, error))?;
+    let mut session = arm(&plan, &target, &selection.engine, &signals)?;
+    report.armed(session.pid(), &selection.explanation);
+    let started = matches!(target, Target::Command(_));
+    let watched = watch(&mut *session, &rules, &mut report, &mut signals, started);
+    let outcome = watched.map_err(|error| {
+        let _ = session.disarm();
+        fail(ExitCode::Unarmable, format!("lost the target: {error}"))
+    })?;
+    let code = report.finish(&session.counters(), session.dropped_events(), &outcome);
+    let status = match outcome.end {
+        Some(End::Exited(status)) if started => Some(status),
+        _ => None,
+    };
+    Ok((code, status))
+}
+
+fn arm(plan: &Plan, target: &Target, engine: &Engine, signals: &Signals) -> Told<Box<dyn Session>> {
+    let unarmable = |error: &dyn std::fmt::Display| fail(ExitCode::Unarmable, error);
+    let spawned = match target {
+        Target::Command(command) => {
+            Some(command.start(|command| signals.restore_in(command)).map_err(|error| unarmable(&error))?)
+        }
+        Target::Process(_) => None,
+    };
+    let pid = match (&spawned, target) {
+        (Some(spawned), _) => spawned.stop.tid(),
+        (None, Target::Process(pid)) => *pid,
+        (None, Target::Command(_)) => unreachable!("a command was started"),
+    };
+    let bias = match verify(plan, pid) {
+        Ok(bias) => bias,
+        Err(error) => {
+            if let Some(spawned) = spawned {
+                spawned.kill();
+            }
+            return Err(unarmable(&error));
+        }
+    };
+    match (engine, spawned) {
+        (Engine::Bpf { writers, attach, switches }, spawned) => {
+            let setup = Setup { writers, attach: *attach, switches: *switches };
+            let session = match spawned {
+                Some(spawned) => BpfSession::arm_spawned(plan, bias, &setup, spawned),
+                None => BpfSession::arm_attached(plan, bias, &setup, pid),
+            };
+            Ok(Box::new(session.map_err(|error| unarmable(&error))?))
+        }
+        (Engine::Ptrace, spawned) => {
+            let session = match spawned {
+                Some(spawned) => PtraceSession::arm_spawned(plan, bias, spawned),
+                None => PtraceSession::arm_attached(plan, bias, pid),
+            };
+            Ok(Box::new(session.map_err(|error| unarmable(&error))?))
+        }
+    }
+}
+
+/// Watches an armed target until its end, or until it is to be let go.
+fn watch(
+    session: &mut dyn Session,
+    rules: &RuleSet,
+    report: &mut Report<'_>,
+    signals: &mut Signals,
+    started: bool,
+) -> std::io::Result<Outcome> {
+    let mut outcome = Outcome { started, ..Outcome::default() };
+    let deadline = rules.limits.duration.map(|duration| Instant::now() + duration);
+    loop {
+        let happened = session.advance()?;
+        if take(happened, report, &mut outcome) {
+            return Ok(outcome);
+        }
+        for signal in signals.received()? {
+            match react(signal, session.pid(), started, &mut outcome) {
+                Reaction::GoOn => {}
+                Reaction::LetGo => {
+                    take(session.disarm()?, report, &mut outcome);
+                    return Ok(outcome);
+                }
+            }
+        }
+        if !outcome.limit_reached && limit_reached(rules, session, deadline) {
+            outcome.limit_reached = true;
+            session.cease();
+            report.limit_reached();
+            if !started {
+                take(session.disarm()?, report, &mut outcome);
+                return Ok(outcome);
+            }
+        }
+        wait(session, signals, deadline.filter(|_| !outcome.limit_reached))?;
+    }
+}
+
+/// Reports what happened; whether that was the end.
+fn take(happened: Happened, report: &mut Report<'_>, outcome: &mut Outcome) -> bool {
+    for event in &happened.events {
+        report.event(event);
+    }
+    if happened.executed {
+        report.executed();
+    }
+    outcome.end = happened.end.or(outcome.end);
+    happened.end.is_some()
+}
+
+enum Reaction {
+    GoOn,
+    LetGo,
+}
+
+/// A signal to goinject goes on to a command that it started; a process that it attached to is let go.
+/// A second interrupt lets a command go that does not end on the first.
+fn react(received: Received, pid: i32, started: bool, outcome: &mut Outcome) -> Reaction {
+    if !started || outcome.interrupted {
+        outcome.interrupted = true;
+        return Reaction::LetGo;
+    }
+    outcome.interrupted = true;
+    if !received.from_terminal {
+        received.pass_on(pid);
+    }
+    say(format!(
+        "{}: passed on to the target; goinject ends with it (once more to let it go on without faults)",
+        signal_name(received.signal)
+    ));
+    Reaction::GoOn
+}
+
+fn limit_reached(rules: &RuleSet, session: &dyn Session, deadline: Option<Instant>) -> bool {
+    let fired: u64 = session.counters().iter().map(|counters| counters.fired).sum();
+    rules.limits.faults.is_some_and(|limit| fired >= limit) || deadline.is_some_and(|deadline| Instant::now() >= deadline)
+}
+
+fn wait(session: &dyn Session, signals: &Signals, deadline: Option<Instant>) -> std::io::Result<()> {
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    let timeout = left.unwrap_or(IDLE).min(IDLE).max(Duration::from_millis(1));
+    let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
+    let wake_fds = session.wake_fds();
+    // SAFETY: the session owns these descriptors and outlives the poll.
+    let mut fds: Vec<PollFd<'_>> = wake_fds
+        .iter()
+        .map(|fd| PollFd::new(unsafe { BorrowedFd::borrow_raw(*fd) }, PollFlags::POLLIN))
+        .collect();
+    fds.push(PollFd::new(signals.fd(), PollFlags::POLLIN));
+    match poll(&mut fds, timeout) {
+        Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

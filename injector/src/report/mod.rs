@@ -1,0 +1,125 @@
+//! Reports: what happened, for people and for programs, and the verdict.
+
+pub mod human;
+pub mod json;
+pub mod shown;
+pub mod verdict;
+
+use std::io;
+use std::path::Path;
+
+use goinject_probes::table::{Counters, Event};
+use goinject_rules::model::RuleSet;
+
+use self::json::JsonLines;
+use self::verdict::Outcome;
+use crate::command::say;
+use crate::engine::End;
+use crate::error::ExitCode;
+use crate::plan::Plan;
+use crate::tracee::signal_name;
+
+/// Events that are printed for each rule; the rest is only counted.
+const SHOWN: u64 = 10;
+
+/// The reporters of one run.
+#[derive(Debug)]
+pub struct Report<'a> {
+    rules: &'a RuleSet,
+    plan: &'a Plan,
+    json: Option<JsonLines>,
+    quiet: bool,
+    shown: Vec<u64>,
+}
+
+impl<'a> Report<'a> {
+    /// Opens the reporters.
+    pub fn new(rules: &'a RuleSet, plan: &'a Plan, json: Option<&Path>, quiet: bool) -> io::Result<Report<'a>> {
+        let json = json.map(JsonLines::create).transpose()?;
+        Ok(Report { rules, plan, json, quiet, shown: vec![0; plan.rules.len()] })
+    }
+
+    /// The rules are armed.
+    pub fn armed(&mut self, pid: i32, explanation: &str) {
+        let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        if let Some(name) = &self.rules.name {
+            say(name);
+        }
+        say(format!(
+            "armed {} at {} in process {pid} ({}, {})",
+            plural(self.plan.rules.len(), "rule"),
+            plural(self.plan.sites.len(), "site"),
+            self.plan.binary.path.display(),
+            self.plan.binary.go_version,
+        ));
+        say(explanation);
+        if let Some(json) = &mut self.json {
+            json.armed(self.rules, self.plan, pid, explanation);
+        }
+    }
+
+    /// A rule fired.
+    pub fn event(&mut self, event: &Event) {
+        if let Some(json) = &mut self.json {
+            json.event(self.plan, event);
+        }
+        let shown = &mut self.shown[event.rule as usize];
+        *shown += 1;
+        if self.quiet || *shown > SHOWN {
+            return;
+        }
+        say(human::event_line(self.plan, event));
+        if *shown == SHOWN {
+            let name = &self.plan.rules[event.rule as usize].name;
+            say(format!("{name}: further events are counted, not shown (all of them go to --json FILE)"));
+        }
+    }
+
+    /// The target runs another program now.
+    pub fn executed(&mut self) {
+        say("the target executed another program: the rules no longer act");
+        if let Some(json) = &mut self.json {
+            json.executed();
+        }
+    }
+
+    /// A limit ended the faults.
+    pub fn limit_reached(&mut self) {
+        say("a limit is reached: no more faults; the target goes on");
+        if let Some(json) = &mut self.json {
+            json.limit_reached();
+        }
+    }
+
+    /// The run is over: prints the result and gives its exit code.
+    pub fn finish(mut self, counters: &[Counters], dropped: u64, outcome: &Outcome) -> ExitCode {
+        let verdicts = verdict::judge_rules(self.rules, counters);
+        let code = verdict::exit_code(self.rules, &verdicts, outcome);
+        for line in human::summary(self.rules, self.plan, counters, &verdicts).lines() {
+            say(line);
+        }
+        if dropped > 0 {
+            say(format!("{dropped} events were lost because they came too fast; the counts above are complete"));
+        }
+        say(end_words(outcome));
+        if !verdict::exit_is_expected(self.rules, outcome) {
+            say("the target's exit status is not the expected one");
+        }
+        if let Some(json) = &mut self.json {
+            json.finish(self.plan, counters, &verdicts, dropped, outcome, code);
+        }
+        if let Some(Err(error)) = self.json.map(JsonLines::close) {
+            say(format!("error: the events are not complete: {error}"));
+        }
+        code
+    }
+}
+
+fn end_words(outcome: &Outcome) -> String {
+    match outcome.end {
+        Some(End::Exited(status)) => format!("the target exited with status {status}"),
+        Some(End::Killed(signal)) => format!("the target was killed by {}", signal_name(signal)),
+        Some(End::Gone) => "the target has ended".to_owned(),
+        None => "the target goes on, without faults".to_owned(),
+    }
+}

@@ -1,0 +1,114 @@
+//! Which functions of a binary a rule means.
+
+use goinject_rules::diagnostic::{Diagnostic, near_misses};
+use goinject_rules::model::{FunctionSelector, Pattern, Rule};
+
+use super::Finding;
+use super::path::list;
+use crate::go::{Binary, Function};
+
+/// How many call sites and near misses a message shows.
+const SHOWN: usize = 5;
+
+/// The functions of a rule, or what is wrong with its selection.
+pub fn select(rule: &Rule, binary: &Binary) -> Result<Vec<Function>, Finding> {
+    match &rule.function.value {
+        FunctionSelector::Exact(name) => exact(rule, name, binary),
+        FunctionSelector::Pattern(pattern) => by_pattern(rule, pattern, binary),
+    }
+}
+
+/// A function's name as a stack trace prints it: `main.Map[...]` for every instance of `main.Map`.
+pub fn traced_name(name: &str) -> std::borrow::Cow<'_, str> {
+    let (Some(open), Some(close)) = (name.find('['), name.rfind(']')) else { return name.into() };
+    if open < close { format!("{}[...]{}", &name[..open], &name[close + 1..]).into() } else { name.into() }
+}
+
+fn exact(rule: &Rule, name: &str, binary: &Binary) -> Result<Vec<Function>, Finding> {
+    let table = binary.functions();
+    let mut found = table.find(name);
+    if found.is_empty() && name.contains("[...]") {
+        let named = table.names().filter(|(_, full)| traced_name(full) == name);
+        found = named.filter_map(|(index, _)| table.get(index)).collect();
+    }
+    let found = without_wrappers(found);
+    if found.is_empty() { Err(missing(rule, name, binary)) } else { Ok(found) }
+}
+
+/// A wrapper that the compiler made is left out where the function that it wraps has the same name:
+/// every call through the wrapper reaches that.
+fn without_wrappers(mut functions: Vec<Function>) -> Vec<Function> {
+    let real: Vec<String> =
+        functions.iter().filter(|function| !function.is_wrapper).map(|function| function.name.clone()).collect();
+    functions.retain(|function| !function.is_wrapper || !real.contains(&function.name));
+    functions
+}
+
+fn missing(rule: &Rule, name: &str, binary: &Binary) -> Finding {
+    let at = rule.function.span;
+    if let Ok(calls) = binary.inlined_calls(name)
+        && !calls.is_empty()
+    {
+        let mut diagnostic = Diagnostic::error(format!("every call of `{name}` is inlined, so none can be reached"))
+            .at(at)
+            .rule(&rule.name)
+            .help("name the function that it is inlined into, or build with `-gcflags=-l`, or mark it `//go:noinline`");
+        for call in calls.iter().take(SHOWN) {
+            diagnostic = diagnostic.note(format!("inlined into {call}"));
+        }
+        if calls.len() > SHOWN {
+            diagnostic = diagnostic.note(format!("and in {} more places", calls.len() - SHOWN));
+        }
+        return Finding::unarmable(diagnostic);
+    }
+    let names: Vec<&str> = binary.functions().names().map(|(_, name)| name).collect();
+    let near = near_misses(name, names.iter().copied(), SHOWN);
+    let diagnostic = Diagnostic::error(format!("there is no function `{name}` in {}", binary.path().display()))
+        .at(at)
+        .rule(&rule.name);
+    let diagnostic = match near.split_first() {
+        Some((nearest, [])) => diagnostic.help(format!("did you mean `{nearest}`?")),
+        Some((nearest, others)) => {
+            let others: Vec<String> = others.iter().map(|name| (*name).to_owned()).collect();
+            diagnostic.help(format!("did you mean `{nearest}`?")).note(format!("others like it: {}", list(&others)))
+        }
+        None => diagnostic.help(format!(
+            "names are as in a stack trace (`main.run`, `net/http.(*Client).Do`); \
+             `goinject inspect {}` lists them; a function that nothing calls is not linked in",
+            binary.path().display()
+        )),
+    };
+    Finding::unarmable(diagnostic)
+}
+
+fn by_pattern(rule: &Rule, pattern: &Pattern, binary: &Binary) -> Result<Vec<Function>, Finding> {
+    let table = binary.functions();
+    let matching = table
+        .names()
+        .filter(|(_, name)| pattern.regex.is_match(name) || pattern.regex.is_match(&traced_name(name)))
+        .filter_map(|(index, _)| table.get(index));
+    let found = without_wrappers(matching.collect());
+    let at = rule.function.span;
+    if found.is_empty() {
+        let diagnostic = Diagnostic::error(format!("no function matches `{}`", pattern.text))
+            .at(at)
+            .rule(&rule.name)
+            .help(format!("`goinject inspect {}` lists the functions there are", binary.path().display()));
+        return Err(Finding::unarmable(diagnostic));
+    }
+    if found.len() > pattern.max_matches as usize {
+        let names: Vec<String> = found.iter().map(|function| function.name.clone()).collect();
+        let diagnostic = Diagnostic::error(format!(
+            "`{}` matches {} functions, more than max_matches allows ({})",
+            pattern.text,
+            found.len(),
+            pattern.max_matches
+        ))
+        .at(at)
+        .rule(&rule.name)
+        .note(format!("among them {}", list(&names)))
+        .help(format!("make it narrower, or write `max_matches: {}`", found.len()));
+        return Err(Finding::invalid(diagnostic));
+    }
+    Ok(found)
+}

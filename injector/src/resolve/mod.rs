@@ -1,0 +1,98 @@
+//! Rules against a binary: functions found, paths followed, values fitted to their types.
+//!
+//! Everything that can be wrong is found here, all at once, with its place in the rule file. What comes
+//! out needs no further checks: [`crate::plan::compile`] only lays it out.
+
+mod function;
+mod path;
+mod place;
+mod policy;
+mod rule;
+mod value;
+
+use goinject_rules::diagnostic::{Diagnostic, Severity};
+use goinject_rules::model::RuleSet;
+
+use crate::error::ExitCode;
+use crate::go::sites::Sites;
+use crate::go::{Binary, Function};
+use crate::plan::Assignment;
+
+/// A rule that fits the binary.
+#[derive(Clone, Debug)]
+pub struct ResolvedRule {
+    /// Index into the rule set.
+    pub rule: usize,
+    /// What it does in each of its functions. Never empty.
+    pub functions: Vec<ResolvedFunction>,
+}
+
+/// What a rule does in one function.
+#[derive(Clone, Debug)]
+pub struct ResolvedFunction {
+    /// The function.
+    pub function: Function,
+    /// Where it can be probed.
+    pub sites: Sites,
+    /// How Go would declare it.
+    pub declaration: String,
+    /// Bit n: the n-th floating-point register carries a parameter.
+    pub float_parameters: u16,
+    /// What is set at entry.
+    pub at_entry: Vec<Assignment>,
+    /// What is set at return.
+    pub at_return: Vec<Assignment>,
+}
+
+/// What is wrong with a rule file, seen from a binary.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// What and where.
+    pub diagnostic: Diagnostic,
+    /// [`ExitCode::Invalid`] where the rule is wrong, [`ExitCode::Unarmable`] where the binary does not allow it.
+    pub code: ExitCode,
+}
+
+impl Finding {
+    fn invalid(diagnostic: Diagnostic) -> Finding {
+        Finding { diagnostic, code: ExitCode::Invalid }
+    }
+
+    fn unarmable(diagnostic: Diagnostic) -> Finding {
+        Finding { diagnostic, code: ExitCode::Unarmable }
+    }
+
+    fn is_error(&self) -> bool {
+        self.diagnostic.severity == Severity::Error
+    }
+}
+
+/// The rules that fit, and everything found on the way: errors, for which nothing may run, and warnings.
+#[derive(Clone, Debug, Default)]
+pub struct Resolution {
+    /// One for each rule, where there is no error.
+    pub rules: Vec<ResolvedRule>,
+    /// In file order.
+    pub findings: Vec<Finding>,
+}
+
+impl Resolution {
+    /// The exit code of the errors: the first of 2 and 3. None if there are only warnings.
+    pub fn failure(&self) -> Option<ExitCode> {
+        let errors = || self.findings.iter().filter(|finding| finding.is_error());
+        let invalid = errors().find(|finding| finding.code == ExitCode::Invalid);
+        invalid.or_else(|| errors().next()).map(|finding| finding.code)
+    }
+}
+
+/// Resolves every rule.
+pub fn resolve(rules: &RuleSet, binary: &Binary) -> Resolution {
+    let mut resolution = Resolution::default();
+    for (n, rule) in rules.rules.iter().enumerate() {
+        let functions = rule::resolve(rules, rule, binary, &mut resolution.findings);
+        if !functions.is_empty() {
+            resolution.rules.push(ResolvedRule { rule: n, functions });
+        }
+    }
+    resolution
+}

@@ -1,0 +1,262 @@
+//! One rule against a binary.
+
+use goinject_rules::diagnostic::Diagnostic;
+use goinject_rules::model::{Assignment as Written, FunctionSelector, Rule, RuleSet};
+use goinject_rules::source::Span;
+
+use super::function::{self, traced_name};
+use super::path::{Scope, Side, Target};
+use super::place::{Located, NoSuchPlace};
+use super::policy;
+use super::value;
+use super::{Finding, ResolvedFunction};
+use crate::go::abi::{self, Layout, Placement, Register};
+use crate::go::sites::{Sites, sites};
+use crate::go::types::{Signature, Types, Variable};
+use crate::go::{Binary, Function};
+use crate::plan::{Assignment, Edit, Extend, Shape, Source};
+
+/// Resolves a rule in all its functions. Errors go to `findings`; then the result is not to be used.
+pub fn resolve(rules: &RuleSet, rule: &Rule, binary: &Binary, findings: &mut Vec<Finding>) -> Vec<ResolvedFunction> {
+    let functions = match function::select(rule, binary) {
+        Ok(functions) => functions,
+        Err(finding) => {
+            findings.push(finding);
+            return Vec::new();
+        }
+    };
+    let is_pattern = matches!(rule.function.value, FunctionSelector::Pattern(_));
+    let mut resolved = Vec::new();
+    let mut misfits = Vec::new();
+    for function in functions {
+        let mut own = Vec::new();
+        match in_function(rules, rule, binary, &function, &mut own) {
+            Some(fit) => {
+                findings.append(&mut own);
+                resolved.push(fit);
+            }
+            None if is_pattern => misfits.push((function.name, own)),
+            None => findings.append(&mut own),
+        }
+    }
+    report_misfits(rule, resolved.is_empty(), misfits, findings);
+    resolved
+}
+
+/// Of the functions that a pattern matches, those where the rule makes no sense are left out; if none
+/// is left, the first one's errors say why.
+fn report_misfits(rule: &Rule, none_fits: bool, misfits: Vec<(String, Vec<Finding>)>, findings: &mut Vec<Finding>) {
+    if none_fits {
+        findings.extend(misfits.into_iter().next().map(|(_, own)| own).unwrap_or_default());
+        return;
+    }
+    for (name, own) in misfits {
+        let why = own.first().map_or_else(String::new, |finding| format!(": {}", finding.diagnostic.message));
+        let diagnostic = Diagnostic::warning(format!("`{name}` matches and is left out{why}"))
+            .at(rule.function.span)
+            .rule(&rule.name);
+        findings.push(Finding::invalid(diagnostic));
+    }
+}
+
+fn in_function(
+    rules: &RuleSet,
+    rule: &Rule,
+    binary: &Binary,
+    function: &Function,
+    findings: &mut Vec<Finding>,
+) -> Option<ResolvedFunction> {
+    let at_function = |diagnostic: Diagnostic| diagnostic.at(rule.function.span).rule(&rule.name);
+    if let Some(why) = policy::refusal(function) {
+        let message = format!("`{}` cannot be probed: {why}", function.name);
+        findings.push(Finding::unarmable(at_function(Diagnostic::error(message))));
+        return None;
+    }
+    let sites = match sites(binary, function) {
+        Ok(sites) => sites,
+        Err(error) => {
+            let message = format!("`{}` cannot be probed: {error}", function.name);
+            findings.push(Finding::unarmable(at_function(Diagnostic::error(message))));
+            return None;
+        }
+    };
+    let signature = signature(rule, binary, function).map_err(|finding| findings.push(finding)).ok()?;
+    let layout = abi::layout(binary.types(), &signature, function.convention(), binary.version());
+    let scope = Scope { signature: &signature, layout: &layout, types: binary.types() };
+    let mut at_entry = Vec::new();
+    let mut at_return = Vec::new();
+    let mut fits = true;
+    for written in &rule.inject.set {
+        match assignment(rules, written, &scope) {
+            Ok((Side::Entry, assignment)) => at_entry.push(assignment),
+            Ok((Side::Return, assignment)) => at_return.push(assignment),
+            Err(wrong) => {
+                fits = false;
+                let message = format!("{} (in `{}`)", wrong.message, traced_name(&function.name));
+                let mut diagnostic = Diagnostic::error(message).at(wrong.span).rule(&rule.name);
+                diagnostic.help = wrong.help;
+                findings.push(Finding::invalid(diagnostic));
+            }
+        }
+    }
+    if !at_return.is_empty() {
+        fits &= results_reachable(rule, function, &sites, findings);
+    }
+    fits.then(|| ResolvedFunction {
+        function: function.clone(),
+        declaration: declaration(function, &signature, binary.types()),
+        float_parameters: float_parameters(&layout),
+        sites,
+        at_entry,
+        at_return,
+    })
+}
+
+fn signature(rule: &Rule, binary: &Binary, function: &Function) -> Result<Signature, Finding> {
+    let unarmable = |message: String, help: &str| {
+        Finding::unarmable(Diagnostic::error(message).at(rule.function.span).rule(&rule.name).help(help))
+    };
+    match binary.signature(function) {
+        Ok(Some(signature)) => Ok(signature),
+        Ok(None) => Err(unarmable(
+            format!("the binary has no types for `{}`", function.name),
+            "say its types with `signature: \"func(…) (…)\"`, or build without `-ldflags=-s` and `-w`",
+        )),
+        Err(error) => Err(unarmable(
+            format!("the types of `{}` cannot be read: {error}", function.name),
+            "say its types with `signature: \"func(…) (…)\"`",
+        )),
+    }
+}
+
+/// What is wrong with one assignment.
+struct Wrong {
+    span: Span,
+    message: String,
+    help: Option<String>,
+}
+
+impl Wrong {
+    fn place(span: Span, error: NoSuchPlace) -> Wrong {
+        Wrong { span, message: error.message, help: error.help }
+    }
+}
+
+fn assignment(rules: &RuleSet, written: &Written, scope: &Scope<'_>) -> Result<(Side, Assignment), Wrong> {
+    let at = written.path.span;
+    let text = |span: Span| rules.source.text().get(span.start..span.end).unwrap_or_default().to_owned();
+    let reached = scope.reach(&written.path.value).map_err(|error| Wrong::place(at, error))?;
+    let named = |type_name: String, shape, edits| Assignment {
+        path: text(at),
+        type_name,
+        shape,
+        value: text(written.value.span),
+        edits,
+    };
+    let located = match reached.target {
+        Target::Value(located) => located,
+        Target::Count { word, settable: true } => {
+            let edit = length_edit(&written.value.value, word).map_err(|message| Wrong {
+                span: written.value.span,
+                message,
+                help: Some("write a whole number from 0 to 9223372036854775807".to_owned()),
+            })?;
+            return Ok((reached.side, named("int".to_owned(), Shape::Int, vec![edit])));
+        }
+        Target::Count { .. } | Target::Fixed(_) => {
+            let message = "this length cannot be set: it is not part of the value itself".to_owned();
+            return Err(Wrong { span: at, message, help: Some("only strings and slices have a length of their own".to_owned()) });
+        }
+    };
+    let words = value::words(&written.value.value, located.ty, scope.types).map_err(|misfit| Wrong {
+        span: written.value.span,
+        message: misfit.message,
+        help: Some(misfit.help),
+    })?;
+    let edits = words.iter().map(|word| edit(&located, word)).collect::<Option<Vec<_>>>().ok_or_else(|| Wrong {
+        span: at,
+        message: "it is spread over places that goinject cannot tell apart".to_owned(),
+        help: None,
+    })?;
+    let ty = scope.types.get(located.ty);
+    Ok((reached.side, named(ty.name.clone(), value::shape(ty), edits)))
+}
+
+fn edit(located: &Located, word: &value::Word) -> Option<Edit> {
+    Some(Edit {
+        place: located.scalar(word.offset, u64::from(word.size))?,
+        size: word.size,
+        extend: word.extend,
+        source: word.source,
+        pointer: word.pointer,
+    })
+}
+
+fn length_edit(value: &goinject_rules::model::Value, place: crate::plan::Place) -> Result<Edit, String> {
+    let length = match value {
+        goinject_rules::model::Value::Integer(length) => u64::try_from(*length).ok().filter(|n| *n <= i64::MAX as u64),
+        _ => None,
+    };
+    let length = length.ok_or_else(|| format!("{} is not a length", value::describe(value)))?;
+    Ok(Edit { place, size: 8, extend: Extend::Sign, source: Source::Literal(length), pointer: false })
+}
+
+/// Whether results can be changed: calls that end in a jump to another function return from there.
+fn results_reachable(rule: &Rule, function: &Function, sites: &Sites, findings: &mut Vec<Finding>) -> bool {
+    let callees: Vec<&str> = sites.tail_calls.iter().filter_map(|call| call.callee.as_deref()).collect();
+    let name = &function.name;
+    if sites.returns.is_empty() {
+        let diagnostic = match callees.first() {
+            Some(callee) => Diagnostic::error(format!("results of `{name}` cannot be reached: it ends in a jump to `{callee}`"))
+                .help(format!("name `{callee}` instead")),
+            None => Diagnostic::error(format!("results of `{name}` cannot be reached: it never returns")),
+        };
+        findings.push(Finding::unarmable(diagnostic.at(rule.function.span).rule(&rule.name)));
+        return false;
+    }
+    if !sites.tail_calls.is_empty() {
+        let to = callees.first().map_or_else(|| "another function".to_owned(), |callee| format!("`{callee}`"));
+        let diagnostic = Diagnostic::warning(format!("calls of `{name}` that end in a jump to {to} keep their results"))
+            .at(rule.function.span)
+            .rule(&rule.name);
+        findings.push(Finding::unarmable(diagnostic));
+    }
+    true
+}
+
+/// The function as Go would declare it.
+pub fn declaration(function: &Function, signature: &Signature, types: &Types) -> String {
+    let one = |variable: &Variable| {
+        let ty = &types.get(variable.ty).name;
+        variable.name.as_ref().map_or_else(|| ty.clone(), |name| format!("{name} {ty}"))
+    };
+    let several = |variables: &[Variable]| variables.iter().map(one).collect::<Vec<_>>().join(", ");
+    let own = function.name.get(function.package().len() + 1..).unwrap_or(&function.name);
+    let receiver = signature.receiver.as_ref().map(|receiver| format!("({}) ", one(receiver))).unwrap_or_default();
+    let own = own.rsplit_once(").").map_or(own, |(_, method)| method);
+    let own = match &signature.receiver {
+        Some(_) => own.rsplit('.').next().unwrap_or(own),
+        None => own,
+    };
+    let results = match signature.results.as_slice() {
+        [] => String::new(),
+        [only] if only.name.is_none() => format!(" {}", one(only)),
+        all => format!(" ({})", several(all)),
+    };
+    format!("func {receiver}{}({}){results}", traced_name(own), several(&signature.parameters))
+}
+
+fn float_parameters(layout: &Layout) -> u16 {
+    let placements = layout.receiver.iter().chain(&layout.parameters);
+    let mut used = 0;
+    for placement in placements {
+        if let Placement::Registers(parts) = placement {
+            for part in parts {
+                if let Register::Float(n) = part.register {
+                    used |= 1 << n;
+                }
+            }
+        }
+    }
+    used
+}

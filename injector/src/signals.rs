@@ -1,0 +1,83 @@
+//! Signals to goinject itself, read from a descriptor so that none is lost between two looks.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process::Command;
+
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, pthread_sigmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::Pid;
+
+/// Those that ask goinject to end.
+const ENDING: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
+
+/// goinject's signals, blocked and read from a descriptor. A child's or tracee's change of state wakes
+/// the descriptor up, too.
+#[derive(Debug)]
+pub struct Signals {
+    fd: SignalFd,
+    former: SigSet,
+}
+
+/// A signal that asks goinject to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Which.
+    pub signal: i32,
+    /// The terminal sent it to goinject's whole process group, so a child has it already.
+    pub from_terminal: bool,
+}
+
+impl Received {
+    /// Sends it on to the target.
+    pub fn pass_on(self, pid: i32) {
+        if let Ok(signal) = Signal::try_from(self.signal) {
+            // A target that is gone needs no signal.
+            let _ = kill(Pid::from_raw(pid), signal);
+        }
+    }
+}
+
+impl Signals {
+    /// Blocks the signals and opens the descriptor. To be called before any thread is started.
+    pub fn take_over() -> io::Result<Signals> {
+        let mut set = SigSet::empty();
+        for signal in ENDING.into_iter().chain([Signal::SIGCHLD]) {
+            set.add(signal);
+        }
+        let mut former = SigSet::empty();
+        pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&set), Some(&mut former))?;
+        let fd = SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+        Ok(Signals { fd, former })
+    }
+
+    /// Gives a command the signal mask that goinject was started with.
+    pub fn restore_in(&self, command: &mut Command) {
+        use std::os::unix::process::CommandExt;
+        let former = self.former;
+        // SAFETY: sigprocmask is async-signal-safe.
+        unsafe {
+            command.pre_exec(move || {
+                former.thread_set_mask()?;
+                Ok(())
+            });
+        }
+    }
+
+    /// Readable when a signal waits.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// The signals that came since the last look and ask goinject to end.
+    pub fn received(&mut self) -> io::Result<Vec<Received>> {
+        let mut received = Vec::new();
+        while let Some(info) = self.fd.read_signal()? {
+            let signal = i32::try_from(info.ssi_signo).expect("signal numbers are small");
+            if signal != libc::SIGCHLD {
+                received.push(Received { signal, from_terminal: info.ssi_code == libc::SI_KERNEL });
+            }
+        }
+        Ok(received)
+    }
+}

@@ -1,0 +1,174 @@
+//! The program under test: which it is, started or attached to, and whether it is the planned one.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use goinject_rules::model::{self, RuleSet};
+
+use crate::plan::Plan;
+use crate::plan::encode::LoadBias;
+use crate::tracee::{Spawned, mappings};
+
+/// The target that a run is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A command to start.
+    Command(StartCommand),
+    /// A process to attach to.
+    Process(i32),
+}
+
+/// A command to start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartCommand {
+    /// Where the program is.
+    pub program: PathBuf,
+    /// What it is called by (its `argv[0]`).
+    pub name: OsString,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// The folder it runs in; the current one where absent.
+    pub dir: Option<PathBuf>,
+    /// Environment variables set on top of goinject's own.
+    pub env: Vec<(String, String)>,
+}
+
+/// Why there is no target.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// Nobody named one.
+    #[error("there is no target: write `target: {{command: [./program]}}` in the rule file, or give `-- CMD ARG…` or `--pid N`")]
+    None,
+    /// The program is not on the path.
+    #[error("{0}: no such program on PATH (a program in the current folder is written with `./`)")]
+    NotOnPath(String),
+    /// No such process.
+    #[error("there is no process {pid}: {source}")]
+    NoProcess {
+        /// The id.
+        pid: i32,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The binary changed since the plan was made.
+    #[error("{path} is not the binary that was planned for: it was replaced meanwhile ({difference}); run again")]
+    Replaced {
+        /// The planned one.
+        path: String,
+        /// What differs.
+        difference: &'static str,
+    },
+    /// The running program could not be looked at.
+    #[error("cannot look at process {pid}: {source}")]
+    Unreadable {
+        /// The id.
+        pid: i32,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The command did not start.
+    #[error("cannot start {program}: {source}")]
+    Start {
+        /// The program.
+        program: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Target {
+    /// The target: the command line's, else the rule file's.
+    pub fn choose(rules: &RuleSet, pid: Option<i32>, command: &[OsString]) -> Result<Target, TargetError> {
+        if let Some(pid) = pid {
+            return Ok(Target::Process(pid));
+        }
+        if let Some((name, arguments)) = command.split_first() {
+            let program = find_program(Path::new(name))?;
+            let arguments = arguments.to_vec();
+            // The file's `dir` and `env` belong to the file's command.
+            let command = StartCommand { program, name: name.clone(), arguments, dir: None, env: Vec::new() };
+            return Ok(Target::Command(command));
+        }
+        match &rules.target {
+            Some(model::Target::Pid(pid)) => Ok(Target::Process(pid.value)),
+            Some(model::Target::Command(command)) => Ok(Target::Command(StartCommand {
+                program: find_program(&command.program)?,
+                name: command.program.as_os_str().to_owned(),
+                arguments: command.arguments.iter().map(OsString::from).collect(),
+                dir: command.dir.as_ref().map(|dir| dir.value.clone()),
+                env: command.env.clone(),
+            })),
+            None => Err(TargetError::None),
+        }
+    }
+
+    /// The binary to plan for.
+    pub fn binary(&self) -> PathBuf {
+        match self {
+            Target::Command(command) => command.program.clone(),
+            Target::Process(pid) => PathBuf::from(format!("/proc/{pid}/exe")),
+        }
+    }
+}
+
+/// A program by its path, or looked up as a shell would.
+fn find_program(name: &Path) -> Result<PathBuf, TargetError> {
+    if name.as_os_str().as_bytes().contains(&b'/') {
+        return Ok(std::path::absolute(name).unwrap_or_else(|_| name.to_owned()));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_program = |file: &PathBuf| {
+        file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    };
+    std::env::split_paths(&path)
+        .map(|dir| dir.join(name))
+        .find(is_program)
+        .ok_or_else(|| TargetError::NotOnPath(name.display().to_string()))
+}
+
+impl StartCommand {
+    /// Starts it, stopped at its first instruction.
+    pub fn start(&self, prepare: impl FnOnce(&mut Command)) -> Result<Spawned, TargetError> {
+        use std::os::unix::process::CommandExt;
+        let mut command = Command::new(&self.program);
+        command.arg0(&self.name).args(&self.arguments).envs(self.env.iter().map(|(key, value)| (key, value)));
+        if let Some(dir) = &self.dir {
+            command.current_dir(dir);
+        }
+        prepare(&mut command);
+        let program = self.program.display().to_string();
+        Spawned::start(command).map_err(|source| TargetError::Start { program, source })
+    }
+}
+
+/// Checks that a process runs the planned binary, and finds out where it is loaded.
+pub fn verify(plan: &Plan, pid: i32) -> Result<LoadBias, TargetError> {
+    let unreadable = |source| TargetError::Unreadable { pid, source };
+    let running = std::fs::metadata(format!("/proc/{pid}/exe")).map_err(unreadable)?;
+    let planned = &plan.binary;
+    let difference = if (running.dev(), running.ino()) != (planned.device, planned.inode) {
+        Some("another file")
+    } else if running.size() != planned.size || (running.mtime(), running.mtime_nsec()) != planned.modified {
+        Some("changed in place")
+    } else {
+        None
+    };
+    if let Some(difference) = difference {
+        return Err(TargetError::Replaced { path: planned.path.display().to_string(), difference });
+    }
+    if !planned.position_independent {
+        return Ok(LoadBias(0));
+    }
+    let lowest = mappings(pid)
+        .map_err(unreadable)?
+        .into_iter()
+        .filter(|mapping| mapping.inode == planned.inode)
+        .map(|mapping| mapping.range.start)
+        .min()
+        .ok_or_else(|| unreadable(io::Error::other("its program is not mapped")))?;
+    Ok(LoadBias(lowest.wrapping_sub(planned.base.0)))
+}
