@@ -75,7 +75,10 @@ impl Signals {
         while let Some(info) = self.fd.read_signal()? {
             let signal = i32::try_from(info.ssi_signo).expect("signal numbers are small");
             if signal != libc::SIGCHLD {
-                received.push(Received { signal, from_terminal: info.ssi_code == libc::SI_KERNEL });
+                received.push(Received {
+                    signal,
+                    from_terminal: info.ssi_code == libc::SI_KERNEL,
+                });
             }
         }
         Ok(received)

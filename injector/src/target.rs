@@ -41,7 +41,9 @@ pub struct StartCommand {
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
     /// Nobody named one.
-    #[error("there is no target: write `target: {{command: [./program]}}` in the rule file, or give `-- CMD ARG…` or `--pid N`")]
+    #[error(
+        "there is no target: write `target: {{command: [./program]}}` in the rule file, or give `-- CMD ARG…` or `--pid N`"
+    )]
     None,
     /// The program is not on the path.
     #[error("{0}: no such program on PATH (a program in the current folder is written with `./`)")]
@@ -55,7 +57,9 @@ pub enum TargetError {
         source: io::Error,
     },
     /// The binary changed since the plan was made.
-    #[error("{path} is not the binary that was planned for: it was replaced meanwhile ({difference}); run again")]
+    #[error(
+        "{path} is not the binary that was planned for: it was replaced meanwhile ({difference}); run again"
+    )]
     Replaced {
         /// The planned one.
         path: String,
@@ -90,7 +94,13 @@ impl Target {
             let program = find_program(Path::new(name))?;
             let arguments = arguments.to_vec();
             // The file's `dir` and `env` belong to the file's command.
-            let command = StartCommand { program, name: name.clone(), arguments, dir: None, env: Vec::new() };
+            let command = StartCommand {
+                program,
+                name: name.clone(),
+                arguments,
+                dir: None,
+                env: Vec::new(),
+            };
             return Ok(Target::Command(command));
         }
         match &rules.target {
@@ -122,7 +132,8 @@ fn find_program(name: &Path) -> Result<PathBuf, TargetError> {
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let is_program = |file: &PathBuf| {
-        file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+        file.metadata()
+            .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
     };
     std::env::split_paths(&path)
         .map(|dir| dir.join(name))
@@ -135,7 +146,10 @@ impl StartCommand {
     pub fn start(&self, prepare: impl FnOnce(&mut Command)) -> Result<Spawned, TargetError> {
         use std::os::unix::process::CommandExt;
         let mut command = Command::new(&self.program);
-        command.arg0(&self.name).args(&self.arguments).envs(self.env.iter().map(|(key, value)| (key, value)));
+        command
+            .arg0(&self.name)
+            .args(&self.arguments)
+            .envs(self.env.iter().map(|(key, value)| (key, value)));
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
         }
@@ -158,7 +172,10 @@ pub fn verify(plan: &Plan, pid: i32) -> Result<LoadBias, TargetError> {
         None
     };
     if let Some(difference) = difference {
-        return Err(TargetError::Replaced { path: planned.path.display().to_string(), difference });
+        return Err(TargetError::Replaced {
+            path: planned.path.display().to_string(),
+            difference,
+        });
     }
     if !planned.position_independent {
         return Ok(LoadBias(0));

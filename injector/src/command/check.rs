@@ -18,7 +18,10 @@ fn check(arguments: &Check) -> Told<()> {
     let count = rules.rules.len();
     let plural = if count == 1 { "" } else { "s" };
     let Some(path) = &arguments.binary else {
-        say(format!("{}: {count} rule{plural}, no mistakes", arguments.file.display()));
+        say(format!(
+            "{}: {count} rule{plural}, no mistakes",
+            arguments.file.display()
+        ));
         return Ok(());
     };
     let binary = open_binary(path)?;

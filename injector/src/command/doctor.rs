@@ -7,7 +7,10 @@ use crate::error::ExitCode;
 
 /// Tries everything that engines and writers need.
 pub fn host() -> Host {
-    Host { bpf: BpfSupport::probe(), ptrace: ptrace() }
+    Host {
+        bpf: BpfSupport::probe(),
+        ptrace: ptrace(),
+    }
 }
 
 /// Whether processes can be traced: tried on a child, as `run` would.

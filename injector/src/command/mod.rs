@@ -53,7 +53,11 @@ pub fn read_rules(path: &Path) -> Told<RuleSet> {
 pub fn open_binary(path: &Path) -> Told<Binary> {
     let binary = Binary::open(path).map_err(|error: GoError| fail(ExitCode::Unarmable, error))?;
     if binary.version().is_untested() {
-        say(format!("warning: {} was built by {}, newer than this release of goinject knows", path.display(), binary.version().text));
+        say(format!(
+            "warning: {} was built by {}, newer than this release of goinject knows",
+            path.display(),
+            binary.version().text
+        ));
     }
     Ok(binary)
 }
@@ -61,8 +65,11 @@ pub fn open_binary(path: &Path) -> Told<Binary> {
 /// Resolves and compiles rules against a binary; findings are printed.
 pub fn make_plan(rules: &RuleSet, binary: &Binary) -> Told<Plan> {
     let resolution = resolve(rules, binary);
-    let diagnostics: Vec<Diagnostic> =
-        resolution.findings.iter().map(|finding| finding.diagnostic.clone()).collect();
+    let diagnostics: Vec<Diagnostic> = resolution
+        .findings
+        .iter()
+        .map(|finding| finding.diagnostic.clone())
+        .collect();
     print_diagnostics(&diagnostics, &rules.source);
     match resolution.failure() {
         Some(code) => Err(code),

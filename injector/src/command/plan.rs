@@ -17,7 +17,9 @@ fn print(arguments: &PlanArguments) -> Told<()> {
     let rules = read_rules(&arguments.file)?;
     let path = match &arguments.binary {
         Some(path) => path.clone(),
-        None => Target::choose(&rules, None, &[]).map_err(|error| fail(ExitCode::Invalid, error))?.binary(),
+        None => Target::choose(&rules, None, &[])
+            .map_err(|error| fail(ExitCode::Invalid, error))?
+            .binary(),
     };
     let plan = make_plan(&rules, &open_binary(&path)?)?;
     match arguments.format {

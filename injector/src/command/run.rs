@@ -44,8 +44,8 @@ pub fn guard() -> std::process::ExitCode {
 
 fn carry_out(arguments: &Run) -> Told<(ExitCode, Option<i32>)> {
     let rules = read_rules(&arguments.file)?;
-    let target =
-        Target::choose(&rules, arguments.pid, &arguments.target).map_err(|error| fail(ExitCode::Invalid, error))?;
+    let target = Target::choose(&rules, arguments.pid, &arguments.target)
+        .map_err(|error| fail(ExitCode::Invalid, error))?;
     let plan = make_plan(&rules, &open_binary(&target.binary())?)?;
     let host = super::doctor::host();
     let selection = select(&plan, &host, arguments.engine, arguments.writer)
@@ -73,9 +73,11 @@ fn carry_out(arguments: &Run) -> Told<(ExitCode, Option<i32>)> {
 fn arm(plan: &Plan, target: &Target, engine: &Engine, signals: &Signals) -> Told<Box<dyn Session>> {
     let unarmable = |error: &dyn std::fmt::Display| fail(ExitCode::Unarmable, error);
     let spawned = match target {
-        Target::Command(command) => {
-            Some(command.start(|command| signals.restore_in(command)).map_err(|error| unarmable(&error))?)
-        }
+        Target::Command(command) => Some(
+            command
+                .start(|command| signals.restore_in(command))
+                .map_err(|error| unarmable(&error))?,
+        ),
         Target::Process(_) => None,
     };
     let pid = match (&spawned, target) {
@@ -93,8 +95,19 @@ fn arm(plan: &Plan, target: &Target, engine: &Engine, signals: &Signals) -> Told
         }
     };
     match (engine, spawned) {
-        (Engine::Bpf { writers, attach, switches }, spawned) => {
-            let setup = Setup { writers, attach: *attach, switches: *switches };
+        (
+            Engine::Bpf {
+                writers,
+                attach,
+                switches,
+            },
+            spawned,
+        ) => {
+            let setup = Setup {
+                writers,
+                attach: *attach,
+                switches: *switches,
+            };
             let session = match spawned {
                 Some(spawned) => BpfSession::arm_spawned(plan, bias, &setup, spawned),
                 None => BpfSession::arm_attached(plan, bias, &setup, pid),
@@ -119,13 +132,13 @@ fn watch(
     signals: &mut Signals,
     started: bool,
 ) -> std::io::Result<Outcome> {
-    let mut outcome = Outcome { started, ..Outcome::default() };
+    let mut outcome = Outcome {
+        started,
+        ..Outcome::default()
+    };
     let deadline = rules.limits.duration.map(|duration| Instant::now() + duration);
     loop {
-        let happened = session.advance()?;
-        if take(happened, report, &mut outcome) {
-            return Ok(outcome);
-        }
+        // Signals first: a SIGCHLD taken here belongs to a stop that the next look finds.
         for signal in signals.received()? {
             match react(signal, session.pid(), started, &mut outcome) {
                 Reaction::GoOn => {}
@@ -134,6 +147,10 @@ fn watch(
                     return Ok(outcome);
                 }
             }
+        }
+        let happened = session.advance()?;
+        if take(happened, report, &mut outcome) {
+            return Ok(outcome);
         }
         if !outcome.limit_reached && limit_reached(rules, session, deadline) {
             outcome.limit_reached = true;
@@ -185,7 +202,8 @@ fn react(received: Received, pid: i32, started: bool, outcome: &mut Outcome) -> 
 
 fn limit_reached(rules: &RuleSet, session: &dyn Session, deadline: Option<Instant>) -> bool {
     let fired: u64 = session.counters().iter().map(|counters| counters.fired).sum();
-    rules.limits.faults.is_some_and(|limit| fired >= limit) || deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    rules.limits.faults.is_some_and(|limit| fired >= limit)
+        || deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }
 
 fn wait(session: &dyn Session, signals: &Signals, deadline: Option<Instant>) -> std::io::Result<()> {

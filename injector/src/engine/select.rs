@@ -256,7 +256,10 @@ fn probeable(plan: &Plan) -> Result<(), String> {
     for site in &plan.sites {
         if let Cost::Refused(why) = &site.instruction.cost {
             let name = &plan.functions[site.function].name;
-            return Err(format!("no uprobe can be put on `{}` of {name}: {why}", site.instruction.text));
+            return Err(format!(
+                "no uprobe can be put on `{}` of {name}: {why}",
+                site.instruction.text
+            ));
         }
     }
     Ok(())

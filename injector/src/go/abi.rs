@@ -2,6 +2,11 @@
 //!
 //! Source: `cmd/compile/abi-internal.md` and `cmd/compile/internal/abi` of the Go project.
 
+mod layout;
+
+pub use layout::layout;
+pub(super) use layout::{Frame, Incoming, frame};
+
 /// A calling convention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Convention {
@@ -17,7 +22,7 @@ pub const INTEGER_REGISTERS: u8 = 9;
 pub const FLOAT_REGISTERS: u8 = 15;
 
 /// A register, by its place in the convention's sequence.
-#[derive(serde::Serialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Register {
     /// The n-th integer register, from 0.
     Integer(u8),

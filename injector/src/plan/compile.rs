@@ -7,10 +7,10 @@ use goinject_rules::model::{Mode, RuleSet};
 use super::{
     Assignment, Binding, Consumes, Cost, Function, Instruction, Lead, Plan, Rule, Runtime, Site, SiteKind,
 };
+use crate::go::Binary;
 use crate::go::abi::Convention;
 use crate::go::address::Address;
-use crate::go::sites::{EntryKind, Execution, Leads, Site as FoundSite};
-use crate::go::Binary;
+use crate::go::sites::{EntryKind, Execution, Leads, MemoryWrite, Site as FoundSite};
 use crate::resolve::{ResolvedFunction, ResolvedRule};
 
 /// Lays resolved rules out. The result depends on nothing but the rules and the binary.
@@ -20,7 +20,10 @@ pub fn compile(rules: &RuleSet, resolved: &[ResolvedRule], binary: &Binary) -> P
         functions.insert(of.function.entry, function(of));
     }
     let index_of = |of: &ResolvedFunction| {
-        functions.keys().position(|entry| *entry == of.function.entry).expect("every function was added")
+        functions
+            .keys()
+            .position(|entry| *entry == of.function.entry)
+            .expect("every function was added")
     };
     let mut sites: BTreeMap<Address, Site> = BTreeMap::new();
     let mut plan_rules = Vec::new();
@@ -43,7 +46,10 @@ pub fn compile(rules: &RuleSet, resolved: &[ResolvedRule], binary: &Binary) -> P
         binary: super::Binary {
             path: binary.path().to_owned(),
             go_version: binary.version().text.clone(),
-            build_id: identity.gnu_build_id.clone().or_else(|| identity.go_build_id.clone()),
+            build_id: identity
+                .gnu_build_id
+                .clone()
+                .or_else(|| identity.go_build_id.clone()),
             device: identity.device,
             inode: identity.inode,
             size: identity.size,
@@ -68,7 +74,13 @@ fn function(of: &ResolvedFunction) -> Function {
 
 /// Binds a rule to a function's sites: the entry if it does anything there, and every RET if it does
 /// anything there. Calls are counted at the first of them.
-fn bind(rule: usize, function: usize, of: &ResolvedFunction, binary: &Binary, sites: &mut BTreeMap<Address, Site>) {
+fn bind(
+    rule: usize,
+    function: usize,
+    of: &ResolvedFunction,
+    binary: &Binary,
+    sites: &mut BTreeMap<Address, Site>,
+) {
     let at_entry = !of.at_entry.is_empty();
     let at_return = !of.at_return.is_empty();
     let binding = |assignments: &[Assignment], counts, completes| Binding {
@@ -96,9 +108,9 @@ fn bind(rule: usize, function: usize, of: &ResolvedFunction, binary: &Binary, si
     }
     if at_return {
         for found in &of.sites.returns {
-            let site = sites.entry(found.address).or_insert_with(|| {
-                site(function, SiteKind::Return, found, Consumes::Nothing, of, binary)
-            });
+            let site = sites
+                .entry(found.address)
+                .or_insert_with(|| site(function, SiteKind::Return, found, Consumes::Nothing, of, binary));
             site.bindings.push(binding(&of.at_return, !at_entry, true));
         }
     }
@@ -115,18 +127,24 @@ fn site(
     let (lead, consumes) = match found.leads {
         Leads::Next(_) => (Lead::Next, consumes),
         Leads::Branch { taken, .. } => (Lead::Branch(taken), consumes),
-        Leads::Jump(target) | Leads::Call { target: Some(target), .. } => (Lead::Target(target), consumes),
+        Leads::Jump(target)
+        | Leads::Call {
+            target: Some(target), ..
+        } => (Lead::Target(target), consumes),
         Leads::Return => (Lead::Return, consumes),
-        Leads::IndirectJump | Leads::Call { target: None, .. } | Leads::Other => {
-            (Lead::Next, Consumes::Irreversible("only at run time is it known where it leads".to_owned()))
-        }
+        Leads::IndirectJump | Leads::Call { target: None, .. } | Leads::Other => (
+            Lead::Next,
+            Consumes::Irreversible("only at run time is it known where it leads".to_owned()),
+        ),
     };
     Site {
         function,
         kind,
         instruction: Instruction {
             address: found.address,
-            file_offset: binary.file_offset(found.address).expect("the code of a function is in the file"),
+            file_offset: binary
+                .file_offset(found.address)
+                .expect("the code of a function is in the file"),
             bytes: found.bytes.clone(),
             text: found.text.clone(),
             cost: match found.execution {
@@ -144,36 +162,44 @@ fn site(
 
 /// What the first instruction of a function without a stack check does to the arguments.
 fn consumes(site: &FoundSite, float_parameters: u16) -> Consumes {
-    const RSP: u16 = 1 << 4;
+    const RSP: u16 = 1 << RSP_NUMBER;
     let touched = site.reads.integer_arguments
         | site.writes.integer_arguments
         | site.reads.float_arguments
         | site.writes.float_arguments;
+    let begins = |starts: &[&str]| starts.iter().any(|start| site.text.starts_with(start));
+    let prologue = begins(&["push ", "sub rsp", "lea rsp", "nop", "endbr64"]);
     let uses_stack = site.reads.general & RSP != 0;
-    let prologue = ["push ", "sub rsp", "lea rsp", "nop", "endbr64"].iter().any(|start| site.text.starts_with(start));
-    if touched == 0 && (prologue || !uses_stack) && site.memory_writes.iter().all(|write| prologue && write.size == 8) {
+    if touched == 0 && (prologue || !uses_stack && site.memory_writes.is_empty()) {
         return Consumes::Nothing;
     }
     if site.writes.float_arguments & float_parameters != 0 {
         return Consumes::Irreversible(format!("`{}` overwrites a floating-point parameter", site.text));
     }
-    if !site.memory_writes.is_empty() {
+    // A plain store into the call's own stack slots is made again with the edited value.
+    let own_slot = |write: &MemoryWrite| {
+        write.operand.base == Some(RSP_NUMBER) && write.operand.index.is_none() && !write.operand.in_segment
+    };
+    let stores = begins(&["mov"]) && site.memory_writes.iter().all(own_slot);
+    if !site.memory_writes.is_empty() && !stores {
         return Consumes::Irreversible(format!("`{}` writes memory", site.text));
     }
     Consumes::Restartable
 }
 
+/// RSP as instructions encode it.
+const RSP_NUMBER: u8 = 4;
+
 fn runtime(binary: &Binary) -> Runtime {
-    let facts = binary.runtime();
     let sigtramp = ["runtime.sigtramp.abi0", "runtime.sigtramp"]
         .iter()
         .flat_map(|name| binary.functions().find(name))
         .find(|function| !function.is_wrapper)
         .and_then(|function| Some((function.entry, binary.file_offset(function.entry)?)));
     Runtime {
-        tls_g: facts.tls_g_offset,
-        goid_offset: facts.goid_offset,
-        write_barrier: facts.write_barrier,
+        tls_g: Some(-8),
+        goid_offset: Some(152),
+        write_barrier: binary.symbol("runtime.writeBarrier").map(|symbol| symbol.address),
         sigtramp,
     }
 }

@@ -10,8 +10,17 @@ const INTEGER: [&str; 9] = ["RAX", "RBX", "RCX", "RDI", "RSI", "R8", "R9", "R10"
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.binary.position_independent { ", position-independent" } else { "" };
-        writeln!(f, "{}: {}{kind}", self.binary.path.display(), self.binary.go_version)?;
+        let kind = if self.binary.position_independent {
+            ", position-independent"
+        } else {
+            ""
+        };
+        writeln!(
+            f,
+            "{}: {}{kind}",
+            self.binary.path.display(),
+            self.binary.go_version
+        )?;
         if let Some(build_id) = &self.binary.build_id {
             writeln!(f, "build id {build_id}")?;
         }
@@ -34,7 +43,11 @@ impl Plan {
             SiteKind::EntryCheckJump { .. } => "entry (stack check)",
             SiteKind::Return => "return",
         };
-        write!(f, "  {kind} {} (file {}) `{}`", instruction.address, instruction.file_offset, instruction.text)?;
+        write!(
+            f,
+            "  {kind} {} (file {}) `{}`",
+            instruction.address, instruction.file_offset, instruction.text
+        )?;
         match &instruction.cost {
             Cost::Emulated => write!(f, ", emulated")?,
             Cost::Stepped => write!(f, ", stepped")?,
@@ -45,7 +58,9 @@ impl Plan {
             Consumes::Restartable => writeln!(f, ", run again after edits")?,
             Consumes::Irreversible(why) => writeln!(f, ", edits must come before it: {why}")?,
         }
-        site.bindings.iter().try_for_each(|binding| self.write_binding(f, binding))
+        site.bindings
+            .iter()
+            .try_for_each(|binding| self.write_binding(f, binding))
     }
 
     fn write_binding(&self, f: &mut fmt::Formatter<'_>, binding: &Binding) -> fmt::Result {
@@ -53,15 +68,28 @@ impl Plan {
         let observe = if rule.observe { " (observe)" } else { "" };
         let counts = if binding.counts { ", counts calls" } else { "" };
         writeln!(f, "    {}{observe}{counts}", rule.name)?;
-        binding.assignments.iter().try_for_each(|assignment| write_assignment(f, assignment))
+        binding
+            .assignments
+            .iter()
+            .try_for_each(|assignment| write_assignment(f, assignment))
     }
 }
 
 fn write_assignment(f: &mut fmt::Formatter<'_>, assignment: &Assignment) -> fmt::Result {
-    writeln!(f, "      {} {} = {}", assignment.path, assignment.type_name, assignment.value)?;
+    writeln!(
+        f,
+        "      {} {} = {}",
+        assignment.path, assignment.type_name, assignment.value
+    )?;
     assignment.edits.iter().try_for_each(|edit| {
-        let Edit { place, size, source, .. } = edit;
-        writeln!(f, "        {place}, {size} byte{} ← {source}", if *size == 1 { "" } else { "s" })
+        let Edit {
+            place, size, source, ..
+        } = edit;
+        writeln!(
+            f,
+            "        {place}, {size} byte{} ← {source}",
+            if *size == 1 { "" } else { "s" }
+        )
     })
 }
 
@@ -73,7 +101,10 @@ impl fmt::Display for Place {
             Base::Absolute(address) => format!("[{address}]"),
         };
         for step in &self.steps {
-            let bound = step.index.map(|index| format!(" if {index} < len")).unwrap_or_default();
+            let bound = step
+                .index
+                .map(|index| format!(" if {index} < len"))
+                .unwrap_or_default();
             text = format!("[{text}{:+}{bound}]", step.offset);
         }
         f.write_str(&text)
@@ -93,7 +124,9 @@ impl fmt::Display for Source {
 /// A register of Go's calling convention, by its name on amd64.
 pub fn register_name(register: Register) -> String {
     match register {
-        Register::Integer(n) => INTEGER.get(usize::from(n)).map_or_else(|| format!("integer register {n}"), |name| (*name).to_owned()),
+        Register::Integer(n) => INTEGER
+            .get(usize::from(n))
+            .map_or_else(|| format!("integer register {n}"), |name| (*name).to_owned()),
         Register::Float(n) => format!("X{n}"),
     }
 }

@@ -6,6 +6,7 @@
 pub mod compile;
 pub mod display;
 pub mod encode;
+mod serial;
 
 use serde::Serialize;
 

@@ -27,7 +27,10 @@ pub fn event_line(plan: &Plan, event: &Event) -> String {
     }
     if let Some(binding) = binding(site, event) {
         for (n, value) in shown(binding, event).iter().enumerate() {
-            let before = value.before.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string);
+            let before = value
+                .before
+                .as_ref()
+                .map_or_else(|| "?".to_owned(), ToString::to_string);
             let separator = if n == 0 { "" } else { "," };
             let _ = write!(line, "{separator} {} {before} → {}", value.path, value.after);
         }
@@ -40,22 +43,37 @@ pub fn event_line(plan: &Plan, event: &Event) -> String {
 
 /// The binding of an event: the one of its rule at its site.
 pub(super) fn binding<'a>(site: &'a Site, event: &Event) -> Option<&'a crate::plan::Binding> {
-    site.bindings.iter().find(|binding| binding.rule == event.rule as usize)
+    site.bindings
+        .iter()
+        .find(|binding| binding.rule == event.rule as usize)
 }
 
 /// The table at the end of a run: one row per rule.
 pub fn summary(rules: &RuleSet, plan: &Plan, counters: &[Counters], verdicts: &[RuleVerdict]) -> String {
-    let mut rows = vec![["rule", "sites", "calls", "matched", "fired", "applied", "failed", ""].map(str::to_owned)];
+    let mut rows = vec![
+        [
+            "rule", "sites", "calls", "matched", "fired", "applied", "failed", "",
+        ]
+        .map(str::to_owned),
+    ];
     for (n, rule) in plan.rules.iter().enumerate() {
         let counter = &counters[n];
-        let sites = plan.sites.iter().filter(|site| site.bindings.iter().any(|binding| binding.rule == n)).count();
+        let sites = plan
+            .sites
+            .iter()
+            .filter(|site| site.bindings.iter().any(|binding| binding.rule == n))
+            .count();
         rows.push([
             rule.name.clone(),
             sites.to_string(),
             counter.calls.to_string(),
             counter.matched.to_string(),
             counter.fired.to_string(),
-            if rule.observe { "-".to_owned() } else { counter.applied.to_string() },
+            if rule.observe {
+                "-".to_owned()
+            } else {
+                counter.applied.to_string()
+            },
             counter.failures().to_string(),
             verdict_words(&verdicts[n]),
         ]);
@@ -91,7 +109,12 @@ pub fn range_words(range: CountRange) -> String {
 
 /// Columns: the first and last to the left, numbers to the right.
 fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();

@@ -27,7 +27,10 @@ impl JsonLines {
     pub fn create(path: &Path) -> io::Result<JsonLines> {
         let file = File::create(path)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
-        Ok(JsonLines { file: BufWriter::new(file), error: None })
+        Ok(JsonLines {
+            file: BufWriter::new(file),
+            error: None,
+        })
     }
 
     /// The rules are armed.

@@ -34,14 +34,26 @@ pub struct Report<'a> {
 
 impl<'a> Report<'a> {
     /// Opens the reporters.
-    pub fn new(rules: &'a RuleSet, plan: &'a Plan, json: Option<&Path>, quiet: bool) -> io::Result<Report<'a>> {
+    pub fn new(
+        rules: &'a RuleSet,
+        plan: &'a Plan,
+        json: Option<&Path>,
+        quiet: bool,
+    ) -> io::Result<Report<'a>> {
         let json = json.map(JsonLines::create).transpose()?;
-        Ok(Report { rules, plan, json, quiet, shown: vec![0; plan.rules.len()] })
+        Ok(Report {
+            rules,
+            plan,
+            json,
+            quiet,
+            shown: vec![0; plan.rules.len()],
+        })
     }
 
     /// The rules are armed.
     pub fn armed(&mut self, pid: i32, explanation: &str) {
-        let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let plural =
+            |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         if let Some(name) = &self.rules.name {
             say(name);
         }
@@ -71,7 +83,9 @@ impl<'a> Report<'a> {
         say(human::event_line(self.plan, event));
         if *shown == SHOWN {
             let name = &self.plan.rules[event.rule as usize].name;
-            say(format!("{name}: further events are counted, not shown (all of them go to --json FILE)"));
+            say(format!(
+                "{name}: further events are counted, not shown (all of them go to --json FILE)"
+            ));
         }
     }
 
@@ -99,7 +113,9 @@ impl<'a> Report<'a> {
             say(line);
         }
         if dropped > 0 {
-            say(format!("{dropped} events were lost because they came too fast; the counts above are complete"));
+            say(format!(
+                "{dropped} events were lost because they came too fast; the counts above are complete"
+            ));
         }
         say(end_words(outcome));
         if !verdict::exit_is_expected(self.rules, outcome) {

@@ -33,12 +33,13 @@ pub fn shown(binding: &Binding, event: &Event) -> Vec<Shown> {
         let known = words.clone().all(|n| event.known & (1 << n) != 0);
         let before: Vec<u64> = event.word[words.clone()].iter().map(|word| word.before).collect();
         let after: Vec<u64> = event.word[words].iter().map(|word| word.after).collect();
-        let former_text = (assignment.shape == Shape::String && known && text < event.texts as usize).then(|| {
-            text += 1;
-            let length = (event.text_length[text - 1] as usize).min(TEXT);
-            let cut = before.get(1).is_some_and(|full| *full > length as u64);
-            shown_text(&event.text[text - 1][..length], cut)
-        });
+        let former_text =
+            (assignment.shape == Shape::String && known && text < event.texts as usize).then(|| {
+                text += 1;
+                let length = (event.text_length[text - 1] as usize).min(TEXT);
+                let cut = before.get(1).is_some_and(|full| *full > length as u64);
+                shown_text(&event.text[text - 1][..length], cut)
+            });
         all.push(Shown {
             path: assignment.path.clone(),
             type_name: assignment.type_name.clone(),
@@ -51,12 +52,19 @@ pub fn shown(binding: &Binding, event: &Event) -> Vec<Shown> {
 
 fn shown_text(bytes: &[u8], cut: bool) -> Value {
     let text = String::from_utf8_lossy(bytes);
-    Value::String(if cut { format!("{text}…") } else { text.into_owned() })
+    Value::String(if cut {
+        format!("{text}…")
+    } else {
+        text.into_owned()
+    })
 }
 
 /// What was put there: a text or an error is shown as the rule file has it, for its bytes are elsewhere.
 fn after_value(assignment: &Assignment, words: &[u64]) -> Value {
-    let literal = assignment.edits.iter().all(|edit| matches!(edit.source, Source::Literal(_) | Source::Keep));
+    let literal = assignment
+        .edits
+        .iter()
+        .all(|edit| matches!(edit.source, Source::Literal(_) | Source::Keep));
     match assignment.shape {
         Shape::String | Shape::Words if !literal || assignment.shape == Shape::String => {
             Value::String(assignment.value.clone())
@@ -66,7 +74,9 @@ fn after_value(assignment: &Assignment, words: &[u64]) -> Value {
 }
 
 fn value(assignment: &Assignment, words: &[u64]) -> Value {
-    let (Some(word), Some(edit)) = (words.first().copied(), assignment.edits.first()) else { return Value::Null };
+    let (Some(word), Some(edit)) = (words.first().copied(), assignment.edits.first()) else {
+        return Value::Null;
+    };
     match assignment.shape {
         Shape::Bool => Value::Bool(word & 1 != 0),
         Shape::Int => json!(signed(word, edit.size)),
@@ -85,7 +95,10 @@ fn value(assignment: &Assignment, words: &[u64]) -> Value {
 
 fn duration(nanoseconds: i64) -> String {
     let sign = if nanoseconds < 0 { "-" } else { "" };
-    format!("{sign}{}", format_duration(std::time::Duration::from_nanos(nanoseconds.unsigned_abs())))
+    format!(
+        "{sign}{}",
+        format_duration(std::time::Duration::from_nanos(nanoseconds.unsigned_abs()))
+    )
 }
 
 fn signed(word: u64, size: u8) -> i64 {

@@ -45,8 +45,16 @@ pub fn judge_rules(rules: &RuleSet, counters: &[Counters]) -> Vec<RuleVerdict> {
         let expect = &rule.expect;
         let checks = [
             ("fired", Some(expect.fired.value), counters.fired),
-            ("calls", expect.calls.as_ref().map(|calls| calls.value), counters.calls),
-            ("matched", expect.matched.as_ref().map(|matched| matched.value), counters.matched),
+            (
+                "calls",
+                expect.calls.as_ref().map(|calls| calls.value),
+                counters.calls,
+            ),
+            (
+                "matched",
+                expect.matched.as_ref().map(|matched| matched.value),
+                counters.matched,
+            ),
             ("failed", Some(expect.failed.value), counters.failures()),
         ];
         let unmet = checks
@@ -54,10 +62,17 @@ pub fn judge_rules(rules: &RuleSet, counters: &[Counters]) -> Vec<RuleVerdict> {
             .filter_map(|(what, expected, actual)| {
                 let expected = expected?;
                 let met = (expected.min..=expected.max).contains(&actual);
-                (!met).then_some(Unmet { what, expected, actual })
+                (!met).then_some(Unmet {
+                    what,
+                    expected,
+                    actual,
+                })
             })
             .collect();
-        RuleVerdict { unmet, never_fired: expect.fired.min > 0 && counters.fired == 0 }
+        RuleVerdict {
+            unmet,
+            never_fired: expect.fired.min > 0 && counters.fired == 0,
+        }
     };
     rules.rules.iter().zip(counters).map(judge).collect()
 }
@@ -74,9 +89,15 @@ pub fn exit_is_expected(rules: &RuleSet, outcome: &Outcome) -> bool {
 pub fn exit_code(rules: &RuleSet, verdicts: &[RuleVerdict], outcome: &Outcome) -> ExitCode {
     // A rule that never fired is exit code 4, as long as nothing else about it is wrong.
     let only_never_fired = |verdict: &RuleVerdict| {
-        verdict.never_fired && verdict.unmet.iter().all(|unmet| unmet.what != "failed" && unmet.actual == 0)
+        verdict.never_fired
+            && verdict
+                .unmet
+                .iter()
+                .all(|unmet| unmet.what != "failed" && unmet.actual == 0)
     };
-    let unmet = verdicts.iter().any(|verdict| !verdict.unmet.is_empty() && !only_never_fired(verdict));
+    let unmet = verdicts
+        .iter()
+        .any(|verdict| !verdict.unmet.is_empty() && !only_never_fired(verdict));
     if outcome.interrupted {
         ExitCode::Interrupted
     } else if matches!(outcome.end, Some(End::Killed(_))) {

@@ -55,11 +55,17 @@ pub struct Finding {
 
 impl Finding {
     fn invalid(diagnostic: Diagnostic) -> Finding {
-        Finding { diagnostic, code: ExitCode::Invalid }
+        Finding {
+            diagnostic,
+            code: ExitCode::Invalid,
+        }
     }
 
     fn unarmable(diagnostic: Diagnostic) -> Finding {
-        Finding { diagnostic, code: ExitCode::Unarmable }
+        Finding {
+            diagnostic,
+            code: ExitCode::Unarmable,
+        }
     }
 
     fn is_error(&self) -> bool {

@@ -64,7 +64,9 @@ impl Scope<'_> {
                     None => {
                         let target = self.property(at, name)?;
                         if path.steps.len() > n + 1 {
-                            return Err(NoSuchPlace::new(format!("`.{name}` is a number; nothing lies behind it")));
+                            return Err(NoSuchPlace::new(format!(
+                                "`.{name}` is a number; nothing lies behind it"
+                            )));
                         }
                         return Ok(Reached { side, target });
                     }
@@ -72,24 +74,31 @@ impl Scope<'_> {
                 Step::Index(index) => at = self.element(at, *index)?,
             }
         }
-        Ok(Reached { side, target: Target::Value(at) })
+        Ok(Reached {
+            side,
+            target: Target::Value(at),
+        })
     }
 
     fn root(&self, root: &Root) -> Result<(Side, Located), NoSuchPlace> {
         match root {
             Root::Receiver => match (&self.signature.receiver, &self.layout.receiver) {
                 (Some(variable), Some(placement)) => Ok((Side::Entry, Located::new(variable.ty, placement))),
-                _ => Err(NoSuchPlace::new("the function has no receiver: it is not a method")),
+                _ => Err(NoSuchPlace::new(
+                    "the function has no receiver: it is not a method",
+                )),
             },
             Root::Argument(n) => {
                 let of = pick(&self.signature.parameters, &self.layout.parameters, *n as usize);
                 let count = self.signature.parameters.len();
-                of.map(|located| (Side::Entry, located)).ok_or_else(|| out_of_range("args", "parameter", *n, count))
+                of.map(|located| (Side::Entry, located))
+                    .ok_or_else(|| out_of_range("args", "parameter", *n, count))
             }
             Root::Result(n) => {
                 let of = pick(&self.signature.results, &self.layout.results, *n as usize);
                 let count = self.signature.results.len();
-                of.map(|located| (Side::Return, located)).ok_or_else(|| out_of_range("results", "result", *n, count))
+                of.map(|located| (Side::Return, located))
+                    .ok_or_else(|| out_of_range("results", "result", *n, count))
             }
             Root::Name(name) => self.named(name),
         }
@@ -122,9 +131,14 @@ impl Scope<'_> {
 
     /// Every way to name a receiver, parameter or result.
     pub fn names(&self) -> Vec<String> {
-        let receiver = self.signature.receiver.iter().map(|v| v.name.clone().unwrap_or_else(|| "recv".to_owned()));
+        let receiver = self
+            .signature
+            .receiver
+            .iter()
+            .map(|v| v.name.clone().unwrap_or_else(|| "recv".to_owned()));
         let numbered = |prefix: &'static str, variables: &[Variable]| {
-            let name = move |(n, v): (usize, &Variable)| v.name.clone().unwrap_or_else(|| format!("{prefix}[{n}]"));
+            let name =
+                move |(n, v): (usize, &Variable)| v.name.clone().unwrap_or_else(|| format!("{prefix}[{n}]"));
             variables.iter().enumerate().map(name).collect::<Vec<_>>()
         };
         receiver
@@ -163,19 +177,30 @@ impl Scope<'_> {
             Kind::Array { element, length } if index < *length => {
                 Ok(at.part(index * self.types.get(*element).size, *element, self.types))
             }
-            Kind::Array { length, .. } => Err(NoSuchPlace::new(format!("index {index} is out of range of `{}`", ty.name))
-                .help(match length {
-                    0 => "it has no elements".to_owned(),
-                    length => format!("its elements are 0 to {}", length - 1),
-                })),
+            Kind::Array { length, .. } => Err(NoSuchPlace::new(format!(
+                "index {index} is out of range of `{}`",
+                ty.name
+            ))
+            .help(match length {
+                0 => "it has no elements".to_owned(),
+                length => format!("its elements are 0 to {}", length - 1),
+            })),
             Kind::Slice { element } => {
                 let index = u32::try_from(index)
                     .ok()
                     .filter(|index| *index < u32::MAX)
                     .ok_or_else(|| NoSuchPlace::new(format!("index {index} is too large")))?;
-                at.follow(0, *element, u64::from(index) * self.types.get(*element).size, Some(index))
+                at.follow(
+                    0,
+                    *element,
+                    u64::from(index) * self.types.get(*element).size,
+                    Some(index),
+                )
             }
-            Kind::Map { .. } => Err(NoSuchPlace::new(format!("elements of a map (`{}`) cannot be reached", ty.name))),
+            Kind::Map { .. } => Err(NoSuchPlace::new(format!(
+                "elements of a map (`{}`) cannot be reached",
+                ty.name
+            ))),
             _ => Err(NoSuchPlace::new(format!("`{}` has no elements", ty.name))
                 .help("`[n]` goes behind an array or a slice")),
         }
@@ -187,9 +212,8 @@ impl Scope<'_> {
         let error = NoSuchPlace::new(format!("`{}` has no field `{name}`", ty.name));
         match (did_you_mean(name, names.iter().map(String::as_str)), &ty.kind) {
             (Some(near), _) => error.help(format!("did you mean `{near}`?")),
-            (None, Kind::Interface { .. }) => {
-                error.help("it is an interface: what it holds is known only at run time and cannot be reached")
-            }
+            (None, Kind::Interface { .. }) => error
+                .help("it is an interface: what it holds is known only at run time and cannot be reached"),
             (None, _) if names.is_empty() => error.help("only structs and pointers to structs have fields"),
             (None, _) => error.help(format!("its fields are {}", list(&names))),
         }
@@ -210,7 +234,10 @@ fn out_of_range(list: &str, what: &str, n: u32, count: usize) -> NoSuchPlace {
     match count {
         0 => error.help(format!("the function has no {what}s")),
         1 => error.help(format!("the function has one {what}: `{list}[0]`")),
-        count => error.help(format!("the function has {count} {what}s: `{list}[0]` to `{list}[{}]`", count - 1)),
+        count => error.help(format!(
+            "the function has {count} {what}s: `{list}[0]` to `{list}[{}]`",
+            count - 1
+        )),
     }
 }
 

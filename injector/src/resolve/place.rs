@@ -20,7 +20,11 @@ enum Whole {
     /// Scalar parts in registers.
     Parts(Vec<Part>),
     /// Bytes in a row. The offset is behind the last step, or behind the base if there is none.
-    Bytes { base: Base, steps: Vec<Step>, offset: i64 },
+    Bytes {
+        base: Base,
+        steps: Vec<Step>,
+        offset: i64,
+    },
 }
 
 /// Why there is no such value. The words are for the user.
@@ -34,7 +38,10 @@ pub struct NoSuchPlace {
 
 impl NoSuchPlace {
     pub(super) fn new(message: impl Into<String>) -> NoSuchPlace {
-        NoSuchPlace { message: message.into(), help: None }
+        NoSuchPlace {
+            message: message.into(),
+            help: None,
+        }
     }
 
     pub(super) fn help(mut self, help: impl Into<String>) -> NoSuchPlace {
@@ -63,9 +70,20 @@ impl Located {
             Whole::Parts(parts) => {
                 let end = offset + types.get(ty).size;
                 let inside = parts.iter().filter(|part| (offset..end).contains(&part.offset));
-                Whole::Parts(inside.map(|part| Part { offset: part.offset - offset, ..*part }).collect())
+                Whole::Parts(
+                    inside
+                        .map(|part| Part {
+                            offset: part.offset - offset,
+                            ..*part
+                        })
+                        .collect(),
+                )
             }
-            Whole::Bytes { base, steps, offset: start } => Whole::Bytes {
+            Whole::Bytes {
+                base,
+                steps,
+                offset: start,
+            } => Whole::Bytes {
                 base: *base,
                 steps: steps.clone(),
                 offset: start + i64::try_from(offset).expect("values are small"),
@@ -78,16 +96,30 @@ impl Located {
     pub fn scalar(&self, offset: u64, size: u64) -> Option<Place> {
         match &self.place {
             Whole::Parts(parts) => {
-                let part = parts.iter().find(|part| part.offset == offset && u64::from(part.size) == size)?;
-                Some(Place { base: Base::Register(part.register), steps: Vec::new() })
+                let part = parts
+                    .iter()
+                    .find(|part| part.offset == offset && u64::from(part.size) == size)?;
+                Some(Place {
+                    base: Base::Register(part.register),
+                    steps: Vec::new(),
+                })
             }
-            Whole::Bytes { base, steps, offset: start } => {
+            Whole::Bytes {
+                base,
+                steps,
+                offset: start,
+            } => {
                 let offset = i32::try_from(start + i64::try_from(offset).ok()?).ok()?;
-                let mut place = Place { base: *base, steps: steps.clone() };
+                let mut place = Place {
+                    base: *base,
+                    steps: steps.clone(),
+                };
                 match (place.steps.last_mut(), &mut place.base) {
                     (Some(step), _) => step.offset = offset,
                     (None, Base::Stack(from_stack_pointer)) => *from_stack_pointer = offset,
-                    (None, Base::Absolute(address)) => address.0 = address.0.wrapping_add_signed(offset.into()),
+                    (None, Base::Absolute(address)) => {
+                        address.0 = address.0.wrapping_add_signed(offset.into())
+                    }
                     (None, Base::Register(_)) => return None,
                 }
                 Some(place)
@@ -104,7 +136,9 @@ impl Located {
         target_offset: u64,
         index: Option<u32>,
     ) -> Result<Located, NoSuchPlace> {
-        let place = self.scalar(offset, WORD).ok_or_else(|| NoSuchPlace::new("its pointer is not in one place"))?;
+        let place = self
+            .scalar(offset, WORD)
+            .ok_or_else(|| NoSuchPlace::new("its pointer is not in one place"))?;
         let mut steps = place.steps;
         if steps.len() == goinject_probes::table::STEPS {
             return Err(NoSuchPlace::new(format!(
@@ -115,13 +149,21 @@ impl Located {
         steps.push(Step { offset: 0, index });
         let too_far = |_| NoSuchPlace::new("the element is more than 2 GiB from its start");
         let offset = i64::from(i32::try_from(target_offset).map_err(too_far)?);
-        Ok(Located { ty: target, place: Whole::Bytes { base: place.base, steps, offset } })
+        Ok(Located {
+            ty: target,
+            place: Whole::Bytes {
+                base: place.base,
+                steps,
+                offset,
+            },
+        })
     }
 
     /// The value that it points at, as often as it is a pointer: Go's own automatic dereference.
     pub fn dereferenced(mut self, types: &Types) -> Result<Located, NoSuchPlace> {
         while let Kind::Pointer { target } = types.get(self.ty).kind {
-            let target = target.ok_or_else(|| NoSuchPlace::new("it is an unsafe.Pointer, which points at no known type"))?;
+            let target = target
+                .ok_or_else(|| NoSuchPlace::new("it is an unsafe.Pointer, which points at no known type"))?;
             self = self.follow(0, target, 0, None)?;
         }
         Ok(self)
@@ -129,7 +171,9 @@ impl Located {
 
     /// A field by its name, promoted ones included.
     pub fn field(&self, name: &str, types: &Types) -> Result<Option<Located>, NoSuchPlace> {
-        let Some(path) = find_field(self.ty, name, types) else { return Ok(None) };
+        let Some(path) = find_field(self.ty, name, types) else {
+            return Ok(None);
+        };
         let mut at = self.clone();
         for field in path {
             at = at.dereferenced(types)?;
@@ -150,7 +194,10 @@ fn find_field(ty: TypeId, name: &str, types: &Types) -> Option<Vec<Field>> {
             if let Some(field) = fields.iter().find(|field| field.name == name) {
                 return Some([path, vec![field.clone()]].concat());
             }
-            for field in fields.iter().filter(|field| field.embedded && !seen.contains(&field.ty)) {
+            for field in fields.iter().filter(|field| field.embedded) {
+                if seen.contains(&field.ty) {
+                    continue;
+                }
                 seen.push(field.ty);
                 next.push((field.ty, [path.clone(), vec![field.clone()]].concat()));
             }

@@ -11,20 +11,34 @@ pub fn refusal(function: &Function) -> Option<&'static str> {
     let package = function.package();
     let own = function.name.get(package.len() + 1..).unwrap_or_default();
     let in_runtime = package == "runtime"
-        || ["runtime/internal/", "internal/runtime/", "internal/abi", "internal/bytealg"]
-            .iter()
-            .any(|prefix| package.starts_with(prefix));
+        || [
+            "runtime/internal/",
+            "internal/runtime/",
+            "internal/abi",
+            "internal/bytealg",
+        ]
+        .iter()
+        .any(|prefix| package.starts_with(prefix));
     if in_runtime && !is_exported(own) {
         return Some("it belongs to the Go runtime, which also runs where a probe would break it");
     }
     if in_runtime && package != "runtime" {
         return Some("it belongs to the Go runtime, which also runs where a probe would break it");
     }
-    let after_fork = ["syscall.RawSyscall", "syscall.rawSyscall", "syscall.rawVfork", "syscall.forkAndExecInChild", "syscall.runtime_"];
+    let after_fork = [
+        "syscall.RawSyscall",
+        "syscall.rawSyscall",
+        "syscall.rawVfork",
+        "syscall.forkAndExecInChild",
+        "syscall.runtime_",
+    ];
     if after_fork.iter().any(|prefix| function.name.starts_with(prefix)) {
         return Some("it also runs between fork and exec, where a probe would break the new process");
     }
-    if package.starts_with("runtime/cgo") || function.name.starts_with("_cgo") || function.name.starts_with("_rt0") {
+    if package.starts_with("runtime/cgo")
+        || function.name.starts_with("_cgo")
+        || function.name.starts_with("_rt0")
+    {
         return Some("it runs outside of any goroutine");
     }
     None

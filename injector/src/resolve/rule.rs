@@ -17,7 +17,12 @@ use crate::go::{Binary, Function};
 use crate::plan::{Assignment, Edit, Extend, Shape, Source};
 
 /// Resolves a rule in all its functions. Errors go to `findings`; then the result is not to be used.
-pub fn resolve(rules: &RuleSet, rule: &Rule, binary: &Binary, findings: &mut Vec<Finding>) -> Vec<ResolvedFunction> {
+pub fn resolve(
+    rules: &RuleSet,
+    rule: &Rule,
+    binary: &Binary,
+    findings: &mut Vec<Finding>,
+) -> Vec<ResolvedFunction> {
     let functions = match function::select(rule, binary) {
         Ok(functions) => functions,
         Err(finding) => {
@@ -45,13 +50,20 @@ pub fn resolve(rules: &RuleSet, rule: &Rule, binary: &Binary, findings: &mut Vec
 
 /// Of the functions that a pattern matches, those where the rule makes no sense are left out; if none
 /// is left, the first one's errors say why.
-fn report_misfits(rule: &Rule, none_fits: bool, misfits: Vec<(String, Vec<Finding>)>, findings: &mut Vec<Finding>) {
+fn report_misfits(
+    rule: &Rule,
+    none_fits: bool,
+    misfits: Vec<(String, Vec<Finding>)>,
+    findings: &mut Vec<Finding>,
+) {
     if none_fits {
         findings.extend(misfits.into_iter().next().map(|(_, own)| own).unwrap_or_default());
         return;
     }
     for (name, own) in misfits {
-        let why = own.first().map_or_else(String::new, |finding| format!(": {}", finding.diagnostic.message));
+        let why = own
+            .first()
+            .map_or_else(String::new, |finding| format!(": {}", finding.diagnostic.message));
         let diagnostic = Diagnostic::warning(format!("`{name}` matches and is left out{why}"))
             .at(rule.function.span)
             .rule(&rule.name);
@@ -80,9 +92,20 @@ fn in_function(
             return None;
         }
     };
-    let signature = signature(rule, binary, function).map_err(|finding| findings.push(finding)).ok()?;
-    let layout = abi::layout(binary.types(), &signature, function.convention(), binary.version());
-    let scope = Scope { signature: &signature, layout: &layout, types: binary.types() };
+    let signature = signature(rule, binary, function)
+        .map_err(|finding| findings.push(finding))
+        .ok()?;
+    let layout = abi::layout(
+        binary.types(),
+        &signature,
+        function.convention(),
+        binary.version(),
+    );
+    let scope = Scope {
+        signature: &signature,
+        layout: &layout,
+        types: binary.types(),
+    };
     let mut at_entry = Vec::new();
     let mut at_return = Vec::new();
     let mut fits = true;
@@ -114,7 +137,12 @@ fn in_function(
 
 fn signature(rule: &Rule, binary: &Binary, function: &Function) -> Result<Signature, Finding> {
     let unarmable = |message: String, help: &str| {
-        Finding::unarmable(Diagnostic::error(message).at(rule.function.span).rule(&rule.name).help(help))
+        Finding::unarmable(
+            Diagnostic::error(message)
+                .at(rule.function.span)
+                .rule(&rule.name)
+                .help(help),
+        )
     };
     match binary.signature(function) {
         Ok(Some(signature)) => Ok(signature),
@@ -138,14 +166,27 @@ struct Wrong {
 
 impl Wrong {
     fn place(span: Span, error: NoSuchPlace) -> Wrong {
-        Wrong { span, message: error.message, help: error.help }
+        Wrong {
+            span,
+            message: error.message,
+            help: error.help,
+        }
     }
 }
 
 fn assignment(rules: &RuleSet, written: &Written, scope: &Scope<'_>) -> Result<(Side, Assignment), Wrong> {
     let at = written.path.span;
-    let text = |span: Span| rules.source.text().get(span.start..span.end).unwrap_or_default().to_owned();
-    let reached = scope.reach(&written.path.value).map_err(|error| Wrong::place(at, error))?;
+    let text = |span: Span| {
+        rules
+            .source
+            .text()
+            .get(span.start..span.end)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let reached = scope
+        .reach(&written.path.value)
+        .map_err(|error| Wrong::place(at, error))?;
     let named = |type_name: String, shape, edits| Assignment {
         path: text(at),
         type_name,
@@ -165,7 +206,11 @@ fn assignment(rules: &RuleSet, written: &Written, scope: &Scope<'_>) -> Result<(
         }
         Target::Count { .. } | Target::Fixed(_) => {
             let message = "this length cannot be set: it is not part of the value itself".to_owned();
-            return Err(Wrong { span: at, message, help: Some("only strings and slices have a length of their own".to_owned()) });
+            return Err(Wrong {
+                span: at,
+                message,
+                help: Some("only strings and slices have a length of their own".to_owned()),
+            });
         }
     };
     let words = value::words(&written.value.value, located.ty, scope.types).map_err(|misfit| Wrong {
@@ -173,11 +218,15 @@ fn assignment(rules: &RuleSet, written: &Written, scope: &Scope<'_>) -> Result<(
         message: misfit.message,
         help: Some(misfit.help),
     })?;
-    let edits = words.iter().map(|word| edit(&located, word)).collect::<Option<Vec<_>>>().ok_or_else(|| Wrong {
-        span: at,
-        message: "it is spread over places that goinject cannot tell apart".to_owned(),
-        help: None,
-    })?;
+    let edits = words
+        .iter()
+        .map(|word| edit(&located, word))
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| Wrong {
+            span: at,
+            message: "it is spread over places that goinject cannot tell apart".to_owned(),
+            help: None,
+        })?;
     let ty = scope.types.get(located.ty);
     Ok((reached.side, named(ty.name.clone(), value::shape(ty), edits)))
 }
@@ -194,31 +243,51 @@ fn edit(located: &Located, word: &value::Word) -> Option<Edit> {
 
 fn length_edit(value: &goinject_rules::model::Value, place: crate::plan::Place) -> Result<Edit, String> {
     let length = match value {
-        goinject_rules::model::Value::Integer(length) => u64::try_from(*length).ok().filter(|n| *n <= i64::MAX as u64),
+        goinject_rules::model::Value::Integer(length) => {
+            u64::try_from(*length).ok().filter(|n| *n <= i64::MAX as u64)
+        }
         _ => None,
     };
     let length = length.ok_or_else(|| format!("{} is not a length", value::describe(value)))?;
-    Ok(Edit { place, size: 8, extend: Extend::Sign, source: Source::Literal(length), pointer: false })
+    Ok(Edit {
+        place,
+        size: 8,
+        extend: Extend::Sign,
+        source: Source::Literal(length),
+        pointer: false,
+    })
 }
 
 /// Whether results can be changed: calls that end in a jump to another function return from there.
 fn results_reachable(rule: &Rule, function: &Function, sites: &Sites, findings: &mut Vec<Finding>) -> bool {
-    let callees: Vec<&str> = sites.tail_calls.iter().filter_map(|call| call.callee.as_deref()).collect();
+    let callees: Vec<&str> = sites
+        .tail_calls
+        .iter()
+        .filter_map(|call| call.callee.as_deref())
+        .collect();
     let name = &function.name;
     if sites.returns.is_empty() {
         let diagnostic = match callees.first() {
-            Some(callee) => Diagnostic::error(format!("results of `{name}` cannot be reached: it ends in a jump to `{callee}`"))
-                .help(format!("name `{callee}` instead")),
+            Some(callee) => Diagnostic::error(format!(
+                "results of `{name}` cannot be reached: it ends in a jump to `{callee}`"
+            ))
+            .help(format!("name `{callee}` instead")),
             None => Diagnostic::error(format!("results of `{name}` cannot be reached: it never returns")),
         };
-        findings.push(Finding::unarmable(diagnostic.at(rule.function.span).rule(&rule.name)));
+        findings.push(Finding::unarmable(
+            diagnostic.at(rule.function.span).rule(&rule.name),
+        ));
         return false;
     }
     if !sites.tail_calls.is_empty() {
-        let to = callees.first().map_or_else(|| "another function".to_owned(), |callee| format!("`{callee}`"));
-        let diagnostic = Diagnostic::warning(format!("calls of `{name}` that end in a jump to {to} keep their results"))
-            .at(rule.function.span)
-            .rule(&rule.name);
+        let to = callees
+            .first()
+            .map_or_else(|| "another function".to_owned(), |callee| format!("`{callee}`"));
+        let diagnostic = Diagnostic::warning(format!(
+            "calls of `{name}` that end in a jump to {to} keep their results"
+        ))
+        .at(rule.function.span)
+        .rule(&rule.name);
         findings.push(Finding::unarmable(diagnostic));
     }
     true
@@ -228,11 +297,21 @@ fn results_reachable(rule: &Rule, function: &Function, sites: &Sites, findings: 
 pub fn declaration(function: &Function, signature: &Signature, types: &Types) -> String {
     let one = |variable: &Variable| {
         let ty = &types.get(variable.ty).name;
-        variable.name.as_ref().map_or_else(|| ty.clone(), |name| format!("{name} {ty}"))
+        variable
+            .name
+            .as_ref()
+            .map_or_else(|| ty.clone(), |name| format!("{name} {ty}"))
     };
     let several = |variables: &[Variable]| variables.iter().map(one).collect::<Vec<_>>().join(", ");
-    let own = function.name.get(function.package().len() + 1..).unwrap_or(&function.name);
-    let receiver = signature.receiver.as_ref().map(|receiver| format!("({}) ", one(receiver))).unwrap_or_default();
+    let own = function
+        .name
+        .get(function.package().len() + 1..)
+        .unwrap_or(&function.name);
+    let receiver = signature
+        .receiver
+        .as_ref()
+        .map(|receiver| format!("({}) ", one(receiver)))
+        .unwrap_or_default();
     let own = own.rsplit_once(").").map_or(own, |(_, method)| method);
     let own = match &signature.receiver {
         Some(_) => own.rsplit('.').next().unwrap_or(own),
@@ -243,7 +322,11 @@ pub fn declaration(function: &Function, signature: &Signature, types: &Types) ->
         [only] if only.name.is_none() => format!(" {}", one(only)),
         all => format!(" ({})", several(all)),
     };
-    format!("func {receiver}{}({}){results}", traced_name(own), several(&signature.parameters))
+    format!(
+        "func {receiver}{}({}){results}",
+        traced_name(own),
+        several(&signature.parameters)
+    )
 }
 
 fn float_parameters(layout: &Layout) -> u16 {

@@ -33,7 +33,10 @@ pub struct Misfit {
 
 impl Misfit {
     fn new(message: impl Into<String>, help: impl Into<String>) -> Misfit {
-        Misfit { message: message.into(), help: help.into() }
+        Misfit {
+            message: message.into(),
+            help: help.into(),
+        }
     }
 }
 
@@ -68,12 +71,21 @@ pub fn shape(ty: &Type) -> Shape {
 }
 
 fn unsupported(go: &Type) -> Misfit {
-    Misfit::new(format!("values of type `{}` cannot be set", go.name), "set one of its fields instead, if it has any")
+    Misfit::new(
+        format!("values of type `{}` cannot be set", go.name),
+        "set one of its fields instead, if it has any",
+    )
 }
 
 fn one(go: &Type, extend: Extend, bits: u64) -> Vec<Word> {
     let size = u8::try_from(go.size).expect("scalars have at most 8 bytes");
-    vec![Word { offset: 0, size, extend, source: Source::Literal(bits), pointer: false }]
+    vec![Word {
+        offset: 0,
+        size,
+        extend,
+        source: Source::Literal(bits),
+        pointer: false,
+    }]
 }
 
 fn boolean(value: &Value, go: &Type) -> Result<Vec<Word>, Misfit> {
@@ -91,9 +103,14 @@ fn integer(value: &Value, go: &Type) -> Result<Vec<Word>, Misfit> {
     let (least, most) = integer_range(signed, go.size);
     let number = match value {
         Value::Integer(number) => *number,
-        Value::Text(text) if go.name == DURATION => parse_signed_duration(text).map(i128::from).map_err(|error| {
-            Misfit::new(error.to_string(), "write a duration as Go does: `50ms`, `1m30s`, `-2h`")
-        })?,
+        Value::Text(text) if go.name == DURATION => {
+            parse_signed_duration(text).map(i128::from).map_err(|error| {
+                Misfit::new(
+                    error.to_string(),
+                    "write a duration as Go does: `50ms`, `1m30s`, `-2h`",
+                )
+            })?
+        }
         Value::Float(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
             return Err(Misfit::new(
                 format!("{number:?} is a float, and `{}` is an integer", go.name),
@@ -112,7 +129,10 @@ fn integer(value: &Value, go: &Type) -> Result<Vec<Word>, Misfit> {
             } else {
                 format!("write a whole number from {least} to {most}")
             };
-            return Err(Misfit::new(format!("{} does not fit `{}`", describe(other), go.name), help));
+            return Err(Misfit::new(
+                format!("{} does not fit `{}`", describe(other), go.name),
+                help,
+            ));
         }
     };
     if !(least..=most).contains(&number) {
@@ -129,7 +149,11 @@ fn integer(value: &Value, go: &Type) -> Result<Vec<Word>, Misfit> {
 /// The least and the most that an integer type of `size` bytes holds.
 pub fn integer_range(signed: bool, size: u64) -> (i128, i128) {
     let bits = size * 8;
-    if signed { (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1) } else { (0, (1i128 << bits) - 1) }
+    if signed {
+        (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1)
+    } else {
+        (0, (1i128 << bits) - 1)
+    }
 }
 
 fn float(value: &Value, go: &Type) -> Result<Vec<Word>, Misfit> {
@@ -158,7 +182,10 @@ fn float(value: &Value, go: &Type) -> Result<Vec<Word>, Misfit> {
 
 fn nil(value: &Value, go: &Type, words: u64) -> Result<Vec<Word>, Misfit> {
     if *value != Value::Null {
-        return Err(Misfit::new(format!("{} does not fit `{}`", describe(value), go.name), "write `null` for nil"));
+        return Err(Misfit::new(
+            format!("{} does not fit `{}`", describe(value), go.name),
+            "write `null` for nil",
+        ));
     }
     let word = |n| Word {
         offset: n * WORD,
