@@ -24,7 +24,7 @@ pub struct Signals {
 pub struct Received {
     /// Which.
     pub signal: i32,
-    /// The terminal sent it to goinject's whole process group, so a child has it already.
+    /// The terminal sent it to its whole foreground process group.
     pub from_terminal: bool,
 }
 

@@ -1,7 +1,7 @@
 //! The program under test: which it is, started or attached to, and whether it is the planned one.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -141,6 +141,13 @@ fn find_program(name: &Path) -> Result<PathBuf, TargetError> {
         .ok_or_else(|| TargetError::NotOnPath(name.display().to_string()))
 }
 
+/// Whether a started command belongs to goinject's own process group: at a terminal it must, to read
+/// from it and to get its Ctrl-C. Elsewhere it has a group of its own, so that whatever happens to
+/// goinject's leaves the target alone.
+pub fn shares_terminal() -> bool {
+    io::stdin().is_terminal()
+}
+
 impl StartCommand {
     /// Starts it, stopped at its first instruction.
     pub fn start(&self, prepare: impl FnOnce(&mut Command)) -> Result<Spawned, TargetError> {
@@ -152,6 +159,9 @@ impl StartCommand {
             .envs(self.env.iter().map(|(key, value)| (key, value)));
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
+        }
+        if !shares_terminal() {
+            command.process_group(0);
         }
         prepare(&mut command);
         let program = self.program.display().to_string();

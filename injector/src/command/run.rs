@@ -17,7 +17,7 @@ use crate::plan::Plan;
 use crate::report::Report;
 use crate::report::verdict::Outcome;
 use crate::signals::{Received, Signals};
-use crate::target::{Target, verify};
+use crate::target::{Target, shares_terminal, verify};
 use crate::tracee::signal_name;
 
 /// How long a second look waits at most when nothing wakes goinject up.
@@ -190,7 +190,7 @@ fn react(received: Received, pid: i32, started: bool, outcome: &mut Outcome) -> 
         return Reaction::LetGo;
     }
     outcome.interrupted = true;
-    if !received.from_terminal {
+    if !(received.from_terminal && shares_terminal()) {
         received.pass_on(pid);
     }
     say(format!(
