@@ -2,6 +2,11 @@
 //!
 //! Source: `cmd/compile/abi-internal.md` and `cmd/compile/internal/abi` of the Go project.
 
+mod layout;
+
+pub use layout::layout;
+pub(super) use layout::{Frame, Incoming, frame, parts_of};
+
 /// A calling convention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Convention {

@@ -1,7 +1,38 @@
 //! Facts of a Go binary: its functions, their types, where their values live and where to probe.
 //!
-//! Reads files only; knows neither rules nor processes.
+//! Reads files only; knows neither rules nor processes. [`Binary::open`] is where it begins.
 
 pub mod abi;
 pub mod address;
+mod arg_info;
+mod binary;
+mod build;
+mod buildinfo;
+mod bytes;
+mod debug_file;
+mod dwarf;
+mod elf;
+mod error;
+mod identity;
+mod image;
+mod module_data;
+mod pclntab;
+mod resolve;
+mod runtime_facts;
+mod signatures;
+pub mod sites;
 pub mod types;
+mod variables;
+mod version;
+
+pub use self::binary::Binary;
+pub use self::build::Build;
+pub use self::elf::symbols::{Symbol, SymbolKind};
+pub use self::error::GoError;
+pub use self::identity::Identity;
+pub use self::module_data::{Itabs, ModuleData};
+pub use self::pclntab::functions::{Function, FunctionTable};
+pub use self::pclntab::inline_tree::InlinedCall;
+pub use self::runtime_facts::GoroutineLayout;
+pub use self::variables::PackageVariable;
+pub use self::version::{GoVersion, NEWEST_MINOR, OLDEST_MINOR};

@@ -1,0 +1,93 @@
+//! Separate files of debug information, as distributions and `objcopy --only-keep-debug` make them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::bytes::{c_string_at, u32_at};
+use super::dwarf::Dwarf;
+use super::error::GoError;
+use super::identity::{gnu_build_id, go_build_id};
+use super::image::Image;
+
+const ROOT: &str = "/usr/lib/debug";
+
+/// Opens a debug file that was named, and checks that it belongs to the program.
+pub(super) fn open(program: &Image, path: &Path) -> Result<Image, GoError> {
+    let debug = Image::open(path)?;
+    let mismatch = |why: &str| GoError::DebugFileMismatch {
+        path: program.path().to_owned(),
+        debug: path.to_owned(),
+        why: why.to_owned(),
+    };
+    for (kind, id) in [
+        ("GNU", gnu_build_id as fn(&Image) -> Option<String>),
+        ("Go", go_build_id),
+    ] {
+        match (id(program), id(&debug)) {
+            (Some(a), Some(b)) if a != b => return Err(mismatch(&format!("their {kind} build ids differ"))),
+            _ => {}
+        }
+    }
+    if Dwarf::open(&debug).is_none() && debug.symbols().is_none() {
+        return Err(mismatch("it has neither debug information nor symbols"));
+    }
+    Ok(debug)
+}
+
+/// Looks for the debug file of a program that has no debug information itself.
+pub(super) fn find(program: &Image) -> Option<Image> {
+    candidates(program, Path::new(ROOT)).into_iter().find_map(|path| {
+        // A wrong or damaged file here is not the user's mistake: the program is read without it.
+        open(program, &path)
+            .ok()
+            .filter(|debug| Dwarf::open(debug).is_some())
+    })
+}
+
+fn candidates(program: &Image, root: &Path) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    if let Some(id) = gnu_build_id(program)
+        && let Some((first, rest)) = id.split_at_checked(2)
+    {
+        paths.push(root.join(".build-id").join(first).join(format!("{rest}.debug")));
+    }
+    let folder = fs::canonicalize(program.path())
+        .ok()
+        .and_then(|p| p.parent().map(Path::to_owned));
+    if let (Some((name, checksum)), Some(folder)) = (debug_link(program), folder) {
+        let inside_root = root.join(folder.strip_prefix("/").unwrap_or(&folder));
+        let linked = [
+            folder.join(name),
+            folder.join(".debug").join(name),
+            inside_root.join(name),
+        ];
+        paths.extend(linked.into_iter().filter(|p| {
+            p != program.path() && fs::read(p).is_ok_and(|contents| crc32(&contents) == checksum)
+        }));
+    }
+    paths
+}
+
+/// The name and checksum in `.gnu_debuglink`.
+fn debug_link(program: &Image) -> Option<(&str, u32)> {
+    let section = program.section(".gnu_debuglink")?;
+    let name = c_string_at(section, 0).filter(|n| !n.is_empty() && !n.contains('/'))?;
+    let checksum = u32_at(section, (name.len() + 1).next_multiple_of(4))?;
+    Some((name, checksum))
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::crc32;
+
+    #[test]
+    fn the_checksum_is_the_one_of_zip_and_debug_links() {
+        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
+    }
+}

@@ -1,0 +1,172 @@
+//! The sections of debug information, inflated when they are first asked for.
+//!
+//! Three forms: as they are; behind an ELF compression header (`SHF_COMPRESSED`, since Go 1.19);
+//! named `.zdebug_*` with a header of their own (before).
+
+use std::io::Read;
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use flate2::read::ZlibDecoder;
+
+use crate::go::bytes::{u32_at, u64_at};
+use crate::go::elf::Section;
+use crate::go::image::Image;
+
+/// `ELFCOMPRESS_ZLIB`.
+const ZLIB: u32 = 1;
+/// Bytes of `Elf64_Chdr`.
+const ELF_HEADER: usize = 24;
+/// Bytes of the header of a `.zdebug_*` section: "ZLIB" and a big-endian size.
+const Z_HEADER: usize = 12;
+/// zlib cannot inflate further than this; a larger claim is a lie.
+const MAX_RATIO: u64 = 1032;
+
+/// The sections that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SectionName {
+    Info,
+    Abbrev,
+    Addr,
+    Ranges,
+    RngLists,
+    Loc,
+    LocLists,
+}
+
+const NAMES: [&str; 10] = [
+    "info", "abbrev", "addr", "ranges", "rnglists", "loc", "loclists", "line", "line_str", "str",
+];
+
+/// All sections of one file.
+#[derive(Debug)]
+pub(super) struct Sections {
+    image: Image,
+    contents: [OnceLock<Contents>; NAMES.len()],
+}
+
+#[derive(Debug)]
+enum Contents {
+    Absent,
+    InFile(Range<usize>),
+    Inflated(Vec<u8>),
+    Unreadable(String),
+}
+
+impl Sections {
+    pub(super) fn new(image: Image) -> Sections {
+        Sections {
+            image,
+            contents: std::array::from_fn(|_| OnceLock::new()),
+        }
+    }
+
+    /// Whether a file has debug information at all.
+    pub(super) fn present(image: &Image) -> bool {
+        [".debug_info", ".zdebug_info"].iter().any(|name| {
+            image
+                .elf()
+                .section(name)
+                .is_some_and(|s| !s.no_bits && s.size > 0)
+        })
+    }
+
+    /// The contents of a section; empty if the file has none.
+    pub(super) fn get(&self, name: SectionName) -> Result<&[u8], String> {
+        match self.contents[name as usize].get_or_init(|| self.load(NAMES[name as usize])) {
+            Contents::Absent => Ok(&[]),
+            Contents::InFile(range) => Ok(&self.image.data()[range.clone()]),
+            Contents::Inflated(bytes) => Ok(bytes),
+            Contents::Unreadable(why) => Err(why.clone()),
+        }
+    }
+
+    fn load(&self, name: &str) -> Contents {
+        let elf = self.image.elf();
+        let plain = elf.section(&format!(".debug_{name}")).filter(|s| !s.no_bits);
+        let loaded = match plain {
+            Some(section) if section.compressed => self.inflate_elf(section),
+            Some(section) => self.in_file(section),
+            None => match elf.section(&format!(".zdebug_{name}")).filter(|s| !s.no_bits) {
+                Some(section) => self.inflate_z(section),
+                None => return Contents::Absent,
+            },
+        };
+        loaded.unwrap_or_else(|why| Contents::Unreadable(format!(".debug_{name}: {why}")))
+    }
+
+    fn bytes(&self, section: &Section) -> Result<&[u8], String> {
+        self.image
+            .elf()
+            .contents(self.image.data(), section)
+            .ok_or_else(|| "it is not all in the file".to_owned())
+    }
+
+    fn in_file(&self, section: &Section) -> Result<Contents, String> {
+        let length = self.bytes(section)?.len();
+        let start = usize::try_from(section.offset).map_err(|e| e.to_string())?;
+        Ok(Contents::InFile(start..start + length))
+    }
+
+    fn inflate_elf(&self, section: &Section) -> Result<Contents, String> {
+        let bytes = self.bytes(section)?;
+        let header = (u32_at(bytes, 0), u64_at(bytes, 8), bytes.get(ELF_HEADER..));
+        let (Some(method), Some(size), Some(rest)) = header else {
+            return Err("its compression header is cut off".to_owned());
+        };
+        if method != ZLIB {
+            return Err(format!("compressed by method {method}, and only zlib is known"));
+        }
+        inflate(rest, size)
+    }
+
+    fn inflate_z(&self, section: &Section) -> Result<Contents, String> {
+        let bytes = self.bytes(section)?;
+        let rest = bytes.get(Z_HEADER..).filter(|_| bytes.starts_with(b"ZLIB"));
+        let (Some(size), Some(rest)) = (u64_at(bytes, 4), rest) else {
+            return Err("its compression header is cut off".to_owned());
+        };
+        inflate(rest, size.swap_bytes())
+    }
+}
+
+fn inflate(compressed: &[u8], size: u64) -> Result<Contents, String> {
+    if size > (compressed.len() as u64).saturating_mul(MAX_RATIO) {
+        return Err(format!("claims to inflate to {size} bytes, which it cannot"));
+    }
+    let mut bytes = Vec::new();
+    bytes
+        .try_reserve_exact(usize::try_from(size).map_err(|e| e.to_string())?)
+        .map_err(|e| e.to_string())?;
+    ZlibDecoder::new(compressed)
+        .take(size)
+        .read_to_end(&mut bytes)
+        .map_err(|e| format!("does not inflate: {e}"))?;
+    if bytes.len() as u64 != size {
+        return Err(format!("inflates to {} bytes instead of {size}", bytes.len()));
+    }
+    Ok(Contents::Inflated(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn compressed(text: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn inflates_exactly_what_is_claimed() {
+        let text = b"debug information ".repeat(100);
+        let packed = compressed(&text);
+        assert!(matches!(inflate(&packed, 1800), Ok(Contents::Inflated(bytes)) if bytes == text));
+        assert!(inflate(&packed, 1801).is_err());
+        assert!(inflate(&packed[..10], 1800).is_err());
+        assert!(inflate(&packed, u64::MAX).is_err());
+    }
+}

@@ -1,0 +1,145 @@
+//! Why a file could not be read as a Go program.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::version::{NEWEST_MINOR, OLDEST_MINOR};
+
+/// Why a file, or something in it, could not be read.
+///
+/// The variant is for programs, the text for people; every text names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum GoError {
+    /// There is no such file.
+    #[error("{}: no such file", .path.display())]
+    NotFound {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is there and could not be read.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Not a program at all.
+    #[error("{}: not an ELF file{}", .path.display(), hint(.found))]
+    NotElf {
+        /// The file.
+        path: PathBuf,
+        /// What it looks like, if that is known: "a script", "a Windows program".
+        found: Option<&'static str>,
+    },
+    /// An ELF file that ends before its own headers and tables do, or contradicts itself.
+    #[error("{}: truncated or damaged: {what}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is missing or wrong.
+        what: String,
+    },
+    /// Built for 32-bit or big-endian machines, or for another processor.
+    #[error("{}: built for {machine}, and this release is for linux/amd64", .path.display())]
+    OtherMachine {
+        /// The file.
+        path: PathBuf,
+        /// `32-bit x86`, `arm64` and so on.
+        machine: String,
+    },
+    /// Not something that runs by itself.
+    #[error("{}: {what}, not an executable; name the program that loads it", .path.display())]
+    NotExecutable {
+        /// The file.
+        path: PathBuf,
+        /// `a shared library`, `a Go plugin`, `an object file`, `a core dump`, `a separate debug file`.
+        what: &'static str,
+    },
+    /// A program, but not built by the Go toolchain.
+    #[error("{}: not a Go program (it has no Go build information and no Go function table)", .path.display())]
+    NotGo {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A Go program whose function table was removed or is in no known form.
+    #[error("{}: a Go program, but without a function table that can be read: {why}", .path.display())]
+    NoFunctionTable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Built by a Go that this release does not know.
+    #[error("{}: built by {version}, and goinject knows Go 1.{OLDEST_MINOR} to 1.{NEWEST_MINOR}", .path.display())]
+    UnsupportedVersion {
+        /// The file.
+        path: PathBuf,
+        /// The version as the binary has it.
+        version: String,
+    },
+    /// The separate debug file belongs to another build.
+    #[error("{}: not the debug file of {}: {why}", .debug.display(), .path.display())]
+    DebugFileMismatch {
+        /// The program.
+        path: PathBuf,
+        /// The debug file.
+        debug: PathBuf,
+        /// Which identification differs.
+        why: String,
+    },
+    /// The debug information is there and can't be read.
+    #[error("{}: unreadable debug information (DWARF): {why}", .path.display())]
+    Dwarf {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The parameters of a function can't be told with certainty; a guess could crash the program.
+    #[error("{function}: {why}")]
+    UncertainSignature {
+        /// The function.
+        function: String,
+        /// What is missing or contradictory.
+        why: String,
+    },
+    /// An address that is in no part of the file.
+    #[error("{}: address 0x{address:x} is not in the file", .path.display())]
+    NoSuchAddress {
+        /// The file.
+        path: PathBuf,
+        /// The address.
+        address: u64,
+    },
+}
+
+impl GoError {
+    pub(super) fn io(path: &Path, source: io::Error) -> GoError {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::NotFound => GoError::NotFound { path },
+            _ => GoError::Io { path, source },
+        }
+    }
+
+    pub(super) fn damaged(path: &Path, what: impl Into<String>) -> GoError {
+        GoError::Damaged {
+            path: path.to_owned(),
+            what: what.into(),
+        }
+    }
+
+    pub(super) fn dwarf(path: &Path, why: impl ToString) -> GoError {
+        GoError::Dwarf {
+            path: path.to_owned(),
+            why: why.to_string(),
+        }
+    }
+}
+
+fn hint(found: &Option<&'static str>) -> String {
+    found
+        .map(|what| format!(" (it looks like {what})"))
+        .unwrap_or_default()
+}

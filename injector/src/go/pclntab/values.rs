@@ -1,0 +1,79 @@
+//! Tables that give a number for each range of instructions: lines, files, stack depths, PCDATA.
+
+use crate::go::address::Address;
+use crate::go::bytes::uvarint;
+
+/// Steps through such a table: each item is the end of a range (exclusive) and its value.
+#[derive(Clone, Debug)]
+pub(in crate::go) struct Values<'t> {
+    rest: &'t [u8],
+    address: u64,
+    value: i32,
+    first: bool,
+}
+
+impl<'t> Values<'t> {
+    /// A table whose first range begins at an address.
+    pub(in crate::go) fn new(table: &'t [u8], start: Address) -> Values<'t> {
+        Values {
+            rest: table,
+            address: start.0,
+            value: -1,
+            first: true,
+        }
+    }
+
+    /// The value at an address.
+    pub(in crate::go) fn at(table: &'t [u8], start: Address, address: Address) -> Option<i32> {
+        if address < start {
+            return None;
+        }
+        Values::new(table, start)
+            .find(|&(end, _)| address < end)
+            .map(|(_, value)| value)
+    }
+}
+
+impl Iterator for Values<'_> {
+    type Item = (Address, i32);
+
+    fn next(&mut self) -> Option<(Address, i32)> {
+        let (delta, used) = uvarint(self.rest)?;
+        if delta == 0 && !self.first {
+            return None;
+        }
+        let (length, used_too) = uvarint(self.rest.get(used..)?)?;
+        self.rest = self.rest.get(used + used_too..)?;
+        self.first = false;
+        let delta = delta as u32;
+        let delta = if delta & 1 != 0 { !(delta >> 1) } else { delta >> 1 };
+        self.value = self.value.wrapping_add(delta as i32);
+        self.address = self.address.wrapping_add(length);
+        Some((Address(self.address), self.value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_hold_until_the_end_of_their_range() {
+        // +1 (to 0) for 4 bytes, +8 for 10 bytes, -8 for 2 bytes, end.
+        let table = [2, 4, 16, 10, 15, 2, 0];
+        let start = Address(100);
+        let all: Vec<_> = Values::new(&table, start).collect();
+        assert_eq!(all, [(Address(104), 0), (Address(114), 8), (Address(116), 0)]);
+        assert_eq!(Values::at(&table, start, Address(100)), Some(0));
+        assert_eq!(Values::at(&table, start, Address(104)), Some(8));
+        assert_eq!(Values::at(&table, start, Address(115)), Some(0));
+        assert_eq!(Values::at(&table, start, Address(116)), None);
+        assert_eq!(Values::at(&table, start, Address(99)), None);
+    }
+
+    #[test]
+    fn a_damaged_table_just_ends() {
+        assert_eq!(Values::new(&[2], Address(0)).count(), 0);
+        assert_eq!(Values::new(&[0xff; 30], Address(0)).count(), 0);
+    }
+}

@@ -1,0 +1,375 @@
+//! From what the debug information lists to a signature that is certain.
+//!
+//! The list is not always whole: compilers before Go 1.22 leave out parameters without a name, all
+//! before Go 1.20 the hidden dictionary, wrappers their receiver. A place computed from a list with
+//! a hole in it is wrong, and writing there corrupts the program. So every list is checked against
+//! what the compiler recorded for stack traces and stack scanning, holes are filled where the
+//! evidence leaves one possibility, and otherwise there is no signature.
+
+mod gaps;
+mod names;
+mod stack_gaps;
+
+use super::abi::{Convention, Frame, Incoming, Placement, Register, frame, parts_of};
+use super::arg_info::ArgInfo;
+use super::dwarf::locations::Place;
+use super::dwarf::parameters::{Listed, Listing};
+use super::sites::Spill;
+use super::types::{Kind, Signature, TypeId, Types, Variable};
+use super::version::GoVersion;
+
+use self::names::Method;
+
+/// What is known of a function beside its listing.
+pub(super) struct Evidence<'e> {
+    pub(super) version: &'e GoVersion,
+    pub(super) convention: Convention,
+    /// Bytes of the caller's frame that belong to the call.
+    pub(super) arguments_size: Option<u32>,
+    /// The compiler's record of the parameters' homes: absent where it makes none, `None` inside
+    /// where the function has no parameters.
+    pub(super) arg_info: Option<Option<ArgInfo>>,
+    /// The registers that it saves before its stack grows; absent if it has no such code.
+    pub(super) spills: &'e dyn Fn() -> Option<Vec<Spill>>,
+}
+
+/// A possible signature, and which of its variables are listed.
+#[derive(Clone, Debug)]
+struct Candidate {
+    signature: Signature,
+    /// For receiver and parameters in order, dictionary not counted: the place in the listing.
+    listed: Vec<Option<usize>>,
+}
+
+/// Finds the one signature that fits all evidence; the error says in words why there is none.
+pub(super) fn resolve(
+    types: &Types,
+    listing: &Listing,
+    evidence: &Evidence<'_>,
+) -> Result<Signature, String> {
+    let resolver = Resolver {
+        types,
+        listing,
+        evidence,
+        method: Method::of(&listing.name),
+    };
+    resolver.refuse_vectors()?;
+    let plain: Vec<Candidate> = resolver
+        .dictionaries()
+        .into_iter()
+        .map(|d| resolver.as_listed(d))
+        .collect();
+    if let Some(found) = plain.into_iter().find(|c| resolver.fits(c)) {
+        return Ok(found.signature);
+    }
+    if evidence.version.at_least(17) {
+        gaps::fill(&resolver)
+    } else {
+        stack_gaps::fill(&resolver)
+    }
+}
+
+struct Resolver<'r> {
+    types: &'r Types,
+    listing: &'r Listing,
+    evidence: &'r Evidence<'r>,
+    method: Option<Method>,
+}
+
+impl Resolver<'_> {
+    /// Whether there may be a dictionary, the likelier first.
+    fn dictionaries(&self) -> Vec<bool> {
+        match (self.listing.dictionary, names::is_shaped(&self.listing.name)) {
+            (Some(_), _) => vec![true],
+            (None, true) if self.evidence.version.at_least(18) => vec![true, false],
+            _ => vec![false],
+        }
+    }
+
+    /// The signature as it is listed, nothing added.
+    fn as_listed(&self, dictionary: bool) -> Candidate {
+        let mut parameters: Vec<Variable> = self.listing.parameters.iter().map(variable).collect();
+        let listed = (0..parameters.len()).map(Some).collect();
+        let receiver = self.lists_receiver().then(|| parameters.remove(0));
+        Candidate {
+            signature: Signature {
+                receiver,
+                dictionary,
+                parameters,
+                results: self.results(),
+                positions_uncertain: self.order_is_uncertain(),
+            },
+            listed,
+        }
+    }
+
+    fn results(&self) -> Vec<Variable> {
+        self.listing.results.iter().map(variable).collect()
+    }
+
+    /// Whether the first listed parameter is the receiver.
+    fn lists_receiver(&self) -> bool {
+        match (&self.method, self.listing.parameters.first()) {
+            (Some(method), Some(first)) => method.receives(&self.types.get(first.ty).name),
+            _ => false,
+        }
+    }
+
+    /// Whether it is a method whose receiver the listing lacks.
+    fn lacks_receiver(&self) -> bool {
+        self.method.is_some() && !self.lists_receiver()
+    }
+
+    /// How many parameters there are, receiver not counted, where that is known: before Go 1.17 the
+    /// compiler's names for results without a name go on counting where the parameters end.
+    fn parameter_count(&self) -> Option<usize> {
+        let first = self.listing.results.iter().find(|r| r.name.starts_with('~'))?;
+        first.name.get(2..)?.parse().ok()
+    }
+
+    /// Before Go 1.17 parameters without a size are listed in no certain order.
+    fn order_is_uncertain(&self) -> bool {
+        !self.evidence.version.at_least(17)
+            && self
+                .listing
+                .parameters
+                .iter()
+                .any(|p| self.types.get(p.ty).size == 0)
+    }
+
+    fn frame(&self, candidate: &Candidate) -> Frame {
+        frame(
+            self.types,
+            &candidate.signature,
+            self.evidence.convention,
+            self.evidence.version,
+        )
+    }
+
+    /// Whether a candidate agrees with everything that is known.
+    fn fits(&self, candidate: &Candidate) -> bool {
+        if self.method.is_some() && candidate.signature.receiver.is_none() {
+            return false;
+        }
+        let frame = self.frame(candidate);
+        let Some(size) = self.evidence.arguments_size else {
+            return false;
+        };
+        if frame.size != u64::from(size) {
+            return false;
+        }
+        if !self.evidence.version.at_least(17) {
+            let count = candidate.signature.parameters.len();
+            let is_whole = self.parameter_count().map(|n| n == count);
+            return self.places_agree(candidate, &frame)
+                && is_whole.unwrap_or_else(|| self.is_pinned(candidate, &frame));
+        }
+        let Some(recorded) = &self.evidence.arg_info else {
+            return false;
+        };
+        let computed = ArgInfo::of(self.types, &frame.homes, self.skips_first());
+        let agrees = match recorded {
+            Some(recorded) => *recorded == computed,
+            None => frame.homes.is_empty(),
+        };
+        // The record stops after ten components; what comes later needs another witness, unless the
+        // compiler lists every parameter.
+        let is_cut = recorded.as_ref().is_some_and(ArgInfo::is_cut);
+        agrees
+            && (!is_cut
+                || self.evidence.version.at_least(22)
+                || (self.spills_agree(&frame) != Some(false) && self.is_pinned(candidate, &frame)))
+    }
+
+    /// The compiler leaves the first parameter out of its record if there are brackets in the name,
+    /// meaning the dictionary.
+    fn skips_first(&self) -> bool {
+        self.listing.name.contains('[')
+    }
+
+    /// Whether the debug information's places, where it has any, are the computed ones.
+    fn places_agree(&self, candidate: &Candidate, frame: &Frame) -> bool {
+        self.compare_places(candidate, frame)
+            .all(|agrees| agrees != Some(false))
+    }
+
+    /// Whether no value can be missing before a listed one without showing: every listed value has
+    /// its place from a witness, or touches one that has, or the end.
+    fn is_pinned(&self, candidate: &Candidate, frame: &Frame) -> bool {
+        let spills = (self.evidence.spills)().unwrap_or_default();
+        let placements: Vec<_> = frame
+            .layout
+            .receiver
+            .iter()
+            .chain(&frame.layout.parameters)
+            .collect();
+        let mut values: Vec<(u64, u64, bool)> = Vec::new();
+        let mut typed = 0;
+        for &(value, home) in &frame.homes {
+            let Incoming::Typed(ty) = value else {
+                values.push((home, 8, true));
+                continue;
+            };
+            let listed = candidate.listed[typed].map(|i| &self.listing.parameters[i]);
+            let spilled = spills.iter().any(|s| s.offset == 8 + home);
+            let seen = spilled
+                || listed.is_none_or(|l| place_agrees(self.types, l, placements[typed]) == Some(true));
+            values.push((home, self.types.get(ty).size, seen));
+            typed += 1;
+        }
+        // Stack values and spill slots are two sequences; each ends at a multiple of eight.
+        values.sort_by_key(|&(home, ..)| home);
+        let mut pinned_from = frame.size;
+        values.iter().rev().all(|&(home, size, seen)| {
+            let end = home + size;
+            let touches = end == pinned_from || (end % 8 == 0 && size > 0 && self.begins_at(frame, end));
+            if seen || touches || size == 0 {
+                pinned_from = home;
+                return true;
+            }
+            false
+        })
+    }
+
+    /// Whether something that cannot move begins there: the results or the spill slots.
+    fn begins_at(&self, frame: &Frame, end: u64) -> bool {
+        let placements = frame.layout.receiver.iter().chain(&frame.layout.parameters);
+        let stack_end = frame
+            .homes
+            .iter()
+            .filter(|(value, _)| matches!(value, Incoming::Typed(_)))
+            .zip(placements)
+            .filter_map(|((value, home), placement)| match (value, placement) {
+                (Incoming::Typed(ty), Placement::Stack { .. }) => Some(home + self.types.get(*ty).size),
+                _ => None,
+            })
+            .max();
+        stack_end == Some(end)
+    }
+
+    fn compare_places<'a>(
+        &'a self,
+        candidate: &'a Candidate,
+        frame: &'a Frame,
+    ) -> impl Iterator<Item = Option<bool>> + 'a {
+        let placements = frame.layout.receiver.iter().chain(&frame.layout.parameters);
+        candidate
+            .listed
+            .iter()
+            .zip(placements)
+            .filter_map(|(listed, placement)| {
+                let listed = &self.listing.parameters[(*listed)?];
+                // Nothing can be somewhere else than computed if it has no bytes.
+                if self.types.get(listed.ty).size == 0 {
+                    return None;
+                }
+                Some(place_agrees(self.types, listed, placement))
+            })
+    }
+
+    /// Whether the function saves no other registers than parameters come in, each to its home;
+    /// `None` if it saves none because its stack never grows. Parameters that are not used are not
+    /// always saved.
+    fn spills_agree(&self, frame: &Frame) -> Option<bool> {
+        let saved = (self.evidence.spills)()?;
+        let expected = expected_spills(frame);
+        Some(saved.iter().all(|spill| expected.contains(spill)))
+    }
+
+    /// Vector types (`GOEXPERIMENT=simd`) travel in registers that no layout describes.
+    fn refuse_vectors(&self) -> Result<(), String> {
+        let mut all = self.listing.parameters.iter().chain(&self.listing.results);
+        match all.find(|p| contains_vector(self.types, p.ty, 16)) {
+            Some(listed) => Err(format!(
+                "`{}` is of a vector type, which is not supported",
+                listed.name
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The registers that a function with this frame can save before its stack grows.
+fn expected_spills(frame: &Frame) -> Vec<Spill> {
+    let mut receiver_and_parameters = frame.layout.receiver.iter().chain(&frame.layout.parameters);
+    let mut spills = Vec::new();
+    for &(value, home) in &frame.homes {
+        let placement = match value {
+            Incoming::Dictionary => frame.layout.dictionary.as_ref(),
+            Incoming::Typed(_) => receiver_and_parameters.next(),
+        };
+        if let Some(Placement::Registers(parts)) = placement {
+            spills.extend(parts.iter().map(|part| Spill {
+                register: part.register,
+                offset: 8 + home + part.offset,
+                size: part.size,
+            }));
+        }
+    }
+    spills
+}
+
+fn contains_vector(types: &Types, ty: TypeId, depth: u32) -> bool {
+    let t = types.get(ty);
+    let inner = |ty| depth > 0 && contains_vector(types, ty, depth - 1);
+    match &t.kind {
+        Kind::Struct { fields } => t.name.starts_with("simd/archsimd.") || fields.iter().any(|f| inner(f.ty)),
+        Kind::Array { element, length: 1 } => inner(*element),
+        _ => false,
+    }
+}
+
+fn place_agrees(types: &Types, listed: &Listed, placement: &Placement) -> Option<bool> {
+    let witness = Witness::of(types, listed)?;
+    Some(match (placement, witness.place) {
+        (Placement::Stack { offset }, Place::Stack(place)) => witness
+            .parts
+            .iter()
+            .any(|part| *offset as i64 == 8 + place - *part as i64),
+        (Placement::Registers(parts), Place::Register(number)) => parts
+            .iter()
+            .filter(|part| witness.parts.contains(&part.offset))
+            .any(|part| dwarf_number(part.register) == number),
+        _ => false,
+    })
+}
+
+/// Where the debug information sees a value when its function is entered.
+struct Witness {
+    place: Place,
+    /// The part of the value that is there, by its offset. Parts that are not used are left out of
+    /// the debug information silently, so of a string it may be the pointer or the length.
+    parts: Vec<u64>,
+}
+
+impl Witness {
+    fn of(types: &Types, listed: &Listed) -> Option<Witness> {
+        let pieces = listed.location.as_ref()?;
+        let &(place, _) = pieces.first()?;
+        let covered: u64 = pieces.iter().map(|(_, bytes)| bytes).sum();
+        let ty = types.get(listed.ty);
+        let parts = match parts_of(types, listed.ty) {
+            Some(parts) if covered != ty.size && parts.len() > 1 => {
+                parts.into_iter().map(|(offset, ..)| offset).collect()
+            }
+            _ => vec![0],
+        };
+        Some(Witness { place, parts })
+    }
+}
+
+/// The number that debug information has for an argument register.
+fn dwarf_number(register: Register) -> u16 {
+    match register {
+        Register::Integer(n) => [0, 3, 2, 5, 4, 8, 9, 10, 11][usize::from(n) % 9],
+        Register::Float(n) => 17 + u16::from(n),
+    }
+}
+
+fn variable(listed: &Listed) -> Variable {
+    let invented = listed.name == "_" || listed.name.starts_with('~') || listed.name.starts_with('.');
+    Variable {
+        name: (!invented).then(|| listed.name.clone()),
+        ty: listed.ty,
+    }
+}

@@ -1,0 +1,71 @@
+//! Signatures of a binary's functions.
+
+use super::abi::{Layout, layout};
+use super::arg_info::{self, ArgInfo};
+use super::binary::Binary;
+use super::error::GoError;
+use super::pclntab::functions::Function;
+use super::pclntab::inline_tree::InlinedCall;
+use super::resolve::{Evidence, resolve};
+use super::sites;
+use super::types::Signature;
+
+impl Binary {
+    /// The parameters and results of a function.
+    ///
+    /// `None` where the program has no types for it: no debug information, or the function is
+    /// assembly. An error where it has some, but they leave room for more than one reading.
+    pub fn signature(&self, function: &Function) -> Result<Option<Signature>, GoError> {
+        let Some(dwarf) = self.dwarf.as_ref().filter(|_| !function.is_assembly) else {
+            return Ok(None);
+        };
+        let damaged = |why: String| GoError::dwarf(self.debug.path(), why);
+        let Some(listing) = dwarf.listing(self.types(), function.entry).map_err(damaged)? else {
+            return Ok(None);
+        };
+        let spills = || {
+            let found = sites::sites(self, function).ok()?;
+            found.morestack.map(|m| m.spills)
+        };
+        let evidence = Evidence {
+            version: self.version(),
+            convention: function.convention(),
+            arguments_size: function.arguments_size,
+            arg_info: self.arg_info(function),
+            spills: &spills,
+        };
+        resolve(self.types(), &listing, &evidence)
+            .map(Some)
+            .map_err(|why| GoError::UncertainSignature {
+                function: function.name.clone(),
+                why,
+            })
+    }
+
+    /// The calls of a function of that name that were inlined, so that no probe can see them.
+    pub fn inlined_calls(&self, name: &str) -> Result<Vec<InlinedCall>, GoError> {
+        Ok(self.functions().inlined_calls(&self.image, name))
+    }
+
+    /// Where the values of a function with this signature are.
+    pub fn layout(&self, function: &Function, signature: &Signature) -> Layout {
+        layout(self.types(), signature, function.convention(), self.version())
+    }
+
+    /// The compiler's record of a function's parameters: `None` where there is no such record at
+    /// all, `Some(None)` where the function has none because it has no parameters.
+    pub(super) fn arg_info(&self, function: &Function) -> Option<Option<ArgInfo>> {
+        if !self.version().at_least(17) || function.is_assembly {
+            return None;
+        }
+        if self.version().at_least(18) {
+            self.module()?.function_data?;
+        }
+        let Some(address) = self.functions().funcdata(function, arg_info::FUNCDATA) else {
+            return Some(None);
+        };
+        let bytes = self.image.read_rest(address)?;
+        let bytes = &bytes[..bytes.len().min(arg_info::MAX_BYTES)];
+        ArgInfo::parse(bytes).map(Some)
+    }
+}

@@ -1,0 +1,174 @@
+//! The code at the end of a function that grows its stack.
+//!
+//! It saves the register parameters in their homes in the caller's frame, calls
+//! `runtime.morestack*`, takes the parameters back and jumps to the function's start.
+
+use iced_x86::{FlowControl, Instruction, Mnemonic, OpKind, Register};
+
+use super::decode::Code;
+use crate::go::abi;
+use crate::go::address::Address;
+
+/// The code that grows the stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Morestack {
+    /// Its first instruction, where the stack check jumps to.
+    pub start: Address,
+    /// The parameters that it saves first, in order.
+    pub spills: Vec<Spill>,
+    /// The `CALL`.
+    pub call: Address,
+    /// Which function it calls.
+    pub callee: MorestackCallee,
+    /// The instruction after the `CALL`.
+    pub after_call: Address,
+}
+
+/// A register saved to the caller's frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spill {
+    /// The register.
+    pub register: abi::Register,
+    /// Bytes from the stack pointer at entry.
+    pub offset: u64,
+    /// Bytes saved: 1, 2, 4 or 8.
+    pub size: u8,
+}
+
+/// The variants of the runtime function that grows stacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MorestackCallee {
+    /// `runtime.morestack`: for closures and method values; keeps the context register.
+    Context,
+    /// `runtime.morestack_noctxt`: for everything else.
+    NoContext,
+    /// `runtime.morestackc`: for functions that run on system stacks; it ends the program.
+    System,
+}
+
+/// Where the variants are, for those that the program has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::go) struct MorestackFunctions {
+    pub(in crate::go) entries: Vec<(Address, MorestackCallee)>,
+}
+
+impl MorestackFunctions {
+    /// The names to look for.
+    pub(in crate::go) const NAMES: [(&'static str, MorestackCallee); 3] = [
+        ("runtime.morestack", MorestackCallee::Context),
+        ("runtime.morestack_noctxt", MorestackCallee::NoContext),
+        ("runtime.morestackc", MorestackCallee::System),
+    ];
+
+    fn at(&self, address: Address) -> Option<MorestackCallee> {
+        self.entries
+            .iter()
+            .find(|(entry, _)| *entry == address)
+            .map(|&(_, callee)| callee)
+    }
+}
+
+/// Finds it, and the last jump of the stack check that leads there.
+///
+/// `Err` if stacks are grown somewhere in the function and the check at its start is in no known form.
+pub(super) fn find(
+    code: &Code<'_>,
+    functions: &MorestackFunctions,
+) -> Result<Option<(Morestack, usize)>, ()> {
+    // It is at the end, so the search begins there.
+    let found = (0..code.len()).rev().find_map(|i| {
+        (code.instructions[i].flow_control() == FlowControl::Call)
+            .then(|| functions.at(code.target(i)?))?
+            .map(|callee| (i, callee))
+    });
+    let Some((call, callee)) = found else {
+        return Ok(None);
+    };
+    let mut first = call;
+    while first > 0 && is_part(&code.instructions[first - 1]) {
+        first -= 1;
+    }
+    let (jump, start) = last_check_jump(code, first, call).ok_or(())?;
+    let morestack = Morestack {
+        start: code.address(start),
+        spills: code.instructions[start..call].iter().filter_map(spill).collect(),
+        call: code.address(call),
+        callee,
+        after_call: Address(code.instructions[call].next_ip()),
+    };
+    Ok(Some((morestack, jump)))
+}
+
+/// The last of the jumps at the function's start into the code from `first` to `call`, if everything
+/// before it is the stack check; and the instruction that it leads to.
+fn last_check_jump(code: &Code<'_>, first: usize, call: usize) -> Option<(usize, usize)> {
+    let mut last = None;
+    for (index, instruction) in code.instructions[..first].iter().enumerate() {
+        match instruction.flow_control() {
+            FlowControl::ConditionalBranch => {
+                let start = code.index_of(code.target(index)?);
+                let Some(start) = start.filter(|i| (first..=call).contains(i)) else {
+                    break;
+                };
+                last = Some((index, start));
+            }
+            FlowControl::Next if is_check_step(instruction.mnemonic()) => {}
+            _ => break,
+        }
+    }
+    last
+}
+
+/// Instructions that a stack check is made of: load g and its guard, compute, compare.
+fn is_check_step(mnemonic: Mnemonic) -> bool {
+    matches!(
+        mnemonic,
+        Mnemonic::Mov | Mnemonic::Lea | Mnemonic::Cmp | Mnemonic::Sub | Mnemonic::Nop
+    )
+}
+
+fn is_part(instruction: &Instruction) -> bool {
+    instruction.mnemonic() == Mnemonic::Nop || spill(instruction).is_some()
+}
+
+/// A store of an argument register to the caller's frame.
+fn spill(instruction: &Instruction) -> Option<Spill> {
+    let stores = matches!(
+        instruction.mnemonic(),
+        Mnemonic::Mov | Mnemonic::Movss | Mnemonic::Movsd | Mnemonic::Movups | Mnemonic::Vmovdqu
+    );
+    if !stores
+        || instruction.op0_kind() != OpKind::Memory
+        || instruction.op1_kind() != OpKind::Register
+        || instruction.memory_base() != Register::RSP
+        || instruction.memory_index() != Register::None
+    {
+        return None;
+    }
+    Some(Spill {
+        register: argument_register(instruction.op1_register())?,
+        offset: instruction.memory_displacement64(),
+        size: u8::try_from(instruction.memory_size().size()).ok()?,
+    })
+}
+
+/// The place of a machine register in the convention's sequence, whatever part of it is named.
+pub(super) fn argument_register(register: Register) -> Option<abi::Register> {
+    let integer = |n| Some(abi::Register::Integer(n));
+    if register.is_vector_register() {
+        let number = u8::try_from(register.number()).ok()?;
+        return (number < abi::FLOAT_REGISTERS).then_some(abi::Register::Float(number));
+    }
+    match register.full_register() {
+        Register::RAX => integer(0),
+        Register::RBX => integer(1),
+        Register::RCX => integer(2),
+        Register::RDI => integer(3),
+        Register::RSI => integer(4),
+        Register::R8 => integer(5),
+        Register::R9 => integer(6),
+        Register::R10 => integer(7),
+        Register::R11 => integer(8),
+        _ => None,
+    }
+}
