@@ -5,7 +5,7 @@
 mod layout;
 
 pub use layout::layout;
-pub(super) use layout::{Frame, Incoming, frame};
+pub(super) use layout::{Frame, Incoming, frame, parts_of};
 
 /// A calling convention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

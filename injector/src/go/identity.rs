@@ -73,7 +73,8 @@ fn note<'d>(section: &'d [u8], owner: &str, kind: u32) -> Option<&'d [u8]> {
             .checked_add(12)?
             .checked_add(name_size.checked_next_multiple_of(4)?)?;
         let contents = slice_at(section, start, size)?;
-        if found == kind && name.strip_suffix(b"\0").unwrap_or(name) == owner.as_bytes() {
+        if found == kind && name.starts_with(owner.as_bytes()) && name[owner.len()..].iter().all(|&b| b == 0)
+        {
             return Some(contents);
         }
         at = start.checked_add(size.checked_next_multiple_of(4)?)?;
@@ -88,8 +89,7 @@ mod tests {
     fn notes_by_owner_and_type() {
         let mut section = Vec::new();
         for (owner, kind, contents) in [(&b"Go\0\0"[..], 4_u32, &b"abcde"[..]), (b"GNU\0", 3, &[1, 2])] {
-            let size = if owner[2] == 0 { 3_u32 } else { 4 };
-            section.extend(size.to_le_bytes());
+            section.extend(4_u32.to_le_bytes());
             section.extend((contents.len() as u32).to_le_bytes());
             section.extend(kind.to_le_bytes());
             section.extend(owner);

@@ -82,7 +82,14 @@ fn read_at(image: &Image, at: Address, table: &Table, version: &GoVersion) -> Op
         return None;
     }
     let (start, end) = (address(text)?, address(text + 1)?);
-    if start > end || !image.elf().segment_of(start).is_some_and(|(s, _)| s.executable) {
+    let (first, last) = (address(text - 2)?, address(text - 1)?);
+    let (segment, into) = image.elf().segment_of(start)?;
+    let fits = end
+        .0
+        .checked_sub(start.0)
+        .is_some_and(|size| size <= segment.memory_size - into);
+    // Other tables may hold a pointer to the function table too; only here the bounds of the code follow.
+    if !(segment.executable && start <= first && first < last && last <= end && fits) {
         return None;
     }
     // Ten words of section bounds, since Go 1.20 two of coverage counters, three more.

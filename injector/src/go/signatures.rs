@@ -5,6 +5,7 @@ use super::arg_info::{self, ArgInfo};
 use super::binary::Binary;
 use super::error::GoError;
 use super::pclntab::functions::Function;
+use super::pclntab::inline_tree::InlinedCall;
 use super::resolve::{Evidence, resolve};
 use super::sites;
 use super::types::Signature;
@@ -39,6 +40,11 @@ impl Binary {
                 function: function.name.clone(),
                 why,
             })
+    }
+
+    /// The calls of a function of that name that were inlined, so that no probe can see them.
+    pub fn inlined_calls(&self, name: &str) -> Result<Vec<InlinedCall>, GoError> {
+        Ok(self.functions().inlined_calls(&self.image, name))
     }
 
     /// Where the values of a function with this signature are.

@@ -5,13 +5,12 @@
 //! which would be inflated for nothing.
 
 mod entry;
-pub(super) mod inlined;
 pub(super) mod locations;
 pub(super) mod parameters;
 mod sections;
 mod types;
 mod units;
-pub(super) mod variables;
+mod variables;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

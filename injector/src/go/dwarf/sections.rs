@@ -32,9 +32,6 @@ pub(super) enum SectionName {
     RngLists,
     Loc,
     LocLists,
-    Line,
-    LineStr,
-    Str,
 }
 
 const NAMES: [&str; 10] = [

@@ -64,7 +64,7 @@ impl Dwarf {
         let entry = self.entry(offset)?;
         let name = entry.name().unwrap_or("?").to_owned();
         let declared = entry.number(dw::DW_AT_byte_size);
-        let element = |at| Ok::<_, Damage>(self.reference_id(types, &entry, at)?);
+        let element = |at| self.reference_id(types, &entry, at);
         let words = |n: u64, kind| {
             Ok(Type {
                 name: name.clone(),

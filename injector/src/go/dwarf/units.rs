@@ -31,7 +31,6 @@ pub(super) struct Unit {
     pub(super) ranges: Option<usize>,
     pub(super) addr_base: usize,
     pub(super) loclists_base: Option<usize>,
-    pub(super) line: Option<usize>,
     pub(super) encoding: Encoding,
 }
 
@@ -66,7 +65,6 @@ impl Dwarf {
                 ranges: None,
                 addr_base: 0,
                 loclists_base: None,
-                line: None,
                 encoding: header.encoding(),
             };
             let root = unit.root;
@@ -91,13 +89,14 @@ impl Dwarf {
             .ok_or_else(|| format!("nothing is at 0x{offset:x}"))
     }
 
-    /// The unit of a package.
-    pub(super) fn unit_named(&self, package: &str) -> Result<Option<&Unit>, Damage> {
+    /// The units of a package: the linker may make several, for types and for variables without data.
+    pub(super) fn units_named(&self, package: &str) -> Result<Vec<&Unit>, Damage> {
         let package = unescape(package);
         Ok(self
             .units()?
             .iter()
-            .find(|unit| unit.is_go && unescape(&unit.name) == package))
+            .filter(|unit| unit.is_go && unescape(&unit.name) == package)
+            .collect())
     }
 
     /// The section offset of the function that begins at an address, and its unit.
@@ -239,9 +238,6 @@ impl Unit {
         }
         if let Some(AttributeValue::DebugLocListsBase(base)) = entry.attr(dw::DW_AT_loclists_base) {
             self.loclists_base = Some(base.0);
-        }
-        if let Some(AttributeValue::DebugLineRef(offset)) = entry.attr(dw::DW_AT_stmt_list) {
-            self.line = Some(offset.0);
         }
     }
 }

@@ -1,1 +1,187 @@
+//! Calls that the compiler replaced by the called function's body.
+//!
+//! The runtime needs them for stack traces, so they are in every program, stripped or not. Source:
+//! `runtime/symtabinl.go` and `cmd/link/internal/ld/pcln.go`, Go 1.15 to 1.27.
 
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::functions::{Function, FunctionTable};
+use super::table::Form;
+use super::values::Values;
+use crate::go::address::Address;
+use crate::go::bytes::{slice_at, u32_at};
+use crate::go::image::Image;
+
+/// `PCDATA_InlTreeIndex`.
+const PCDATA: usize = 2;
+/// Deeper nesting than any compiler makes; a bound for damaged tables.
+const MAX_DEPTH: usize = 256;
+
+/// A call that is not there any more: the called function's body stands in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InlinedCall {
+    /// The function that was called.
+    pub callee: String,
+    /// The function whose source has the call. It may itself be inlined into `within`.
+    pub caller: String,
+    /// The function whose code the body stands in.
+    pub within: String,
+    /// Source file of the call.
+    pub file: String,
+    /// Line of the call.
+    pub line: u32,
+    /// Where the body's instructions are.
+    pub ranges: Vec<Range<Address>>,
+}
+
+/// One entry of a function's tree.
+struct Node {
+    name: u32,
+    /// Bytes from the function's start to an instruction that belongs to the call's own line.
+    parent_pc: u32,
+    /// File number and line of the call, before Go 1.20.
+    place: Option<(i32, u32)>,
+}
+
+impl FunctionTable {
+    /// The calls of a function of that name that were inlined.
+    pub(in crate::go) fn inlined_calls(&self, image: &Image, name: &str) -> Vec<InlinedCall> {
+        let mut wanted: HashMap<u32, bool> = HashMap::new();
+        let mut found = Vec::new();
+        for index in 0..self.len() {
+            let Some(tree) = Tree::of(self, image, index) else {
+                continue;
+            };
+            let matches: Vec<usize> = (0..tree.count)
+                .filter(|&i| {
+                    tree.node(i).is_some_and(|node| {
+                        *wanted
+                            .entry(node.name)
+                            .or_insert_with(|| self.table().name(node.name) == Some(name))
+                    })
+                })
+                .collect();
+            if matches.is_empty() {
+                continue;
+            }
+            let Some(function) = self.get(index) else { continue };
+            found.extend(matches.into_iter().filter_map(|i| tree.call(self, &function, i)));
+        }
+        found
+    }
+}
+
+/// The tree of one function.
+struct Tree<'t> {
+    bytes: &'t [u8],
+    form: Form,
+    count: usize,
+    /// Ends of instruction ranges and the innermost call that each belongs to; -1 for none.
+    ranges: Vec<(Address, i32)>,
+}
+
+impl<'t> Tree<'t> {
+    fn of(functions: &FunctionTable, image: &'t Image, index: usize) -> Option<Tree<'t>> {
+        let form = functions.table().form;
+        let record = functions.table().record(index)?;
+        let base = functions.module().and_then(|m| m.function_data);
+        let funcdata = if form == Form::Go12 { 4 } else { 3 };
+        let address = record.funcdata(funcdata, base)?;
+        let ranges: Vec<_> = Values::new(record.pcdata(PCDATA)?, record.entry).collect();
+        let last = ranges.iter().map(|&(_, call)| call).max()?;
+        let count = usize::try_from(last).ok()? + 1;
+        let size = count.checked_mul(Tree::node_size(form))?;
+        Some(Tree {
+            bytes: image.read(address, size)?,
+            form,
+            count,
+            ranges,
+        })
+    }
+
+    fn node_size(form: Form) -> usize {
+        if form == Form::Go120 { 16 } else { 20 }
+    }
+
+    fn node(&self, index: usize) -> Option<Node> {
+        let size = Tree::node_size(self.form);
+        let node = slice_at(self.bytes, index.checked_mul(size)?, size)?;
+        if self.form == Form::Go120 {
+            return Some(Node {
+                name: u32_at(node, 4)?,
+                parent_pc: u32_at(node, 8)?,
+                place: None,
+            });
+        }
+        let place = Some((u32_at(node, 4)? as i32, u32_at(node, 8)?));
+        Some(Node {
+            name: u32_at(node, 12)?,
+            parent_pc: u32_at(node, 16)?,
+            place,
+        })
+    }
+
+    /// The innermost call that an instruction belongs to.
+    fn innermost(&self, address: Address) -> Option<usize> {
+        let &(_, call) = self.ranges.iter().find(|&&(end, _)| address < end)?;
+        usize::try_from(call).ok()
+    }
+
+    /// The call that another one stands in.
+    fn parent(&self, start: Address, index: usize) -> Option<usize> {
+        let parent_pc = self.node(index)?.parent_pc;
+        self.innermost(start.plus(u64::from(parent_pc)))
+            .filter(|&parent| parent != index)
+    }
+
+    fn call(&self, functions: &FunctionTable, function: &Function, index: usize) -> Option<InlinedCall> {
+        let node = self.node(index)?;
+        let record = functions.record(function)?;
+        let at = function.entry.plus(u64::from(node.parent_pc));
+        let (file, line) = match node.place {
+            Some((file, line)) => (record.file(file)?.to_owned(), line),
+            None => (functions.file_at(function, at)?, functions.line_at(function, at)?),
+        };
+        let caller = match self.parent(function.entry, index) {
+            Some(parent) => functions.table().name(self.node(parent)?.name)?.to_owned(),
+            None => function.name.clone(),
+        };
+        Some(InlinedCall {
+            callee: functions.table().name(node.name)?.to_owned(),
+            caller,
+            within: function.name.clone(),
+            file,
+            line,
+            ranges: self.ranges_of(function.entry, index),
+        })
+    }
+
+    /// Where instructions of a call are, those of calls inside it included.
+    fn ranges_of(&self, entry: Address, index: usize) -> Vec<Range<Address>> {
+        let inside = |mut call: usize| {
+            for _ in 0..MAX_DEPTH {
+                if call == index {
+                    return true;
+                }
+                let Some(parent) = self.parent(entry, call) else {
+                    return false;
+                };
+                call = parent;
+            }
+            false
+        };
+        let mut found: Vec<Range<Address>> = Vec::new();
+        let mut start = entry;
+        for &(end, call) in &self.ranges {
+            if usize::try_from(call).is_ok_and(inside) {
+                match found.last_mut() {
+                    Some(last) if last.end == start => last.end = end,
+                    _ => found.push(start..end),
+                }
+            }
+            start = end;
+        }
+        found
+    }
+}

@@ -33,7 +33,7 @@ pub(super) fn fill(resolver: &Resolver<'_>) -> Result<Signature, String> {
     }
     candidates.retain(|c| resolver.fits(c) && resolver.places_agree(c, &resolver.frame(c)));
     // Only where a function can save registers does it say which.
-    let by_spills = |c: &Candidate| resolver.spills_agree(c, &resolver.frame(c)) != Some(false);
+    let by_spills = |c: &Candidate| resolver.spills_agree(&resolver.frame(c)) != Some(false);
     candidates.retain(by_spills);
     let frames: Vec<Frame> = candidates.iter().map(|c| resolver.frame(c)).collect();
     let Some(first) = candidates.first() else {
@@ -68,7 +68,7 @@ fn ambiguous(_: &Resolver<'_>) -> String {
 }
 
 /// Where the listed values and the results are.
-fn known_places<'f>(
+pub(super) fn known_places<'f>(
     candidate: &'f Candidate,
     frame: &'f Frame,
 ) -> (Vec<(usize, &'f Placement)>, &'f [Placement]) {
@@ -187,23 +187,8 @@ fn possible_types(resolver: &Resolver<'_>, item: &Item) -> Vec<TypeId> {
         if sizes.iter().all(|size| matches!(size, 4 | 8)) {
             possible.extend(rebuild(types, &item.tree, &float));
         }
-        // Something with an array in it goes on the stack as a whole, and looks like a struct.
-        if let (Tree::Aggregate(_), Some(like)) = (&item.tree, possible.first()) {
-            let (size, align) = (types.get(*like).size, types.get(*like).align);
-            possible.extend(rebuild(types, &item.tree, &|size| {
-                let element = types.add(Type {
-                    align: 1,
-                    ..Type::unknown(0)
-                });
-                let kind = Kind::Array { element, length: 2 };
-                types.add(Type {
-                    name: "?".to_owned(),
-                    kind,
-                    ..Type::unknown(u64::from(size))
-                })
-            }));
-            debug_assert!(align <= size.max(1));
-        }
+        // Something with an array in it goes on the stack as a whole.
+        possible.extend(rebuild_arrays(types, &item.tree, &unknown));
     }
     possible
 }
@@ -243,6 +228,54 @@ fn rebuild(types: &Types, tree: &Tree, scalar: &dyn Fn(u8) -> TypeId) -> Option<
         align,
         kind: Kind::Struct { fields },
     }))
+}
+
+/// The same, but whatever may be an array of scalars is one; `None` if nothing may.
+fn rebuild_arrays(types: &Types, tree: &Tree, scalar: &dyn Fn(u8) -> TypeId) -> Option<TypeId> {
+    let Tree::Aggregate(parts) = tree else { return None };
+    let as_element = |part: &Tree| match part {
+        Tree::Scalar {
+            offset: Some(offset),
+            size,
+        } => Some((*offset, *size)),
+        _ => None,
+    };
+    if let Some(elements) = parts.iter().map(as_element).collect::<Option<Vec<_>>>()
+        && elements.len() > 1
+        && elements
+            .windows(2)
+            .all(|w| w[0].1 == w[1].1 && u16::from(w[0].0) + u16::from(w[0].1) == u16::from(w[1].0))
+    {
+        let size = u64::from(elements[0].1);
+        let length = elements.len() as u64;
+        let kind = Kind::Array {
+            element: scalar(elements[0].1),
+            length,
+        };
+        return Some(types.add(Type {
+            name: "?".to_owned(),
+            size: size * length,
+            align: size.max(1),
+            kind,
+        }));
+    }
+    let mut found = false;
+    let whole = rebuild(types, tree, scalar)?;
+    let Kind::Struct { mut fields } = types.get(whole).kind.clone() else {
+        return None;
+    };
+    for (field, part) in fields.iter_mut().zip(parts) {
+        if let Some(ty) = rebuild_arrays(types, part, scalar) {
+            field.ty = ty;
+            found = true;
+        }
+    }
+    found.then(|| {
+        types.add(Type {
+            kind: Kind::Struct { fields },
+            ..types.get(whole).clone()
+        })
+    })
 }
 
 /// The receiver of a pointer method, which has a known form even if it is not listed.

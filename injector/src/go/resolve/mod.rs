@@ -10,7 +10,7 @@ mod gaps;
 mod names;
 mod stack_gaps;
 
-use super::abi::{Convention, Frame, Incoming, Placement, Register, frame};
+use super::abi::{Convention, Frame, Incoming, Placement, Register, frame, parts_of};
 use super::arg_info::ArgInfo;
 use super::dwarf::locations::Place;
 use super::dwarf::parameters::{Listed, Listing};
@@ -120,6 +120,13 @@ impl Resolver<'_> {
         self.method.is_some() && !self.lists_receiver()
     }
 
+    /// How many parameters there are, receiver not counted, where that is known: before Go 1.17 the
+    /// compiler's names for results without a name go on counting where the parameters end.
+    fn parameter_count(&self) -> Option<usize> {
+        let first = self.listing.results.iter().find(|r| r.name.starts_with('~'))?;
+        first.name.get(2..)?.parse().ok()
+    }
+
     /// Before Go 1.17 parameters without a size are listed in no certain order.
     fn order_is_uncertain(&self) -> bool {
         !self.evidence.version.at_least(17)
@@ -152,7 +159,10 @@ impl Resolver<'_> {
             return false;
         }
         if !self.evidence.version.at_least(17) {
-            return self.places_agree(candidate, &frame);
+            let count = candidate.signature.parameters.len();
+            let is_whole = self.parameter_count().map(|n| n == count);
+            return self.places_agree(candidate, &frame)
+                && is_whole.unwrap_or_else(|| self.is_pinned(candidate, &frame));
         }
         let Some(recorded) = &self.evidence.arg_info else {
             return false;
@@ -168,7 +178,7 @@ impl Resolver<'_> {
         agrees
             && (!is_cut
                 || self.evidence.version.at_least(22)
-                || (self.spills_agree(candidate, &frame) != Some(false) && self.is_pinned(candidate, &frame)))
+                || (self.spills_agree(&frame) != Some(false) && self.is_pinned(candidate, &frame)))
     }
 
     /// The compiler leaves the first parameter out of its record if there are brackets in the name,
@@ -257,19 +267,13 @@ impl Resolver<'_> {
             })
     }
 
-    /// Whether the function saves the registers that its listed parameters come in, and no others
-    /// than parameters come in; `None` if it saves none because its stack never grows. Before Go 1.22
-    /// parameters without a name are not saved.
-    fn spills_agree(&self, candidate: &Candidate, frame: &Frame) -> Option<bool> {
+    /// Whether the function saves no other registers than parameters come in, each to its home;
+    /// `None` if it saves none because its stack never grows. Parameters that are not used are not
+    /// always saved.
+    fn spills_agree(&self, frame: &Frame) -> Option<bool> {
         let saved = (self.evidence.spills)()?;
         let expected = expected_spills(frame);
-        let listed = |value: usize| candidate.listed.get(value).is_some_and(Option::is_some);
-        Some(
-            saved.iter().all(|spill| expected.iter().any(|(_, e)| e == spill))
-                && expected
-                    .iter()
-                    .all(|(value, spill)| !value.is_none_or(listed) || saved.contains(spill)),
-        )
+        Some(saved.iter().all(|spill| expected.contains(spill)))
     }
 
     /// Vector types (`GOEXPERIMENT=simd`) travel in registers that no layout describes.
@@ -285,31 +289,20 @@ impl Resolver<'_> {
     }
 }
 
-/// The registers that a function with this frame can save before its stack grows, each with the
-/// place of its value among receiver and parameters, or none for the dictionary.
-fn expected_spills(frame: &Frame) -> Vec<(Option<usize>, Spill)> {
-    let mut receiver_and_parameters = frame
-        .layout
-        .receiver
-        .iter()
-        .chain(&frame.layout.parameters)
-        .enumerate();
+/// The registers that a function with this frame can save before its stack grows.
+fn expected_spills(frame: &Frame) -> Vec<Spill> {
+    let mut receiver_and_parameters = frame.layout.receiver.iter().chain(&frame.layout.parameters);
     let mut spills = Vec::new();
     for &(value, home) in &frame.homes {
-        let (place, placement) = match value {
-            Incoming::Dictionary => (None, frame.layout.dictionary.as_ref()),
-            Incoming::Typed(_) => receiver_and_parameters
-                .next()
-                .map_or((None, None), |(i, p)| (Some(i), Some(p))),
+        let placement = match value {
+            Incoming::Dictionary => frame.layout.dictionary.as_ref(),
+            Incoming::Typed(_) => receiver_and_parameters.next(),
         };
         if let Some(Placement::Registers(parts)) = placement {
-            spills.extend(parts.iter().map(|part| {
-                let spill = Spill {
-                    register: part.register,
-                    offset: 8 + home + part.offset,
-                    size: part.size,
-                };
-                (place, spill)
+            spills.extend(parts.iter().map(|part| Spill {
+                register: part.register,
+                offset: 8 + home + part.offset,
+                size: part.size,
             }));
         }
     }
@@ -327,23 +320,42 @@ fn contains_vector(types: &Types, ty: TypeId, depth: u32) -> bool {
 }
 
 fn place_agrees(types: &Types, listed: &Listed, placement: &Placement) -> Option<bool> {
-    let first = first_place(types, listed)?;
-    Some(match (placement, first) {
-        (Placement::Stack { offset }, Place::Stack(place)) => *offset as i64 == 8 + place,
+    let witness = Witness::of(types, listed)?;
+    Some(match (placement, witness.place) {
+        (Placement::Stack { offset }, Place::Stack(place)) => witness
+            .parts
+            .iter()
+            .any(|part| *offset as i64 == 8 + place - *part as i64),
         (Placement::Registers(parts), Place::Register(number)) => parts
-            .first()
-            .is_some_and(|part| dwarf_number(part.register) == number),
+            .iter()
+            .filter(|part| witness.parts.contains(&part.offset))
+            .any(|part| dwarf_number(part.register) == number),
         _ => false,
     })
 }
 
-/// Where a value begins, if the debug information has a place for all of it: parts that are not used
-/// are left out silently.
-fn first_place(types: &Types, listed: &Listed) -> Option<Place> {
-    let pieces = listed.location.as_ref()?;
-    let covered: u64 = pieces.iter().map(|(_, bytes)| bytes).sum();
-    let whole = covered == types.get(listed.ty).size || matches!(pieces[..], [(_, 0)]);
-    whole.then(|| pieces.first().map(|(place, _)| *place))?
+/// Where the debug information sees a value when its function is entered.
+struct Witness {
+    place: Place,
+    /// The part of the value that is there, by its offset. Parts that are not used are left out of
+    /// the debug information silently, so of a string it may be the pointer or the length.
+    parts: Vec<u64>,
+}
+
+impl Witness {
+    fn of(types: &Types, listed: &Listed) -> Option<Witness> {
+        let pieces = listed.location.as_ref()?;
+        let &(place, _) = pieces.first()?;
+        let covered: u64 = pieces.iter().map(|(_, bytes)| bytes).sum();
+        let ty = types.get(listed.ty);
+        let parts = match parts_of(types, listed.ty) {
+            Some(parts) if covered != ty.size && parts.len() > 1 => {
+                parts.into_iter().map(|(offset, ..)| offset).collect()
+            }
+            _ => vec![0],
+        };
+        Some(Witness { place, parts })
+    }
 }
 
 /// The number that debug information has for an argument register.

@@ -13,6 +13,10 @@ impl Method {
     /// a closure would be called is taken for one.
     pub(super) fn of(name: &str) -> Option<Method> {
         let package = super::super::pclntab::functions::package_of(name);
+        // What the compiler makes for types without a package: equality, methods of struct literals.
+        if matches!(package, "type:" | "go:" | "type" | "go") {
+            return None;
+        }
         let rest = name.get(package.len()..)?.strip_prefix('.')?;
         let method = |ty: &str, is_pointer| Method {
             receiver: format!("{package}.{ty}"),
@@ -128,6 +132,10 @@ mod tests {
             "main.run.func2-range1",
             "main.Map[go.shape.int]",
             "type:.eq.main.T",
+            "type:.eq.SM10",
+            "go:(*struct { io.Reader }).Read",
+            "go:struct { encoding/json/v2.Marshaler }.MarshalJSON",
+            "go.struct { io.Reader; io.Closer }.Close",
             "_rt0_amd64_linux",
         ] {
             assert_eq!(receiver(name), None, "{name}");

@@ -3,11 +3,14 @@
 //! There all values are on the stack, in order. A named parameter's place shows the hole before it,
 //! and the size of the whole call the one after the last.
 
-use super::gaps::pointer_receiver;
-use super::{Candidate, Resolver, first_place, variable};
+use super::gaps::{known_places, pointer_receiver};
+use super::{Candidate, Resolver, Witness, variable};
 use crate::go::abi::frame;
 use crate::go::dwarf::locations::Place;
 use crate::go::types::{Signature, Type, TypeId, Types, Variable};
+
+/// More possibilities than this are not worth telling apart.
+const MAX_CANDIDATES: usize = 64;
 
 /// Finds the one way to fill the holes.
 pub(super) fn fill(resolver: &Resolver<'_>) -> Result<Signature, String> {
@@ -15,89 +18,133 @@ pub(super) fn fill(resolver: &Resolver<'_>) -> Result<Signature, String> {
         .evidence
         .arguments_size
         .ok_or("the size of its calls is not recorded")?;
-    let results = resolver.results();
     let results_start = u64::from(size)
-        .checked_sub(size_of(resolver, &results))
+        .checked_sub(size_of(resolver, &resolver.results()))
         .ok_or("its results are larger than its calls")?;
-
-    let mut filler = Filler {
-        types: resolver.types,
-        end: 0,
-        variables: Vec::new(),
-        listed: Vec::new(),
-        gaps: 0,
+    let mut search = Search {
+        resolver,
+        results_start,
+        found: Vec::new(),
     };
-    // A receiver without a name is a hole too, and the first.
-    let mut receiver_pending = resolver.lacks_receiver();
-    if receiver_pending && let Some(ty) = pointer_receiver(resolver) {
+    let empty = Filler::new(resolver.types);
+    if resolver.lacks_receiver() {
+        // A receiver without a name is a hole too, and the first; it may have no size.
+        let mut filler = empty.clone();
+        let ty = pointer_receiver(resolver).unwrap_or_else(|| filler.unknown(0));
         filler.push(Variable { name: None, ty }, None);
-        receiver_pending = false;
+        search.place(0, filler);
     }
-    let mut floating = false;
-    for (index, listed) in resolver.listing.parameters.iter().enumerate() {
-        let ty = resolver.types.get(listed.ty);
-        let natural = filler.end.next_multiple_of(ty.align.max(1));
-        match first_place(resolver.types, listed) {
-            Some(Place::Stack(place)) if ty.size > 0 => {
-                let place = u64::try_from(place).map_err(|_| unexplained())?;
-                if place < natural || (place > natural && floating) {
-                    return Err(unexplained());
-                }
-                if place > natural {
-                    filler.gap(place - filler.end);
-                }
-                floating = false;
-            }
-            _ => floating |= ty.size > 0,
-        }
-        filler.push(variable(listed), Some(index));
+    if !resolver
+        .method
+        .as_ref()
+        .is_some_and(|m| m.is_pointer && resolver.lacks_receiver())
+    {
+        search.place(0, empty);
     }
-    let mut trailing = false;
-    if filler.end.next_multiple_of(8) != results_start {
-        if filler.end.next_multiple_of(8) > results_start || floating {
-            return Err(unexplained());
-        }
-        filler.gap(results_start - filler.end);
-        trailing = true;
-    }
-    if receiver_pending && filler.listed.first() != Some(&None) {
+    search.found.retain(|c| resolver.fits(c));
+    let Some(first) = search.found.first() else {
+        return Err(unexplained());
+    };
+    let frames: Vec<_> = search.found.iter().map(|c| resolver.frame(c)).collect();
+    let known = |i: usize| known_places(&search.found[i], &frames[i]);
+    if (1..frames.len()).any(|i| known(i) != known(0)) {
         return Err(unexplained());
     }
-
-    let has_receiver = resolver.method.is_some();
-    let gaps_among_parameters = filler.gaps - usize::from(receiver_pending);
-    let missing = parameter_count(resolver)
-        .map(|n| (n + usize::from(has_receiver)).saturating_sub(filler.variables.len()));
-    let mut uncertain = resolver.order_is_uncertain();
-    match missing {
-        // Each hole is one parameter, or the last hole is several.
-        Some(0) => {}
-        Some(more) if gaps_among_parameters == 1 && trailing => filler.add_empty(more),
-        Some(_) => uncertain = true,
-        None => uncertain |= gaps_among_parameters > usize::from(trailing),
-    }
-    let mut variables = filler.variables;
-    let receiver = (has_receiver && !variables.is_empty()).then(|| variables.remove(0));
-    let candidate = Candidate {
-        signature: Signature {
-            receiver,
-            dictionary: false,
-            parameters: variables,
-            results,
-            positions_uncertain: uncertain,
-        },
-        listed: filler.listed,
-    };
-    if resolver.fits(&candidate) {
-        Ok(candidate.signature)
-    } else {
-        Err(unexplained())
-    }
+    Ok(first.signature.clone())
 }
 
 fn unexplained() -> String {
     "the compiler left out parameters without a name, and where they stand cannot be told; give its `signature`"
         .to_owned()
+}
+
+struct Search<'s> {
+    resolver: &'s Resolver<'s>,
+    results_start: u64,
+    found: Vec<Candidate>,
+}
+
+impl Search<'_> {
+    /// Places the listed parameters from one on, in every way that its witnesses allow.
+    fn place(&mut self, index: usize, filler: Filler<'_>) {
+        if self.found.len() >= MAX_CANDIDATES || filler.end > self.results_start {
+            return;
+        }
+        let Some(listed) = self.resolver.listing.parameters.get(index) else {
+            return self.finish(filler);
+        };
+        let ty = self.resolver.types.get(listed.ty);
+        let natural = filler.end.next_multiple_of(ty.align.max(1));
+        let witness = Witness::of(self.resolver.types, listed).filter(|_| ty.size > 0);
+        let Some(Witness {
+            place: Place::Stack(place),
+            parts,
+        }) = witness
+        else {
+            let mut filler = filler;
+            filler.floating |= ty.size > 0;
+            filler.push(variable(listed), Some(index));
+            return self.place(index + 1, filler);
+        };
+        for part in parts {
+            let Some(home) = u64::try_from(place)
+                .ok()
+                .and_then(|place| place.checked_sub(part))
+            else {
+                continue;
+            };
+            // Nothing tells on which side of a value without a witness a hole is.
+            if home < natural || (home > natural && filler.floating) || home % ty.align.max(1) != 0 {
+                continue;
+            }
+            let mut filler = filler.clone();
+            if home > natural {
+                filler.gap(home - filler.end);
+            }
+            filler.floating = false;
+            filler.push(variable(listed), Some(index));
+            self.place(index + 1, filler);
+        }
+    }
+
+    fn finish(&mut self, mut filler: Filler<'_>) {
+        let end = filler.end.next_multiple_of(8);
+        let trailing = end < self.results_start;
+        if end > self.results_start || (trailing && filler.floating) {
+            return;
+        }
+        if trailing {
+            filler.gap(self.results_start - filler.end);
+        }
+        let has_receiver = self.resolver.method.is_some();
+        let missing = self
+            .resolver
+            .parameter_count()
+            .map(|n| (n + usize::from(has_receiver)).saturating_sub(filler.variables.len()));
+        let mut uncertain = self.resolver.order_is_uncertain();
+        match missing {
+            // Each hole is one parameter, or the last hole is several.
+            Some(0) => {}
+            Some(more) if trailing => {
+                uncertain |= filler.gaps > 1;
+                filler.add_empty(more);
+            }
+            Some(_) => uncertain = true,
+            None => uncertain |= filler.gaps > usize::from(trailing),
+        }
+        let mut variables = filler.variables;
+        let receiver = (has_receiver && !variables.is_empty()).then(|| variables.remove(0));
+        self.found.push(Candidate {
+            signature: Signature {
+                receiver,
+                dictionary: false,
+                parameters: variables,
+                results: self.resolver.results(),
+                positions_uncertain: uncertain,
+            },
+            listed: filler.listed,
+        });
+    }
 }
 
 /// Bytes of the results.
@@ -115,26 +162,29 @@ fn size_of(resolver: &Resolver<'_>, results: &[Variable]) -> u64 {
     .size
 }
 
-/// How many parameters there are, receiver not counted: the compiler's names for results without a
-/// name go on counting where the parameters end.
-fn parameter_count(resolver: &Resolver<'_>) -> Option<usize> {
-    let first = resolver
-        .listing
-        .results
-        .iter()
-        .find(|r| r.name.starts_with('~'))?;
-    first.name.get(2..)?.parse().ok()
-}
-
+#[derive(Clone)]
 struct Filler<'t> {
     types: &'t Types,
     end: u64,
     variables: Vec<Variable>,
     listed: Vec<Option<usize>>,
     gaps: usize,
+    /// Whether a value without a witness stands behind the last one that has one.
+    floating: bool,
 }
 
-impl Filler<'_> {
+impl<'t> Filler<'t> {
+    fn new(types: &'t Types) -> Filler<'t> {
+        Filler {
+            types,
+            end: 0,
+            variables: Vec::new(),
+            listed: Vec::new(),
+            gaps: 0,
+            floating: false,
+        }
+    }
+
     fn push(&mut self, variable: Variable, listed: Option<usize>) {
         let ty = self.types.get(variable.ty);
         self.end = self.end.next_multiple_of(ty.align.max(1)).saturating_add(ty.size);

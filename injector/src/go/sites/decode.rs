@@ -89,10 +89,6 @@ impl<'d> Code<'d> {
             .then(|| Address(instruction.near_branch64()))
     }
 
-    pub(super) fn is_conditional_jump(&self, index: usize) -> bool {
-        self.instructions[index].flow_control() == FlowControl::ConditionalBranch
-    }
-
     /// Whether an address is inside the function.
     pub(super) fn contains(&self, address: Address) -> bool {
         address >= self.start && address.0 - self.start.0 < self.bytes.len() as u64

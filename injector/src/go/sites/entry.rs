@@ -1,9 +1,8 @@
 //! Finds the site that is passed exactly once in each call.
 
-use iced_x86::{Code as Opcode, ConditionCode, FlowControl, Mnemonic, Register};
+use iced_x86::{Code as Opcode, ConditionCode, FlowControl, Register};
 
 use super::decode::Code;
-use super::morestack::Morestack;
 use super::{EntryKind, SiteError};
 
 const CARRY: u64 = 0x01;
@@ -30,9 +29,9 @@ impl NotFound {
     }
 }
 
-/// Finds the entry site of a function with this code to grow its stack.
-pub(super) fn find(code: &Code<'_>, morestack: Option<&Morestack>) -> Result<Found, NotFound> {
-    let Some(morestack) = morestack else {
+/// Finds the entry site of a function, given the last jump of its stack check.
+pub(super) fn find(code: &Code<'_>, check: Option<usize>) -> Result<Found, NotFound> {
+    let Some(jump) = check else {
         if is_jump_target(code, 0) {
             return Err(NotFound::EntryIsLoop);
         }
@@ -41,7 +40,6 @@ pub(super) fn find(code: &Code<'_>, morestack: Option<&Morestack>) -> Result<Fou
             kind: EntryKind::Start,
         });
     };
-    let jump = last_check_jump(code, morestack).ok_or(NotFound::UnknownCheck)?;
     let next = jump + 1;
     let pushes = code
         .instructions
@@ -63,29 +61,6 @@ pub(super) fn find(code: &Code<'_>, morestack: Option<&Morestack>) -> Result<Fou
         index: jump,
         kind: EntryKind::CheckJump { morestack_flags },
     })
-}
-
-/// The last jump to the code that grows the stack, if everything before it is the check.
-fn last_check_jump(code: &Code<'_>, morestack: &Morestack) -> Option<usize> {
-    let mut last = None;
-    for (index, instruction) in code.instructions.iter().enumerate() {
-        match instruction.flow_control() {
-            FlowControl::ConditionalBranch if code.target(index) == Some(morestack.start) => {
-                last = Some(index);
-            }
-            FlowControl::Next if is_check_step(instruction.mnemonic()) => {}
-            _ => break,
-        }
-    }
-    last
-}
-
-/// Instructions that a stack check is made of: load g and its guard, compute, compare.
-fn is_check_step(mnemonic: Mnemonic) -> bool {
-    matches!(
-        mnemonic,
-        Mnemonic::Mov | Mnemonic::Lea | Mnemonic::Cmp | Mnemonic::Sub | Mnemonic::Nop
-    )
 }
 
 fn is_jump_target(code: &Code<'_>, index: usize) -> bool {

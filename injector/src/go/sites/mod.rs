@@ -76,6 +76,12 @@ pub struct TailCall {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SiteError {
+    /// It is C code, or a mark of the linker.
+    #[error("{function}: not a Go function")]
+    Foreign {
+        /// The function.
+        function: String,
+    },
     /// The code is not in the file.
     #[error("{function}: its code is not in the file")]
     NoCode {
@@ -117,14 +123,19 @@ pub enum SiteError {
 /// Finds the sites of a function.
 pub fn sites(binary: &Binary, function: &Function) -> Result<Sites, SiteError> {
     let name = || function.name.clone();
+    if function.is_foreign {
+        return Err(SiteError::Foreign { function: name() });
+    }
     let bytes = binary
         .code(function)
         .map_err(|_| SiteError::NoCode { function: name() })?;
     let code = Code::decode(bytes, function)?;
     code.check_boundaries(binary.functions(), function)?;
 
-    let morestack = morestack::find(&code, binary.morestack_functions());
-    let entry = entry::find(&code, morestack.as_ref()).map_err(|why| why.into_error(name()))?;
+    let check = morestack::find(&code, binary.morestack_functions())
+        .map_err(|()| SiteError::UnknownCheck { function: name() })?;
+    let (morestack, jump) = check.unzip();
+    let entry = entry::find(&code, jump).map_err(|why| why.into_error(name()))?;
     let depth = |address| binary.functions().stack_depth(function, address);
     let site = |index: usize| instruction::describe(&code, index, depth(code.address(index)));
 

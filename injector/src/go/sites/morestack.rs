@@ -68,44 +68,67 @@ impl MorestackFunctions {
     }
 }
 
-/// Finds it.
-pub(super) fn find(code: &Code<'_>, functions: &MorestackFunctions) -> Option<Morestack> {
+/// Finds it, and the last jump of the stack check that leads there.
+///
+/// `Err` if stacks are grown somewhere in the function and the check at its start is in no known form.
+pub(super) fn find(
+    code: &Code<'_>,
+    functions: &MorestackFunctions,
+) -> Result<Option<(Morestack, usize)>, ()> {
     // It is at the end, so the search begins there.
-    let (call, callee) = (0..code.len()).rev().find_map(|i| {
+    let found = (0..code.len()).rev().find_map(|i| {
         (code.instructions[i].flow_control() == FlowControl::Call)
             .then(|| functions.at(code.target(i)?))?
             .map(|callee| (i, callee))
-    })?;
-    let mut start = call;
-    let mut spills = Vec::new();
-    while start > 0 {
-        match spill(&code.instructions[start - 1]) {
-            Some(spill) => spills.push(spill),
-            None if code.instructions[start - 1].mnemonic() == Mnemonic::Nop => {}
-            None => break,
-        }
-        start -= 1;
+    });
+    let Some((call, callee)) = found else {
+        return Ok(None);
+    };
+    let mut first = call;
+    while first > 0 && is_part(&code.instructions[first - 1]) {
+        first -= 1;
     }
-    spills.reverse();
-    // Nothing but the check jumps here; what lies before belongs to the body.
-    let jumped_to = (start..=call).find(|&i| {
-        (0..start).any(|j| code.is_conditional_jump(j) && code.target(j) == Some(code.address(i)))
-    })?;
-    spills.drain(..spills.len().saturating_sub(spills_in(code, jumped_to, call)));
-    Some(Morestack {
-        start: code.address(jumped_to),
-        spills,
+    let (jump, start) = last_check_jump(code, first, call).ok_or(())?;
+    let morestack = Morestack {
+        start: code.address(start),
+        spills: code.instructions[start..call].iter().filter_map(spill).collect(),
         call: code.address(call),
         callee,
         after_call: Address(code.instructions[call].next_ip()),
-    })
+    };
+    Ok(Some((morestack, jump)))
 }
 
-fn spills_in(code: &Code<'_>, start: usize, end: usize) -> usize {
-    code.instructions[start..end]
-        .iter()
-        .filter(|i| spill(i).is_some())
-        .count()
+/// The last of the jumps at the function's start into the code from `first` to `call`, if everything
+/// before it is the stack check; and the instruction that it leads to.
+fn last_check_jump(code: &Code<'_>, first: usize, call: usize) -> Option<(usize, usize)> {
+    let mut last = None;
+    for (index, instruction) in code.instructions[..first].iter().enumerate() {
+        match instruction.flow_control() {
+            FlowControl::ConditionalBranch => {
+                let start = code.index_of(code.target(index)?);
+                let Some(start) = start.filter(|i| (first..=call).contains(i)) else {
+                    break;
+                };
+                last = Some((index, start));
+            }
+            FlowControl::Next if is_check_step(instruction.mnemonic()) => {}
+            _ => break,
+        }
+    }
+    last
+}
+
+/// Instructions that a stack check is made of: load g and its guard, compute, compare.
+fn is_check_step(mnemonic: Mnemonic) -> bool {
+    matches!(
+        mnemonic,
+        Mnemonic::Mov | Mnemonic::Lea | Mnemonic::Cmp | Mnemonic::Sub | Mnemonic::Nop
+    )
+}
+
+fn is_part(instruction: &Instruction) -> bool {
+    instruction.mnemonic() == Mnemonic::Nop || spill(instruction).is_some()
 }
 
 /// A store of an argument register to the caller's frame.

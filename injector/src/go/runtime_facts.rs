@@ -1,0 +1,224 @@
+//! Where the runtime keeps what a probe wants to know: the goroutine and the write barrier.
+
+use std::collections::HashMap;
+
+use iced_x86::{
+    Code as Opcode, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register,
+};
+
+use super::address::{Address, FieldOffset};
+use super::binary::Binary;
+use super::bytes::{u32_at, u64_at};
+use super::elf::symbols::SymbolKind;
+use super::pclntab::functions::Function;
+use super::types::Kind;
+
+/// Functions of the runtime that load g from thread-local storage in every release.
+const LOADERS: [&str; 5] = [
+    "runtime.mcall",
+    "runtime.morestack",
+    "runtime.gogo",
+    "runtime.systemstack",
+    "runtime.asmcgocall",
+];
+/// So many functions are enough to find the write barrier's flag in a stripped program.
+const MAX_BARRIER_USERS: usize = 64;
+const R_X86_64_TPOFF64: u32 = 18;
+
+/// Offsets in `runtime.g` and `runtime.m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GoroutineLayout {
+    /// `g.stack.lo`: the lowest address of the goroutine's stack.
+    pub stack_lo: FieldOffset,
+    /// `g.stack.hi`: the address after the highest.
+    pub stack_hi: FieldOffset,
+    /// `g.stackguard0`: what stack checks compare with.
+    pub stackguard0: FieldOffset,
+    /// `g.m`: the thread that runs it.
+    pub m: FieldOffset,
+    /// `g.goid`: its number, as in stack traces.
+    pub goid: FieldOffset,
+    /// `m.curg`: the goroutine that a thread runs.
+    pub curg: FieldOffset,
+    /// Whether this was read from the program's debug information, and not taken from the table of
+    /// releases.
+    pub from_debug_information: bool,
+}
+
+impl Binary {
+    /// Where the current goroutine's `g` is in thread-local storage: bytes from the FS base,
+    /// negative. Compiled code since Go 1.17 has it in R14 as well; before that, and in assembly,
+    /// this is the way to it. Read from the instructions of the runtime itself.
+    pub fn tls_g_offset(&self) -> Option<i64> {
+        let offsets: Vec<i64> = LOADERS
+            .iter()
+            .flat_map(|name| self.functions().find(name))
+            .filter_map(|function| self.loaded_from_tls(&function))
+            .collect();
+        let first = *offsets.first()?;
+        offsets.iter().all(|&offset| offset == first).then_some(first)
+    }
+
+    /// The offset that a function first uses with the FS segment.
+    fn loaded_from_tls(&self, function: &Function) -> Option<i64> {
+        let code = self.code(function).ok()?;
+        let mut decoder = Decoder::with_ip(64, code, function.entry.0, DecoderOptions::NONE);
+        let mut constants: HashMap<Register, i64> = HashMap::new();
+        for instruction in &mut decoder {
+            if uses_fs(&instruction) {
+                let base = instruction.memory_base();
+                let displacement = instruction.memory_displacement64() as i64;
+                if base == Register::None {
+                    return Some(displacement);
+                }
+                return constants
+                    .get(&base)
+                    .map(|constant| constant.wrapping_add(displacement));
+            }
+            if instruction.mnemonic() == Mnemonic::Mov && instruction.op0_kind() == OpKind::Register {
+                let target = instruction.op0_register();
+                match instruction.op1_kind() {
+                    OpKind::Immediate32to64 => {
+                        constants.insert(target, instruction.immediate32to64());
+                    }
+                    OpKind::Memory if instruction.is_ip_rel_memory_operand() => {
+                        let place = Address(instruction.ip_rel_memory_address());
+                        if let Some(offset) = self.tls_relocation(place) {
+                            constants.insert(target, offset);
+                        }
+                    }
+                    _ => {
+                        constants.remove(&target);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// What the dynamic linker puts into a place for the offset of `runtime.tlsg`.
+    fn tls_relocation(&self, place: Address) -> Option<i64> {
+        let elf = self.image.elf();
+        let (table, size) = elf.rela?;
+        let table = self.read(table, usize::try_from(size).ok()?)?;
+        let addend = table.chunks_exact(24).find_map(|entry| {
+            (u64_at(entry, 0)? == place.0 && u32_at(entry, 8)? == R_X86_64_TPOFF64)
+                .then(|| u64_at(entry, 16))?
+        })?;
+        // The block of the program itself ends at the FS base.
+        let tls = elf.tls?;
+        let size = tls.memory_size.checked_next_multiple_of(tls.align.max(1))?;
+        i64::try_from(addend).ok()?.checked_sub(i64::try_from(size).ok()?)
+    }
+
+    /// Where goroutine numbers, stack bounds and so on are.
+    pub fn goroutine_layout(&self) -> GoroutineLayout {
+        self.goroutine_layout_by_types().unwrap_or_else(|| {
+            let minor = self.version().minor;
+            // Verified with a binary of each release from 1.15 to 1.27 that could be had; a test does it again.
+            let (goid, curg) = match minor {
+                ..=22 => (152, 192),
+                23 | 24 => (160, 192),
+                _ => (152, 184),
+            };
+            GoroutineLayout {
+                stack_lo: FieldOffset(0),
+                stack_hi: FieldOffset(8),
+                stackguard0: FieldOffset(16),
+                m: FieldOffset(48),
+                goid: FieldOffset(goid),
+                curg: FieldOffset(curg),
+                from_debug_information: false,
+            }
+        })
+    }
+
+    fn goroutine_layout_by_types(&self) -> Option<GoroutineLayout> {
+        // The runtime's first goroutine and thread are package variables of just these types.
+        let g = self.variable("runtime.g0").ok()??.ty?;
+        let m = self.variable("runtime.m0").ok()??.ty?;
+        let field = |ty, name: &str| {
+            let Kind::Struct { fields } = &self.types().get(ty).kind else {
+                return None;
+            };
+            fields.iter().find(|f| f.name == name).map(|f| (f.offset, f.ty))
+        };
+        let (stack, bounds) = field(g, "stack")?;
+        let offset = |(offset, _)| FieldOffset(offset);
+        Some(GoroutineLayout {
+            stack_lo: FieldOffset(stack + field(bounds, "lo")?.0),
+            stack_hi: FieldOffset(stack + field(bounds, "hi")?.0),
+            stackguard0: field(g, "stackguard0").map(offset)?,
+            m: field(g, "m").map(offset)?,
+            goid: field(g, "goid").map(offset)?,
+            curg: field(m, "curg").map(offset)?,
+            from_debug_information: true,
+        })
+    }
+
+    /// The link-time address of `runtime.writeBarrier`: four bytes that are not zero while pointers
+    /// must be written through the barrier.
+    pub fn write_barrier(&self) -> Option<Address> {
+        if let Some(symbol) = self
+            .symbol("runtime.writeBarrier")
+            .filter(|s| s.kind == SymbolKind::Object)
+        {
+            return Some(symbol.address);
+        }
+        if let Ok(Some(variable)) = self.variable("runtime.writeBarrier") {
+            return Some(variable.address);
+        }
+        self.write_barrier_by_use()
+    }
+
+    /// Stripped: every compiled store of a pointer compares the flag with zero, and then perhaps
+    /// calls the barrier.
+    fn write_barrier_by_use(&self) -> Option<Address> {
+        let barriers: Vec<Address> = self
+            .functions()
+            .names()
+            .filter(|(_, name)| name.starts_with("runtime.gcWriteBarrier"))
+            .filter_map(|(index, _)| Some(self.functions().get(index)?.entry))
+            .collect();
+        let mut votes: HashMap<u64, usize> = HashMap::new();
+        let mut users = 0;
+        for function in self
+            .functions()
+            .iter()
+            .filter(|f| !f.is_assembly && !f.is_foreign)
+        {
+            if users == MAX_BARRIER_USERS {
+                break;
+            }
+            let Ok(code) = self.code(&function) else { continue };
+            let mut flags = Vec::new();
+            let mut calls = false;
+            for instruction in &mut Decoder::with_ip(64, code, function.entry.0, DecoderOptions::NONE) {
+                if instruction.code() == Opcode::Cmp_rm32_imm8
+                    && instruction.is_ip_rel_memory_operand()
+                    && instruction.immediate8() == 0
+                {
+                    flags.push(instruction.ip_rel_memory_address());
+                }
+                calls |= instruction.flow_control() == FlowControl::Call
+                    && barriers.contains(&Address(instruction.near_branch_target()));
+            }
+            if calls {
+                users += 1;
+                flags.sort_unstable();
+                flags.dedup();
+                flags
+                    .iter()
+                    .for_each(|flag| *votes.entry(*flag).or_default() += 1);
+            }
+        }
+        // Every user compares the flag; other variables are compared here and there.
+        let (&address, &count) = votes.iter().max_by_key(|(_, count)| **count)?;
+        (count == users && count > 1).then_some(Address(address))
+    }
+}
+
+fn uses_fs(instruction: &Instruction) -> bool {
+    instruction.segment_prefix() == Register::FS
+        && (0..instruction.op_count()).any(|i| instruction.op_kind(i) == OpKind::Memory)
+}

@@ -1,0 +1,143 @@
+//! Prints what goinject reads of Go programs: a summary for each, or one function in full.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use goinject::go::{Binary, abi, sites};
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let Some(path) = arguments.next() else {
+        eprintln!("usage: facts PROGRAM [FUNCTION…]");
+        return;
+    };
+    let names: Vec<String> = arguments.collect();
+    let start = Instant::now();
+    let binary = match Binary::open(Path::new(&path)) {
+        Ok(binary) => binary,
+        Err(error) => return println!("{error}"),
+    };
+    println!("{path}: {} {:?}", binary.version(), start.elapsed());
+    println!(
+        "tls {:?} g {:?} barrier {:?} base {} pie {} module {:?}",
+        binary.tls_g_offset(),
+        binary.goroutine_layout(),
+        binary.write_barrier(),
+        binary.base(),
+        binary.is_pie(),
+        binary.module()
+    );
+    println!("{:?}", binary.build());
+    println!("{:?}", binary.identity());
+    for name in &names {
+        if let Ok(Some(variable)) = binary.variable(name) {
+            println!("{variable:?} {:?}", variable.ty.map(|ty| binary.types().get(ty)));
+        }
+        println!("  near {:?}", binary.variables_near(name));
+        for call in binary.inlined_calls(name).unwrap_or_default().iter().take(5) {
+            println!("  {call:?}");
+        }
+        for function in binary.functions().find(name) {
+            println!("{function:?} {:?}", binary.functions().location(&function));
+            match binary.signature(&function) {
+                Ok(Some(signature)) => {
+                    let describe = |v: &goinject::go::types::Variable| {
+                        format!(
+                            "{} {}",
+                            v.name.as_deref().unwrap_or("_"),
+                            binary.types().get(v.ty).name
+                        )
+                    };
+                    println!("  receiver {:?}", signature.receiver.as_ref().map(describe));
+                    println!(
+                        "  parameters {:?}",
+                        signature.parameters.iter().map(describe).collect::<Vec<_>>()
+                    );
+                    println!(
+                        "  results {:?}",
+                        signature.results.iter().map(describe).collect::<Vec<_>>()
+                    );
+                    println!(
+                        "  dictionary {} uncertain {}",
+                        signature.dictionary, signature.positions_uncertain
+                    );
+                    println!("  {:?}", binary.layout(&function, &signature));
+                }
+                other => println!("  {other:?}"),
+            }
+            println!("  {:#?}", sites::sites(&binary, &function));
+        }
+    }
+    if names.is_empty() {
+        summary(&binary);
+    }
+    println!("{:?}", start.elapsed());
+}
+
+fn summary(binary: &Binary) {
+    let mut counts: BTreeMap<String, (usize, Vec<String>)> = BTreeMap::new();
+    let mut note = |key: String, function: &str| {
+        let entry = counts.entry(key).or_default();
+        entry.0 += 1;
+        if entry.1.len() < 12 {
+            entry.1.push(function.to_owned());
+        }
+    };
+    for function in binary.functions().iter() {
+        let kind = if function.is_assembly {
+            "asm"
+        } else if function.is_wrapper {
+            "wrapper"
+        } else {
+            "go"
+        };
+        let convention = match function.convention() {
+            abi::Convention::Stack => "stack",
+            abi::Convention::Register => "register",
+        };
+        note(format!("function {kind} {convention}"), &function.name);
+        match binary.signature(&function) {
+            Ok(Some(s)) if s.positions_uncertain => {
+                note(format!("signature {kind} uncertain"), &function.name)
+            }
+            Ok(Some(_)) => note(format!("signature {kind}"), &function.name),
+            Ok(None) => note(format!("signature {kind} none"), &function.name),
+            Err(e) => note(
+                format!(
+                    "signature {kind} error {}",
+                    e.to_string().split(": ").nth(1).unwrap_or("")
+                ),
+                &function.name,
+            ),
+        }
+        match sites::sites(binary, &function) {
+            Ok(s) => {
+                let entry = format!("{:?}", s.entry.kind);
+                note(
+                    format!("site {kind} {entry} {:?}", s.entry.site.execution),
+                    &function.name,
+                );
+                if s.returns.is_empty() && s.tail_calls.is_empty() {
+                    note(format!("site {kind} no way out"), &function.name);
+                }
+                if s.returns.iter().any(|r| r.stack_depth != Some(0)) {
+                    note(format!("site {kind} return at depth"), &function.name);
+                }
+                if s.entry.site.stack_depth != Some(0) {
+                    note(format!("site {kind} entry at depth"), &function.name);
+                }
+            }
+            Err(e) => note(
+                format!(
+                    "site {kind} error {}",
+                    e.to_string().split(": ").nth(1).unwrap_or("")
+                ),
+                &function.name,
+            ),
+        }
+    }
+    for (key, (count, examples)) in counts {
+        println!("{count:7} {key}   {}", examples.join(" "));
+    }
+}
