@@ -389,5 +389,8 @@ fn files_are_read_from_disk() {
     let bytes = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bytes.yaml");
     fs::write(&bytes, b"version: 1\nname: \xff\n").expect("a file");
     let error = goinject_rules::read(&bytes).expect_err("no text");
-    assert!(error.to_string().ends_with("bytes.yaml:2: not UTF-8 text"), "{error}");
+    assert!(
+        error.to_string().ends_with("bytes.yaml:2: not UTF-8 text"),
+        "{error}"
+    );
 }
