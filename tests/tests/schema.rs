@@ -35,6 +35,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "if-results-and-parameter",
     "if-results-and-return",
     "if-size-alone",
+    "if-tab",
     "if-ternary",
     "if-text-ordered",
     "if-text-unclosed",
@@ -53,8 +54,10 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "set-twice",
     "signature-brackets",
     "tag",
+    "tag-on-mapping",
     "value-float-too-large",
     "value-leading-zero",
+    "version-float",
     "window-of-calls-empty",
     "window-of-time-empty",
 ];
