@@ -13,6 +13,7 @@ pub mod errno;
 pub mod model;
 pub mod path;
 pub mod pattern;
+pub mod schema;
 pub mod source;
 pub mod units;
 

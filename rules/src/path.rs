@@ -56,6 +56,9 @@ const KEYWORDS: [&str; 25] = [
 /// When it is none; the error says where, and what to write instead.
 pub fn parse(text: &str) -> Result<Path, PathError> {
     refuse_go_expressions(text)?;
+    if text.is_empty() {
+        return Err(error("a name is missing", FORM, 0..0));
+    }
     let root_end = identifier_end(text, 0);
     if root_end == 0 {
         return Err(error(
@@ -71,7 +74,7 @@ pub fn parse(text: &str) -> Result<Path, PathError> {
             '.' => field(text, at)?,
             '[' => index(text, at)?,
             other => {
-                let message = format!("{} in a path", quoted(&other.to_string()));
+                let message = format!("{} can't stand in a path", quoted(&other.to_string()));
                 return Err(error(message, FORM, at..at + other.len_utf8()));
             }
         };
@@ -291,7 +294,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_at_its_place() {
         for (text, message, place) in [
-            ("", "does not begin", ""),
+            ("", "a name is missing", ""),
             ("1a", "does not begin", "1a"),
             ("_", "names nothing", "_"),
             ("_.x", "names nothing", "_"),
@@ -302,7 +305,7 @@ mod tests {
             ("p->x", "not Go", "->"),
             ("a.", "missing behind", "."),
             ("a..b", "missing behind", "."),
-            ("a b", "in a path", " "),
+            ("a b", "` ` can't stand", " "),
             ("a[", "`]` is missing", "["),
             ("a[]", "missing between", ""),
             ("a[-1]", "negative", "-1"),

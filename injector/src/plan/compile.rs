@@ -197,9 +197,9 @@ fn runtime(binary: &Binary) -> Runtime {
         .find(|function| !function.is_wrapper)
         .and_then(|function| Some((function.entry, binary.file_offset(function.entry)?)));
     Runtime {
-        tls_g: Some(-8),
-        goid_offset: Some(152),
-        write_barrier: binary.symbol("runtime.writeBarrier").map(|symbol| symbol.address),
+        tls_g: binary.tls_g_offset(),
+        goid_offset: Some(binary.goroutine_layout().goid.0),
+        write_barrier: binary.write_barrier(),
         sigtramp,
     }
 }

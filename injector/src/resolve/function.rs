@@ -11,7 +11,7 @@ use crate::go::{Binary, Function};
 const SHOWN: usize = 5;
 
 /// The functions of a rule, or what is wrong with its selection.
-pub fn select(rule: &Rule, binary: &Binary) -> Result<Vec<Function>, Finding> {
+pub(super) fn select(rule: &Rule, binary: &Binary) -> Result<Vec<Function>, Finding> {
     match &rule.function.value {
         FunctionSelector::Exact(name) => exact(rule, name, binary),
         FunctionSelector::Pattern(pattern) => by_pattern(rule, pattern, binary),
@@ -19,7 +19,7 @@ pub fn select(rule: &Rule, binary: &Binary) -> Result<Vec<Function>, Finding> {
 }
 
 /// A function's name as a stack trace prints it: `main.Map[...]` for every instance of `main.Map`.
-pub fn traced_name(name: &str) -> std::borrow::Cow<'_, str> {
+pub(super) fn traced_name(name: &str) -> std::borrow::Cow<'_, str> {
     let (Some(open), Some(close)) = (name.find('['), name.rfind(']')) else {
         return name.into();
     };
@@ -59,7 +59,7 @@ fn without_wrappers(mut functions: Vec<Function>) -> Vec<Function> {
 
 fn missing(rule: &Rule, name: &str, binary: &Binary) -> Finding {
     let at = rule.function.span;
-    if let Ok(calls) = Ok::<Vec<String>, ()>(Vec::new()) //binary.inlined_calls(name)
+    if let Ok(calls) = binary.inlined_calls(name)
         && !calls.is_empty()
     {
         let mut diagnostic = Diagnostic::error(format!("every call of `{name}` is inlined, so none can be reached"))

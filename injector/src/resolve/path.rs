@@ -9,7 +9,7 @@ use crate::go::types::{Kind, Signature, TypeId, Types, Variable};
 
 /// Which end of a call a value belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub(super) enum Side {
     /// Receiver and parameters: in place at entry.
     Entry,
     /// Results: in place at return.
@@ -18,27 +18,27 @@ pub enum Side {
 
 /// A function's values by name and position.
 #[derive(Clone, Copy, Debug)]
-pub struct Scope<'a> {
+pub(super) struct Scope<'a> {
     /// As declared.
-    pub signature: &'a Signature,
+    pub(super) signature: &'a Signature,
     /// Where the values are.
-    pub layout: &'a Layout,
+    pub(super) layout: &'a Layout,
     /// The arena of their types.
-    pub types: &'a Types,
+    pub(super) types: &'a Types,
 }
 
 /// What a path leads to.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Reached {
+pub(super) struct Reached {
     /// When it is in place.
-    pub side: Side,
+    pub(super) side: Side,
     /// What and where it is.
-    pub target: Target,
+    pub(super) target: Target,
 }
 
 /// A value, or a property of one.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Target {
+pub(super) enum Target {
     /// A whole value.
     Value(Located),
     /// The length or capacity word of a string or slice, or of a map's or channel's header.
@@ -54,7 +54,7 @@ pub enum Target {
 
 impl Scope<'_> {
     /// Follows a path.
-    pub fn reach(&self, path: &Path) -> Result<Reached, NoSuchPlace> {
+    pub(super) fn reach(&self, path: &Path) -> Result<Reached, NoSuchPlace> {
         let (side, start) = self.root(&path.root)?;
         let mut at = start;
         for (n, step) in path.steps.iter().enumerate() {
@@ -130,7 +130,7 @@ impl Scope<'_> {
     }
 
     /// Every way to name a receiver, parameter or result.
-    pub fn names(&self) -> Vec<String> {
+    pub(super) fn names(&self) -> Vec<String> {
         let receiver = self
             .signature
             .receiver
@@ -218,11 +218,6 @@ impl Scope<'_> {
             (None, _) => error.help(format!("its fields are {}", list(&names))),
         }
     }
-
-    /// The type of a value, as Go prints it.
-    pub fn type_name(&self, ty: TypeId) -> &str {
-        &self.types.get(ty).name
-    }
 }
 
 fn pick(variables: &[Variable], placements: &[Placement], n: usize) -> Option<Located> {
@@ -242,7 +237,7 @@ fn out_of_range(list: &str, what: &str, n: u32, count: usize) -> NoSuchPlace {
 }
 
 /// Names in a row, the first dozen of them.
-pub fn list(names: &[String]) -> String {
+pub(super) fn list(names: &[String]) -> String {
     const SHOWN: usize = 12;
     let mut quoted: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
     if names.len() > SHOWN {

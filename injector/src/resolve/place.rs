@@ -5,13 +5,13 @@ use crate::go::types::{Field, Kind, TypeId, Types};
 use crate::plan::{Base, Place, Step};
 
 /// Bytes of a machine word.
-pub const WORD: u64 = 8;
+pub(super) const WORD: u64 = 8;
 
 /// A value in a call: its type, and where its bytes are.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Located {
+pub(super) struct Located {
     /// Its type.
-    pub ty: TypeId,
+    pub(super) ty: TypeId,
     place: Whole,
 }
 
@@ -29,11 +29,11 @@ enum Whole {
 
 /// Why there is no such value. The words are for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoSuchPlace {
+pub(super) struct NoSuchPlace {
     /// What is wrong.
-    pub message: String,
+    pub(super) message: String,
     /// What to write instead.
-    pub help: Option<String>,
+    pub(super) help: Option<String>,
 }
 
 impl NoSuchPlace {
@@ -52,7 +52,7 @@ impl NoSuchPlace {
 
 impl Located {
     /// A parameter or result where the calling convention puts it.
-    pub fn new(ty: TypeId, placement: &Placement) -> Located {
+    pub(super) fn new(ty: TypeId, placement: &Placement) -> Located {
         let place = match placement {
             Placement::Registers(parts) => Whole::Parts(parts.clone()),
             Placement::Stack { offset } => Whole::Bytes {
@@ -65,7 +65,7 @@ impl Located {
     }
 
     /// The part of it that starts `offset` bytes in and has type `ty`.
-    pub fn part(&self, offset: u64, ty: TypeId, types: &Types) -> Located {
+    pub(super) fn part(&self, offset: u64, ty: TypeId, types: &Types) -> Located {
         let place = match &self.place {
             Whole::Parts(parts) => {
                 let end = offset + types.get(ty).size;
@@ -93,7 +93,7 @@ impl Located {
     }
 
     /// The place of the scalar of `size` bytes that starts `offset` bytes in.
-    pub fn scalar(&self, offset: u64, size: u64) -> Option<Place> {
+    pub(super) fn scalar(&self, offset: u64, size: u64) -> Option<Place> {
         match &self.place {
             Whole::Parts(parts) => {
                 let part = parts
@@ -129,7 +129,7 @@ impl Located {
 
     /// What the pointer that starts `offset` bytes in points at. With an index, the word behind the
     /// pointer is a length that must be more than it.
-    pub fn follow(
+    pub(super) fn follow(
         &self,
         offset: u64,
         target: TypeId,
@@ -160,7 +160,7 @@ impl Located {
     }
 
     /// The value that it points at, as often as it is a pointer: Go's own automatic dereference.
-    pub fn dereferenced(mut self, types: &Types) -> Result<Located, NoSuchPlace> {
+    pub(super) fn dereferenced(mut self, types: &Types) -> Result<Located, NoSuchPlace> {
         while let Kind::Pointer { target } = types.get(self.ty).kind {
             let target = target
                 .ok_or_else(|| NoSuchPlace::new("it is an unsafe.Pointer, which points at no known type"))?;
@@ -170,7 +170,7 @@ impl Located {
     }
 
     /// A field by its name, promoted ones included.
-    pub fn field(&self, name: &str, types: &Types) -> Result<Option<Located>, NoSuchPlace> {
+    pub(super) fn field(&self, name: &str, types: &Types) -> Result<Option<Located>, NoSuchPlace> {
         let Some(path) = find_field(self.ty, name, types) else {
             return Ok(None);
         };
@@ -208,7 +208,7 @@ fn find_field(ty: TypeId, name: &str, types: &Types) -> Option<Vec<Field>> {
 }
 
 /// The fields of a struct, or of the struct that a pointer leads to.
-pub fn fields_of(mut ty: TypeId, types: &Types) -> &[Field] {
+pub(super) fn fields_of(mut ty: TypeId, types: &Types) -> &[Field] {
     loop {
         match &types.get(ty).kind {
             Kind::Struct { fields } => return fields,
@@ -219,7 +219,7 @@ pub fn fields_of(mut ty: TypeId, types: &Types) -> &[Field] {
 }
 
 /// The names that may stand behind a value of this type: its fields, promoted ones included.
-pub fn field_names(ty: TypeId, types: &Types) -> Vec<String> {
+pub(super) fn field_names(ty: TypeId, types: &Types) -> Vec<String> {
     let mut names = Vec::new();
     let mut waiting = vec![ty];
     let mut seen = vec![ty];

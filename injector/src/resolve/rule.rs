@@ -17,7 +17,7 @@ use crate::go::{Binary, Function};
 use crate::plan::{Assignment, Edit, Extend, Shape, Source};
 
 /// Resolves a rule in all its functions. Errors go to `findings`; then the result is not to be used.
-pub fn resolve(
+pub(super) fn resolve(
     rules: &RuleSet,
     rule: &Rule,
     binary: &Binary,
@@ -294,7 +294,7 @@ fn results_reachable(rule: &Rule, function: &Function, sites: &Sites, findings: 
 }
 
 /// The function as Go would declare it.
-pub fn declaration(function: &Function, signature: &Signature, types: &Types) -> String {
+pub(super) fn declaration(function: &Function, signature: &Signature, types: &Types) -> String {
     let one = |variable: &Variable| {
         let ty = &types.get(variable.ty).name;
         variable

@@ -9,26 +9,26 @@ use crate::plan::{Extend, Shape, Source};
 
 /// One word of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Word {
+pub(super) struct Word {
     /// Bytes from the start of the value.
-    pub offset: u64,
+    pub(super) offset: u64,
     /// Bytes: 1, 2, 4 or 8.
-    pub size: u8,
+    pub(super) size: u8,
     /// How it fills a register.
-    pub extend: Extend,
+    pub(super) extend: Extend,
     /// What it will be.
-    pub source: Source,
+    pub(super) source: Source,
     /// Whether the garbage collector takes it for a pointer.
-    pub pointer: bool,
+    pub(super) pointer: bool,
 }
 
 /// Why a value does not fit a type. The words are for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Misfit {
+pub(super) struct Misfit {
     /// What is wrong.
-    pub message: String,
+    pub(super) message: String,
     /// What to write instead.
-    pub help: String,
+    pub(super) help: String,
 }
 
 impl Misfit {
@@ -44,7 +44,7 @@ impl Misfit {
 const DURATION: &str = "time.Duration";
 
 /// The words of a value of a type.
-pub fn words(value: &Value, ty: TypeId, types: &Types) -> Result<Vec<Word>, Misfit> {
+pub(super) fn words(value: &Value, ty: TypeId, types: &Types) -> Result<Vec<Word>, Misfit> {
     let go = types.get(ty);
     match &go.kind {
         Kind::Bool => boolean(value, go),
@@ -58,7 +58,7 @@ pub fn words(value: &Value, ty: TypeId, types: &Types) -> Result<Vec<Word>, Misf
 }
 
 /// How a type's words are shown.
-pub fn shape(ty: &Type) -> Shape {
+pub(super) fn shape(ty: &Type) -> Shape {
     match &ty.kind {
         Kind::Bool => Shape::Bool,
         Kind::Int if ty.name == DURATION => Shape::Duration,
@@ -147,7 +147,7 @@ fn integer(value: &Value, go: &Type) -> Result<Vec<Word>, Misfit> {
 }
 
 /// The least and the most that an integer type of `size` bytes holds.
-pub fn integer_range(signed: bool, size: u64) -> (i128, i128) {
+pub(super) fn integer_range(signed: bool, size: u64) -> (i128, i128) {
     let bits = size * 8;
     if signed {
         (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1)
@@ -198,7 +198,7 @@ fn nil(value: &Value, go: &Type, words: u64) -> Result<Vec<Word>, Misfit> {
 }
 
 /// A value as a message names it.
-pub fn describe(value: &Value) -> String {
+pub(super) fn describe(value: &Value) -> String {
     match value {
         Value::Integer(number) => number.to_string(),
         Value::Float(number) => format!("{number:?}"),

@@ -1,5 +1,6 @@
 //! Diagnostics as text for people.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
@@ -43,13 +44,22 @@ pub fn render_short(diagnostics: &[Diagnostic], source: &Source) -> String {
             let (line, column) = source.line_column(span.start);
             let _ = write!(text, "{line}:{column}:");
         }
-        let _ = write!(text, " {}: {}", diagnostic.severity.as_str(), diagnostic.message);
+        let _ = write!(
+            text,
+            " {}: {}",
+            diagnostic.severity.as_str(),
+            inert(&diagnostic.message)
+        );
         if let Some(help) = &diagnostic.help {
-            let _ = write!(text, " ({help})");
+            let _ = write!(text, " ({})", one_line(help));
         }
         text.push('\n');
     }
     text
+}
+
+fn one_line(text: &str) -> String {
+    inert(text).replace('\n', " ")
 }
 
 fn group<'d>(diagnostic: &'d Diagnostic, source: &'d Source, path: &'d str) -> Group<'d> {
@@ -57,18 +67,18 @@ fn group<'d>(diagnostic: &'d Diagnostic, source: &'d Source, path: &'d str) -> G
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let title = level.primary_title(diagnostic.message.as_str());
+    let title = level.primary_title(inert(&diagnostic.message));
     let mut group = match diagnostic.span {
         Some(span) => {
             let text = source.text();
             let mut primary = AnnotationKind::Primary.span(range(span, text));
             if let Some(label) = &diagnostic.label {
-                primary = primary.label(label.as_str());
+                primary = primary.label(inert(label));
             }
             let secondary = diagnostic.secondary.iter().map(|(span, label)| {
                 AnnotationKind::Context
                     .span(range(*span, text))
-                    .label(label.as_str())
+                    .label(inert(label))
             });
             title.element(
                 Snippet::source(text)
@@ -83,12 +93,29 @@ fn group<'d>(diagnostic: &'d Diagnostic, source: &'d Source, path: &'d str) -> G
         group = group.element(Level::NOTE.message(format!("in rule {}", super::quoted(rule))));
     }
     for note in &diagnostic.notes {
-        group = group.element(Level::NOTE.message(note.as_str()));
+        group = group.element(Level::NOTE.message(inert(note)));
     }
     if let Some(help) = &diagnostic.help {
-        group = group.element(Level::HELP.message(help.as_str()));
+        group = group.element(Level::HELP.message(inert(help)));
     }
     group
+}
+
+/// Text that quotes a file must not move the cursor of a terminal or colour it.
+fn inert(text: &str) -> Cow<'_, str> {
+    let harmful = |c: char| c.is_control() && c != '\n';
+    if !text.contains(harmful) {
+        return text.into();
+    }
+    text.chars()
+        .map(|c| {
+            if harmful(c) {
+                c.escape_debug().to_string()
+            } else {
+                c.to_string()
+            }
+        })
+        .collect()
 }
 
 /// Spans come from this crate, but the text may have been exchanged: never trust them to slice.
@@ -121,7 +148,11 @@ mod tests {
                 .help("write `y`")
                 .note("there are others")
                 .rule("gross"),
-            Diagnostic::warning("two\u{1b}[31m is odd").at(at("zwei")),
+            Diagnostic::warning("two\u{1b}[31m is odd")
+                .at(at("zwei"))
+                .label("\u{1b}[31m")
+                .help("\u{7}")
+                .note("\u{1b}"),
             Diagnostic::error("the file as a whole"),
         ];
         (source, diagnostics)

@@ -4,13 +4,15 @@
 //! everything and report all mistakes at once. Anchors, aliases and merge keys are already
 //! resolved here; a node that came through one remembers both where it is written and where it is used.
 
+mod fields;
 mod load;
 mod place;
 mod read;
 mod syntax;
 
+pub(crate) use fields::{Fields, Keys, and_list};
 pub(crate) use load::load;
-pub(crate) use read::{Fields, Keys, Reader, and_list};
+pub(crate) use read::Reader;
 
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;

@@ -2,19 +2,12 @@
 
 use std::ops::Range;
 
+use super::fields::{Fields, Keys, and_list, is_extension, or_list, unknown_key};
 use super::place::place;
 use super::{Kind, Meaning, Node};
 use crate::diagnostic::{Diagnostic, did_you_mean, quoted};
 use crate::source::{Source, Span, Spanned};
 use crate::units::UnitError;
-
-/// The keys of one kind of mapping.
-#[derive(Debug)]
-pub(crate) struct Keys {
-    /// The mapping in the words of messages: `inject`, `a rule`.
-    pub(crate) place: &'static str,
-    pub(crate) names: &'static [&'static str],
-}
 
 /// Reads nodes and collects findings.
 pub(crate) struct Reader<'s> {
@@ -98,9 +91,13 @@ impl<'s> Reader<'s> {
                 end: node.span.end.max(before.len()),
             });
         }
-        let text = node.scalar().map_or("", |scalar| &scalar.text);
-        let whole = format!("{tag} {text}");
-        self.report(finding.help(format!("quote the text: `'{}'`", whole.trim_end())));
+        self.report(match node.scalar() {
+            Some(scalar) => {
+                let whole = format!("{tag} {}", scalar.text);
+                finding.help(format!("quote the text: `'{}'`", whole.trim_end()))
+            }
+            None => finding.help("leave the tag away: rule files use none"),
+        });
     }
 
     /// Refuses a tag wherever one stands; true if there is one.
@@ -170,6 +167,9 @@ impl<'s> Reader<'s> {
                     bounds
                 };
                 self.mismatch(node, what, "a whole number", help);
+            }
+            Some(Meaning::Float(value)) if value.fract() == 0.0 => {
+                self.mismatch(node, what, "a whole number", format!("write `{value}`"));
             }
             _ => self.mismatch(node, what, "a whole number", bounds),
         }
@@ -327,101 +327,5 @@ impl<'s> Reader<'s> {
             }
         }
         Some(fields)
-    }
-}
-
-/// The fields of a mapping with fixed keys.
-pub(crate) struct Fields<'n> {
-    entries: Vec<(Spanned<&'n str>, &'n Node)>,
-    /// Keys that were reported.
-    unknown: Vec<&'n str>,
-    /// The whole mapping.
-    pub(crate) span: Span,
-}
-
-impl<'n> Fields<'n> {
-    pub(crate) fn get(&self, name: &str) -> Option<&'n Node> {
-        self.entries
-            .iter()
-            .find(|(key, _)| key.value == name)
-            .map(|(_, value)| *value)
-    }
-
-    /// Whether a key was left out; one that was misspelled has been reported already.
-    pub(crate) fn lacks(&self, name: &str) -> bool {
-        self.get(name).is_none()
-            && !self
-                .unknown
-                .iter()
-                .any(|unknown| did_you_mean(unknown, [name]).is_some())
-    }
-
-    /// Whether no key was unknown, so that what is absent was not meant either.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.unknown.is_empty()
-    }
-
-    /// Whether there are no keys at all.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.is_complete()
-    }
-
-    pub(crate) fn key_span(&self, name: &str) -> Option<Span> {
-        self.entries
-            .iter()
-            .find(|(key, _)| key.value == name)
-            .map(|(key, _)| key.span)
-    }
-
-    /// A place to say that something is missing: the first key, for the whole would be many lines.
-    pub(crate) fn head(&self) -> Span {
-        self.entries.first().map_or(
-            Span {
-                start: self.span.start,
-                end: self.span.start,
-            },
-            |(key, _)| key.span,
-        )
-    }
-}
-
-fn unknown_key(key: &Spanned<&str>, keys: &'static Keys) -> Diagnostic {
-    let finding = Diagnostic::error(format!("{} has no key {}", keys.place, quoted(key.value)))
-        .at(key.span)
-        .label("unknown key");
-    if let Some(near) = did_you_mean(key.value, keys.names.iter().copied()) {
-        return finding.help(format!("did you mean `{near}`?"));
-    }
-    match crate::validate::keys::home_of(key.value) {
-        Some(home) => finding.help(format!("`{}` belongs in {home}", key.value)),
-        None => finding
-            .help(format!("known keys are {}", and_list(keys.names)))
-            .note("keys that begin with `x-` are free for notes and anchors"),
-    }
-}
-
-/// Keys that users may add anywhere.
-pub(crate) fn is_extension(key: &str) -> bool {
-    key.starts_with("x-")
-}
-
-/// "`a`, `b` and `c`".
-pub(crate) fn and_list(words: &[&str]) -> String {
-    join(words, "and")
-}
-
-/// "`a`, `b` or `c`".
-pub(crate) fn or_list(words: &[&str]) -> String {
-    join(words, "or")
-}
-
-fn join(words: &[&str], conjunction: &str) -> String {
-    match words {
-        [] => String::new(),
-        [only] => format!("`{only}`"),
-        [first @ .., last] => {
-            let first: Vec<String> = first.iter().map(|word| format!("`{word}`")).collect();
-            format!("{} {conjunction} `{last}`", first.join(", "))
-        }
     }
 }

@@ -91,6 +91,10 @@ fn unknown_unit(text: &str, number: &str, unit: &str) -> UnitError {
             format!("write `{number}ms`, `{number}s` or `{number}m`"),
         );
     }
+    if UNITS.iter().any(|(name, _)| *name == unit.trim()) {
+        let joined: String = text.split_whitespace().collect();
+        return UnitError::new(format!("`{text}` has a space"), format!("write `{joined}`"));
+    }
     let help = match unit {
         "d" | "day" | "days" => "Go has no unit for days: write hours, such as `24h`".to_owned(),
         _ => "units are `ns`, `us`, `ms`, `s`, `m` and `h`".to_owned(),
@@ -186,7 +190,7 @@ mod tests {
             ("0", "has no unit"),
             ("1h5", "has no unit"),
             ("5d", "`d` is not a unit"),
-            ("5 ms", "` ms` is not a unit"),
+            ("5 ms", "has a space"),
             ("5MS", "`MS` is not a unit"),
             ("ms", "not a duration"),
             ("1.2.3s", "not a duration"),

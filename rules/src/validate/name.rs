@@ -80,6 +80,7 @@ fn derived(function: &Node) -> Option<String> {
 
 /// `parseMe` of `main.parseMe`, `Reader.Next` of `github.com/acme/blob.(*Reader).Next`, `Map` of `main.Map[...]`.
 fn last_part(function: &str) -> String {
+    let function = function.trim();
     let in_package = function.rsplit('/').next().unwrap_or(function);
     let name = in_package.split_once('.').map_or(in_package, |(_, name)| name);
     let name = name.strip_suffix("[...]").unwrap_or(name);

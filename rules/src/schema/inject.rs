@@ -1,0 +1,132 @@
+//! Faults and the values they write.
+
+#![expect(dead_code, reason = "the types are described, never filled")]
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::scalar::{DURATION, Delay, Errno, Yes};
+
+/// What is done to a call; at least one of these.
+#[derive(JsonSchema)]
+#[schemars(
+    deny_unknown_fields,
+    extend(
+        "anyOf" = [{"required": ["set"]}, {"required": ["return"]}, {"required": ["panic"]}, {"required": ["delay"]}],
+        "not" = {"required": ["return", "panic"]}
+    )
+)]
+pub(super) struct Inject {
+    /// Overwrite parameters (at entry) and results (at return), by name, as `args[0]` or `results[0]`, or by a path
+    /// through one such as `recv.cfg.limits[2].max`.
+    #[schemars(extend("minProperties" = 1))]
+    set: Option<Assignments>,
+    /// Skip the body and return these results; what is not named is zero.
+    #[schemars(rename = "return", extend("propertyNames" = {"not": {"pattern": r"^(args\[|recv([.\[]|$))"}}))]
+    early_return: Option<Assignments>,
+    /// Panic, as the call of a nil func does.
+    panic: Option<Yes>,
+    /// Put the goroutine to sleep first.
+    delay: Option<Delay>,
+}
+
+/// Values by the path they go to.
+struct Assignments;
+
+impl JsonSchema for Assignments {
+    fn schema_name() -> Cow<'static, str> {
+        "Assignments".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Values by the parameter, result or path they go to.",
+            "type": "object",
+            "propertyNames": {"pattern": PATH},
+            "patternProperties": {"^x-": true},
+            "additionalProperties": generator.subschema_for::<Value>(),
+            "examples": [{"a1": 2021, "err": {"errno": "ENOSPC"}}],
+        })
+    }
+}
+
+/// A value as written; the type it replaces decides what it means.
+struct Value;
+
+impl JsonSchema for Value {
+    fn schema_name() -> Cow<'static, str> {
+        "Value".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let value = generator.subschema_for::<Value>();
+        let amount = generator.subschema_for::<Amount>();
+        let special = |key: &str, description: &str, schema: Schema| {
+            json_schema!({
+                "description": description,
+                "type": "object",
+                "properties": {key: schema},
+                "required": [key],
+                "additionalProperties": false,
+            })
+        };
+        let text = || json_schema!({"type": "string", "minLength": 1});
+        let natural = || json_schema!({"type": "integer", "minimum": 0, "maximum": u64::MAX});
+        let random = json_schema!({"type": "array", "items": amount, "minItems": 2, "maxItems": 2});
+        let bytes = json_schema!({"anyOf": [
+            {"type": "string", "pattern": "^([0-9A-Fa-f]{2})+$"},
+            {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 255}},
+        ]});
+        json_schema!({
+            "description": "A value as written; the type it replaces decides what it means.",
+            "anyOf": [
+                {"description": "A whole number.", "type": "integer", "minimum": i64::MIN, "maximum": u64::MAX},
+                {"description": "A number.", "type": "number", "not": {"type": "integer"}},
+                {"type": "boolean"},
+                {"description": "Text; for a time.Duration a duration, for an interface or pointer the name of a package variable such as `io.EOF`.", "type": "string"},
+                {"description": "nil.", "type": "null"},
+                special("message", "An error with this text.", text()),
+                special("errno", "A system error by its name.", generator.subschema_for::<Errno>()),
+                special("add", "The present value plus this.", generator.subschema_for::<Amount>()),
+                special("xor", "The present value with these bits flipped; every byte of a string or slice.", natural()),
+                special("random", "Evenly distributed between these two, both included.", random),
+                special("len", "The string or slice cut to this length.", natural()),
+                special("bytes", "A string or slice by its bytes.", bytes),
+                {"description": "An array or slice, element by element.", "type": "array", "items": value},
+                {
+                    "description": "A struct, field by field.",
+                    "type": "object",
+                    "minProperties": 1,
+                    "propertyNames": {"pattern": FIELD},
+                    "patternProperties": {"^x-": true},
+                    "additionalProperties": value,
+                    "not": {"propertyNames": {"pattern": "^(message|errno|add|xor|random|len|bytes|x-.*)$"}},
+                },
+            ],
+        })
+    }
+}
+
+/// A number or a duration.
+struct Amount;
+
+impl JsonSchema for Amount {
+    fn schema_name() -> Cow<'static, str> {
+        "Amount".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let signed = DURATION.replacen(r"\+?", "[+-]?", 1);
+        json_schema!({
+            "description": "A number or a duration.",
+            "anyOf": [{"type": "number"}, {"type": "string", "pattern": signed}],
+            "examples": [10, -0.5, "50ms"],
+        })
+    }
+}
+
+/// A name that is not `_`, and fields and indexes behind it; or a key for notes.
+const PATH: &str = r"^(x-.*|(?!_([.\[]|$))[\p{L}_][\p{L}\p{N}_]*(\.[\p{L}_][\p{L}\p{N}_]*|\[[0-9]+\])*)$";
+
+const FIELD: &str = r"^(x-.*|(?!_$)[\p{L}_][\p{L}\p{N}_]*)$";
