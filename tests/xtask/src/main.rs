@@ -2,6 +2,7 @@
 
 mod guest;
 mod run;
+mod setup;
 
 use std::process::ExitCode;
 
@@ -21,12 +22,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Install and download what building and testing need
+    Setup(setup::Options),
     /// Run a command in a virtual machine
     Guest(guest::Options),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Setup(options) => setup::run(&options),
         Command::Guest(options) => guest::run(&options),
     };
     result.unwrap_or_else(|error| {
