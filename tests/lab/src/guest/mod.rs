@@ -330,6 +330,13 @@ struct Failure {
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/tmp:/bin/sh\n";
 
+/// Why tests should boot no guest, where the user does not want any: `GOINJECT_NO_GUEST` is set.
+#[must_use]
+pub fn refused() -> Option<&'static str> {
+    let set = std::env::var_os("GOINJECT_NO_GUEST").is_some_and(|value| !value.is_empty() && value != "0");
+    set.then_some("GOINJECT_NO_GUEST is set")
+}
+
 /// A script that runs one program with its arguments, for [`Booted::run`].
 #[must_use]
 pub fn script(command: &[&str]) -> String {
