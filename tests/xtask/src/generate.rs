@@ -1,43 +1,45 @@
-//! `cargo xtask generate`: writes the files that are generated and committed.
+//! `cargo xtask generate`: files in the repository that come out of the code.
 
-use std::path::Path;
+use std::fs;
 use std::process::ExitCode;
-use std::{fs, io};
 
 use clap::Args;
 
+use crate::repository::{cargo, root};
+use crate::run::{Error, Result, captured};
+
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Write nothing; fail if a file is out of date
+    /// Write nothing; fail if a file is not what the code makes it
     #[arg(long)]
-    check: bool,
+    pub(crate) check: bool,
 }
 
-/// A generated file, from the root of the repository, and what generates its text.
-type Generated = (&'static str, fn() -> String);
+/// Generated files, and the arguments of goinject that print them.
+const GENERATED: &[(&str, &[&str])] = &[("schema/rules.schema.json", &["schema"])];
 
-const FILES: [Generated; 1] = [("schema/rules.schema.json", goinject_rules::schema::rules_schema)];
-
-pub(crate) fn run(options: &Options) -> io::Result<ExitCode> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut outdated = false;
-    for (name, generate) in FILES {
-        let path = root.join(name);
-        let text = generate();
-        if fs::read_to_string(&path).is_ok_and(|committed| committed == text) {
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    for (file, arguments) in GENERATED {
+        let run = ["run", "--quiet", "--package", "goinject", "--"];
+        let text = captured(cargo(&run).args(*arguments)).map_err(|error| error.during(file))?;
+        if text.trim().is_empty() {
+            return Err(Error::new(format!(
+                "{file}: `goinject {}` printed nothing",
+                arguments.join(" ")
+            )));
+        }
+        let path = root().join(file);
+        if fs::read_to_string(&path).is_ok_and(|there| there == text) {
             continue;
         }
         if options.check {
-            eprintln!("{name} is out of date: run `cargo xtask generate`");
-            outdated = true;
-        } else {
-            fs::write(&path, text)?;
-            println!("{name} written");
+            return Err(Error::new(format!(
+                "{file} is not what the code makes it: run `cargo xtask generate` and commit the result"
+            )));
         }
+        fs::create_dir_all(path.parent().expect("all are in folders"))?;
+        fs::write(&path, text)?;
+        println!("wrote {file}");
     }
-    Ok(if outdated {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(ExitCode::SUCCESS)
 }

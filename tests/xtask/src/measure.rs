@@ -1,0 +1,87 @@
+//! `cargo xtask bench` and `cargo xtask stress`: long runs, which are test binaries of their own and no part of `test`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use goinject_lab::Toolchain;
+
+use crate::repository::{cargo, root};
+use crate::run::{Error, Result, shown_to_user};
+use crate::setup::{self, Part, Parts};
+
+#[derive(Args)]
+pub(crate) struct BenchOptions {
+    /// Only benchmarks with this in their name
+    name: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct StressOptions {
+    /// How long each of them goes on
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    seconds: u64,
+    /// The seed to start from, to repeat a run
+    #[arg(long)]
+    seed: Option<u64>,
+    /// In virtual machines, too
+    #[arg(long)]
+    guest: bool,
+    /// Only those with this in their name
+    name: Option<String>,
+}
+
+pub(crate) fn bench(options: &BenchOptions) -> Result<ExitCode> {
+    setup::set_up(&[Part::Build, Part::Go(Toolchain::newest())])?;
+    run("bench", options.name.as_deref(), &[])
+}
+
+pub(crate) fn stress(options: &StressOptions) -> Result<ExitCode> {
+    let mut parts = Parts::all().0;
+    if !options.guest {
+        parts.retain(|part| matches!(part, Part::Build | Part::Go(_)));
+    }
+    setup::set_up(&parts)?;
+    let mut environment = vec![("GOINJECT_STRESS_SECONDS", options.seconds.to_string())];
+    environment.extend(
+        options
+            .seed
+            .map(|seed| ("GOINJECT_STRESS_SEED", seed.to_string())),
+    );
+    if !options.guest {
+        environment.push(("GOINJECT_NO_GUEST", "1".to_owned()));
+    }
+    run("stress", options.name.as_deref(), &environment)
+}
+
+/// Runs `tests/tests/<binary>.rs`, one test after the other and with their output: each wants the machine to itself.
+fn run(binary: &str, name: Option<&str>, environment: &[(&str, String)]) -> Result<ExitCode> {
+    let source = format!("tests/tests/{binary}.rs");
+    if !root().join(&source).is_file() {
+        return Err(Error::new(format!("{source} is not in this checkout")));
+    }
+    if !shown_to_user(&mut cargo(&[
+        "build",
+        "--quiet",
+        "--release",
+        "--package",
+        "goinject",
+    ]))? {
+        return Err(Error::new("goinject does not build"));
+    }
+    let mut test = cargo(&[
+        "test",
+        "--release",
+        "--package",
+        "goinject-tests",
+        "--test",
+        binary,
+    ]);
+    test.args(["--", "--ignored", "--nocapture", "--test-threads", "1"])
+        .args(name);
+    test.envs(environment.iter().map(|(name, value)| (name, value)));
+    Ok(if shown_to_user(&mut test)? {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
