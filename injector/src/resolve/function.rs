@@ -67,7 +67,10 @@ fn missing(rule: &Rule, name: &str, binary: &Binary) -> Finding {
             .rule(&rule.name)
             .help("name the function that it is inlined into, or build with `-gcflags=-l`, or mark it `//go:noinline`");
         for call in calls.iter().take(SHOWN) {
-            diagnostic = diagnostic.note(format!("inlined into {call}"));
+            diagnostic = diagnostic.note(format!(
+                "inlined into `{}` at {}:{}",
+                call.within, call.file, call.line
+            ));
         }
         if calls.len() > SHOWN {
             diagnostic = diagnostic.note(format!("and in {} more places", calls.len() - SHOWN));

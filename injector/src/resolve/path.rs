@@ -5,7 +5,7 @@ use goinject_rules::model::{Path, Root, Step};
 
 use super::place::{Located, NoSuchPlace, WORD, field_names};
 use crate::go::abi::{Layout, Placement};
-use crate::go::types::{Kind, Signature, TypeId, Types, Variable};
+use crate::go::types::{Kind, Signature, Types, Variable};
 
 /// Which end of a call a value belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
