@@ -3,6 +3,16 @@
 //! Data flows one way: text → `document` (as written, with spans) → `validate` → [`model::RuleSet`]
 //! (checked, nothing left to misread) — or a list of [`diagnostic::Diagnostic`], all mistakes at once.
 //! This crate never learns what an offset or a process is.
+//!
+//! ```
+//! use goinject_rules::diagnostic::{Style, render};
+//! use goinject_rules::source::Source;
+//!
+//! let source = Source::new("chaos.yaml", "version: 1\nrules:\n- function: main.parseMe\n  inject: {panic: yes}\n");
+//! let mistakes = goinject_rules::parse(&source).expect_err("`yes` is no boolean");
+//! print!("{}", render(&mistakes, &source, Style::Plain));
+//! assert_eq!(source.line_column(mistakes[0].span.unwrap().start), (4, 19));
+//! ```
 
 mod condition;
 mod document;

@@ -73,3 +73,24 @@ fn invalid_files_are_refused_with_advice() {
     }
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
+
+#[test]
+fn every_snapshot_has_its_fixture() {
+    for (fixtures_folder, snapshots_folder) in [("invalid", "invalid"), ("valid", "warnings")] {
+        let names: Vec<String> = fixtures(fixtures_folder)
+            .iter()
+            .map(|path| source(path).0)
+            .collect();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/snapshots")
+            .join(snapshots_folder);
+        for entry in fs::read_dir(folder).expect("a folder of snapshots") {
+            let name = entry.expect("a file").file_name().to_string_lossy().into_owned();
+            let name = name.trim_end_matches(".snap");
+            assert!(
+                names.iter().any(|fixture| fixture == name),
+                "{name} is a snapshot without a fixture"
+            );
+        }
+    }
+}

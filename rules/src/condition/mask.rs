@@ -135,19 +135,17 @@ impl<'t> Masked<'t> {
             let help = "write text in `\"…\"` or `'…'`";
             return Err(Problem::new(at..at + 1, "CEL has no text in backticks", help));
         }
-        let until = |end: &dyn Fn(char) -> bool| rest.find(|c: char| !end(c)).unwrap_or(rest.len());
+        let run_of = |member: fn(char) -> bool| rest.find(|c| !member(c)).unwrap_or(rest.len());
+        let is_digit = |c: char| c.is_ascii_digit();
+        let fraction = c == '.' && !self.after_operand() && rest[1..].starts_with(is_digit);
         Ok(if is_word(c) {
-            until(&|c| is_word(c) || c.is_numeric())
-        } else if c.is_ascii_digit()
-            || (c == '.' && !self.after_operand() && rest[1..].starts_with(|c: char| c.is_ascii_digit()))
-        {
+            run_of(|c| is_word(c) || c.is_numeric())
+        } else if is_digit(c) || fraction {
             number_length(rest)
         } else if rest.starts_with("//") {
-            until(&|c| c != '\n')
-        } else if "=!<>&|:".contains(c) {
-            until(&|c| "=!<>&|:".contains(c)).min(operator_length(rest))
+            run_of(|c| c != '\n')
         } else {
-            c.len_utf8()
+            operator_length(rest).unwrap_or(c.len_utf8())
         })
     }
 
@@ -156,15 +154,10 @@ impl<'t> Masked<'t> {
         let length = range.len();
         let (kind, masked) = if text_quote(written).is_some() {
             (Kind::Text, written.to_owned())
+        } else if is_word(c) && self.means_itself(written) {
+            (Kind::Word, written.to_owned())
         } else if is_word(c) {
-            (
-                Kind::Word,
-                if self.means_itself(written) {
-                    written.to_owned()
-                } else {
-                    "x".repeat(length)
-                },
-            )
+            (Kind::Word, "x".repeat(length))
         } else if c.is_ascii_digit() || (c == '.' && length > 1) {
             (Kind::Number, format!("{:0>length$}", 1))
         } else {
@@ -206,12 +199,13 @@ fn is_word(c: char) -> bool {
     c == '_' || c.is_alphabetic()
 }
 
-/// How many bytes a run of operator signs has: the longest that means something, right or wrong.
-fn operator_length(rest: &str) -> usize {
-    ["===", "!==", "==", "!=", "<=", ">=", "<>", "&&", "||", ":="]
+/// The length of an operator of two signs or more, of CEL or what people write for one.
+fn operator_length(rest: &str) -> Option<usize> {
+    let operators = ["===", "!==", "==", "!=", "<=", ">=", "<>", "&&", "||", ":="];
+    operators
         .iter()
         .find(|operator| rest.starts_with(**operator))
-        .map_or(1, |operator| operator.len())
+        .map(|operator| operator.len())
 }
 
 fn number_length(rest: &str) -> usize {

@@ -1,5 +1,7 @@
 //! Ranges of counts.
 
+use std::fmt;
+
 use super::UnitError;
 use super::rate::whole;
 use crate::model::CountRange;
@@ -59,6 +61,25 @@ pub(crate) fn parse_count_range(text: &str) -> Result<CountRange, UnitError> {
     }
 }
 
+impl CountRange {
+    /// Whether a count is in it.
+    pub fn contains(self, count: u64) -> bool {
+        (self.min..=self.max).contains(&count)
+    }
+}
+
+/// As a rule file writes it: `3`, `>=1`, `<=5`, `2..4`.
+impl fmt::Display for CountRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.min, self.max) {
+            (min, max) if min == max => write!(f, "{min}"),
+            (min, u64::MAX) => write!(f, ">={min}"),
+            (0, max) => write!(f, "<={max}"),
+            (min, max) => write!(f, "{min}..{max}"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,7 +120,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn both_ends_are_included() {
+        let range = CountRange { min: 2, max: 4 };
+        assert_eq!(
+            [1, 2, 4, 5].map(|count| range.contains(count)),
+            [false, true, true, false]
+        );
+    }
+
     proptest! {
+        #[test]
+        fn what_is_written_is_read_back(a: u64, b: u64) {
+            for range in [
+                CountRange { min: a.min(b), max: a.max(b) },
+                CountRange { min: a, max: u64::MAX },
+                CountRange { min: 0, max: a },
+                CountRange { min: a, max: a },
+            ] {
+                prop_assert_eq!(parse_count_range(&range.to_string()), Ok(range));
+            }
+        }
+
         #[test]
         fn no_text_panics(text in "\\PC*") {
             let _ = parse_count_range(&text);

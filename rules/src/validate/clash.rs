@@ -7,36 +7,30 @@ use crate::source::{Span, Spanned};
 
 /// Faults of one rule against each other.
 pub(super) fn within_inject(reader: &mut Reader<'_>, inject: &Inject, fields: &Fields<'_>) {
-    let (Some(end_key), Some(end)) = (match (&inject.early_return, inject.panic) {
-        (Some(_), Some(_)) => {
-            if let (Some(panic), Some(first)) = (fields.key_span("panic"), fields.key_span("return")) {
-                let finding = Diagnostic::error("a call can't both return and panic")
-                    .at(panic)
-                    .label("then never gets here");
-                reader.report(
-                    finding
-                        .also(first, "returns")
-                        .help("keep `return` or `panic`; write a second rule for the other"),
-                );
-            }
+    let early_return = inject
+        .early_return
+        .as_ref()
+        .and_then(|_| fields.key_span("return"));
+    let panic = inject.panic.and_then(|_| fields.key_span("panic"));
+    let (end, help) = match (early_return, panic) {
+        (Some(early_return), Some(panic)) => {
+            let finding = Diagnostic::error("a call can't both return and panic")
+                .at(panic)
+                .label("then never gets here");
+            let finding = finding.also(early_return, "returns");
+            reader.report(finding.help("keep `return` or `panic`; write a second rule for the other"));
             return;
         }
-        (Some(_), None) => (Some("return"), fields.key_span("return")),
-        (None, Some(_)) => (Some("panic"), fields.key_span("panic")),
+        (Some(early_return), None) => (early_return, "if it is a result, write it under `return`"),
+        (None, Some(panic)) => (panic, "remove it, or write a second rule without `panic`"),
         (None, None) => return,
-    }) else {
-        return;
     };
     for assignment in inject.set.iter().filter(|assignment| has_no_effect(assignment)) {
-        let name = &assignment.path.value;
-        let finding = Diagnostic::error(format!("`{name}` is set for a body that never runs"))
+        let message = format!("`{}` is set for a body that never runs", assignment.path.value);
+        let finding = Diagnostic::error(message)
             .at(assignment.path.span)
-            .label("has no effect")
-            .also(end, "the call ends here");
-        reader.report(match end_key {
-            "return" => finding.help(format!("if `{name}` is a result, write it under `return`")),
-            _ => finding.help("remove it, or write a second rule without `panic`"),
-        });
+            .label("has no effect");
+        reader.report(finding.also(end, "the call ends here").help(help));
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use crate::diagnostic::Diagnostic;
 use crate::document::{Kind, Meaning, Node, Reader};
 use crate::model::{Assignment, Delay, Inject, Root};
 use crate::path;
-use crate::source::Spanned;
+use crate::source::{Span, Spanned};
+use crate::units::parse_duration;
 use crate::validate::{clash, keys, trigger, value};
 
 const EXAMPLE: &str = "write at least one of `set`, `return`, `panic` and `delay`";
@@ -69,7 +71,7 @@ fn early_return(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<Vec<Assi
     for assignment in &assignments {
         if matches!(assignment.path.root, Root::Argument(_) | Root::Receiver) {
             let message = format!("`{}` is not a result", assignment.path.value);
-            let finding = crate::diagnostic::Diagnostic::error(message).at(assignment.path.span);
+            let finding = Diagnostic::error(message).at(assignment.path.span);
             reader.report(
                 finding
                     .label("returned, but a parameter")
@@ -79,7 +81,7 @@ fn early_return(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<Vec<Assi
         if let Some(key) = assignment.value.change() {
             let message =
                 format!("`{key}` changes a value, but nothing has been computed when `return` acts");
-            let finding = crate::diagnostic::Diagnostic::error(message).at(assignment.value.span);
+            let finding = Diagnostic::error(message).at(assignment.value.span);
             reader.report(
                 finding
                     .label("nothing to change")
@@ -107,14 +109,13 @@ fn assignments(reader: &mut Reader<'_>, node: &Node, what: &str, example: &str) 
                     .map(|(node, _)| node)
                     .find(|node| node.span == key.span);
                 let span = key_node.map_or(key.span, |node| reader.place_in(node, error.range.clone()));
-                let finding = crate::diagnostic::Diagnostic::error(error.message).at(span);
+                let finding = Diagnostic::error(error.message).at(span);
                 reader.report(finding.help(error.help));
                 continue;
             }
         };
         if let Some(first) = assignments.iter().find(|other| other.path.value == path.value) {
-            let finding =
-                crate::diagnostic::Diagnostic::error(format!("`{}` comes twice in {what}", path.value));
+            let finding = Diagnostic::error(format!("`{}` comes twice in {what}", path.value));
             let finding = finding
                 .at(path.span)
                 .label("the second one")
@@ -127,7 +128,7 @@ fn assignments(reader: &mut Reader<'_>, node: &Node, what: &str, example: &str) 
     Some(assignments)
 }
 
-fn panic(reader: &mut Reader<'_>, node: &Node) -> Option<crate::source::Span> {
+fn panic(reader: &mut Reader<'_>, node: &Node) -> Option<Span> {
     let message = match node.scalar().map(|scalar| &scalar.meaning) {
         Some(Meaning::Bool(true)) if node.tag.is_none() => return Some(node.span),
         Some(Meaning::Bool(false)) => "`panic: false` does nothing",
@@ -161,13 +162,7 @@ fn delay(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<Delay>> {
             jitter: jitter?,
         }
     } else {
-        let fixed = reader.with_unit(
-            node,
-            "`delay`",
-            "a duration",
-            EXAMPLE,
-            crate::units::parse_duration,
-        )?;
+        let fixed = reader.with_unit(node, "`delay`", "a duration", EXAMPLE, parse_duration)?;
         Delay {
             fixed,
             jitter: Duration::ZERO,

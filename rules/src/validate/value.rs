@@ -1,6 +1,6 @@
 //! Values as written, before the types they must fit are known.
 
-use crate::diagnostic::{did_you_mean, quoted};
+use crate::diagnostic::{Diagnostic, did_you_mean, quoted};
 use crate::document::{Kind, Meaning, Node, Reader, and_list};
 use crate::errno;
 use crate::model::Value;
@@ -95,10 +95,7 @@ fn fields(reader: &mut Reader<'_>, entries: &[(Spanned<&str>, &Node)]) -> Option
                 fields.push((Spanned::new(key.value.to_owned(), key.span), value));
             }
         } else {
-            let finding = crate::diagnostic::Diagnostic::error(format!(
-                "{} is not the name of a field",
-                quoted(key.value)
-            ));
+            let finding = Diagnostic::error(format!("{} is not the name of a field", quoted(key.value)));
             reader.report(
                 finding
                     .at(key.span)
