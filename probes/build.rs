@@ -8,7 +8,8 @@ fn main() {
     println!("cargo::rerun-if-changed=bpf");
     println!("cargo::rerun-if-env-changed=CLANG");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    compile_bpf(&out.join("inject.bpf.o"));
+    compile_bpf(&out.join("inject.bpf.o"), &[]);
+    compile_bpf(&out.join("inject.sleepable.bpf.o"), &["-DGI_SLEEPABLE"]);
     cc::Build::new()
         .file("bpf/native.c")
         .flag("-std=gnu11")
@@ -18,7 +19,7 @@ fn main() {
 }
 
 /// The BPF object. `-mcpu=v3` gives the atomic operations that return a value (Linux 5.12).
-fn compile_bpf(object: &Path) {
+fn compile_bpf(object: &Path, definitions: &[&str]) {
     let clang = clang();
     let libbpf = env::var("DEP_BPF_INCLUDE").expect("libbpf-sys tells where its headers are");
     let arch_headers = format!("/usr/include/{}-linux-gnu", env::consts::ARCH);
@@ -31,8 +32,11 @@ fn compile_bpf(object: &Path) {
             "-Wno-unused-parameter",
             "-Werror",
         ])
+        // See bpf/hit.h: with spilled registers and rounding, below 64 bytes.
+        .arg("-Wframe-larger-than=48")
         .args(["-target", "bpf", "-mcpu=v3", "-c", "bpf/inject.bpf.c", "-o"])
         .arg(object)
+        .args(definitions)
         .args(["-I", &libbpf, "-I", &arch_headers])
         .status();
     match status {

@@ -190,6 +190,7 @@ struct gi_control {
 	gi_u64 goid_offset;     /* in g */
 	gi_u64 write_barrier;   /* run-time address of runtime.writeBarrier; 0 unknown */
 	gi_u64 dropped_events;
+	gi_u64 lost_hits;       /* calls that could not even be looked at: no room for another thread */
 };
 
 /* One word of an event. */
@@ -233,7 +234,7 @@ _Static_assert(sizeof(struct gi_binding) == 16, "gi_binding");
 _Static_assert(sizeof(struct gi_rule) == 8, "gi_rule");
 _Static_assert(sizeof(struct gi_counters) == 160, "gi_counters");
 _Static_assert(sizeof(struct gi_site) == 32, "gi_site");
-_Static_assert(sizeof(struct gi_control) == 40, "gi_control");
+_Static_assert(sizeof(struct gi_control) == 48, "gi_control");
 _Static_assert(sizeof(struct gi_event) == 520, "gi_event");
 _Static_assert(sizeof(struct gi_fired) == 16, "gi_fired");
 

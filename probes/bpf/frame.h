@@ -35,101 +35,104 @@
 #define GI_SLOT_R15 7
 
 /* Opens the frame of a thread that left the probed instruction. Returns enum gi_reason. */
-static __always_inline gi_u32 gi_frame_open(struct gi_hit *hit, const struct gi_site *site, gi_u64 ucontext)
+GI_SUBPROGRAM int gi_frame_open(struct gi_scratch *s, gi_u64 ucontext)
 {
-	gi_u64 rip = 0, floats = 0, target = 0;
+	struct gi_site *site;
+	gi_u64 rip, pc;
 	int expected;
 
-	if (gi_user_read(hit, &rip, 8, ucontext + GI_UC_RIP) ||
-	    gi_user_read(hit, &floats, 8, ucontext + GI_UC_FPSTATE))
+	if (!s)
+		return GI_NO_ROW;
+	site = gi_site_row(s, s->hit.site);
+	if (!site)
+		return GI_NO_ROW;
+	if (gi_user_read(s, &s->word[0], 8, ucontext + GI_UC_RIP) ||
+	    gi_user_read(s, &s->word[1], 8, ucontext + GI_UC_FPSTATE))
 		return GI_READ_FAULT;
+	rip = s->word[0];
+	s->hit.floats = s->word[1] ? s->word[1] + GI_FP_X0 : 0;
+	pc = s->hit.pc;
 	switch (site->lead) {
 	case GI_LEAD_NEXT:
-		expected = rip == hit->pc + site->length;
+		expected = rip == pc + site->length;
 		break;
 	case GI_LEAD_BRANCH:
-		expected = rip == hit->pc + site->length || rip == hit->pc + (gi_s64)site->displacement;
+		expected = rip == pc + site->length || rip == pc + (gi_s64)site->displacement;
 		break;
 	case GI_LEAD_TARGET:
-		expected = rip == hit->pc + (gi_s64)site->displacement;
+		expected = rip == pc + (gi_s64)site->displacement;
 		break;
 	default:
-		if (gi_user_read(hit, &target, 8, hit->reg[GI_RSP]))
+		if (gi_user_read(s, &s->word[0], 8, s->hit.reg[GI_RSP]))
 			return GI_READ_FAULT;
-		expected = rip == target;
+		expected = rip == s->word[0];
 		break;
 	}
-	if (!expected)
-		return GI_WRONG_PC;
-	hit->floats = floats ? floats + GI_FP_X0 : 0;
-	return GI_OK;
+	return expected ? GI_OK : GI_WRONG_PC;
 }
 
-static __always_inline int gi_frame_float_read(struct gi_hit *hit, gi_u32 index, gi_u64 *value)
+/* Whether the X registers in the frame are those of the thread; else they are all zero. Negative: unreadable. */
+static __always_inline int gi_frame_has_floats(struct gi_scratch *s)
 {
-	gi_u64 features = GI_XSTATE_SSE;
-	gi_u32 magic = 0;
+	gi_u64 start = s->hit.floats - GI_FP_X0;
 
-	if (!hit->floats)
+	if (!s->hit.floats || gi_user_read(s, &s->word[2], 4, start + GI_FP_MAGIC))
+		return -1;
+	if ((gi_u32)s->word[2] != GI_XSTATE_MAGIC)
 		return 1;
-	if (gi_user_read(hit, &magic, 4, hit->floats - GI_FP_X0 + GI_FP_MAGIC))
-		return 1;
-	if (magic == GI_XSTATE_MAGIC &&
-	    gi_user_read(hit, &features, 8, hit->floats - GI_FP_X0 + GI_FP_FEATURES))
-		return 1;
-	*value = 0;
-	if (!(features & GI_XSTATE_SSE))
-		return 0;
-	return gi_user_read(hit, value, 8, hit->floats + 16 * (gi_u64)(index & 15));
+	if (gi_user_read(s, &s->word[2], 8, start + GI_FP_FEATURES))
+		return -1;
+	return (s->word[2] & GI_XSTATE_SSE) != 0;
 }
 
-static __always_inline int gi_frame_float_write(struct gi_hit *hit, gi_u32 index, gi_u64 value)
+GI_SUBPROGRAM int gi_frame_float_read(struct gi_scratch *s, gi_u32 index)
 {
-	gi_u64 features = GI_XSTATE_SSE, other[2] = {};
-	gi_u64 start = hit->floats - GI_FP_X0;
-	gi_u32 magic = 0, i;
+	int has;
 
-	if (!hit->floats || gi_user_read(hit, &magic, 4, start + GI_FP_MAGIC))
+	if (!s)
 		return 1;
-	if (magic == GI_XSTATE_MAGIC) {
-		if (gi_user_read(hit, &features, 8, start + GI_FP_FEATURES))
-			return 1;
-		if (!(features & GI_XSTATE_SSE)) {
-			/* The registers were zero and may not have been saved: write them all. */
-			for (i = 0; i < 16; i++)
-				if (gi_user_write(hit, hit->floats + 16 * i, other, 16))
-					return 1;
-			features |= GI_XSTATE_SSE;
-			if (gi_user_write(hit, start + GI_FP_FEATURES, &features, 8))
+	has = gi_frame_has_floats(s);
+	s->word[0] = 0;
+	if (has <= 0)
+		return has;
+	return gi_user_read(s, &s->word[0], 8, s->hit.floats + 16 * (gi_u64)(index & 15));
+}
+
+GI_SUBPROGRAM int gi_frame_float_write(struct gi_scratch *s, gi_u32 index)
+{
+	gi_u32 i;
+	int has;
+
+	if (!s)
+		return 1;
+	has = gi_frame_has_floats(s);
+	if (has < 0)
+		return 1;
+	if (!has) {
+		/* They may not have been saved: write them all, then say that they are there. */
+		s->word[3] = s->word[2] | GI_XSTATE_SSE;
+		s->word[2] = 0;
+		for (i = 0; i < 32; i++)
+			if (gi_user_write(s, s->hit.floats + 8 * i, &s->word[2], 8))
 				return 1;
-		}
+		if (gi_user_write(s, s->hit.floats - GI_FP_X0 + GI_FP_FEATURES, &s->word[3], 8))
+			return 1;
 	}
-	return gi_user_write(hit, hit->floats + 16 * (gi_u64)(index & 15), &value, 8);
+	return gi_user_write(s, s->hit.floats + 16 * (gi_u64)(index & 15), &s->word[0], 8);
 }
 
 #define GI_FRAME_WRITE(name)                                                                        \
 	do {                                                                                        \
-		if (all || (hit->dirty & (1u << GI_##name)))                                        \
-			gi_user_write(hit, ucontext + GI_UC_REGISTERS + 8 * GI_SLOT_##name,         \
-				      &hit->reg[GI_##name], 8);                                     \
+		if (all || (s->hit.dirty & (1u << GI_##name)))                                      \
+			gi_user_write(s, ucontext + GI_UC_REGISTERS + 8 * GI_SLOT_##name,           \
+				      &s->hit.reg[GI_##name], 8);                                   \
 	} while (0)
 
-/* Writes the edited registers into the frame; all of them where the instruction is to run again. */
-static __always_inline void gi_frame_commit(struct gi_hit *hit, const struct gi_site *site, gi_u64 ucontext)
+/* Writes the edited registers into the frame, or all of them. */
+GI_SUBPROGRAM int gi_frame_registers(struct gi_scratch *s, gi_u64 ucontext, gi_u32 all)
 {
-	int all = (site->flags & GI_SITE_RESTART) && hit->edited;
-	struct gi_pass pass = {};
-	gi_u64 high = 0;
-
-	if (all) {
-		if (!hit->g || gi_user_read(hit, &high, 8, hit->g + GI_G_STACK_HIGH))
-			return;
-		pass.site = hit->site;
-		pass.depth = high - hit->reg[GI_RSP];
-		if (bpf_map_update_elem(&gi_passes, &hit->g, &pass, BPF_ANY))
-			return;
-		gi_user_write(hit, ucontext + GI_UC_RIP, &hit->pc, 8);
-	}
+	if (!s)
+		return 0;
 	GI_FRAME_WRITE(RAX);
 	GI_FRAME_WRITE(RBX);
 	GI_FRAME_WRITE(RCX);
@@ -146,6 +149,32 @@ static __always_inline void gi_frame_commit(struct gi_hit *hit, const struct gi_
 	GI_FRAME_WRITE(R13);
 	GI_FRAME_WRITE(R14);
 	GI_FRAME_WRITE(R15);
+	return 0;
+}
+
+/* Gives the frame what was edited; where the instruction used up an argument, it is to run again. */
+GI_SUBPROGRAM int gi_frame_commit(struct gi_scratch *s, gi_u64 ucontext)
+{
+	struct gi_site *site;
+	struct gi_pass pass = {};
+	gi_u64 g;
+
+	if (!s)
+		return 0;
+	site = gi_site_row(s, s->hit.site);
+	if (!site || !s->hit.edited)
+		return 0;
+	if (!(site->flags & GI_SITE_RESTART))
+		return gi_frame_registers(s, ucontext, 0);
+	if (!s->hit.g || gi_user_read(s, &s->word[0], 8, s->hit.g + GI_G_STACK_HIGH))
+		return 0;
+	pass.site = s->hit.site;
+	pass.depth = s->word[0] - s->hit.reg[GI_RSP];
+	g = s->hit.g;
+	if (bpf_map_update_elem(&gi_passes, &g, &pass, BPF_ANY))
+		return 0;
+	gi_user_write(s, ucontext + GI_UC_RIP, &s->hit.pc, 8);
+	return gi_frame_registers(s, ucontext, 1);
 }
 
 #endif

@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 OR GPL-2.0-only */
-/* The core's working memory: one stopped call, and one thread's scratch. Not shared with the planner. */
+/*
+ * The core's working memory: one stopped call, and all that is worked out about it. Not shared with
+ * the planner.
+ *
+ * None of it is on the BPF stack. Since Linux 6.13 a function whose frame has 64 bytes or more gets a
+ * stack of its own per CPU, and uprobe programs can be preempted, and put to sleep, by others that use
+ * the same one: values would leak from call to call. So every function of the program keeps its frame
+ * below that (build.rs checks it), and what is larger lies here, one per thread.
+ */
 #ifndef GOINJECT_HIT_H
 #define GOINJECT_HIT_H
 
@@ -15,7 +23,7 @@
 /* Words that one rule may overwrite in one call. */
 #define GI_EDITS 64
 
-/* A thread at a probe, before the probed instruction. Lives on the BPF stack: keep it small. */
+/* A thread at a probe, before the probed instruction. */
 struct gi_hit {
 	gi_u64 reg[GI_REGISTERS]; /* general registers; edits are made here first */
 	gi_u64 pc;
@@ -23,11 +31,9 @@ struct gi_hit {
 	gi_u64 g;       /* address of runtime.g; 0 unknown */
 	gi_u64 floats;  /* BPF: user address of the saved X0, 0 if out of reach. Native: the host's handle */
 	gi_u32 dirty;   /* bit n: reg[n] was edited */
-	gi_u32 floats_dirty;
 	gi_u32 edited;  /* anything at all was */
 	gi_u32 site;
 	gi_u32 tid;
-	gi_u32 padding;
 };
 
 /* A place found in this call. */
@@ -49,7 +55,7 @@ struct gi_planned {
 	gi_u8 padding;
 };
 
-/* enum gi_scratch_state: what a thread's scratch waits for. */
+/* What a thread's scratch waits for. */
 enum gi_scratch_state {
 	GI_SCRATCH_IDLE = 0,
 	GI_SCRATCH_SIGNAL = 1, /* the signal that brings the thread to where edits can be made */
@@ -59,13 +65,15 @@ enum gi_scratch_state {
 struct gi_scratch {
 	gi_u32 state;
 	gi_u32 fired_count;
-	struct gi_hit hit; /* saved while waiting */
+	struct gi_hit hit;
+	struct gi_where where; /* the place that was resolved last */
+	gi_u64 word[4];        /* small values on their way */
 	struct gi_fired fired[GI_FIRED];
 	struct gi_planned planned[GI_EDITS];
 	struct gi_event event;
 };
 
-_Static_assert(sizeof(struct gi_hit) == 184, "gi_hit");
+_Static_assert(sizeof(struct gi_hit) == 176, "gi_hit");
 _Static_assert(sizeof(struct gi_where) == 16, "gi_where");
 _Static_assert(sizeof(struct gi_planned) == 40, "gi_planned");
 

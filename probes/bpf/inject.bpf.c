@@ -5,6 +5,10 @@
  * What the host does not allow is switched off through read-only data before loading. The verifier
  * prunes the dead branches with the helper calls and context stores in them, so one object loads on
  * locked-down hosts too.
+ *
+ * It is compiled twice. Built with GI_SLEEPABLE it runs where page faults are served (Linux 6.0): a
+ * page that is out, or just being moved by the kernel, is waited for. The verifier looks for helpers
+ * that sleep in dead code as well, so this can't be a switch.
  */
 #include <linux/bpf.h>
 #include <linux/ptrace.h>
@@ -27,30 +31,45 @@ const volatile gi_u32 may_signal = 0;
 const volatile gi_u64 pid_namespace_device = 0;
 const volatile gi_u64 pid_namespace_inode = 0;
 
-static __always_inline int gi_user_read(const struct gi_hit *hit, void *to, gi_u32 size, gi_u64 address)
+static __always_inline int gi_user_read(struct gi_scratch *s, void *to, gi_u32 size, gi_u64 address)
 {
-	(void)hit;
+	(void)s;
+#ifdef GI_SLEEPABLE
+	return bpf_copy_from_user(to, size, (const void *)address) < 0;
+#else
 	return bpf_probe_read_user(to, size, (const void *)address) < 0;
+#endif
 }
 
-static __always_inline int gi_user_write(const struct gi_hit *hit, gi_u64 address, const void *from, gi_u32 size)
+/*
+ * The kernel's helper never waits for a page. Where this program may, reading the place first brings
+ * the page in; then another try.
+ */
+static __always_inline int gi_user_write(struct gi_scratch *s, gi_u64 address, const void *from, gi_u32 size)
 {
-	(void)hit;
 	if (!may_write_memory)
 		return 1;
-	return bpf_probe_write_user((void *)address, from, size) < 0;
+	if (!bpf_probe_write_user((void *)address, from, size))
+		return 0;
+#ifdef GI_SLEEPABLE
+	if (!bpf_copy_from_user(&s->word[3], size, (const void *)address))
+		return bpf_probe_write_user((void *)address, from, size) < 0;
+#endif
+	return 1;
 }
 
 #include "frame.h"
 
-static __always_inline int gi_float_read(struct gi_hit *hit, gi_u32 index, gi_u64 *value)
+static __always_inline int gi_float_read(struct gi_scratch *s, gi_u32 index, gi_u64 *value)
 {
-	return gi_frame_float_read(hit, index, value);
+	(void)value; /* the core's is always the scratch's first word */
+	return gi_frame_float_read(s, index);
 }
 
-static __always_inline int gi_float_write(struct gi_hit *hit, gi_u32 index, gi_u64 value)
+static __always_inline int gi_float_write(struct gi_scratch *s, gi_u32 index, const gi_u64 *value)
 {
-	return gi_frame_float_write(hit, index, value);
+	(void)value;
+	return gi_frame_float_write(s, index);
 }
 
 static __always_inline gi_u64 gi_now(void)
@@ -64,34 +83,36 @@ static __always_inline gi_u64 gi_add(gi_u64 *counter, gi_u64 by)
 }
 
 /* g of functions that do not keep it in a register: in thread-local storage. */
-static __always_inline gi_u64 gi_thread_g(const struct gi_hit *hit)
+GI_SUBPROGRAM int gi_load_thread_g(struct gi_scratch *s)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct gi_control *control = gi_control_row(hit);
-	gi_u64 base = 0, g = 0;
+	struct gi_control *control = gi_control_row(s);
 
-	if (!control ||
-	    bpf_probe_read_kernel(&base, sizeof(base), __builtin_preserve_access_index(&task->thread.fsbase)))
-		return 0;
-	if (gi_user_read(hit, &g, 8, base + control->tls_g))
-		return 0;
-	return g;
+	if (!s || !control)
+		return 1;
+	return bpf_probe_read_kernel(&s->word[0], 8, __builtin_preserve_access_index(&task->thread.fsbase)) ||
+	       gi_user_read(s, &s->word[0], 8, s->word[0] + control->tls_g);
 }
 
-static __always_inline void gi_emit(const struct gi_hit *hit, struct gi_scratch *scratch)
+static __always_inline gi_u64 gi_thread_g(struct gi_scratch *s)
+{
+	return gi_load_thread_g(s) ? 0 : s->word[0];
+}
+
+static __always_inline void gi_emit(struct gi_scratch *s)
 {
 	struct gi_control *control;
 
-	if (!bpf_ringbuf_output(&gi_events, &scratch->event, sizeof(scratch->event), 0))
+	if (!bpf_ringbuf_output(&gi_events, &s->event, sizeof(s->event), 0))
 		return;
-	control = gi_control_row(hit);
+	control = gi_control_row(s);
 	if (control)
 		gi_add(&control->dropped_events, 1);
 }
 
 #include "core.h"
 
-static __always_inline gi_u32 gi_thread(void)
+GI_SUBPROGRAM int gi_thread(void)
 {
 	struct bpf_pidns_info info = {};
 
@@ -121,6 +142,7 @@ static __always_inline void gi_capture(struct gi_hit *hit, const volatile struct
 	hit->reg[GI_R14] = ctx->r14;
 	hit->reg[GI_R15] = ctx->r15;
 	hit->flags = ctx->eflags;
+	hit->pc = ctx->rip;
 }
 
 /* The context writer: the kernel resumes the thread with these registers (Linux 6.18 and later). */
@@ -141,57 +163,57 @@ static __always_inline void gi_commit_context(const struct gi_hit *hit, volatile
 }
 
 /* Whether this is the second run of an instruction that was sent back with its edits made. */
-static __always_inline int gi_pass(struct gi_hit *hit)
+GI_SUBPROGRAM int gi_pass_site(struct gi_scratch *s)
 {
 	struct gi_pass *pass;
-	gi_u64 high = 0;
+	gi_u64 g;
 	int same;
 
-	if (!hit->g)
+	if (!s || !s->hit.g)
 		return 0;
-	pass = bpf_map_lookup_elem(&gi_passes, &hit->g);
-	if (!pass)
+	g = s->hit.g;
+	pass = bpf_map_lookup_elem(&gi_passes, &g);
+	if (!pass || gi_user_read(s, &s->word[0], 8, s->hit.g + GI_G_STACK_HIGH))
 		return 0;
-	gi_user_read(hit, &high, 8, hit->g + GI_G_STACK_HIGH);
-	same = pass->site == hit->site && pass->depth == high - hit->reg[GI_RSP];
-	bpf_map_delete_elem(&gi_passes, &hit->g);
+	same = pass->site == s->hit.site && pass->depth == s->word[0] - s->hit.reg[GI_RSP];
+	bpf_map_delete_elem(&gi_passes, &g);
 	return same;
 }
 
 /* The signal reached the thread: make the edits in its signal frame. */
-static __always_inline int gi_signal(struct pt_regs *ctx, gi_u32 tid)
+static __always_inline int gi_signal(gi_u32 tid, gi_u64 ucontext)
 {
-	struct gi_scratch *scratch;
-	struct gi_site *site;
-	gi_u64 ucontext = ctx->rdx;
+	struct gi_scratch *s = bpf_map_lookup_elem(&gi_scratches, &tid);
 	gi_u32 reason;
 
-	if ((gi_u32)ctx->rdi != GI_SIGURG)
+	if (!s || s->state != GI_SCRATCH_SIGNAL)
 		return 0;
-	scratch = bpf_map_lookup_elem(&gi_scratches, &tid);
-	if (!scratch || scratch->state != GI_SCRATCH_SIGNAL)
+	s->state = GI_SCRATCH_IDLE;
+	reason = gi_frame_open(s, ucontext);
+	if (reason)
+		return gi_abandon(s, reason);
+	gi_apply(s);
+	return gi_frame_commit(s, ucontext);
+}
+
+/* Keeps the call for the moment when its edits can be made, and brings that about. */
+GI_SUBPROGRAM int gi_send(struct gi_scratch *s)
+{
+	if (!s)
 		return 0;
-	scratch->state = GI_SCRATCH_IDLE;
-	site = gi_site_row(&scratch->hit, scratch->hit.site);
-	if (!site)
+	s->state = GI_SCRATCH_SIGNAL;
+	if (may_signal && !gi_send_signal_thread(GI_SIGURG))
 		return 0;
-	reason = gi_frame_open(&scratch->hit, site, ucontext);
-	if (reason) {
-		gi_abandon(&scratch->hit, scratch, reason);
-		return 0;
-	}
-	gi_apply(&scratch->hit, scratch);
-	gi_frame_commit(&scratch->hit, site, ucontext);
-	return 0;
+	s->state = GI_SCRATCH_IDLE;
+	return gi_abandon(s, GI_NO_SIGNAL);
 }
 
 static __always_inline int gi_probe(struct pt_regs *ctx)
 {
 	gi_u32 row = bpf_get_attach_cookie(ctx);
-	struct gi_scratch *scratch;
 	struct gi_control *control;
+	struct gi_scratch *s;
 	struct gi_site *site;
-	struct gi_hit hit;
 	gi_u32 tid;
 
 	control = gi_control_row(0);
@@ -205,50 +227,57 @@ static __always_inline int gi_probe(struct pt_regs *ctx)
 		return 0;
 	tid = gi_thread();
 	if (site->kind == GI_SITE_SIGNAL)
-		return gi_signal(ctx, tid);
+		return (gi_u32)ctx->rdi == GI_SIGURG ? gi_signal(tid, ctx->rdx) : 0;
 
-	__builtin_memset(&hit, 0, sizeof(hit));
-	gi_capture(&hit, ctx);
-	hit.pc = site->address;
-	hit.site = row;
-	hit.tid = tid;
-	hit.g = gi_find_g(&hit, site);
-	if ((site->flags & GI_SITE_RESTART) && gi_pass(&hit))
-		return 0;
-	if (!gi_decide(&hit, site))
-		return 0;
-	scratch = gi_scratch_for(&hit);
-	if (!scratch)
-		return 0;
-	if (site->writer < GI_WRITER_FRAME) {
-		gi_apply(&hit, scratch);
-		if (site->writer == GI_WRITER_CONTEXT)
-			gi_commit_context(&hit, ctx);
+	s = gi_scratch_for(tid);
+	if (!s) {
+		gi_add(&control->lost_hits, 1);
 		return 0;
 	}
-	scratch->hit = hit;
-	scratch->state = GI_SCRATCH_SIGNAL;
-	if (!may_signal || gi_send_signal_thread(GI_SIGURG)) {
-		scratch->state = GI_SCRATCH_IDLE;
-		gi_abandon(&hit, scratch, GI_NO_SIGNAL);
+	if (s->state != GI_SCRATCH_IDLE) {
+		s->state = GI_SCRATCH_IDLE;
+		gi_abandon(s, GI_LOST);
 	}
+	gi_capture(&s->hit, ctx);
+	s->hit.site = row;
+	s->hit.tid = tid;
+	s->hit.floats = 0;
+	s->hit.dirty = 0;
+	s->hit.edited = 0;
+	s->hit.g = gi_find_g(s, site);
+	if ((site->flags & GI_SITE_RESTART) && gi_pass_site(s))
+		return 0;
+	gi_decide(s);
+	if (!s->fired_count)
+		return 0;
+	if (site->writer >= GI_WRITER_FRAME)
+		return gi_send(s);
+	gi_apply(s);
+	if (site->writer == GI_WRITER_CONTEXT)
+		gi_commit_context(&s->hit, ctx);
 	return 0;
 }
 
-SEC("uprobe")
+#ifdef GI_SLEEPABLE
+#define GI_SECTION(name) name ".s"
+#else
+#define GI_SECTION(name) name
+#endif
+
+SEC(GI_SECTION("uprobe"))
 int goinject_single(struct pt_regs *ctx)
 {
 	return gi_probe(ctx);
 }
 
-SEC("uprobe.multi")
+SEC(GI_SECTION("uprobe.multi"))
 int goinject_multi(struct pt_regs *ctx)
 {
 	return gi_probe(ctx);
 }
 
 /* What the project's benchmarks compare with. */
-SEC("uprobe")
+SEC(GI_SECTION("uprobe"))
 int goinject_empty(struct pt_regs *ctx)
 {
 	return 0;

@@ -70,9 +70,9 @@ struct {
 } gi_events SEC(".maps");
 
 #define GI_ROW(function, map, row)                                                        \
-	static __always_inline row *function(const struct gi_hit *hit, gi_u32 index)      \
+	static __always_inline row *function(const struct gi_scratch *s, gi_u32 index)    \
 	{                                                                                 \
-		(void)hit;                                                                \
+		(void)s;                                                                  \
 		return bpf_map_lookup_elem(&map, &index);                                 \
 	}
 
@@ -82,27 +82,30 @@ GI_ROW(gi_rule_row, gi_rules, struct gi_rule)
 GI_ROW(gi_edit_row, gi_edit_rows, struct gi_edit)
 GI_ROW(gi_counters_row, gi_counter_map, struct gi_counters)
 
-static __always_inline struct gi_control *gi_control_row(const struct gi_hit *hit)
+static __always_inline struct gi_control *gi_control_row(const struct gi_scratch *s)
 {
 	gi_u32 zero = 0;
 
-	(void)hit;
+	(void)s;
 	return bpf_map_lookup_elem(&gi_control_map, &zero);
 }
 
 /* This thread's scratch, made at its first use. */
-static __always_inline struct gi_scratch *gi_scratch_for(const struct gi_hit *hit)
+GI_SUBPROGRAM int gi_make_scratch(gi_u32 tid)
 {
-	struct gi_scratch *scratch, *blank;
-	gi_u32 zero = 0, tid = hit->tid;
+	struct gi_scratch *blank;
+	gi_u32 zero = 0;
 
-	scratch = bpf_map_lookup_elem(&gi_scratches, &tid);
-	if (scratch)
-		return scratch;
 	blank = bpf_map_lookup_elem(&gi_blank, &zero);
-	if (!blank)
-		return 0;
-	bpf_map_update_elem(&gi_scratches, &tid, blank, BPF_NOEXIST);
+	return blank ? bpf_map_update_elem(&gi_scratches, &tid, blank, BPF_NOEXIST) : 1;
+}
+
+static __always_inline struct gi_scratch *gi_scratch_for(gi_u32 tid)
+{
+	struct gi_scratch *scratch = bpf_map_lookup_elem(&gi_scratches, &tid);
+
+	if (scratch || gi_make_scratch(tid))
+		return scratch;
 	return bpf_map_lookup_elem(&gi_scratches, &tid);
 }
 

@@ -8,15 +8,15 @@
 #include "hit.h"
 #include "native.h"
 
-static struct gi_host *gi_host_of(const struct gi_hit *hit)
+static struct gi_host *gi_host_of(const struct gi_scratch *s)
 {
-	return (struct gi_host *)(uintptr_t)hit->floats;
+	return (struct gi_host *)(uintptr_t)s->hit.floats;
 }
 
 #define GI_ROW(function, row, table, count)                                        \
-	static row *function(const struct gi_hit *hit, gi_u32 index)               \
+	static row *function(const struct gi_scratch *s, gi_u32 index)               \
 	{                                                                          \
-		struct gi_host *host = gi_host_of(hit);                            \
+		struct gi_host *host = gi_host_of(s);                            \
 		return index < host->count ? &host->table[index] : NULL;           \
 	}
 
@@ -26,50 +26,45 @@ GI_ROW(gi_rule_row, struct gi_rule, rules, rule_count)
 GI_ROW(gi_edit_row, struct gi_edit, edits, edit_count)
 GI_ROW(gi_counters_row, struct gi_counters, counters, rule_count)
 
-static struct gi_control *gi_control_row(const struct gi_hit *hit)
+static struct gi_control *gi_control_row(const struct gi_scratch *s)
 {
-	return gi_host_of(hit)->control;
+	return gi_host_of(s)->control;
 }
 
-static struct gi_scratch *gi_scratch_for(const struct gi_hit *hit)
+static int gi_user_read(const struct gi_scratch *s, void *to, gi_u32 size, gi_u64 address)
 {
-	return gi_host_of(hit)->scratch;
-}
-
-static int gi_user_read(const struct gi_hit *hit, void *to, gi_u32 size, gi_u64 address)
-{
-	struct gi_host *host = gi_host_of(hit);
+	struct gi_host *host = gi_host_of(s);
 
 	return host->read(host->context, address, to, size);
 }
 
-static int gi_user_write(const struct gi_hit *hit, gi_u64 address, const void *from, gi_u32 size)
+static int gi_user_write(const struct gi_scratch *s, gi_u64 address, const void *from, gi_u32 size)
 {
-	struct gi_host *host = gi_host_of(hit);
+	struct gi_host *host = gi_host_of(s);
 
 	return host->write(host->context, address, from, size);
 }
 
-static int gi_float_read(struct gi_hit *hit, gi_u32 index, gi_u64 *value)
+static int gi_float_read(struct gi_scratch *s, gi_u32 index, gi_u64 *value)
 {
-	struct gi_host *host = gi_host_of(hit);
+	struct gi_host *host = gi_host_of(s);
 
 	return host->float_read(host->context, index, value);
 }
 
-static int gi_float_write(struct gi_hit *hit, gi_u32 index, gi_u64 value)
+static int gi_float_write(struct gi_scratch *s, gi_u32 index, const gi_u64 *value)
 {
-	struct gi_host *host = gi_host_of(hit);
+	struct gi_host *host = gi_host_of(s);
 
-	return host->float_write(host->context, index, value);
+	return host->float_write(host->context, index, *value);
 }
 
-static gi_u64 gi_thread_g(const struct gi_hit *hit)
+static gi_u64 gi_thread_g(struct gi_scratch *s)
 {
-	struct gi_host *host = gi_host_of(hit);
+	struct gi_host *host = gi_host_of(s);
 	gi_u64 g = 0;
 
-	if (gi_user_read(hit, &g, 8, host->thread_pointer + (gi_u64)host->control->tls_g))
+	if (gi_user_read(s, &g, 8, host->thread_pointer + (gi_u64)host->control->tls_g))
 		return 0;
 	return g;
 }
@@ -88,38 +83,39 @@ static gi_u64 gi_add(gi_u64 *counter, gi_u64 by)
 	return __atomic_fetch_add(counter, by, __ATOMIC_RELAXED);
 }
 
-static void gi_emit(const struct gi_hit *hit, struct gi_scratch *scratch)
+static void gi_emit(struct gi_scratch *s)
 {
-	struct gi_host *host = gi_host_of(hit);
+	struct gi_host *host = gi_host_of(s);
 
-	host->emit(host->context, &scratch->event);
+	host->emit(host->context, &s->event);
 }
 
 #include "core.h"
 
-gi_u32 goinject_decide(struct gi_host *host, struct gi_hit *hit)
+void goinject_hit(struct gi_host *host, struct gi_scratch *s)
 {
 	const struct gi_site *site;
 
-	hit->floats = (gi_u64)(uintptr_t)host;
-	site = gi_site_row(hit, hit->site);
-	if (!site || !host->control->armed || !gi_is_call(site, hit->flags))
-		return 0;
-	hit->g = gi_find_g(hit, site);
-	host->scratch->fired_count = 0;
-	return gi_decide(hit, site);
+	s->hit.floats = (gi_u64)(uintptr_t)host;
+	s->fired_count = 0;
+	site = gi_site_row(s, s->hit.site);
+	if (!site || !host->control->armed || !gi_is_call(site, s->hit.flags))
+		return;
+	s->hit.g = gi_find_g(s, site);
+	gi_decide(s);
+	gi_apply(s);
 }
 
-void goinject_apply(struct gi_host *host, struct gi_hit *hit)
+void goinject_apply(struct gi_host *host, struct gi_scratch *s)
 {
-	hit->floats = (gi_u64)(uintptr_t)host;
-	gi_apply(hit, host->scratch);
+	s->hit.floats = (gi_u64)(uintptr_t)host;
+	gi_apply(s);
 }
 
-void goinject_abandon(struct gi_host *host, struct gi_hit *hit, gi_u32 reason)
+void goinject_abandon(struct gi_host *host, struct gi_scratch *s, gi_u32 reason)
 {
-	hit->floats = (gi_u64)(uintptr_t)host;
-	gi_abandon(hit, host->scratch, reason);
+	s->hit.floats = (gi_u64)(uintptr_t)host;
+	gi_abandon(s, reason);
 }
 
 /* Compared with the Rust declarations by a test. */

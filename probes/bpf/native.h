@@ -13,7 +13,6 @@ struct gi_host {
 	struct gi_edit *edits;
 	struct gi_counters *counters; /* one per rule */
 	struct gi_control *control;
-	struct gi_scratch *scratch;
 	gi_u32 site_count;
 	gi_u32 binding_count;
 	gi_u32 rule_count;
@@ -28,8 +27,11 @@ struct gi_host {
 	void (*emit)(void *context, const struct gi_event *event);
 };
 
-gi_u32 goinject_decide(struct gi_host *host, struct gi_hit *hit);
-void goinject_apply(struct gi_host *host, struct gi_hit *hit);
-void goinject_abandon(struct gi_host *host, struct gi_hit *hit, gi_u32 reason);
+/* Decides in a call and makes the edits. */
+void goinject_hit(struct gi_host *host, struct gi_scratch *s);
+/* Makes the edits that the BPF program decided on. */
+void goinject_apply(struct gi_host *host, struct gi_scratch *s);
+/* Counts a failure for each of them. */
+void goinject_abandon(struct gi_host *host, struct gi_scratch *s, gi_u32 reason);
 
 #endif

@@ -59,12 +59,14 @@ pub struct BpfSupport {
     pub signal: Support,
     /// One link for many sites with a process filter that sees all threads (Linux 6.10, or 6.6.35 and 6.9.5).
     pub multi: Support,
+    /// Programs that may wait for a page (Linux 6.0).
+    pub sleep: Support,
 }
 
 impl BpfSupport {
     /// Tries everything. Takes about a tenth of a second where BPF works.
     pub fn probe() -> BpfSupport {
-        let load = Support::from_result(counts_own_calls(Attach::Single));
+        let load = Support::from_result(counts_own_calls(Attach::Single, false));
         if !load.is_yes() {
             let reason = || Support::Unknown("the BPF program does not load".to_owned());
             return BpfSupport {
@@ -73,6 +75,7 @@ impl BpfSupport {
                 context: reason(),
                 signal: reason(),
                 multi: reason(),
+                sleep: reason(),
             };
         }
         BpfSupport {
@@ -80,7 +83,8 @@ impl BpfSupport {
             memory: Support::from_result(accepts(&WRITE_MEMORY)),
             context: Support::from_result(accepts(&WRITE_CONTEXT)),
             signal: Support::from_result(accepts(&SEND_SIGNAL)),
-            multi: Support::from_result(counts_own_calls(Attach::Multi)),
+            multi: Support::from_result(counts_own_calls(Attach::Multi, false)),
+            sleep: Support::from_result(counts_own_calls(Attach::Single, true)),
         }
     }
 }
@@ -207,7 +211,7 @@ extern "C" fn probed(argument: u64) -> u64 {
 
 /// Loads the real program, attaches it to this process, and calls the probed function from another
 /// thread: a process filter that sees one thread only would miss it.
-fn counts_own_calls(attach: Attach) -> Result<(), String> {
+fn counts_own_calls(attach: Attach, sleep: bool) -> Result<(), String> {
     let address = probed as extern "C" fn(u64) -> u64 as usize as u64;
     let offset =
         own_file_offset(address).map_err(|error| format!("cannot find goinject's own code: {error}"))?;
@@ -231,8 +235,15 @@ fn counts_own_calls(attach: Attach) -> Result<(), String> {
         },
         ..Tables::default()
     };
-    let mut program = Program::load(&tables, Switches::default(), attach)
-        .map_err(|error: ProgramError| error.to_string())?;
+    let mut program = Program::load(
+        &tables,
+        Switches {
+            sleep,
+            ..Switches::default()
+        },
+        attach,
+    )
+    .map_err(|error: ProgramError| error.to_string())?;
     let own = i32::try_from(std::process::id()).expect("process ids fit");
     program
         .attach(Path::new("/proc/self/exe"), own, &[Probe { offset, cookie: 0 }])

@@ -25,16 +25,12 @@ pub struct Hit {
     pub host: u64,
     /// Bit n: `registers[n]` was edited.
     pub dirty: u32,
-    /// Bit n: Xn was edited.
-    pub floats_dirty: u32,
     /// Not 0: something was edited, memory included.
     pub edited: u32,
     /// Row of the site.
     pub site: u32,
     /// Thread id.
     pub tid: u32,
-    #[doc(hidden)]
-    pub padding: u32,
 }
 
 /// What a stopped thread lets the core do with it beyond the general registers.
@@ -61,7 +57,6 @@ struct Host<'a> {
     edits: *mut Edit,
     counters: *mut Counters,
     control: *mut Control,
-    scratch: *mut Scratch,
     site_count: u32,
     binding_count: u32,
     rule_count: u32,
@@ -110,6 +105,8 @@ pub struct Scratch {
     fired_count: u32,
     /// The call, as it was saved by the BPF program.
     pub hit: Hit,
+    where_: [u64; 2],
+    word: [u64; 4],
     fired: [Fired; FIRED],
     planned: [Planned; EDITS],
     event: Event,
@@ -131,9 +128,9 @@ impl Scratch {
 }
 
 unsafe extern "C" {
-    fn goinject_decide(host: *mut Host<'_>, hit: *mut Hit) -> u32;
-    fn goinject_apply(host: *mut Host<'_>, hit: *mut Hit);
-    fn goinject_abandon(host: *mut Host<'_>, hit: *mut Hit, reason: u32);
+    fn goinject_hit(host: *mut Host<'_>, scratch: *mut Scratch);
+    fn goinject_apply(host: *mut Host<'_>, scratch: *mut Scratch);
+    fn goinject_abandon(host: *mut Host<'_>, scratch: *mut Scratch, reason: u32);
 }
 
 unsafe extern "C" fn read<T: Thread>(
@@ -273,40 +270,32 @@ impl Core {
     }
 
     /// Decides for every rule of the hit's site and makes the edits of those that fire: registers in
-    /// the hit, the rest in the thread. Returns how many fired.
-    pub fn hit<T: Thread>(&mut self, thread: &mut T, hit: &mut Hit) -> u32 {
-        self.with(thread, |host| {
-            // SAFETY: host and hit are valid for the call; the core is synchronous.
-            unsafe {
-                let fired = goinject_decide(host, hit);
-                if fired > 0 {
-                    goinject_apply(host, hit);
-                }
-                fired
-            }
-        })
+    /// the hit, the rest in the thread.
+    pub fn hit<T: Thread>(&mut self, thread: &mut T, hit: &mut Hit) {
+        self.scratch.hit = *hit;
+        // SAFETY: host and scratch are valid for the call; the core is synchronous.
+        self.with(thread, |host, scratch| unsafe { goinject_hit(host, scratch) });
+        *hit = self.scratch.hit;
     }
 
     /// Makes the edits that the BPF program decided on and left in a thread's scratch.
     pub fn apply<T: Thread>(&mut self, thread: &mut T, scratch: &Scratch) -> Hit {
-        let mut hit = scratch.hit;
         *self.scratch = *scratch;
         // SAFETY: as in `hit`.
-        self.with(thread, |host| unsafe { goinject_apply(host, &mut hit) });
-        hit
+        self.with(thread, |host, scratch| unsafe { goinject_apply(host, scratch) });
+        self.scratch.hit
     }
 
     /// Counts a failure for every rule that waits in a thread's scratch.
     pub fn abandon<T: Thread>(&mut self, thread: &mut T, scratch: &Scratch, reason: Reason) {
-        let mut hit = scratch.hit;
         *self.scratch = *scratch;
         // SAFETY: as in `hit`.
-        self.with(thread, |host| unsafe {
-            goinject_abandon(host, &mut hit, reason as u32)
+        self.with(thread, |host, scratch| unsafe {
+            goinject_abandon(host, scratch, reason as u32)
         });
     }
 
-    fn with<T: Thread, R>(&mut self, thread: &mut T, run: impl FnOnce(*mut Host<'_>) -> R) -> R {
+    fn with<T: Thread>(&mut self, thread: &mut T, run: impl FnOnce(*mut Host<'_>, *mut Scratch)) {
         let (counters, control): (*mut Counters, *mut Control) = match &mut self.state {
             State::Owned { counters, control } => (counters.as_mut_ptr(), &raw mut **control),
             State::Shared { counters, control } => (*counters, *control),
@@ -319,7 +308,6 @@ impl Core {
             edits: self.tables.edits.as_mut_ptr(),
             counters,
             control,
-            scratch: &raw mut *self.scratch,
             site_count: row_count(&self.tables.sites),
             binding_count: row_count(&self.tables.bindings),
             rule_count: row_count(&self.tables.rules),
@@ -333,7 +321,7 @@ impl Core {
             emit: emit::<T>,
             lifetime: std::marker::PhantomData,
         };
-        run(&raw mut host)
+        run(&raw mut host, &raw mut *self.scratch);
     }
 }
 
@@ -472,7 +460,7 @@ mod tests {
             registers: [0x1234_5678_9abc_def0; 16],
             ..Hit::default()
         };
-        assert_eq!(core.hit(&mut Fake::new(), &mut hit), 1);
+        core.hit(&mut Fake::new(), &mut hit);
         assert_eq!(hit.registers[GeneralRegister::Rbx as usize], -2i64 as u64);
         assert_eq!(hit.dirty, 1 << GeneralRegister::Rbx as u32);
         assert_eq!(core.counters()[0].applied, 1);
@@ -508,7 +496,7 @@ mod tests {
         thread.put(MEMORY + 8, 5);
         let mut hit = Hit::default();
         hit.registers[GeneralRegister::Rsp as usize] = MEMORY;
-        assert_eq!(core.hit(&mut thread, &mut hit), 1);
+        core.hit(&mut thread, &mut hit);
         assert_eq!(thread.memory[8], 5);
         let counters = core.counters()[0];
         assert_eq!((counters.fired, counters.applied, counters.failures()), (1, 0, 1));
@@ -556,7 +544,7 @@ mod tests {
     fn nothing_happens_while_disarmed() {
         let mut core = one_rule(vec![register(GeneralRegister::Rax, 8, 0, 1)]);
         core.arm(false);
-        assert_eq!(core.hit(&mut Fake::new(), &mut Hit::default()), 0);
+        core.hit(&mut Fake::new(), &mut Hit::default());
         assert_eq!(core.counters()[0], Counters::default());
     }
 }

@@ -20,6 +20,7 @@ use crate::table::{Control, Counters, Event, Tables};
 use crate::verifier;
 
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/inject.bpf.o"));
+static SLEEPABLE_OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/inject.sleepable.bpf.o"));
 
 /// What the program may do on this host. Everything else is pruned before it reaches the verifier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct Switches {
     pub context: bool,
     /// Send signals to the probed thread.
     pub signal: bool,
+    /// Wait for pages that are out or on the move (Linux 6.0); else they are unreadable at that moment.
+    pub sleep: bool,
     /// Device and inode of goinject's PID namespace, so that thread ids agree.
     pub pid_namespace: Option<(u64, u64)>,
 }
@@ -123,7 +126,8 @@ impl Program {
         let refused = |error: libbpf_rs::Error| ProgramError::Load {
             reason: log.reason(&error),
         };
-        let mut open = ObjectBuilder::default().open_memory(OBJECT).map_err(refused)?;
+        let object = if switches.sleep { SLEEPABLE_OBJECT } else { OBJECT };
+        let mut open = ObjectBuilder::default().open_memory(object).map_err(refused)?;
         for mut program in open.progs_mut() {
             let wanted = program.name() == program_name(attach);
             program.set_autoload(wanted);

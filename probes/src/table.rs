@@ -284,6 +284,8 @@ pub struct Control {
     pub write_barrier: u64,
     /// Events that found no room.
     pub dropped_events: u64,
+    /// Calls that could not even be looked at: no room for another thread.
+    pub lost_hits: u64,
 }
 
 /// One word of an event.

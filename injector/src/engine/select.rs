@@ -181,6 +181,7 @@ fn in_kernel(plan: &Plan, host: &Host, wanted: Option<WriterChoice>) -> Result<S
         memory: writers.iter().any(|writer| *writer != WriterKind::None),
         context: writers.contains(&WriterKind::Context),
         signal: writers.contains(&WriterKind::Frame),
+        sleep: bpf.sleep.is_yes(),
         pid_namespace: None,
     };
     Ok(Selection {

@@ -128,10 +128,9 @@ impl PtraceSession {
         };
         let mut hit = hit(&registers, address, row, stop.tid());
         let mut thread = StoppedThread::new(&stop, &registers, &self.memory, events);
-        if self.core.hit(&mut thread, &mut hit) > 0 {
-            thread.commit_floats();
-            put_edited(&hit, &mut registers);
-        }
+        self.core.hit(&mut thread, &mut hit);
+        thread.commit_floats();
+        put_edited(&hit, &mut registers);
         registers.rip = self.breakpoints.copy(row);
         stop.set_registers(registers)?;
         stop.resume_without_signal()?;
