@@ -6,8 +6,8 @@ use super::binary::Binary;
 use super::error::GoError;
 use super::pclntab::functions::Function;
 use super::pclntab::inline_tree::InlinedCall;
-use super::resolve::{Evidence, resolve};
-use super::sites;
+use super::resolve::{Evidence, check, resolve};
+use super::sites::{self, Spill};
 use super::types::Signature;
 
 impl Binary {
@@ -23,23 +23,43 @@ impl Binary {
         let Some(listing) = dwarf.listing(self.types(), function.entry).map_err(damaged)? else {
             return Ok(None);
         };
-        let spills = || {
-            let found = sites::sites(self, function).ok()?;
-            found.morestack.map(|m| m.spills)
-        };
-        let evidence = Evidence {
-            version: self.version(),
-            convention: function.convention(),
-            arguments_size: function.arguments_size,
-            arg_info: self.arg_info(function),
-            spills: &spills,
-        };
-        resolve(self.types(), &listing, &evidence)
+        let spills = || self.spills(function);
+        resolve(self.types(), &listing, &self.evidence(function, &spills))
             .map(Some)
             .map_err(|why| GoError::UncertainSignature {
                 function: function.name.clone(),
                 why,
             })
+    }
+
+    /// Checks a signature that does not come from the program against what the compiler recorded of
+    /// the function's calls. The error says what is wrong.
+    pub fn check_signature(&self, function: &Function, signature: &Signature) -> Result<(), String> {
+        let spills = || self.spills(function);
+        check(
+            self.types(),
+            signature,
+            &function.name,
+            &self.evidence(function, &spills),
+        )
+    }
+
+    fn evidence<'e>(
+        &'e self,
+        function: &Function,
+        spills: &'e dyn Fn() -> Option<Vec<Spill>>,
+    ) -> Evidence<'e> {
+        Evidence {
+            version: self.version(),
+            convention: function.convention(),
+            arguments_size: function.arguments_size,
+            arg_info: self.arg_info(function),
+            spills,
+        }
+    }
+
+    fn spills(&self, function: &Function) -> Option<Vec<Spill>> {
+        sites::sites(self, function).ok()?.morestack.map(|m| m.spills)
     }
 
     /// The calls of a function of that name that were inlined, so that no probe can see them.

@@ -69,6 +69,60 @@ pub(super) fn resolve(
     }
 }
 
+/// Whether a function is a method, by its name.
+pub(super) fn is_method(name: &str) -> bool {
+    Method::of(name).is_some()
+}
+
+/// Whether a function is an instance of a generic one that takes a dictionary, by the name that the
+/// function table has: `main.Map[...]`. Wrappers have such names too, and take none.
+pub(super) fn is_generic_instance(name: &str) -> bool {
+    names::is_shaped(&name.replace("[...]", "[go.shape.]"))
+}
+
+/// Checks a signature that comes from elsewhere; the error says in words what is wrong with it.
+pub(super) fn check(
+    types: &Types,
+    signature: &Signature,
+    name: &str,
+    evidence: &Evidence<'_>,
+) -> Result<(), String> {
+    let frame = frame(types, signature, evidence.convention, evidence.version);
+    if let Some(size) = evidence.arguments_size
+        && frame.size != u64::from(size)
+    {
+        return Err(format!(
+            "this does not fit the function: its parameters and results take {} bytes, and the compiler recorded {size}",
+            frame.size
+        ));
+    }
+    if let Some(recorded) = &evidence.arg_info {
+        let computed = ArgInfo::of(types, &frame.homes, name.contains('['));
+        if recorded
+            .as_ref()
+            .map_or(frame.homes.len() > usize::from(name.contains('[')), |r| {
+                *r != computed
+            })
+        {
+            return Err(
+                "this does not fit the function: the compiler recorded parameters of another form or order"
+                    .to_owned(),
+            );
+        }
+    }
+    if let Some(saved) = (evidence.spills)() {
+        let expected = expected_spills(&frame);
+        if !saved.iter().all(|spill| expected.contains(spill)) {
+            return Err(
+                "this does not fit the function: it takes parameters in other registers (integers where there are \
+                 floats, or the other way round)"
+                    .to_owned(),
+            );
+        }
+    }
+    Ok(())
+}
+
 struct Resolver<'r> {
     types: &'r Types,
     listing: &'r Listing,
