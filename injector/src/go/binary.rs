@@ -242,8 +242,8 @@ impl Binary {
             let mut found = MorestackFunctions::default();
             for (index, name) in self.functions.names() {
                 let callee = MorestackFunctions::NAMES.iter().find(|(n, _)| *n == name);
-                if let (Some((_, callee)), Some(function)) = (callee, self.functions.get(index)) {
-                    found.entries.push((function.entry, *callee));
+                if let (Some((_, callee)), Some(record)) = (callee, self.functions.table().record(index)) {
+                    found.entries.push((record.entry, *callee));
                 }
             }
             found

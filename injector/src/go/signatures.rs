@@ -3,6 +3,7 @@
 use super::abi::{Layout, layout};
 use super::arg_info::{self, ArgInfo};
 use super::binary::Binary;
+use super::dwarf::locations::EntryLocation;
 use super::error::GoError;
 use super::pclntab::functions::Function;
 use super::pclntab::inline_tree::InlinedCall;
@@ -24,12 +25,17 @@ impl Binary {
             return Ok(None);
         };
         let spills = || self.spills(function);
-        resolve(self.types(), &listing, &self.evidence(function, &spills))
-            .map(Some)
-            .map_err(|why| GoError::UncertainSignature {
-                function: function.name.clone(),
-                why,
-            })
+        let location = |parameter| dwarf.entry_location(&listing, parameter);
+        resolve(
+            self.types(),
+            &listing,
+            &self.evidence(function, &spills, &location),
+        )
+        .map(Some)
+        .map_err(|why| GoError::UncertainSignature {
+            function: function.name.clone(),
+            why,
+        })
     }
 
     /// Checks a signature that does not come from the program against what the compiler recorded of
@@ -40,7 +46,7 @@ impl Binary {
             self.types(),
             signature,
             &function.name,
-            &self.evidence(function, &spills),
+            &self.evidence(function, &spills, &|_| None),
         )
     }
 
@@ -48,6 +54,7 @@ impl Binary {
         &'e self,
         function: &Function,
         spills: &'e dyn Fn() -> Option<Vec<Spill>>,
+        location: &'e dyn Fn(usize) -> Option<EntryLocation>,
     ) -> Evidence<'e> {
         Evidence {
             version: self.version(),
@@ -55,6 +62,7 @@ impl Binary {
             arguments_size: function.arguments_size,
             arg_info: self.arg_info(function),
             spills,
+            location,
         }
     }
 

@@ -279,8 +279,7 @@ impl FunctionTable {
 
     fn tell_conventions(&self) -> Conventions {
         if let Some(symbols) = self.image.symbols() {
-            let abi0 = symbols.iter().filter(|(name, _)| name.ends_with(".abi0"));
-            return Conventions::Symbols(abi0.map(|(_, symbol)| symbol.address.0).collect());
+            return Conventions::Symbols(symbols.addresses_ending(".abi0").map(|a| a.0).collect());
         }
         let mut names: HashMap<u32, Sharers> = HashMap::new();
         for record in (0..self.table.count).filter_map(|i| self.table.record(i)) {
