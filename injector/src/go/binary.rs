@@ -124,7 +124,7 @@ impl Binary {
         let debug = debug.unwrap_or_else(|| image.clone());
         let dwarf = Dwarf::open(&debug);
         let types = dwarf.as_ref().map_or_else(Types::default, Dwarf::types);
-        let functions = FunctionTable::new(debug.clone(), table, version.clone(), module);
+        let functions = FunctionTable::new(image.clone(), debug.clone(), table, version.clone(), module);
         Ok(Binary {
             image,
             debug,

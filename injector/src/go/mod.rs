@@ -28,6 +28,7 @@ mod version;
 
 pub use self::binary::Binary;
 pub use self::build::Build;
+pub use self::dwarf::locations::{EntryLocation, Place};
 pub use self::elf::symbols::{Symbol, SymbolKind};
 pub use self::error::GoError;
 pub use self::identity::Identity;

@@ -38,6 +38,22 @@ impl Binary {
         })
     }
 
+    /// Where the debug information sees a function's parameters when it is entered, by their names
+    /// there. To compare with only: it is silent or wrong for what the optimiser dropped.
+    pub fn witnesses(&self, function: &Function) -> Result<Vec<(String, EntryLocation)>, GoError> {
+        let damaged = |why: String| GoError::dwarf(self.debug.path(), why);
+        let Some(dwarf) = &self.dwarf else {
+            return Ok(Vec::new());
+        };
+        let Some(listing) = dwarf.listing(self.types(), function.entry).map_err(damaged)? else {
+            return Ok(Vec::new());
+        };
+        let located = listing.parameters.iter().enumerate();
+        Ok(located
+            .filter_map(|(i, p)| Some((p.name.clone(), dwarf.entry_location(&listing, i)?)))
+            .collect())
+    }
+
     /// Checks a signature that does not come from the program against what the compiler recorded of
     /// the function's calls. The error says what is wrong.
     pub fn check_signature(&self, function: &Function, signature: &Signature) -> Result<(), String> {
