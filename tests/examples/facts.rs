@@ -12,7 +12,11 @@ fn main() {
         eprintln!("usage: facts PROGRAM [FUNCTION…]");
         return;
     };
-    let names: Vec<String> = arguments.collect();
+    let mut names: Vec<String> = arguments.collect();
+    if names.first().is_some_and(|n| n == "--time") {
+        names.remove(0);
+        return time(Path::new(&path), &names);
+    }
     let start = Instant::now();
     let binary = match Binary::open(Path::new(&path)) {
         Ok(binary) => binary,
@@ -73,6 +77,64 @@ fn main() {
         summary(&binary);
     }
     println!("{:?}", start.elapsed());
+}
+
+/// What it takes to plan some functions, step by step; with a number, that many functions.
+fn time(path: &Path, names: &[String]) {
+    let start = Instant::now();
+    let binary = Binary::open(path).expect("a Go program");
+    println!("open       {:?}", start.elapsed());
+    let mut functions = Vec::new();
+    for name in names {
+        match name.parse::<usize>() {
+            Ok(count) => {
+                let all = binary
+                    .functions()
+                    .iter()
+                    .filter(|f| !f.is_assembly && !f.is_foreign);
+                functions.extend(all.step_by(binary.functions().len() / count));
+            }
+            Err(_) => functions.extend(binary.functions().find(name)),
+        }
+    }
+    println!("find       {:?} {} functions", start.elapsed(), functions.len());
+    let signatures: Vec<_> = functions
+        .iter()
+        .filter_map(|f| Some((f, binary.signature(f).ok()??)))
+        .collect();
+    println!("signature  {:?} {}", start.elapsed(), signatures.len());
+    let layouts: Vec<_> = signatures.iter().map(|(f, s)| binary.layout(f, s)).collect();
+    println!("layout     {:?} {}", start.elapsed(), layouts.len());
+    let found = functions
+        .iter()
+        .filter(|f| sites::sites(&binary, f).is_ok())
+        .count();
+    println!("sites      {:?} {found}", start.elapsed());
+    if functions.len() < 10 {
+        let inlined: usize = functions
+            .iter()
+            .map(|f| binary.inlined_calls(&f.name).map_or(0, |c| c.len()))
+            .sum();
+        println!("inlined    {:?} {inlined}", start.elapsed());
+        println!(
+            "variable   {:?} {:?}",
+            binary.variable("io.EOF").map(|v| v.is_some()),
+            start.elapsed()
+        );
+        println!(
+            "g          {:?} {:?} {:?}",
+            binary.tls_g_offset(),
+            binary.write_barrier(),
+            start.elapsed()
+        );
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    for line in status
+        .lines()
+        .filter(|l| l.starts_with("VmHWM") || l.starts_with("RssAnon") || l.starts_with("RssFile"))
+    {
+        println!("{line}");
+    }
 }
 
 fn summary(binary: &Binary) {

@@ -124,7 +124,7 @@ impl Binary {
         let debug = debug.unwrap_or_else(|| image.clone());
         let dwarf = Dwarf::open(&debug);
         let types = dwarf.as_ref().map_or_else(Types::default, Dwarf::types);
-        let functions = FunctionTable::new(debug.clone(), table, version.clone(), module);
+        let functions = FunctionTable::new(image.clone(), debug.clone(), table, version.clone(), module);
         Ok(Binary {
             image,
             debug,
@@ -242,8 +242,8 @@ impl Binary {
             let mut found = MorestackFunctions::default();
             for (index, name) in self.functions.names() {
                 let callee = MorestackFunctions::NAMES.iter().find(|(n, _)| *n == name);
-                if let (Some((_, callee)), Some(function)) = (callee, self.functions.get(index)) {
-                    found.entries.push((function.entry, *callee));
+                if let (Some((_, callee)), Some(record)) = (callee, self.functions.table().record(index)) {
+                    found.entries.push((record.entry, *callee));
                 }
             }
             found

@@ -3,11 +3,12 @@
 use super::abi::{Layout, layout};
 use super::arg_info::{self, ArgInfo};
 use super::binary::Binary;
+use super::dwarf::locations::EntryLocation;
 use super::error::GoError;
 use super::pclntab::functions::Function;
 use super::pclntab::inline_tree::InlinedCall;
-use super::resolve::{Evidence, resolve};
-use super::sites;
+use super::resolve::{Evidence, check, resolve};
+use super::sites::{self, Spill};
 use super::types::Signature;
 
 impl Binary {
@@ -23,23 +24,66 @@ impl Binary {
         let Some(listing) = dwarf.listing(self.types(), function.entry).map_err(damaged)? else {
             return Ok(None);
         };
-        let spills = || {
-            let found = sites::sites(self, function).ok()?;
-            found.morestack.map(|m| m.spills)
+        let spills = || self.spills(function);
+        let location = |parameter| dwarf.entry_location(&listing, parameter);
+        resolve(
+            self.types(),
+            &listing,
+            &self.evidence(function, &spills, &location),
+        )
+        .map(Some)
+        .map_err(|why| GoError::UncertainSignature {
+            function: function.name.clone(),
+            why,
+        })
+    }
+
+    /// Where the debug information sees a function's parameters when it is entered, by their names
+    /// there. To compare with only: it is silent or wrong for what the optimiser dropped.
+    pub fn witnesses(&self, function: &Function) -> Result<Vec<(String, EntryLocation)>, GoError> {
+        let damaged = |why: String| GoError::dwarf(self.debug.path(), why);
+        let Some(dwarf) = &self.dwarf else {
+            return Ok(Vec::new());
         };
-        let evidence = Evidence {
+        let Some(listing) = dwarf.listing(self.types(), function.entry).map_err(damaged)? else {
+            return Ok(Vec::new());
+        };
+        let located = listing.parameters.iter().enumerate();
+        Ok(located
+            .filter_map(|(i, p)| Some((p.name.clone(), dwarf.entry_location(&listing, i)?)))
+            .collect())
+    }
+
+    /// Checks a signature that does not come from the program against what the compiler recorded of
+    /// the function's calls. The error says what is wrong.
+    pub fn check_signature(&self, function: &Function, signature: &Signature) -> Result<(), String> {
+        let spills = || self.spills(function);
+        check(
+            self.types(),
+            signature,
+            &function.name,
+            &self.evidence(function, &spills, &|_| None),
+        )
+    }
+
+    fn evidence<'e>(
+        &'e self,
+        function: &Function,
+        spills: &'e dyn Fn() -> Option<Vec<Spill>>,
+        location: &'e dyn Fn(usize) -> Option<EntryLocation>,
+    ) -> Evidence<'e> {
+        Evidence {
             version: self.version(),
             convention: function.convention(),
             arguments_size: function.arguments_size,
             arg_info: self.arg_info(function),
-            spills: &spills,
-        };
-        resolve(self.types(), &listing, &evidence)
-            .map(Some)
-            .map_err(|why| GoError::UncertainSignature {
-                function: function.name.clone(),
-                why,
-            })
+            spills,
+            location,
+        }
+    }
+
+    fn spills(&self, function: &Function) -> Option<Vec<Spill>> {
+        sites::sites(self, function).ok()?.morestack.map(|m| m.spills)
     }
 
     /// The calls of a function of that name that were inlined, so that no probe can see them.

@@ -17,15 +17,16 @@ use crate::go::address::Address;
 
 /// A place of (a part of) a value at entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::go) enum Place {
+pub enum Place {
     /// A register, by its DWARF number: 0 to 15 general, 17 to 32 XMM.
     Register(u16),
     /// Bytes behind the return address.
     Stack(i64),
 }
 
-/// The places of a value's pieces, with their bytes; 0 for all of it.
-pub(in crate::go) type EntryLocation = Vec<(Place, u64)>;
+/// The places of a value's pieces, with their bytes; 0 for all of it. Pieces that are not used may be
+/// left out.
+pub type EntryLocation = Vec<(Place, u64)>;
 
 /// A location attribute that is not read yet.
 #[derive(Clone, Debug)]

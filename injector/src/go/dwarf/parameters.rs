@@ -15,7 +15,7 @@ use crate::go::types::{TypeId, Types};
 const DICTIONARY: &str = ".dict";
 
 /// What the debug information lists of one function.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(in crate::go) struct Listing {
     /// Its full name, with the type arguments of the instance.
     pub(in crate::go) name: String,
@@ -23,16 +23,17 @@ pub(in crate::go) struct Listing {
     pub(in crate::go) results: Vec<Listed>,
     /// Place of the dictionary among the parameters, where it is listed.
     pub(in crate::go) dictionary: Option<usize>,
+    entry: Address,
+    unit: usize,
 }
 
 /// One listed parameter or result.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(in crate::go) struct Listed {
     /// As listed, so perhaps `~r0` or `_`.
     pub(in crate::go) name: String,
     pub(in crate::go) ty: TypeId,
-    /// Where it is when the function is entered, if the debug information says so.
-    pub(in crate::go) location: Option<EntryLocation>,
+    location: Option<RawLocation>,
 }
 
 impl Dwarf {
@@ -46,6 +47,8 @@ impl Dwarf {
             parameters: Vec::new(),
             results: Vec::new(),
             dictionary: None,
+            entry,
+            unit: unit.index,
         };
         let mut children = Vec::new();
         self.walk(unit, offset, |mut walk: Walk<'_, '_>| {
@@ -79,11 +82,20 @@ impl Dwarf {
                 continue;
             }
             let ty = types.by_key(self.resolve_names(ty)? as u64);
-            // A witness that cannot be heard is no witness, not damage.
-            let location = location.and_then(|raw| self.location_at(unit, &raw, entry).ok().flatten());
             list.push(Listed { name, ty, location });
         }
         Ok(Some(listing))
+    }
+
+    /// Where a listed parameter is when its function is entered, if the debug information says so.
+    ///
+    /// Separate from the listing, because most programs need no witness, and locations are the
+    /// largest part of debug information.
+    pub(in crate::go) fn entry_location(&self, listing: &Listing, parameter: usize) -> Option<EntryLocation> {
+        let raw = listing.parameters.get(parameter)?.location.as_ref()?;
+        let unit = self.units().ok()?.get(listing.unit)?;
+        // A witness that cannot be heard is no witness, not damage.
+        self.location_at(unit, raw, listing.entry).ok().flatten()
     }
 
     fn raw_parameter(&self, entry: &Entry<'_>) -> Result<RawParameter, Damage> {

@@ -61,6 +61,18 @@ impl<'d> SymbolTable<'d> {
         })
     }
 
+    /// The addresses of all symbols whose name ends like this.
+    pub(in crate::go) fn addresses_ending(&self, suffix: &str) -> impl Iterator<Item = Address> + use<'d> {
+        let suffix = [suffix.as_bytes(), &[0]].concat();
+        let (entries, names) = (self.entries, self.names);
+        entries.chunks_exact(ENTRY_SIZE).filter_map(move |entry| {
+            let rest = names.get(usize::try_from(u32_at(entry, 0)?).ok()?..)?;
+            let end = rest.iter().position(|&b| b == 0)?;
+            let defined = u16_at(entry, 6)? != 0;
+            (defined && rest[..=end].ends_with(&suffix)).then(|| u64_at(entry, 8).map(Address))?
+        })
+    }
+
     /// All symbols with a name and an address, in file order.
     pub(in crate::go) fn iter(&self) -> impl Iterator<Item = (&'d str, Symbol)> + use<'d> {
         let names = self.names;

@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
+use iced_x86::{Decoder, DecoderOptions, FlowControl, Mnemonic, Register};
+
 use super::table::{Form, Record, Table};
 use super::values::Values;
 use crate::go::abi::Convention;
@@ -75,6 +77,8 @@ pub(in crate::go) fn package_of(name: &str) -> &str {
 #[derive(Debug)]
 pub struct FunctionTable {
     image: Image,
+    /// Where the symbol table is.
+    symbols: Image,
     table: Table,
     version: GoVersion,
     module: Option<ModuleData>,
@@ -100,12 +104,14 @@ struct Sharers {
 impl FunctionTable {
     pub(in crate::go) fn new(
         image: Image,
+        symbols: Image,
         table: Table,
         version: GoVersion,
         module: Option<ModuleData>,
     ) -> FunctionTable {
         FunctionTable {
             image,
+            symbols,
             table,
             version,
             module,
@@ -260,14 +266,18 @@ impl FunctionTable {
         if !is_assembly && !is_wrapper && !is_cgo {
             return Convention::Register;
         }
+        let name = record.name().unwrap_or_default();
         let stack = match self.conventions.get_or_init(|| self.tell_conventions()) {
             Conventions::Symbols(abi0) => {
-                abi0.contains(&record.entry.0) || is_cgo || (is_assembly && !may_take_registers(record))
+                abi0.contains(&record.entry.0)
+                    || (is_assembly && !self.is_register_assembly(name))
+                    || (is_cgo && self.sets_registers_up(record))
             }
             Conventions::SharedNames(names) => match names.get(&record.name_offset()) {
                 // Of a pair, one is a bridge: to assembly it takes registers, from assembly the stack.
                 Some(sharers) if is_wrapper => !sharers.assembly,
-                _ => is_cgo || (is_assembly && !is_register_assembly(record.name().unwrap_or_default())),
+                _ if is_assembly => !self.is_register_assembly(name),
+                _ => self.sets_registers_up(record),
             },
         };
         if stack {
@@ -277,10 +287,31 @@ impl FunctionTable {
         }
     }
 
+    /// Whether an assembly function takes registers, which the tables of a program do not tell.
+    fn is_register_assembly(&self, name: &str) -> bool {
+        let since = |minor| self.version.at_least(minor);
+        match name {
+            "runtime.publicationBarrier" | "runtime.getfp" | "runtime.mapinitnoop" => since(21),
+            "runtime.switchToCrashStack0" => since(22),
+            "runtime.vgetrandom1" => since(24),
+            _ => is_register_assembly(name),
+        }
+    }
+
+    /// Whether a function begins by setting up what compiled code keeps in registers: g and a zero.
+    /// That is a bridge from the stack convention.
+    fn sets_registers_up(&self, record: &Record<'_>) -> bool {
+        let size = usize::try_from(record.end.0.saturating_sub(record.entry.0)).unwrap_or_default();
+        let code = self.image.read(record.entry, size).unwrap_or_default();
+        Decoder::with_ip(64, code, record.entry.0, DecoderOptions::NONE)
+            .iter()
+            .take_while(|i| i.flow_control() != FlowControl::Call && !i.is_invalid())
+            .any(|i| i.mnemonic() == Mnemonic::Xorps && i.op0_register() == Register::XMM15)
+    }
+
     fn tell_conventions(&self) -> Conventions {
-        if let Some(symbols) = self.image.symbols() {
-            let abi0 = symbols.iter().filter(|(name, _)| name.ends_with(".abi0"));
-            return Conventions::Symbols(abi0.map(|(_, symbol)| symbol.address.0).collect());
+        if let Some(symbols) = self.symbols.symbols() {
+            return Conventions::Symbols(symbols.addresses_ending(".abi0").map(|a| a.0).collect());
         }
         let mut names: HashMap<u32, Sharers> = HashMap::new();
         for record in (0..self.table.count).filter_map(|i| self.table.record(i)) {
@@ -297,16 +328,8 @@ impl FunctionTable {
     }
 }
 
-/// Only these packages may define assembly functions that take registers.
-fn may_take_registers(record: &Record<'_>) -> bool {
-    let package = package_of(record.name().unwrap_or_default());
-    matches!(package, "runtime" | "reflect" | "syscall" | "time")
-        || package.starts_with("internal/")
-        || package.starts_with("runtime/internal/")
-}
-
-/// Assembly functions that take registers on linux/amd64 in some release from Go 1.17 to 1.27, and
-/// have no bridge by which to tell them in a stripped program.
+/// Assembly functions that take registers on linux/amd64 in every release from Go 1.19 to 1.27 that has
+/// them: those that their sources mark with `<ABIInternal>`.
 fn is_register_assembly(name: &str) -> bool {
     let Some(name) = name.strip_prefix("runtime.") else {
         return matches!(
@@ -326,23 +349,16 @@ fn is_register_assembly(name: &str) -> bool {
         || name.starts_with("racewrite")
         || matches!(
             name,
-            "asmcgocall"
-                | "cmpstring"
-                | "cputicks"
+            "cmpstring"
                 | "debugCallV2"
                 | "duffcopy"
                 | "duffzero"
-                | "getfp"
-                | "mapinitnoop"
                 | "mcall"
                 | "memclrNoHeapPointers"
                 | "memequal"
                 | "memequal_varlen"
                 | "memmove"
-                | "publicationBarrier"
                 | "strhash"
-                | "switchToCrashStack0"
-                | "vgetrandom1"
         )
 }
 

@@ -9,16 +9,18 @@
 mod gaps;
 mod names;
 mod stack_gaps;
+mod witness;
 
-use super::abi::{Convention, Frame, Incoming, Placement, Register, frame, parts_of};
+use super::abi::{Convention, Frame, frame};
 use super::arg_info::ArgInfo;
-use super::dwarf::locations::Place;
+use super::dwarf::locations::EntryLocation;
 use super::dwarf::parameters::{Listed, Listing};
 use super::sites::Spill;
 use super::types::{Kind, Signature, TypeId, Types, Variable};
 use super::version::GoVersion;
 
 use self::names::Method;
+use self::witness::expected_spills;
 
 /// What is known of a function beside its listing.
 pub(super) struct Evidence<'e> {
@@ -31,6 +33,9 @@ pub(super) struct Evidence<'e> {
     pub(super) arg_info: Option<Option<ArgInfo>>,
     /// The registers that it saves before its stack grows; absent if it has no such code.
     pub(super) spills: &'e dyn Fn() -> Option<Vec<Spill>>,
+    /// Where a listed parameter is at entry, by its place in the listing, as the debug information
+    /// sees it.
+    pub(super) location: &'e dyn Fn(usize) -> Option<EntryLocation>,
 }
 
 /// A possible signature, and which of its variables are listed.
@@ -67,6 +72,60 @@ pub(super) fn resolve(
     } else {
         stack_gaps::fill(&resolver)
     }
+}
+
+/// Whether a function is a method, by its name.
+pub(super) fn is_method(name: &str) -> bool {
+    Method::of(name).is_some()
+}
+
+/// Whether a function is an instance of a generic one that takes a dictionary, by the name that the
+/// function table has: `main.Map[...]`. Wrappers have such names too, and take none.
+pub(super) fn is_generic_instance(name: &str) -> bool {
+    names::is_shaped(&name.replace("[...]", "[go.shape.]"))
+}
+
+/// Checks a signature that comes from elsewhere; the error says in words what is wrong with it.
+pub(super) fn check(
+    types: &Types,
+    signature: &Signature,
+    name: &str,
+    evidence: &Evidence<'_>,
+) -> Result<(), String> {
+    let frame = frame(types, signature, evidence.convention, evidence.version);
+    if let Some(size) = evidence.arguments_size
+        && frame.size != u64::from(size)
+    {
+        return Err(format!(
+            "this does not fit the function: its parameters and results take {} bytes, and the compiler recorded {size}",
+            frame.size
+        ));
+    }
+    if let Some(recorded) = &evidence.arg_info {
+        let computed = ArgInfo::of(types, &frame.homes, name.contains('['));
+        if recorded
+            .as_ref()
+            .map_or(frame.homes.len() > usize::from(name.contains('[')), |r| {
+                *r != computed
+            })
+        {
+            return Err(
+                "this does not fit the function: the compiler recorded parameters of another form or order"
+                    .to_owned(),
+            );
+        }
+    }
+    if let Some(saved) = (evidence.spills)() {
+        let expected = expected_spills(&frame);
+        if !saved.iter().all(|spill| expected.contains(spill)) {
+            return Err(
+                "this does not fit the function: it takes parameters in other registers (integers where there are \
+                 floats, or the other way round)"
+                    .to_owned(),
+            );
+        }
+    }
+    Ok(())
 }
 
 struct Resolver<'r> {
@@ -187,95 +246,6 @@ impl Resolver<'_> {
         self.listing.name.contains('[')
     }
 
-    /// Whether the debug information's places, where it has any, are the computed ones.
-    fn places_agree(&self, candidate: &Candidate, frame: &Frame) -> bool {
-        self.compare_places(candidate, frame)
-            .all(|agrees| agrees != Some(false))
-    }
-
-    /// Whether no value can be missing before a listed one without showing: every listed value has
-    /// its place from a witness, or touches one that has, or the end.
-    fn is_pinned(&self, candidate: &Candidate, frame: &Frame) -> bool {
-        let spills = (self.evidence.spills)().unwrap_or_default();
-        let placements: Vec<_> = frame
-            .layout
-            .receiver
-            .iter()
-            .chain(&frame.layout.parameters)
-            .collect();
-        let mut values: Vec<(u64, u64, bool)> = Vec::new();
-        let mut typed = 0;
-        for &(value, home) in &frame.homes {
-            let Incoming::Typed(ty) = value else {
-                values.push((home, 8, true));
-                continue;
-            };
-            let listed = candidate.listed[typed].map(|i| &self.listing.parameters[i]);
-            let spilled = spills.iter().any(|s| s.offset == 8 + home);
-            let seen = spilled
-                || listed.is_none_or(|l| place_agrees(self.types, l, placements[typed]) == Some(true));
-            values.push((home, self.types.get(ty).size, seen));
-            typed += 1;
-        }
-        // Stack values and spill slots are two sequences; each ends at a multiple of eight.
-        values.sort_by_key(|&(home, ..)| home);
-        let mut pinned_from = frame.size;
-        values.iter().rev().all(|&(home, size, seen)| {
-            let end = home + size;
-            let touches = end == pinned_from || (end % 8 == 0 && size > 0 && self.begins_at(frame, end));
-            if seen || touches || size == 0 {
-                pinned_from = home;
-                return true;
-            }
-            false
-        })
-    }
-
-    /// Whether something that cannot move begins there: the results or the spill slots.
-    fn begins_at(&self, frame: &Frame, end: u64) -> bool {
-        let placements = frame.layout.receiver.iter().chain(&frame.layout.parameters);
-        let stack_end = frame
-            .homes
-            .iter()
-            .filter(|(value, _)| matches!(value, Incoming::Typed(_)))
-            .zip(placements)
-            .filter_map(|((value, home), placement)| match (value, placement) {
-                (Incoming::Typed(ty), Placement::Stack { .. }) => Some(home + self.types.get(*ty).size),
-                _ => None,
-            })
-            .max();
-        stack_end == Some(end)
-    }
-
-    fn compare_places<'a>(
-        &'a self,
-        candidate: &'a Candidate,
-        frame: &'a Frame,
-    ) -> impl Iterator<Item = Option<bool>> + 'a {
-        let placements = frame.layout.receiver.iter().chain(&frame.layout.parameters);
-        candidate
-            .listed
-            .iter()
-            .zip(placements)
-            .filter_map(|(listed, placement)| {
-                let listed = &self.listing.parameters[(*listed)?];
-                // Nothing can be somewhere else than computed if it has no bytes.
-                if self.types.get(listed.ty).size == 0 {
-                    return None;
-                }
-                Some(place_agrees(self.types, listed, placement))
-            })
-    }
-
-    /// Whether the function saves no other registers than parameters come in, each to its home;
-    /// `None` if it saves none because its stack never grows. Parameters that are not used are not
-    /// always saved.
-    fn spills_agree(&self, frame: &Frame) -> Option<bool> {
-        let saved = (self.evidence.spills)()?;
-        let expected = expected_spills(frame);
-        Some(saved.iter().all(|spill| expected.contains(spill)))
-    }
-
     /// Vector types (`GOEXPERIMENT=simd`) travel in registers that no layout describes.
     fn refuse_vectors(&self) -> Result<(), String> {
         let mut all = self.listing.parameters.iter().chain(&self.listing.results);
@@ -289,26 +259,6 @@ impl Resolver<'_> {
     }
 }
 
-/// The registers that a function with this frame can save before its stack grows.
-fn expected_spills(frame: &Frame) -> Vec<Spill> {
-    let mut receiver_and_parameters = frame.layout.receiver.iter().chain(&frame.layout.parameters);
-    let mut spills = Vec::new();
-    for &(value, home) in &frame.homes {
-        let placement = match value {
-            Incoming::Dictionary => frame.layout.dictionary.as_ref(),
-            Incoming::Typed(_) => receiver_and_parameters.next(),
-        };
-        if let Some(Placement::Registers(parts)) = placement {
-            spills.extend(parts.iter().map(|part| Spill {
-                register: part.register,
-                offset: 8 + home + part.offset,
-                size: part.size,
-            }));
-        }
-    }
-    spills
-}
-
 fn contains_vector(types: &Types, ty: TypeId, depth: u32) -> bool {
     let t = types.get(ty);
     let inner = |ty| depth > 0 && contains_vector(types, ty, depth - 1);
@@ -316,53 +266,6 @@ fn contains_vector(types: &Types, ty: TypeId, depth: u32) -> bool {
         Kind::Struct { fields } => t.name.starts_with("simd/archsimd.") || fields.iter().any(|f| inner(f.ty)),
         Kind::Array { element, length: 1 } => inner(*element),
         _ => false,
-    }
-}
-
-fn place_agrees(types: &Types, listed: &Listed, placement: &Placement) -> Option<bool> {
-    let witness = Witness::of(types, listed)?;
-    Some(match (placement, witness.place) {
-        (Placement::Stack { offset }, Place::Stack(place)) => witness
-            .parts
-            .iter()
-            .any(|part| *offset as i64 == 8 + place - *part as i64),
-        (Placement::Registers(parts), Place::Register(number)) => parts
-            .iter()
-            .filter(|part| witness.parts.contains(&part.offset))
-            .any(|part| dwarf_number(part.register) == number),
-        _ => false,
-    })
-}
-
-/// Where the debug information sees a value when its function is entered.
-struct Witness {
-    place: Place,
-    /// The part of the value that is there, by its offset. Parts that are not used are left out of
-    /// the debug information silently, so of a string it may be the pointer or the length.
-    parts: Vec<u64>,
-}
-
-impl Witness {
-    fn of(types: &Types, listed: &Listed) -> Option<Witness> {
-        let pieces = listed.location.as_ref()?;
-        let &(place, _) = pieces.first()?;
-        let covered: u64 = pieces.iter().map(|(_, bytes)| bytes).sum();
-        let ty = types.get(listed.ty);
-        let parts = match parts_of(types, listed.ty) {
-            Some(parts) if covered != ty.size && parts.len() > 1 => {
-                parts.into_iter().map(|(offset, ..)| offset).collect()
-            }
-            _ => vec![0],
-        };
-        Some(Witness { place, parts })
-    }
-}
-
-/// The number that debug information has for an argument register.
-fn dwarf_number(register: Register) -> u16 {
-    match register {
-        Register::Integer(n) => [0, 3, 2, 5, 4, 8, 9, 10, 11][usize::from(n) % 9],
-        Register::Float(n) => 17 + u16::from(n),
     }
 }
 

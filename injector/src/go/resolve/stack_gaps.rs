@@ -4,7 +4,8 @@
 //! and the size of the whole call the one after the last.
 
 use super::gaps::{known_places, pointer_receiver};
-use super::{Candidate, Resolver, Witness, variable};
+use super::witness::Witness;
+use super::{Candidate, Resolver, variable};
 use crate::go::abi::frame;
 use crate::go::dwarf::locations::Place;
 use crate::go::types::{Signature, Type, TypeId, Types, Variable};
@@ -75,7 +76,7 @@ impl Search<'_> {
         };
         let ty = self.resolver.types.get(listed.ty);
         let natural = filler.end.next_multiple_of(ty.align.max(1));
-        let witness = Witness::of(self.resolver.types, listed).filter(|_| ty.size > 0);
+        let witness = self.resolver.witness(index).filter(|_| ty.size > 0);
         let Some(Witness {
             place: Place::Stack(place),
             parts,
