@@ -1,11 +1,11 @@
 //! `cargo xtask demo`: from a fresh checkout to a fault in a running Go program.
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use goinject_lab::{Cache, Toolchain};
 
-use crate::repository::{cargo, goinject, root};
-use crate::run::{Error, Result, captured, shown, shown_to_user};
+use crate::repository::{build_goinject, goinject, root};
+use crate::run::{Error, Result, captured, shown};
 use crate::setup::{self, Part};
 
 /// The example, in the repository; its program is built beside its rule file.
@@ -15,15 +15,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     let go = Toolchain::newest();
     setup::set_up(&[Part::Build, Part::Go(go)])?;
     println!("demo: building goinject");
-    if !shown_to_user(&mut cargo(&[
-        "build",
-        "--quiet",
-        "--release",
-        "--package",
-        "goinject",
-    ]))? {
-        return Err(Error::new("goinject does not build"));
-    }
+    build_goinject()?;
     let folder = root().join(EXAMPLE);
     if !folder.join("chaos.yaml").is_file() {
         return Err(Error::new(format!(
@@ -36,10 +28,10 @@ pub(crate) fn run() -> Result<ExitCode> {
     captured(build.args(["build", "-o", name, "."]).current_dir(&folder))?;
 
     // Relative, so that what is printed can be typed.
-    let mut inject = std::process::Command::new("target/release/goinject");
+    let mut inject = Command::new("target/release/goinject");
     inject.args(["run", &format!("{EXAMPLE}/chaos.yaml")]);
     println!("demo: $ {}\n", shown(&inject));
-    let mut run = std::process::Command::new(goinject());
+    let mut run = Command::new(goinject());
     run.args(inject.get_args()).current_dir(root());
     let status = run
         .status()

@@ -1,11 +1,11 @@
 //! `cargo xtask generate`: files in the repository that come out of the code.
 
 use std::fs;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use clap::Args;
 
-use crate::repository::{cargo, root};
+use crate::repository::{build_goinject, goinject, root};
 use crate::run::{Error, Result, captured};
 
 #[derive(Args)]
@@ -19,9 +19,9 @@ pub(crate) struct Options {
 const GENERATED: &[(&str, &[&str])] = &[("schema/rules.schema.json", &["schema"])];
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    build_goinject()?;
     for (file, arguments) in GENERATED {
-        let run = ["run", "--quiet", "--package", "goinject", "--"];
-        let text = captured(cargo(&run).args(*arguments)).map_err(|error| error.during(file))?;
+        let text = captured(Command::new(goinject()).args(*arguments)).map_err(|error| error.during(file))?;
         if text.trim().is_empty() {
             return Err(Error::new(format!(
                 "{file}: `goinject {}` printed nothing",

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use goinject_lab::Toolchain;
 
-use crate::repository::{cargo, root};
+use crate::repository::{build_goinject, cargo, root};
 use crate::run::{Error, Result, shown_to_user};
 use crate::setup::{self, Part, Parts};
 
@@ -59,15 +59,7 @@ fn run(binary: &str, name: Option<&str>, environment: &[(&str, String)]) -> Resu
     if !root().join(&source).is_file() {
         return Err(Error::new(format!("{source} is not in this checkout")));
     }
-    if !shown_to_user(&mut cargo(&[
-        "build",
-        "--quiet",
-        "--release",
-        "--package",
-        "goinject",
-    ]))? {
-        return Err(Error::new("goinject does not build"));
-    }
+    build_goinject()?;
     let mut test = cargo(&[
         "test",
         "--release",

@@ -4,6 +4,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::run::{Error, Result, shown_to_user};
+
 /// The repository's root. The program is built in the checkout that it works on.
 pub(crate) fn root() -> &'static Path {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -37,4 +39,20 @@ pub(crate) fn target() -> PathBuf {
 /// The program that users run, as `cargo build --release` leaves it.
 pub(crate) fn goinject() -> PathBuf {
     target().join("release/goinject")
+}
+
+/// Builds it. The tests and the demo use what users use, so nothing here builds it in any other way.
+pub(crate) fn build_goinject() -> Result<()> {
+    let mut build = cargo(&["build", "--quiet", "--release", "--package", "goinject"]);
+    match shown_to_user(build.args(locked()))? {
+        true => Ok(()),
+        false => Err(Error::new("goinject does not build")),
+    }
+}
+
+/// Where nobody is there to commit it, a lock file that is out of date is a mistake.
+pub(crate) fn locked() -> Option<&'static str> {
+    env::var_os("CI")
+        .is_some_and(|value| !value.is_empty() && value != "false")
+        .then_some("--locked")
 }

@@ -96,13 +96,19 @@ fn cannot_start(command: &Command, error: &io::Error) -> Error {
     ))
 }
 
-/// The command as one would type it.
+/// The command as one would type it, without apt's many options.
 pub(crate) fn shown(command: &Command) -> String {
-    let words = [command.get_program()].into_iter().chain(command.get_args());
-    let words: Vec<String> = words
-        .map(|word| goinject_lab::guest::quote(&word.to_string_lossy()))
-        .collect();
-    words.join(" ")
+    let mut shown = command.get_program().to_string_lossy().into_owned();
+    let mut words = command.get_args().map(OsStr::to_string_lossy);
+    while let Some(word) = words.next() {
+        if word == "-o" {
+            words.next();
+        } else {
+            shown.push(' ');
+            shown.push_str(&goinject_lab::guest::quote(&word));
+        }
+    }
+    shown
 }
 
 /// Whether a program of this name can be found.

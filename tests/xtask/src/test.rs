@@ -1,13 +1,13 @@
 //! `cargo xtask test`: everything that must pass before a change goes in.
 
+use std::mem;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
-use std::{env, mem};
 
 use clap::Args;
 
 use crate::generate;
-use crate::repository::cargo;
+use crate::repository::{build_goinject, cargo, locked};
 use crate::run::{Result, output, shown_to_user};
 use crate::setup::{self, Part, Parts};
 
@@ -45,15 +45,13 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             let clippy = ["clippy", "--quiet", "--workspace", "--all-targets"];
             shown_to_user(cargo(&clippy).args(locked()).args(["--", "-D", "warnings"]))
         });
+    }
+    // Tests run the program as users have it.
+    stages.run("release build", || build_goinject().map(|()| true));
+    if !options.only {
         stages.run("generated files", || {
             generate::run(&generate::Options { check: true }).map(|_| true)
         });
-    }
-    // Tests run the program as users have it.
-    stages.run("release build", || {
-        shown_to_user(cargo(&["build", "--quiet", "--release", "--package", "goinject"]).args(locked()))
-    });
-    if !options.only {
         stages.run("documentation tests", || {
             shown_to_user(cargo(&["test", "--quiet", "--workspace", "--doc"]).args(locked()))
         });
@@ -88,13 +86,6 @@ fn tests(arguments: &[String]) -> Command {
     };
     command.args(locked()).args(arguments);
     command
-}
-
-/// Where nobody is there to commit it, a lock file that is out of date is a mistake.
-fn locked() -> Option<&'static str> {
-    env::var_os("CI")
-        .is_some_and(|value| value != "false")
-        .then_some("--locked")
 }
 
 #[derive(Default)]

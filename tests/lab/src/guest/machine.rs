@@ -210,7 +210,7 @@ fn machine(hardware: &Hardware<'_>, folder: &Path, argument: &str) -> Command {
     command.arg("-initrd").arg(folder.join("initramfs"));
     // quiet: what is left on the console is worth reading. A stalled host must not look like a fault of the guest's
     // kernel, hence no watchdogs; an oops must, hence the panic, which ends the emulator.
-    let mut arguments = "console=ttyS0 quiet oops=panic panic=-1 8250.nr_uarts=8 nowatchdog mitigations=off \
+    let mut arguments = "console=ttyS0 quiet oops=panic panic=-1 8250.nr_uarts=8 nowatchdog \
                          rcupdate.rcu_cpu_stall_suppress=1"
         .to_owned();
     for word in [argument]

@@ -212,10 +212,14 @@ impl<'a> Output<'a> {
                 .position(|window| window == self.mark);
             self.end = found.map(|at| from + at);
         }
-        let certain = self
-            .end
-            .unwrap_or(self.bytes.len().saturating_sub(self.mark.len()));
+        let certain = self.end.unwrap_or_else(|| self.bytes.len() - self.begun_mark());
         self.hand_over(certain, live);
+    }
+
+    /// How many bytes at the end may be the beginning of the mark.
+    fn begun_mark(&self) -> usize {
+        let begins = |&length: &usize| self.bytes.ends_with(&self.mark[..length]);
+        (1..self.mark.len()).rev().find(begins).unwrap_or(0)
     }
 
     fn hand_over(&mut self, to: usize, live: &mut dyn FnMut(Stream, &[u8])) {

@@ -44,16 +44,22 @@ pub(crate) fn fetch(archives: &Archives, line: &Line, cache: &Cache) -> Result<S
             Err(error) => failures.push(error.to_string()),
         }
     }
+    // Other suites may do, but then "newest" may not be the newest.
+    for failure in failures.iter().filter(|_| !candidates.is_empty()) {
+        println!("set-up: kernel {}: {failure}", line.name());
+    }
     candidates.sort_by(|(_, a), (_, b)| version::compare(&b.package.version, &a.package.version));
+    if candidates.is_empty() && failures.is_empty() {
+        failures.push(format!("there is none in {}", line.suites.join(", ")));
+    } else if candidates.is_empty() {
+        failures.push("and there is none in the other suites".to_owned());
+    }
     // A list can be ahead of its archive's files, or behind them: then the next lower version will do.
     for (suite, candidate) in candidates.iter().take(3) {
         match install(suite, candidate, line, cache) {
             Ok(()) => return Ok(candidate.release.clone()),
             Err(error) => failures.push(error.to_string()),
         }
-    }
-    if failures.is_empty() {
-        failures.push(format!("there is none in {}", line.suites.join(", ")));
     }
     Err(Error::new(failures.join("\n")))
 }

@@ -165,8 +165,8 @@ fn work(jobs: Vec<Part>, host: &Host, cache: &Cache) -> Vec<Error> {
                             println!("set-up: {}{detail} ({seconds:.1} s)", part.name());
                         }
                         Err(error) => {
+                            println!("set-up: {} failed", part.name());
                             let error = error.during(part.name());
-                            println!("set-up: {error}");
                             failures.lock().expect("no job panics with it").push(error);
                         }
                     }
