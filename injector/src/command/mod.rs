@@ -68,7 +68,7 @@ pub fn make_plan(rules: &RuleSet, binary: &Binary) -> Told<Plan> {
     let diagnostics: Vec<Diagnostic> = resolution
         .findings
         .iter()
-        .map(|finding| finding.diagnostic.clone())
+        .map(|finding| (*finding.diagnostic).clone())
         .collect();
     print_diagnostics(&diagnostics, &rules.source);
     match resolution.failure() {

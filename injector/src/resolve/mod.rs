@@ -48,7 +48,7 @@ pub struct ResolvedFunction {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
     /// What and where.
-    pub diagnostic: Diagnostic,
+    pub diagnostic: Box<Diagnostic>,
     /// [`ExitCode::Invalid`] where the rule is wrong, [`ExitCode::Unarmable`] where the binary does not allow it.
     pub code: ExitCode,
 }
@@ -56,14 +56,14 @@ pub struct Finding {
 impl Finding {
     fn invalid(diagnostic: Diagnostic) -> Finding {
         Finding {
-            diagnostic,
+            diagnostic: Box::new(diagnostic),
             code: ExitCode::Invalid,
         }
     }
 
     fn unarmable(diagnostic: Diagnostic) -> Finding {
         Finding {
-            diagnostic,
+            diagnostic: Box::new(diagnostic),
             code: ExitCode::Unarmable,
         }
     }
