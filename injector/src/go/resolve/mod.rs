@@ -6,6 +6,7 @@
 //! what the compiler recorded for stack traces and stack scanning, holes are filled where the
 //! evidence leaves one possibility, and otherwise there is no signature.
 
+mod fillers;
 mod gaps;
 mod names;
 mod stack_gaps;
