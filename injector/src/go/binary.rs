@@ -241,7 +241,7 @@ impl Binary {
         self.morestack.get_or_init(|| {
             let mut found = MorestackFunctions::default();
             for (index, name) in self.functions.names() {
-                let callee = MorestackFunctions::NAMES.iter().find(|(n, _)| *n == name);
+                let callee = MorestackFunctions::NAMES.iter().find(|(n, _)| name == *n);
                 if let (Some((_, callee)), Some(record)) = (callee, self.functions.table().record(index)) {
                     found.entries.push((record.entry, *callee));
                 }

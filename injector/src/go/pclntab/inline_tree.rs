@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::functions::{Function, FunctionTable};
+use super::functions::{Function, FunctionTable, printed};
 use super::table::Form;
 use super::values::Values;
 use crate::go::address::Address;
@@ -56,9 +56,11 @@ impl FunctionTable {
             let matches: Vec<usize> = (0..tree.count)
                 .filter(|&i| {
                     tree.node(i).is_some_and(|node| {
-                        *wanted
-                            .entry(node.name)
-                            .or_insert_with(|| self.table().name(node.name) == Some(name))
+                        *wanted.entry(node.name).or_insert_with(|| {
+                            self.table()
+                                .name(node.name)
+                                .is_some_and(|n| n == name || printed(n) == name)
+                        })
                     })
                 })
                 .collect();
@@ -144,11 +146,11 @@ impl<'t> Tree<'t> {
             None => (functions.file_at(function, at)?, functions.line_at(function, at)?),
         };
         let caller = match self.parent(function.entry, index) {
-            Some(parent) => functions.table().name(self.node(parent)?.name)?.to_owned(),
+            Some(parent) => printed(functions.table().name(self.node(parent)?.name)?).into_owned(),
             None => function.name.clone(),
         };
         Some(InlinedCall {
-            callee: functions.table().name(node.name)?.to_owned(),
+            callee: printed(functions.table().name(node.name)?).into_owned(),
             caller,
             within: function.name.clone(),
             file,

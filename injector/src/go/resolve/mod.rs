@@ -6,6 +6,7 @@
 //! what the compiler recorded for stack traces and stack scanning, holes are filled where the
 //! evidence leaves one possibility, and otherwise there is no signature.
 
+mod fillers;
 mod gaps;
 mod names;
 mod stack_gaps;
@@ -15,6 +16,7 @@ use super::abi::{Convention, Frame, frame};
 use super::arg_info::ArgInfo;
 use super::dwarf::locations::EntryLocation;
 use super::dwarf::parameters::{Listed, Listing};
+use super::pclntab::functions::Function;
 use super::sites::Spill;
 use super::types::{Kind, Signature, TypeId, Types, Variable};
 use super::version::GoVersion;
@@ -79,10 +81,13 @@ pub(super) fn is_method(name: &str) -> bool {
     Method::of(name).is_some()
 }
 
-/// Whether a function is an instance of a generic one that takes a dictionary, by the name that the
-/// function table has: `main.Map[...]`. Wrappers have such names too, and take none.
-pub(super) fn is_generic_instance(name: &str) -> bool {
-    names::is_shaped(&name.replace("[...]", "[go.shape.]"))
+/// Whether a function is an instance of a generic one that takes a dictionary.
+pub(super) fn is_generic_instance(function: &Function) -> bool {
+    match &function.full_name {
+        Some(full) => names::is_shaped(full),
+        // Without type arguments, only wrappers can be told apart, and they take none.
+        None => !function.is_wrapper && names::is_shaped(&function.name.replace("[...]", "[go.shape.]")),
+    }
 }
 
 /// Checks a signature that comes from elsewhere; the error says in words what is wrong with it.

@@ -52,9 +52,7 @@ impl Binary {
     pub fn parse_signature(&self, function: &Function, text: &str) -> Result<Signature, SignatureError> {
         let has_receiver = resolve::is_method(&function.name);
         let mut signature = parse(text, has_receiver, self.types())?;
-        signature.dictionary = self.version().at_least(18)
-            && !function.is_wrapper
-            && resolve::is_generic_instance(&function.name);
+        signature.dictionary = self.version().at_least(18) && resolve::is_generic_instance(function);
         self.check_signature(function, &signature)
             .map_err(|message| SignatureError { offset: 0, message })?;
         Ok(signature)
