@@ -133,12 +133,32 @@ impl Machine {
         lines[lines.len().saturating_sub(CONSOLE_TAIL)..].join("\n")
     }
 
-    /// The kernel's own words for why it gave up.
+    /// The kernel's own words for why it gave up: its last one, then what it said of the cause and the place.
     pub(super) fn panic(&self) -> Option<String> {
         let console = self.console();
-        let line = console.lines().find(|line| line.contains("Kernel panic"))?;
-        let message = line.split_once("] ").map_or(line, |(_, message)| message);
-        Some(message.trim().to_owned())
+        let message = |line: &str| {
+            line.split_once("] ")
+                .map_or(line, |(_, message)| message)
+                .trim()
+                .to_owned()
+        };
+        let find = |words: &[&str]| {
+            let line = console
+                .lines()
+                .find(|line| words.iter().any(|word| line.contains(word)));
+            line.map(message)
+        };
+        let panic = find(&["Kernel panic"])?;
+        let causes = [
+            find(&["BUG: ", "Oops: ", "general protection fault"]),
+            find(&["RIP: 0010:"]),
+        ];
+        Some(
+            causes
+                .into_iter()
+                .flatten()
+                .fold(panic, |panic, cause| format!("{panic}; {cause}")),
+        )
     }
 
     /// What the emulator itself printed.
