@@ -55,8 +55,7 @@ pub(super) struct Machine {
 impl Machine {
     pub(super) fn start(hardware: &Hardware<'_>) -> Result<Machine, GuestError> {
         let nonce = nonce();
-        let folder = env::temp_dir().join(format!("goinject-guest-{nonce}"));
-        fs::create_dir(&folder)?;
+        let folder = folder(&nonce)?;
         let listeners = PORTS.map(|port| UnixListener::bind(folder.join(format!("{port:?}"))));
         hardware.files.write(&folder.join("initramfs"))?;
 
@@ -189,8 +188,7 @@ impl Drop for Machine {
 
 /// Runs the emulator with this terminal as its console, until the guest powers off.
 pub(super) fn attach(hardware: &Hardware<'_>) -> Result<ExitStatus, GuestError> {
-    let folder = env::temp_dir().join(format!("goinject-guest-{}", nonce()));
-    fs::create_dir(&folder)?;
+    let folder = folder(&nonce())?;
     let run = || {
         hardware.files.write(&folder.join("initramfs"))?;
         let mut command = machine(hardware, &folder, "goinject.shell");
@@ -326,6 +324,20 @@ fn forward(port: Port, mut stream: UnixStream, sender: Sender<(Port, Vec<u8>)>) 
             }
         }
     });
+}
+
+/// A new folder for the archive, the console and the sockets of one run.
+fn folder(nonce: &str) -> io::Result<PathBuf> {
+    let usual = env::temp_dir();
+    // The name of a socket has 107 bytes.
+    let parent = if usual.as_os_str().len() > 50 {
+        Path::new("/tmp")
+    } else {
+        &usual
+    };
+    let folder = parent.join(format!("goinject-guest-{nonce}"));
+    fs::create_dir(&folder)?;
+    Ok(folder)
 }
 
 /// A word that no program prints by chance.
