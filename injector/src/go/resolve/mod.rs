@@ -219,6 +219,14 @@ impl Resolver<'_> {
         first.name.get(2..)?.parse().ok()
     }
 
+    /// Whether no result is missing: since Go 1.17 the compiler calls those without a name by their
+    /// place among the results.
+    fn results_are_whole(&self) -> bool {
+        let place = |name: &str| name.strip_prefix(['~'])?.get(1..)?.parse::<usize>().ok();
+        let mut results = self.listing.results.iter().enumerate();
+        !self.evidence.version.at_least(17) || results.all(|(i, r)| place(&r.name).is_none_or(|n| n == i))
+    }
+
     /// Before Go 1.17 parameters without a size are listed in no certain order.
     fn order_is_uncertain(&self) -> bool {
         !self.evidence.version.at_least(17)
@@ -240,7 +248,7 @@ impl Resolver<'_> {
 
     /// Whether a candidate agrees with everything that is known.
     fn fits(&self, candidate: &Candidate) -> bool {
-        if self.method.is_some() && candidate.signature.receiver.is_none() {
+        if (self.method.is_some() && candidate.signature.receiver.is_none()) || !self.results_are_whole() {
             return false;
         }
         let frame = self.frame(candidate);
