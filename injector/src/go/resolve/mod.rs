@@ -271,21 +271,18 @@ impl Resolver<'_> {
             return self.places_agree(candidate, &frame)
                 && is_whole.unwrap_or_else(|| self.is_pinned(candidate, &frame));
         }
-        let Some(recorded) = &self.evidence.arg_info else {
-            return false;
+        // The record stops after ten components; what comes later, or everything where it cannot be
+        // read, needs another witness, unless the compiler lists every parameter.
+        let (agrees, is_cut) = match &self.evidence.arg_info {
+            Some(Some(recorded)) => {
+                let computed = ArgInfo::of(self.types, &frame.homes, self.skips_first());
+                (*recorded == computed, recorded.is_cut())
+            }
+            Some(None) => (frame.homes.is_empty(), false),
+            None => (self.spills_agree(&frame) != Some(false), true),
         };
-        let computed = ArgInfo::of(self.types, &frame.homes, self.skips_first());
-        let agrees = match recorded {
-            Some(recorded) => *recorded == computed,
-            None => frame.homes.is_empty(),
-        };
-        // The record stops after ten components; what comes later needs another witness, unless the
-        // compiler lists every parameter.
-        let is_cut = recorded.as_ref().is_some_and(ArgInfo::is_cut);
-        agrees
-            && (!is_cut
-                || self.evidence.version.at_least(22)
-                || (self.spills_agree(&frame) != Some(false) && self.is_pinned(candidate, &frame)))
+        let is_pinned = || self.spills_agree(&frame) != Some(false) && self.is_pinned(candidate, &frame);
+        agrees && (!is_cut || self.evidence.version.at_least(22) || is_pinned())
     }
 
     /// The compiler leaves the first parameter out of its record if there are brackets in the name,
