@@ -198,15 +198,18 @@ static __inline__ void gi_record_term(struct gi_scratch *s, gi_u32 row)
 /* Whether a binding's condition holds. Returns a truth. */
 GI_SUBPROGRAM int gi_condition(struct gi_scratch *s, gi_u32 first, gi_u32 count)
 {
-	gi_u32 i, next = 0;
+	gi_u32 i;
 
 	if (!s)
 		return GI_TRUTH_UNREADABLE;
 	s->truths = GI_TRUE;
+	/* The position is kept in memory, of whose contents the verifier knows nothing: so all ways
+	 * through an iteration end in one state, and it does not follow each of them to the end. */
+	s->next_row = 0;
 	for (i = 0; i < GI_TERMS; i++) {
-		if (next >= count)
+		if (s->next_row >= count)
 			break;
-		next += 1 + gi_step_condition(s, first + next);
+		s->next_row += 1 + gi_step_condition(s, first + s->next_row);
 	}
 	return s->truths & 3;
 }

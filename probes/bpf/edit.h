@@ -85,23 +85,26 @@ GI_SUBPROGRAM int gi_prepare_edit(struct gi_scratch *s, gi_u32 row, gi_u32 n)
 	return gi_source_value(s, edit, planned);
 }
 
-/* Clears bytes of memory. Returns enum gi_reason. */
+/* Clears memory at s->where: whole words, then the bytes that are left. Returns enum gi_reason. */
 GI_SUBPROGRAM int gi_clear(struct gi_scratch *s, gi_u64 bytes)
 {
-	gi_u32 at;
+	gi_u64 words = bytes / 8;
+	gi_u32 i;
 
 	if (!s)
 		return GI_NO_ROW;
 	s->word[0] = 0;
-	for (at = 0; at < GI_CLEARED; at += 8) {
-		if (at >= bytes)
+	for (i = 0; i < GI_CLEARED / 8; i++) {
+		if (i >= words)
 			break;
-		if (at + 8 <= bytes ? gi_user_write(s, s->where.address + at, &s->word[0], 8) :
-				      gi_user_write(s, s->where.address + at, &s->word[0], 1))
+		if (gi_user_write(s, s->where.address + 8 * i, &s->word[0], 8))
 			return GI_WRITE_FAULT;
-		/* What is left of a last word goes byte by byte. */
-		if (at + 8 > bytes)
-			at -= 7;
+	}
+	for (i = 0; i < 7; i++) {
+		if (i >= (bytes & 7))
+			break;
+		if (gi_user_write(s, s->where.address + 8 * words + i, &s->word[0], 1))
+			return GI_WRITE_FAULT;
 	}
 	return GI_OK;
 }

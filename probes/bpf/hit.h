@@ -79,7 +79,7 @@ struct gi_scratch {
 	gi_u32 fired_count;
 	gi_u32 writes;      /* what is to be done needs a writer */
 	gi_u32 slept;       /* the delays of this call are over */
-	gi_u32 truth_count;
+	gi_u32 next_row;    /* of the condition that is worked on */
 	struct gi_hit hit;
 	struct gi_where where; /* the place that was resolved last */
 	gi_u64 word[4];        /* small values on their way */

@@ -108,8 +108,9 @@ static __always_inline struct gi_control *gi_control_row(const struct gi_scratch
 }
 
 /*
- * What outlives a hit. Keys go through the program's own stack, and values through copies, because
- * older verifiers take no other pointers.
+ * What outlives a hit. Older verifiers take keys only from the program's own stack and new values only
+ * from there or from another map: so a new entry starts blank and is filled in place. Nobody else looks
+ * at it meanwhile, for it belongs to the goroutine that this thread runs.
  */
 GI_SUBPROGRAM int gi_call_load(struct gi_scratch *s)
 {
@@ -129,11 +130,22 @@ GI_SUBPROGRAM int gi_call_load(struct gi_scratch *s)
 GI_SUBPROGRAM int gi_call_save(struct gi_scratch *s)
 {
 	struct gi_call_key key;
+	struct gi_scratch *blank;
+	struct gi_call *call;
+	gi_u32 zero = 0;
 
 	if (!s)
 		return 1;
 	key = s->call_key;
-	return bpf_map_update_elem(&gi_calls, &key, &s->call, BPF_ANY) != 0;
+	blank = bpf_map_lookup_elem(&gi_blank, &zero);
+	if (!blank)
+		return 1;
+	bpf_map_update_elem(&gi_calls, &key, &blank->call, BPF_NOEXIST);
+	call = bpf_map_lookup_elem(&gi_calls, &key);
+	if (!call)
+		return 1;
+	*call = s->call;
+	return 0;
 }
 
 GI_SUBPROGRAM int gi_call_forget(struct gi_scratch *s)
@@ -164,12 +176,23 @@ GI_SUBPROGRAM int gi_delay_load(struct gi_scratch *s)
 
 GI_SUBPROGRAM int gi_delay_save(struct gi_scratch *s)
 {
+	struct gi_scratch *blank;
+	struct gi_delay *delay;
+	gi_u32 zero = 0;
 	gi_u64 g;
 
 	if (!s)
 		return 1;
 	g = s->hit.g;
-	return bpf_map_update_elem(&gi_delays, &g, &s->delay, BPF_ANY) != 0;
+	blank = bpf_map_lookup_elem(&gi_blank, &zero);
+	if (!blank)
+		return 1;
+	bpf_map_update_elem(&gi_delays, &g, &blank->delay, BPF_NOEXIST);
+	delay = bpf_map_lookup_elem(&gi_delays, &g);
+	if (!delay)
+		return 1;
+	*delay = s->delay;
+	return 0;
 }
 
 GI_SUBPROGRAM int gi_delay_forget(struct gi_scratch *s)

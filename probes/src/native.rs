@@ -169,7 +169,7 @@ pub struct Scratch {
     fired_count: u32,
     writes: u32,
     slept: u32,
-    truth_count: u32,
+    next_row: u32,
     /// The call, as it was saved by the BPF program.
     pub hit: Hit,
     found: [u64; 2],

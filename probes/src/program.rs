@@ -354,6 +354,11 @@ impl Program {
             })
     }
 
+    /// The rows it was loaded with.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
     /// Calls that could not be looked at, because the table of threads was full.
     pub fn lost_hits(&self) -> u64 {
         let control = self.control.as_ptr().cast::<Control>();

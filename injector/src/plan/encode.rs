@@ -3,8 +3,8 @@
 use goinject_probes::table::{self, Tables};
 
 use super::{
-    Base, Binding, Edit, Extend, Lead, Operand, OperandKind, Place, Plan, Role, Rule, Site, SiteKind, Source, Term, Test,
-    TestKind,
+    Base, Binding, Edit, Extend, Lead, Operand, OperandKind, Place, Plan, Role, Rule, Site, SiteKind, Source,
+    Term, Test, TestKind,
 };
 use crate::go::abi::Register;
 use crate::go::address::Address;
@@ -33,7 +33,9 @@ pub fn encode(plan: &Plan, bias: LoadBias, seed: u64, writers: &[table::WriterKi
         for binding in &site.bindings {
             encode_binding(binding, bias, &mut tables);
         }
-        tables.sites.push(encode_site(plan, site, bias, *writer, first_binding));
+        tables
+            .sites
+            .push(encode_site(plan, site, bias, *writer, first_binding));
     }
     tables
 }
@@ -101,9 +103,12 @@ fn encode_binding(binding: &Binding, bias: LoadBias, tables: &mut Tables) {
         tables.terms.push(term);
     }
     let first_range = row(tables.ranges.len());
-    tables.ranges.extend(
-        binding.within.iter().map(|range| table::Range { low: bias.apply(range.low), high: bias.apply(range.high) }),
-    );
+    tables
+        .ranges
+        .extend(binding.within.iter().map(|range| table::Range {
+            low: bias.apply(range.low),
+            high: bias.apply(range.high),
+        }));
     let delay = binding.fault.delay;
     tables.bindings.push(table::Binding {
         rule: row(binding.rule),
@@ -125,7 +130,10 @@ fn binding_flags(binding: &Binding) -> u32 {
         Role::Records | Role::Follows => (false, false),
     };
     let flags = [
-        (matches!(binding.role, Role::Decides { .. }), table::BINDING_COUNTS),
+        (
+            matches!(binding.role, Role::Decides { .. }),
+            table::BINDING_COUNTS,
+        ),
         (binding.completes, table::BINDING_COMPLETES),
         (pairs, table::BINDING_PAIRS),
         (recalls, table::BINDING_RECALLS),
@@ -135,22 +143,44 @@ fn binding_flags(binding: &Binding) -> u32 {
         (binding.fault.panic, table::BINDING_PANICS),
         (binding.fault.delay.is_some(), table::BINDING_DELAYS),
     ];
-    flags.into_iter().filter(|(set, _)| *set).map(|(_, flag)| flag).sum()
+    flags
+        .into_iter()
+        .filter(|(set, _)| *set)
+        .map(|(_, flag)| flag)
+        .sum()
 }
 
 fn encode_term(term: &Term, bias: LoadBias, texts: &mut Vec<table::FixedText>) -> table::Term {
-    let op = |op: table::Op| table::Term { op: op as u8, ..table::Term::default() };
+    let op = |op: table::Op| table::Term {
+        op: op as u8,
+        ..table::Term::default()
+    };
     match term {
         Term::Test(test) => encode_test(test, bias, texts),
-        Term::Record(slot, test) => table::Term { slot: *slot, ..encode_test(test, bias, texts) },
+        Term::Record(slot, test) => table::Term {
+            slot: *slot,
+            ..encode_test(test, bias, texts)
+        },
         Term::Not => op(table::Op::Not),
         Term::And => op(table::Op::And),
         Term::Or => op(table::Op::Or),
-        Term::SkipIfFalse(rows) => table::Term { skip: *rows, ..op(table::Op::SkipIfFalse) },
-        Term::SkipIfTrue(rows) => table::Term { skip: *rows, ..op(table::Op::SkipIfTrue) },
-        Term::Recall(slot) => table::Term { slot: *slot, ..op(table::Op::Recall) },
+        Term::SkipIfFalse(rows) => table::Term {
+            skip: *rows,
+            ..op(table::Op::SkipIfFalse)
+        },
+        Term::SkipIfTrue(rows) => table::Term {
+            skip: *rows,
+            ..op(table::Op::SkipIfTrue)
+        },
+        Term::Recall(slot) => table::Term {
+            slot: *slot,
+            ..op(table::Op::Recall)
+        },
         Term::Capture(slot, operand) => {
-            let mut row = table::Term { slot: *slot, ..op(table::Op::Capture) };
+            let mut row = table::Term {
+                slot: *slot,
+                ..op(table::Op::Capture)
+            };
             encode_left(operand, bias, &mut row);
             row
         }
@@ -170,7 +200,11 @@ fn encode_test(test: &Test, bias: LoadBias, texts: &mut Vec<table::FixedText>) -
         TestKind::EndsWith => table::Test::EndsWith,
         TestKind::Contains => table::Test::Contains,
     };
-    let mut row = table::Term { op: table::Op::Test as u8, test: kind as u8, ..table::Term::default() };
+    let mut row = table::Term {
+        op: table::Op::Test as u8,
+        test: kind as u8,
+        ..table::Term::default()
+    };
     encode_left(&test.left, bias, &mut row);
     match &test.right {
         Operand::Constant(bits) => {
@@ -185,7 +219,9 @@ fn encode_test(test: &Test, bias: LoadBias, texts: &mut Vec<table::FixedText>) -
             row.text = self::row(texts.len());
             texts.push(fixed);
         }
-        Operand::Place { place, size, kind, .. } => {
+        Operand::Place {
+            place, size, kind, ..
+        } => {
             row.right = encode_place(place, *size, bias);
             row.right_source = table::OperandSource::Place as u8;
             row.right_kind = operand_kind(*kind);
@@ -201,7 +237,12 @@ fn encode_test(test: &Test, bias: LoadBias, texts: &mut Vec<table::FixedText>) -
 
 fn encode_left(operand: &Operand, bias: LoadBias, row: &mut table::Term) {
     match operand {
-        Operand::Place { place, size, kind, nil_is_zero } => {
+        Operand::Place {
+            place,
+            size,
+            kind,
+            nil_is_zero,
+        } => {
             row.left = encode_place(place, *size, bias);
             row.left_source = table::OperandSource::Place as u8;
             row.left_kind = operand_kind(*kind);
@@ -247,9 +288,15 @@ fn encode_site(
     let signalled = matches!(writer, table::WriterKind::Frame | table::WriterKind::Tracer);
     let flags = [
         (site.g_in_register, table::SITE_REGISTER_G),
-        (site.instruction.consumes != super::Consumes::Nothing, table::SITE_RESTART),
+        (
+            site.instruction.consumes != super::Consumes::Nothing,
+            table::SITE_RESTART,
+        ),
         (signalled && site.needs(plan).float_conditions, table::SITE_FLOATS),
-        (site.slot.is_some() && site.kind != SiteKind::Slot, table::SITE_DELAYS),
+        (
+            site.slot.is_some() && site.kind != SiteKind::Slot,
+            table::SITE_DELAYS,
+        ),
         (site.slot.is_some_and(|slot| slot.sleeps), table::SITE_SLEEPS),
     ];
     let kind = match site.kind {
@@ -257,7 +304,13 @@ fn encode_site(
         SiteKind::Return => table::SiteKind::Return,
         SiteKind::Slot => table::SiteKind::Slot,
     };
-    let slot = site.slot.map(|slot| if site.kind == SiteKind::Slot { slot.after_call } else { slot.start });
+    let slot = site.slot.map(|slot| {
+        if site.kind == SiteKind::Slot {
+            slot.after_call
+        } else {
+            slot.start
+        }
+    });
     table::Site {
         address: bias.apply(address),
         slot: slot.map_or(0, |slot| bias.apply(slot)),
@@ -265,7 +318,11 @@ fn encode_site(
         bindings: row(site.bindings.len()),
         displacement,
         kind: kind as u8,
-        flags: flags.into_iter().filter(|(set, _)| *set).map(|(_, flag)| flag).sum(),
+        flags: flags
+            .into_iter()
+            .filter(|(set, _)| *set)
+            .map(|(_, flag)| flag)
+            .sum(),
         writer: writer as u8,
         lead: lead as u8,
         length: u8::try_from(site.instruction.bytes.len()).expect("instructions have at most 15 bytes"),

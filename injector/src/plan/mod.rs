@@ -4,6 +4,7 @@
 //! link-time; [`encode`] turns it into the tables of a running process.
 
 pub mod compile;
+mod condition;
 pub mod display;
 pub mod encode;
 mod serial;
@@ -392,6 +393,8 @@ pub enum Shape {
     Duration,
     String,
     Words,
+    /// Not at all.
+    Hidden,
 }
 
 /// One word to overwrite.
@@ -539,7 +542,10 @@ impl Needs {
 impl Site {
     /// What this site's rules need.
     pub fn needs(&self, plan: &Plan) -> Needs {
-        let mut needs = Needs { redirect: self.kind == SiteKind::Slot, ..Needs::default() };
+        let mut needs = Needs {
+            redirect: self.kind == SiteKind::Slot,
+            ..Needs::default()
+        };
         needs.memory = needs.redirect;
         for binding in &self.bindings {
             needs.float_conditions |= binding.condition.iter().any(Term::reads_floats);
@@ -549,7 +555,8 @@ impl Site {
         }
         // Both ways to delay a call write the goroutine's own memory.
         needs.memory |= self.bindings.iter().any(|binding| binding.fault.delay.is_some());
-        needs.before = needs.any() && matches!(self.instruction.consumes, Consumes::Irreversible(_));
+        needs.before = (needs.any() || needs.float_conditions)
+            && matches!(self.instruction.consumes, Consumes::Irreversible(_));
         needs
     }
 }
@@ -587,9 +594,7 @@ impl Place {
 
 impl Term {
     fn reads_floats(&self) -> bool {
-        let float = |operand: &Operand| {
-            matches!(operand, Operand::Place { place, .. } if matches!(place.register(), Some(Register::Float(_))))
-        };
+        let float = |operand: &Operand| matches!(operand, Operand::Place { place, .. } if matches!(place.register(), Some(Register::Float(_))));
         match self {
             Term::Test(test) | Term::Record(_, test) => float(&test.left) || float(&test.right),
             Term::Capture(_, operand) => float(operand),
