@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{Assignment, Base, Binding, Consumes, Cost, Edit, Place, Plan, Site, SiteKind, Source};
+use super::{
+    Assignment, Base, Binding, Consumes, Cost, Edit, Instruction, Place, Plan, Site, SiteKind, Source,
+};
 use crate::go::abi::Register;
 
 /// Integer registers of Go's convention on amd64, in its sequence.
@@ -37,27 +39,12 @@ impl fmt::Display for Plan {
 
 impl Plan {
     fn write_site(&self, f: &mut fmt::Formatter<'_>, site: &Site) -> fmt::Result {
-        let instruction = &site.instruction;
         let kind = match site.kind {
             SiteKind::Entry => "entry",
             SiteKind::EntryCheckJump { .. } => "entry (stack check)",
             SiteKind::Return => "return",
         };
-        write!(
-            f,
-            "  {kind} {} (file {}) `{}`",
-            instruction.address, instruction.file_offset, instruction.text
-        )?;
-        match &instruction.cost {
-            Cost::Emulated => write!(f, ", emulated")?,
-            Cost::Stepped => write!(f, ", stepped")?,
-            Cost::Refused(why) => write!(f, ", no uprobe: {why}")?,
-        }
-        match &instruction.consumes {
-            Consumes::Nothing => writeln!(f)?,
-            Consumes::Restartable => writeln!(f, ", run again after edits")?,
-            Consumes::Irreversible(why) => writeln!(f, ", edits must come before it: {why}")?,
-        }
+        writeln!(f, "  {kind} {}", site.instruction)?;
         site.bindings
             .iter()
             .try_for_each(|binding| self.write_binding(f, binding))
@@ -91,6 +78,22 @@ fn write_assignment(f: &mut fmt::Formatter<'_>, assignment: &Assignment) -> fmt:
             if *size == 1 { "" } else { "s" }
         )
     })
+}
+
+impl fmt::Display for Instruction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (file {}) `{}`", self.address, self.file_offset, self.text)?;
+        match &self.cost {
+            Cost::Emulated => write!(f, ", emulated")?,
+            Cost::Stepped => write!(f, ", stepped")?,
+            Cost::Refused(why) => write!(f, ", no uprobe: {why}")?,
+        }
+        match &self.consumes {
+            Consumes::Nothing => Ok(()),
+            Consumes::Restartable => write!(f, ", run again after edits"),
+            Consumes::Irreversible(why) => write!(f, ", edits must come before it: {why}"),
+        }
+    }
 }
 
 impl fmt::Display for Place {
