@@ -87,7 +87,7 @@ pub struct PlanArguments {
     pub format: Format,
 }
 
-/// How a plan is printed.
+/// How something is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people
@@ -103,8 +103,12 @@ pub struct Inspect {
     /// The binary
     #[arg(value_name = "B")]
     pub binary: PathBuf,
-    /// A function's name, or a glob of names
+    /// A function, type or package by its name, or a glob of function names
+    #[arg(value_name = "FUNCTION")]
     pub function: Option<String>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
 }
 
 /// `goinject schema`.

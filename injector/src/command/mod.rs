@@ -7,7 +7,7 @@ pub mod plan;
 pub mod run;
 pub mod schema;
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use goinject_rules::diagnostic::{Diagnostic, Style, render};
@@ -25,12 +25,26 @@ pub type Told<T> = Result<T, ExitCode>;
 
 /// Prints a line of goinject's own to standard error.
 pub fn say(line: impl std::fmt::Display) {
-    eprintln!("goinject: {line}");
+    // Whoever stops reading must not end a run that holds breakpoints.
+    let _ = writeln!(io::stderr().lock(), "goinject: {line}");
+}
+
+/// Prints a command's result to standard output. Somebody who stops reading has seen enough.
+pub fn print(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Prints a command's result as JSON.
+pub fn print_json(value: &impl serde::Serialize) {
+    let mut json = serde_json::to_string_pretty(value).expect("results have only string keys");
+    json.push('\n');
+    print(&json);
 }
 
 /// Prints an error and names the exit code that goes with it.
 pub fn fail(code: ExitCode, error: impl std::fmt::Display) -> ExitCode {
-    eprintln!("goinject: error: {error}");
+    say(format!("error: {error}"));
     code
 }
 
@@ -81,10 +95,12 @@ fn print_diagnostics(diagnostics: &[Diagnostic], source: &Source) {
     if diagnostics.is_empty() {
         return;
     }
-    let style = if std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+    let style = if io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
         Style::Coloured
     } else {
         Style::Plain
     };
-    eprint!("{}", render(diagnostics, source, style));
+    let _ = io::stderr()
+        .lock()
+        .write_all(render(diagnostics, source, style).as_bytes());
 }

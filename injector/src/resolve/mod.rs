@@ -3,7 +3,9 @@
 //! Everything that can be wrong is found here, all at once, with its place in the rule file. What comes
 //! out needs no further checks: [`crate::plan::compile`] only lays it out.
 
+pub mod facts;
 mod function;
+mod inlined;
 mod path;
 mod place;
 mod policy;
@@ -17,6 +19,10 @@ use crate::error::ExitCode;
 use crate::go::sites::Sites;
 use crate::go::{Binary, Function};
 use crate::plan::Assignment;
+
+pub(crate) use self::facts::type_access;
+pub(crate) use self::function::without_wrappers as functions_without_wrappers;
+pub(crate) use self::policy::refusal as refused_by_policy;
 
 /// A rule that fits the binary.
 #[derive(Clone, Debug)]
@@ -100,5 +106,9 @@ pub fn resolve(rules: &RuleSet, binary: &Binary) -> Resolution {
             resolution.rules.push(ResolvedRule { rule: n, functions });
         }
     }
+    inlined::warn(rules, binary, &mut resolution);
+    resolution
+        .findings
+        .sort_by_key(|finding| finding.diagnostic.span.map_or(0, |span| span.start));
     resolution
 }
