@@ -28,7 +28,7 @@ pub enum Command {
     /// List the functions of a binary, or one function's parameters, types and locations
     Inspect(Inspect),
     /// Tell what this host allows, engine by engine, with the reason and the remedy
-    Doctor,
+    Doctor(Doctor),
     /// Print the JSON Schema of rule files
     Schema(Schema),
     /// Take breakpoints out if goinject is killed (started by goinject itself)
@@ -106,6 +106,14 @@ pub struct Inspect {
     /// A function, type or package by its name, or a glob of function names
     #[arg(value_name = "FUNCTION")]
     pub function: Option<String>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// `goinject doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,

@@ -9,9 +9,11 @@
 
 pub mod cli;
 pub mod command;
+pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod go;
+pub mod host;
 pub mod inspect;
 pub mod plan;
 pub mod report;
