@@ -49,7 +49,7 @@ fn carry_out(arguments: &Run) -> Told<(ExitCode, Option<i32>)> {
     let target = Target::choose(&rules, arguments.pid, &arguments.target)
         .map_err(|error| fail(ExitCode::Invalid, error))?;
     let plan = make_plan(&rules, &open_binary(&target.binary())?)?;
-    let host = super::doctor::host();
+    let host = crate::host::look(arguments.engine, arguments.writer);
     let selection = select(&plan, &host, arguments.engine, arguments.writer)
         .map_err(|error| fail(ExitCode::Unarmable, error))?;
     let mut report = Report::new(&rules, &plan, arguments.json.as_deref(), arguments.quiet)

@@ -4,8 +4,10 @@
 //! out needs no further checks: [`crate::plan::compile`] only lays it out.
 
 pub mod condition;
+pub mod facts;
 mod fault;
 mod function;
+mod inlined;
 pub mod path;
 pub(crate) mod place;
 mod policy;
@@ -22,6 +24,10 @@ use crate::go::{Binary, Function};
 use crate::plan::{Assignment, CodeRange, Fault, Slot};
 
 use self::condition::Condition;
+
+pub(crate) use self::facts::type_access;
+pub(crate) use self::function::without_wrappers as functions_without_wrappers;
+pub(crate) use self::policy::refusal as refused_by_policy;
 
 /// A rule that fits the binary.
 #[derive(Clone, Debug)]
@@ -120,5 +126,9 @@ pub fn resolve(rules: &RuleSet, binary: &Binary) -> Resolution {
             resolution.rules.push(ResolvedRule { rule: n, functions });
         }
     }
+    inlined::warn(rules, binary, &mut resolution);
+    resolution
+        .findings
+        .sort_by_key(|finding| finding.diagnostic.span.map_or(0, |span| span.start));
     resolution
 }

@@ -10,6 +10,7 @@ mod remote;
 mod spawn;
 mod stop;
 mod threads;
+mod trial;
 
 pub use maps::{Mapping, hole_near, read as mappings};
 pub use memory::Memory;
@@ -18,3 +19,4 @@ pub use remote::Remote;
 pub use spawn::Spawned;
 pub use stop::{Report, Stop, Why};
 pub use threads::Tracees;
+pub use trial::{trace_child, trace_stranger};
