@@ -52,10 +52,11 @@ fn carry_out(arguments: &Run) -> Told<(ExitCode, Option<i32>)> {
         .map_err(|error| fail(ExitCode::Unarmable, error))?;
     let mut report = Report::new(&rules, &plan, arguments.json.as_deref(), arguments.quiet)
         .map_err(|error| fail(ExitCode::Invalid, error))?;
+    let seed = rules.seed.unwrap_or_else(random_seed);
     // Before the target starts, so that no signal is missed; it gets goinject's former mask back.
     let mut signals = Signals::take_over().map_err(|error| fail(ExitCode::Unarmable, error))?;
-    let mut session = arm(&plan, &target, &selection.engine, &signals)?;
-    report.armed(session.pid(), &selection.explanation);
+    let mut session = arm(&plan, seed, &target, &selection.engine, &signals)?;
+    report.armed(session.pid(), &selection.explanation, seed);
     let started = matches!(target, Target::Command(_));
     let watched = watch(&mut *session, &rules, &mut report, &mut signals, started);
     let outcome = watched.map_err(|error| {
@@ -70,7 +71,19 @@ fn carry_out(arguments: &Run) -> Told<(ExitCode, Option<i32>)> {
     Ok((code, status))
 }
 
-fn arm(plan: &Plan, target: &Target, engine: &Engine, signals: &Signals) -> Told<Box<dyn Session>> {
+/// A seed that differs from run to run; it is printed, so that the run can be repeated.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish()
+}
+
+fn arm(
+    plan: &Plan,
+    seed: u64,
+    target: &Target,
+    engine: &Engine,
+    signals: &Signals,
+) -> Told<Box<dyn Session>> {
     let unarmable = |error: &dyn std::fmt::Display| fail(ExitCode::Unarmable, error);
     let spawned = match target {
         Target::Command(command) => Some(
@@ -104,6 +117,7 @@ fn arm(plan: &Plan, target: &Target, engine: &Engine, signals: &Signals) -> Told
             spawned,
         ) => {
             let setup = Setup {
+                seed,
                 writers,
                 attach: *attach,
                 switches: *switches,
@@ -116,8 +130,8 @@ fn arm(plan: &Plan, target: &Target, engine: &Engine, signals: &Signals) -> Told
         }
         (Engine::Ptrace, spawned) => {
             let session = match spawned {
-                Some(spawned) => PtraceSession::arm_spawned(plan, bias, spawned),
-                None => PtraceSession::arm_attached(plan, bias, pid),
+                Some(spawned) => PtraceSession::arm_spawned(plan, bias, seed, spawned),
+                None => PtraceSession::arm_attached(plan, bias, seed, pid),
             };
             Ok(Box::new(session.map_err(|error| unarmable(&error))?))
         }

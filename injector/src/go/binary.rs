@@ -293,3 +293,15 @@ fn guess(form: Form) -> &'static str {
         Form::Go120 => "go1.27",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_binary_may_be_shared_between_threads() {
+        fn shared<T: Send + Sync>() {}
+        shared::<Binary>();
+        shared::<Types>();
+    }
+}

@@ -1,8 +1,13 @@
 //! The plan in words: what `goinject plan` prints.
 
 use std::fmt;
+use std::time::Duration;
 
-use super::{Assignment, Base, Binding, Consumes, Cost, Edit, Place, Plan, Site, SiteKind, Source};
+use goinject_rules::units::format_duration;
+
+use super::{
+    Assignment, Base, Binding, Consumes, Cost, Edit, Place, Plan, Role, Site, SiteKind, Source, Term,
+};
 use crate::go::abi::Register;
 
 /// Integer registers of Go's convention on amd64, in its sequence.
@@ -42,6 +47,7 @@ impl Plan {
             SiteKind::Entry => "entry",
             SiteKind::EntryCheckJump { .. } => "entry (stack check)",
             SiteKind::Return => "return",
+            SiteKind::Slot => "slot (delayed calls go to sleep here)",
         };
         write!(
             f,
@@ -54,10 +60,22 @@ impl Plan {
             Cost::Refused(why) => write!(f, ", no uprobe: {why}")?,
         }
         match &instruction.consumes {
-            Consumes::Nothing => writeln!(f)?,
-            Consumes::Restartable => writeln!(f, ", run again after edits")?,
-            Consumes::Irreversible(why) => writeln!(f, ", edits must come before it: {why}")?,
+            Consumes::Nothing => {}
+            Consumes::Restartable => write!(f, ", run again after edits")?,
+            Consumes::Irreversible(why) => write!(f, ", edits must come before it: {why}")?,
         }
+        if let Some(slot) = site.slot.filter(|_| site.kind != SiteKind::Slot) {
+            write!(
+                f,
+                ", delayed calls {}",
+                if slot.sleeps {
+                    "sleep"
+                } else {
+                    "yield until their time"
+                }
+            )?;
+        }
+        writeln!(f)?;
         site.bindings
             .iter()
             .try_for_each(|binding| self.write_binding(f, binding))
@@ -66,12 +84,46 @@ impl Plan {
     fn write_binding(&self, f: &mut fmt::Formatter<'_>, binding: &Binding) -> fmt::Result {
         let rule = &self.rules[binding.rule];
         let observe = if rule.observe { " (observe)" } else { "" };
-        let counts = if binding.counts { ", counts calls" } else { "" };
-        writeln!(f, "    {}{observe}{counts}", rule.name)?;
+        let role = match binding.role {
+            Role::Decides { pairs: false, .. } => "decides",
+            Role::Decides { pairs: true, .. } => "decides, also for the return",
+            Role::Records => "records for the return",
+            Role::Follows => "acts if it did at entry",
+        };
+        writeln!(f, "    {}{observe}: {role}", rule.name)?;
+        for term in &binding.condition {
+            match term {
+                Term::Test(test) | Term::Record(_, test) => writeln!(f, "      if {}", test.text)?,
+                _ => {}
+            }
+        }
+        for range in &binding.within {
+            writeln!(f, "      within {} to {}", range.low, range.high)?;
+        }
         binding
             .assignments
             .iter()
-            .try_for_each(|assignment| write_assignment(f, assignment))
+            .try_for_each(|assignment| write_assignment(f, assignment))?;
+        let fault = &binding.fault;
+        if let Some(delay) = fault.delay {
+            let duration = format_duration(Duration::from_nanos(delay.fixed));
+            write!(f, "      delay {duration}")?;
+            if delay.jitter > 0 {
+                write!(
+                    f,
+                    " to {}",
+                    format_duration(Duration::from_nanos(delay.fixed.saturating_add(delay.jitter)))
+                )?;
+            }
+            writeln!(f)?;
+        }
+        if fault.early_return {
+            writeln!(f, "      return, without running the body")?;
+        }
+        if fault.panic {
+            writeln!(f, "      panic, as if a nil func had been called")?;
+        }
+        Ok(())
     }
 }
 
@@ -117,6 +169,7 @@ impl fmt::Display for Source {
             Source::Literal(bits) => write!(f, "0x{bits:x}"),
             Source::Copy(address) => write!(f, "the word at {address}"),
             Source::Keep => f.write_str("unchanged"),
+            Source::Clear(bytes) => write!(f, "{bytes} zero bytes"),
         }
     }
 }

@@ -34,7 +34,7 @@ impl JsonLines {
     }
 
     /// The rules are armed.
-    pub fn armed(&mut self, rules: &RuleSet, plan: &Plan, pid: i32, engine: &str) {
+    pub fn armed(&mut self, rules: &RuleSet, plan: &Plan, pid: i32, engine: &str, seed: u64) {
         let names: Vec<&str> = plan.rules.iter().map(|rule| rule.name.as_str()).collect();
         self.line(&json!({
             "type": "armed",
@@ -43,6 +43,7 @@ impl JsonLines {
             "binary": plan.binary.path,
             "go": plan.binary.go_version,
             "engine": engine,
+            "seed": seed,
             "rules": names,
             "sites": plan.sites.len(),
         }));

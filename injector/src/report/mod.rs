@@ -51,7 +51,7 @@ impl<'a> Report<'a> {
     }
 
     /// The rules are armed.
-    pub fn armed(&mut self, pid: i32, explanation: &str) {
+    pub fn armed(&mut self, pid: i32, explanation: &str, seed: u64) {
         let plural =
             |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         if let Some(name) = &self.rules.name {
@@ -64,9 +64,9 @@ impl<'a> Report<'a> {
             self.plan.binary.path.display(),
             self.plan.binary.go_version,
         ));
-        say(explanation);
+        say(format!("{explanation}; seed {seed}"));
         if let Some(json) = &mut self.json {
-            json.armed(self.rules, self.plan, pid, explanation);
+            json.armed(self.rules, self.plan, pid, explanation, seed);
         }
     }
 

@@ -12,7 +12,7 @@ use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use goinject_probes::program::{Attach, Probe, Program, ProgramError, Switches};
-use goinject_probes::table::{Counters, Lead, Site, SiteKind, Tables, WriterKind};
+use goinject_probes::table::{Counters, Lead, Site, SiteKind, Tables, TermCounters, WriterKind};
 
 use self::target::Target;
 use self::tracer::Tracer;
@@ -48,6 +48,8 @@ pub struct Setup<'a> {
     pub attach: Attach,
     /// What the program may do.
     pub switches: Switches,
+    /// Of every chance decision.
+    pub seed: u64,
 }
 
 impl BpfSession {
@@ -71,7 +73,7 @@ impl BpfSession {
             .then(|| Tracer::new(Tracees::of_spawned(&spawned.stop), &program))
             .transpose()
             .map_err(ArmError::Trace)?;
-        program.arm(true);
+        program.start();
         let resumed = if traced {
             spawned.stop.resume()
         } else {
@@ -99,7 +101,7 @@ impl BpfSession {
             .then(|| Tracees::attach(pid).and_then(|tracees| Tracer::new(tracees, &program)))
             .transpose()
             .map_err(ArmError::Trace)?;
-        program.arm(true);
+        program.start();
         Ok(BpfSession {
             program,
             tracer,
@@ -109,7 +111,7 @@ impl BpfSession {
 }
 
 fn attach(plan: &Plan, bias: LoadBias, setup: &Setup<'_>, pid: i32) -> Result<Program, ProgramError> {
-    let mut tables = encode(plan, bias, setup.writers);
+    let mut tables = encode(plan, bias, setup.seed, setup.writers);
     let mut probes: Vec<Probe> = plan
         .sites
         .iter()
@@ -172,17 +174,29 @@ impl Session for BpfSession {
         self.program.counters()
     }
 
+    fn term_counters(&self) -> Vec<TermCounters> {
+        self.program.term_counters()
+    }
+
+    fn tables(&self) -> &Tables {
+        self.program.tables()
+    }
+
+    fn lost_hits(&self) -> u64 {
+        self.program.lost_hits()
+    }
+
     fn dropped_events(&self) -> u64 {
         self.program.dropped_events()
     }
 
     fn cease(&mut self) {
-        self.program.arm(false);
+        self.program.cease();
     }
 
     fn disarm(&mut self) -> io::Result<Happened> {
         let mut happened = Happened::default();
-        self.program.arm(false);
+        self.program.cease();
         if let Some(tracer) = self.tracer.take() {
             tracer.release(&self.program, &mut happened)?;
         }

@@ -222,18 +222,7 @@ fn expand(resolver: &Resolver<'_>, slots: &[Slot], dictionary: bool, found: &mut
             .take(MAX_CANDIDATES + 1)
             .collect();
     }
-    for (mut variables, listed) in choices {
-        let has_receiver = resolver.method.is_some() && !variables.is_empty();
-        let receiver = has_receiver.then(|| variables.remove(0));
-        found.push(Candidate {
-            signature: Signature {
-                receiver,
-                dictionary,
-                parameters: variables,
-                results: resolver.results(),
-                positions_uncertain: false,
-            },
-            listed,
-        });
-    }
+    let has_receiver = resolver.method.is_some();
+    let candidate = |(variables, listed)| resolver.candidate(variables, listed, has_receiver, dictionary);
+    found.extend(choices.into_iter().map(candidate));
 }

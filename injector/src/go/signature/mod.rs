@@ -1,13 +1,14 @@
 //! Signatures written by people, for programs without debug information.
 //!
 //! The text is Go: `func(s *struct{}, key string, n ...int) (val []byte, err error)`. A method's
-//! receiver is its first parameter. `lexer` splits the text, `parser` reads it, `layout` gives types
-//! their sizes, `known` has the types of the standard library that are known by name.
+//! receiver is its first parameter. `lexer` splits the text, `parser` and `types` read it, `layout` gives
+//! types their sizes, `known` has the types of the standard library that are known by name.
 
 mod known;
 mod layout;
 mod lexer;
 mod parser;
+mod types;
 
 use super::binary::Binary;
 use super::pclntab::functions::Function;
