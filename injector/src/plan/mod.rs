@@ -78,6 +78,8 @@ pub struct Rule {
     pub within: Option<String>,
     /// Which of the matching calls fire.
     pub trigger: Trigger,
+    /// Whether it is not the file's, but counts the target's panics.
+    pub counts_panics: bool,
 }
 
 /// A function that has sites.

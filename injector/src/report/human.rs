@@ -72,7 +72,12 @@ pub fn summary(rules: &RuleSet, plan: &Plan, counters: &[Counters], verdicts: &[
         ]
         .map(str::to_owned),
     ];
-    for (n, rule) in plan.rules.iter().enumerate() {
+    for (n, rule) in plan
+        .rules
+        .iter()
+        .enumerate()
+        .filter(|(_, rule)| !rule.counts_panics)
+    {
         let counter = &counters[n];
         let sites = plan
             .sites

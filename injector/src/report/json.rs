@@ -35,7 +35,12 @@ impl JsonLines {
 
     /// The rules are armed.
     pub fn armed(&mut self, rules: &RuleSet, plan: &Plan, pid: i32, engine: &str, seed: u64) {
-        let names: Vec<&str> = plan.rules.iter().map(|rule| rule.name.as_str()).collect();
+        let names: Vec<&str> = plan
+            .rules
+            .iter()
+            .filter(|rule| !rule.counts_panics)
+            .map(|rule| rule.name.as_str())
+            .collect();
         self.line(&json!({
             "type": "armed",
             "name": rules.name,

@@ -59,7 +59,7 @@ impl<'a> Report<'a> {
         }
         say(format!(
             "armed {} at {} in process {pid} ({}, {})",
-            plural(self.plan.rules.len(), "rule"),
+            plural(self.rules.rules.len(), "rule"),
             plural(self.plan.sites.len(), "site"),
             self.plan.binary.path.display(),
             self.plan.binary.go_version,
@@ -108,13 +108,21 @@ impl<'a> Report<'a> {
     /// The run is over: prints the result and gives its exit code.
     pub fn finish(mut self, counters: &[Counters], dropped: u64, outcome: &Outcome) -> ExitCode {
         let verdicts = verdict::judge_rules(self.rules, counters);
-        let code = verdict::exit_code(self.rules, &verdicts, outcome);
+        let panics = verdict::unexpected_panics(self.rules, self.plan, counters);
+        let code = verdict::exit_code(self.rules, &verdicts, panics.as_ref(), outcome);
         for line in human::summary(self.rules, self.plan, counters, &verdicts).lines() {
             say(line);
         }
         if dropped > 0 {
             say(format!(
                 "{dropped} events were lost because they came too fast; the counts above are complete"
+            ));
+        }
+        if let Some(panics) = panics {
+            say(format!(
+                "the target panicked {} times, expected {}",
+                panics.actual,
+                human::range_words(panics.expected)
             ));
         }
         say(end_words(outcome));

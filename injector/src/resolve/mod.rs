@@ -15,10 +15,14 @@ mod rule;
 mod value;
 mod within;
 
+use std::collections::HashMap;
+
+use goinject_probes::table::BINDINGS;
 use goinject_rules::diagnostic::{Diagnostic, Severity};
 use goinject_rules::model::RuleSet;
 
 use crate::error::ExitCode;
+use crate::go::address::Address;
 use crate::go::sites::Sites;
 use crate::go::{Binary, Function};
 use crate::plan::{Assignment, CodeRange, Fault, Slot};
@@ -104,6 +108,8 @@ impl Finding {
 pub struct Resolution {
     /// One for each rule, where there is no error.
     pub rules: Vec<ResolvedRule>,
+    /// `runtime.gopanic`, if the file expects anything of the target's panics.
+    pub panics: Option<ResolvedFunction>,
     /// In file order.
     pub findings: Vec<Finding>,
 }
@@ -117,6 +123,25 @@ impl Resolution {
     }
 }
 
+/// A probe serves a limited number of rules.
+fn too_many_rules(rules: &RuleSet, resolution: &mut Resolution) {
+    let mut count: HashMap<Address, usize> = HashMap::new();
+    for resolved in &resolution.rules {
+        let rule = &rules.rules[resolved.rule];
+        for of in &resolved.functions {
+            let count = count.entry(of.function.entry).or_default();
+            *count += 1;
+            if *count == BINDINGS + 1 {
+                let message = format!("`{}` has more than {BINDINGS} rules", of.function.name);
+                let diagnostic = Diagnostic::error(message).at(rule.function.span).rule(&rule.name);
+                resolution
+                    .findings
+                    .push(Finding::invalid(diagnostic.help("join rules that do the same")));
+            }
+        }
+    }
+}
+
 /// Resolves every rule.
 pub fn resolve(rules: &RuleSet, binary: &Binary) -> Resolution {
     let mut resolution = Resolution::default();
@@ -126,6 +151,18 @@ pub fn resolve(rules: &RuleSet, binary: &Binary) -> Resolution {
             resolution.rules.push(ResolvedRule { rule: n, functions });
         }
     }
+    if let Some(expected) = &rules.expect.panics {
+        match rule::panics(binary) {
+            Some(function) => resolution.panics = Some(function),
+            None => resolution.findings.push(Finding::unarmable(
+                Diagnostic::error(
+                    "panics cannot be counted: `runtime.gopanic` cannot be probed in this binary",
+                )
+                .at(expected.span),
+            )),
+        }
+    }
+    too_many_rules(rules, &mut resolution);
     inlined::warn(rules, binary, &mut resolution);
     resolution
         .findings

@@ -1,5 +1,6 @@
 //! One rule against a binary.
 
+use goinject_probes::table::EDITS;
 use goinject_rules::diagnostic::Diagnostic;
 use goinject_rules::model::{Assignment as Written, FunctionSelector, Rule, RuleSet};
 use goinject_rules::source::Span;
@@ -74,6 +75,27 @@ fn report_misfits(
     }
 }
 
+/// The function that every panic goes through, observed only.
+pub(super) fn panics(binary: &Binary) -> Option<ResolvedFunction> {
+    let function = binary
+        .functions()
+        .find("runtime.gopanic")
+        .into_iter()
+        .find(|function| !function.is_wrapper)?;
+    Some(ResolvedFunction {
+        sites: sites(binary, &function).ok()?,
+        function,
+        declaration: "func gopanic(e any)".to_owned(),
+        float_parameters: 0,
+        at_entry: Vec::new(),
+        at_return: Vec::new(),
+        fault: Fault::default(),
+        slot: None,
+        condition: None,
+        within: Vec::new(),
+    })
+}
+
 /// A rule with the file it stands in.
 #[derive(Clone, Copy)]
 pub(super) struct Resolver<'a> {
@@ -140,6 +162,16 @@ fn in_function(
         findings.push(finding);
         Vec::new()
     });
+    let words = |assignments: &[Assignment]| assignments.iter().map(|a| a.edits.len()).sum::<usize>();
+    if words(&at_entry).max(words(&at_return)) > EDITS {
+        let message = format!(
+            "the rule sets more than {EDITS} words in one call of `{}`",
+            function.name
+        );
+        findings.push(Finding::invalid(
+            at_function(Diagnostic::error(message)).help("set fewer values"),
+        ));
+    }
     let reachable = at_return.is_empty() || results_reachable(rule, function, &sites, findings);
     let fits = reachable && !findings[before..].iter().any(Finding::is_error);
     fits.then(|| ResolvedFunction {
