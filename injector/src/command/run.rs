@@ -52,10 +52,11 @@ fn carry_out(arguments: &Run) -> Told<(ExitCode, Option<i32>)> {
         .map_err(|error| fail(ExitCode::Unarmable, error))?;
     let mut report = Report::new(&rules, &plan, arguments.json.as_deref(), arguments.quiet)
         .map_err(|error| fail(ExitCode::Invalid, error))?;
+    let seed = rules.seed.unwrap_or_else(random_seed);
     // Before the target starts, so that no signal is missed; it gets goinject's former mask back.
     let mut signals = Signals::take_over().map_err(|error| fail(ExitCode::Unarmable, error))?;
     let mut session = arm(&plan, &target, &selection.engine, &signals)?;
-    report.armed(session.pid(), &selection.explanation);
+    report.armed(session.pid(), &selection, seed);
     let started = matches!(target, Target::Command(_));
     let watched = watch(&mut *session, &rules, &mut report, &mut signals, started);
     let outcome = watched.map_err(|error| {
@@ -68,6 +69,13 @@ fn carry_out(arguments: &Run) -> Told<(ExitCode, Option<i32>)> {
         _ => None,
     };
     Ok((code, status))
+}
+
+/// A seed that differs from run to run; it is printed, so that the run can be repeated.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    // Short enough to be typed, and for every reader of JSON.
+    std::hash::RandomState::new().build_hasher().finish() & u64::from(u32::MAX)
 }
 
 fn arm(plan: &Plan, target: &Target, engine: &Engine, signals: &Signals) -> Told<Box<dyn Session>> {
