@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use goinject_rules::model::RuleSet;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::{Told, fail, make_plan, open_binary, read_rules, say};
 use crate::cli::Run;
@@ -18,7 +20,7 @@ use crate::report::Report;
 use crate::report::verdict::Outcome;
 use crate::signals::{Received, Signals};
 use crate::target::{Target, shares_terminal, verify};
-use crate::tracee::signal_name;
+use crate::tracee::{Spawned, signal_name};
 
 /// How long a second look waits at most when nothing wakes goinject up.
 const IDLE: Duration = Duration::from_millis(500);
@@ -55,7 +57,7 @@ fn carry_out(arguments: &Run) -> Told<(ExitCode, Option<i32>)> {
     let seed = rules.seed.unwrap_or_else(random_seed);
     // Before the target starts, so that no signal is missed; it gets goinject's former mask back.
     let mut signals = Signals::take_over().map_err(|error| fail(ExitCode::Unarmable, error))?;
-    let mut session = arm(&plan, &target, &selection.engine, &signals)?;
+    let mut session = arm(&plan, seed, &target, &selection.engine, &signals)?;
     report.armed(session.pid(), &selection, seed);
     let started = matches!(target, Target::Command(_));
     let watched = watch(&mut *session, &rules, &mut report, &mut signals, started);
@@ -78,57 +80,63 @@ fn random_seed() -> u64 {
     std::hash::RandomState::new().build_hasher().finish() & u64::from(u32::MAX)
 }
 
-fn arm(plan: &Plan, target: &Target, engine: &Engine, signals: &Signals) -> Told<Box<dyn Session>> {
+/// Starts the target or finds it, makes sure that it runs the planned binary, and arms it. A command
+/// that can't be armed is ended: nothing of it is to run without the faults it was started for.
+fn arm(
+    plan: &Plan,
+    seed: u64,
+    target: &Target,
+    engine: &Engine,
+    signals: &Signals,
+) -> Told<Box<dyn Session>> {
     let unarmable = |error: &dyn std::fmt::Display| fail(ExitCode::Unarmable, error);
-    let spawned = match target {
-        Target::Command(command) => Some(
-            command
+    match target {
+        Target::Command(command) => {
+            let spawned = command
                 .start(|command| signals.restore_in(command))
-                .map_err(|error| unarmable(&error))?,
-        ),
-        Target::Process(_) => None,
-    };
-    let pid = match (&spawned, target) {
-        (Some(spawned), _) => spawned.stop.tid(),
-        (None, Target::Process(pid)) => *pid,
-        (None, Target::Command(_)) => unreachable!("a command was started"),
-    };
-    let bias = match verify(plan, pid) {
-        Ok(bias) => bias,
-        Err(error) => {
-            if let Some(spawned) = spawned {
-                spawned.kill();
-            }
-            return Err(unarmable(&error));
+                .map_err(|error| unarmable(&error))?;
+            let pid = Pid::from_raw(spawned.stop.tid());
+            arm_spawned(plan, seed, engine, spawned).map_err(|error| {
+                // It may have ended by itself, and then there is nothing left to end.
+                let _ = kill(pid, Signal::SIGKILL);
+                unarmable(&error)
+            })
         }
-    };
-    match (engine, spawned) {
-        (
-            Engine::Bpf {
-                writers,
-                attach,
-                switches,
-            },
-            spawned,
-        ) => {
-            let setup = Setup {
-                writers,
-                attach: *attach,
-                switches: *switches,
-            };
-            let session = match spawned {
-                Some(spawned) => BpfSession::arm_spawned(plan, bias, &setup, spawned),
-                None => BpfSession::arm_attached(plan, bias, &setup, pid),
-            };
-            Ok(Box::new(session.map_err(|error| unarmable(&error))?))
-        }
-        (Engine::Ptrace, spawned) => {
-            let session = match spawned {
-                Some(spawned) => PtraceSession::arm_spawned(plan, bias, spawned),
-                None => PtraceSession::arm_attached(plan, bias, pid),
-            };
-            Ok(Box::new(session.map_err(|error| unarmable(&error))?))
-        }
+        Target::Process(pid) => arm_attached(plan, seed, engine, *pid).map_err(|error| unarmable(&error)),
+    }
+}
+
+type Error = Box<dyn std::error::Error>;
+
+fn arm_spawned(plan: &Plan, seed: u64, engine: &Engine, spawned: Spawned) -> Result<Box<dyn Session>, Error> {
+    let bias = verify(plan, spawned.stop.tid())?;
+    Ok(match bpf_setup(engine, seed) {
+        Some(setup) => Box::new(BpfSession::arm_spawned(plan, bias, &setup, spawned)?),
+        None => Box::new(PtraceSession::arm_spawned(plan, bias, seed, spawned)?),
+    })
+}
+
+fn arm_attached(plan: &Plan, seed: u64, engine: &Engine, pid: i32) -> Result<Box<dyn Session>, Error> {
+    let bias = verify(plan, pid)?;
+    Ok(match bpf_setup(engine, seed) {
+        Some(setup) => Box::new(BpfSession::arm_attached(plan, bias, &setup, pid)?),
+        None => Box::new(PtraceSession::arm_attached(plan, bias, seed, pid)?),
+    })
+}
+
+fn bpf_setup(engine: &Engine, seed: u64) -> Option<Setup<'_>> {
+    match engine {
+        Engine::Bpf {
+            writers,
+            attach,
+            switches,
+        } => Some(Setup {
+            writers,
+            attach: *attach,
+            switches: *switches,
+            seed,
+        }),
+        Engine::Ptrace => None,
     }
 }
 

@@ -213,15 +213,17 @@ fn kernel_writer(needs: Needs, host: &Host, wanted: Option<WriterChoice>) -> Res
     let bpf = &host.bpf;
     let allows = |choice: WriterChoice| wanted.is_none_or(|wanted| wanted == choice);
     let require = |feature, support| require(feature, support, host).map_err(Refused::Host);
-    if !needs.any() {
+    if !needs.any() && !needs.float_conditions {
         return Ok(WriterKind::None);
     }
-    if !needs.general && !needs.floats && allows(WriterChoice::UserMemory) {
+    let registers = needs.general || needs.redirect;
+    let floats = needs.floats || needs.float_conditions;
+    if !registers && !floats && allows(WriterChoice::UserMemory) {
         require(Feature::WriteMemory, &bpf.memory)?;
         return Ok(WriterKind::Memory);
     }
     // Registers alone can be written so even on kernels that are locked down.
-    if !needs.floats && allows(WriterChoice::Context) && (wanted.is_some() || bpf.context.is_yes()) {
+    if !floats && allows(WriterChoice::Context) && (wanted.is_some() || bpf.context.is_yes()) {
         require(Feature::WriteContext, &bpf.context)?;
         if needs.memory {
             require(Feature::WriteMemory, &bpf.memory)?;
@@ -271,7 +273,7 @@ fn tracer(plan: &Plan, host: &Host) -> Result<Selection, String> {
         if let (true, Consumes::Irreversible(why)) = (needs.before, &site.instruction.consumes) {
             return Err(irreversible(plan, site.function, why));
         }
-        writers.push(if needs.any() {
+        writers.push(if needs.any() || needs.float_conditions {
             WriterKind::Tracer
         } else {
             WriterKind::None

@@ -1,9 +1,13 @@
 //! The plan in words: what `goinject plan` prints.
 
 use std::fmt;
+use std::time::Duration;
+
+use goinject_rules::units::format_duration;
 
 use super::{
-    Assignment, Base, Binding, Consumes, Cost, Edit, Instruction, Place, Plan, Site, SiteKind, Source,
+    Assignment, Base, Binding, Consumes, Cost, Edit, Instruction, Place, Plan, Role, Site, SiteKind, Source,
+    Term,
 };
 use crate::go::abi::Register;
 
@@ -39,12 +43,20 @@ impl fmt::Display for Plan {
 
 impl Plan {
     fn write_site(&self, f: &mut fmt::Formatter<'_>, site: &Site) -> fmt::Result {
-        let kind = match site.kind {
-            SiteKind::Entry => "entry",
-            SiteKind::EntryCheckJump { .. } => "entry (stack check)",
-            SiteKind::Return => "return",
-        };
-        writeln!(f, "  {kind} {}", site.instruction)?;
+        let kind = site.kind.words();
+        write!(f, "  {kind} {}", site.instruction)?;
+        if let Some(slot) = site.slot.filter(|_| site.kind != SiteKind::Slot) {
+            write!(
+                f,
+                ", delayed calls {}",
+                if slot.sleeps {
+                    "sleep"
+                } else {
+                    "yield until their time"
+                }
+            )?;
+        }
+        writeln!(f)?;
         site.bindings
             .iter()
             .try_for_each(|binding| self.write_binding(f, binding))
@@ -53,12 +65,46 @@ impl Plan {
     fn write_binding(&self, f: &mut fmt::Formatter<'_>, binding: &Binding) -> fmt::Result {
         let rule = &self.rules[binding.rule];
         let observe = if rule.observe { " (observe)" } else { "" };
-        let counts = if binding.counts { ", counts calls" } else { "" };
-        writeln!(f, "    {}{observe}{counts}", rule.name)?;
+        let role = match binding.role {
+            Role::Decides { pairs: false, .. } => "decides",
+            Role::Decides { pairs: true, .. } => "decides, also for the return",
+            Role::Records => "records for the return",
+            Role::Follows => "acts if it did at entry",
+        };
+        writeln!(f, "    {}{observe}: {role}", rule.name)?;
+        for term in &binding.condition {
+            match term {
+                Term::Test(test) | Term::Record(_, test) => writeln!(f, "      if {}", test.text)?,
+                _ => {}
+            }
+        }
+        for range in &binding.within {
+            writeln!(f, "      within {} to {}", range.low, range.high)?;
+        }
         binding
             .assignments
             .iter()
-            .try_for_each(|assignment| write_assignment(f, assignment))
+            .try_for_each(|assignment| write_assignment(f, assignment))?;
+        let fault = &binding.fault;
+        if let Some(delay) = fault.delay {
+            let duration = format_duration(Duration::from_nanos(delay.fixed));
+            write!(f, "      delay {duration}")?;
+            if delay.jitter > 0 {
+                write!(
+                    f,
+                    " to {}",
+                    format_duration(Duration::from_nanos(delay.fixed.saturating_add(delay.jitter)))
+                )?;
+            }
+            writeln!(f)?;
+        }
+        if fault.early_return {
+            writeln!(f, "      return, without running the body")?;
+        }
+        if fault.panic {
+            writeln!(f, "      panic, as if a nil func had been called")?;
+        }
+        Ok(())
     }
 }
 
@@ -78,6 +124,18 @@ fn write_assignment(f: &mut fmt::Formatter<'_>, assignment: &Assignment) -> fmt:
             if *size == 1 { "" } else { "s" }
         )
     })
+}
+
+impl SiteKind {
+    /// What a site is, for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            SiteKind::Entry => "entry",
+            SiteKind::EntryCheckJump { .. } => "entry (stack check)",
+            SiteKind::Return => "return",
+            SiteKind::Slot => "slot (delayed calls go to sleep here)",
+        }
+    }
 }
 
 impl fmt::Display for Instruction {
@@ -120,6 +178,7 @@ impl fmt::Display for Source {
             Source::Literal(bits) => write!(f, "0x{bits:x}"),
             Source::Copy(address) => write!(f, "the word at {address}"),
             Source::Keep => f.write_str("unchanged"),
+            Source::Clear(bytes) => write!(f, "{bytes} zero bytes"),
         }
     }
 }

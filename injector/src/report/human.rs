@@ -1,9 +1,11 @@
 //! What people read on standard error.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use goinject_probes::table::{Counters, Event, Reason};
 use goinject_rules::model::{CountRange, RuleSet};
+use goinject_rules::units::format_duration;
 
 use super::shown::shown;
 use super::verdict::RuleVerdict;
@@ -33,6 +35,20 @@ pub fn event_line(plan: &Plan, event: &Event) -> String {
                 .map_or_else(|| "?".to_owned(), ToString::to_string);
             let separator = if n == 0 { "" } else { "," };
             let _ = write!(line, "{separator} {} {before} → {}", value.path, value.after);
+        }
+        let fault = &binding.fault;
+        if event.delay > 0 {
+            let _ = write!(
+                line,
+                " delayed {}",
+                format_duration(Duration::from_nanos(event.delay))
+            );
+        }
+        if fault.early_return {
+            line.push_str(" returned early");
+        }
+        if fault.panic {
+            line.push_str(" panicked");
         }
     }
     if event.flags & goinject_probes::table::EVENT_OBSERVED != 0 {

@@ -17,7 +17,7 @@ use super::verdict::{Outcome, RuleVerdict};
 use crate::engine::End;
 use crate::engine::select::{Engine, Selection, writer_names};
 use crate::error::ExitCode;
-use crate::plan::{Plan, SiteKind};
+use crate::plan::{Fault, Plan, SiteKind};
 use crate::tracee::signal_name;
 
 /// A file of events. Errors of writing are kept until it is closed.
@@ -64,9 +64,9 @@ impl JsonLines {
     pub fn event(&mut self, plan: &Plan, event: &Event) {
         let site = &plan.sites[event.site as usize];
         let reason = Reason::from_number(event.reason);
-        let values = binding(site, event)
-            .filter(|_| reason == Reason::Ok)
-            .map(|binding| shown(binding, event));
+        let binding = binding(site, event).filter(|_| reason == Reason::Ok);
+        let values = binding.map(|binding| shown(binding, event));
+        let does = |what: fn(&Fault) -> bool| binding.is_some_and(|binding| what(&binding.fault));
         self.line(&Line::Fired(Fired {
             time_ns: event.time,
             rule: plan.rules[event.rule as usize].name.clone(),
@@ -84,6 +84,9 @@ impl JsonLines {
                 _ => OutcomeName::Failed,
             },
             reason: (reason != Reason::Ok).then(|| reason.words().to_owned()),
+            delay_ns: Some(event.delay).filter(|delay| *delay > 0),
+            returned_early: does(|fault| fault.early_return),
+            panicked: does(|fault| fault.panic),
             values: values.unwrap_or_default(),
         }));
     }

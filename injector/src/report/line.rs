@@ -93,6 +93,12 @@ pub struct Fired {
     pub outcome: OutcomeName,
     /// Why it failed; null if it did not.
     pub reason: Option<String>,
+    /// How long the call was delayed; null if it was not.
+    pub delay_ns: Option<u64>,
+    /// Whether the function returned without running its body.
+    pub returned_early: bool,
+    /// Whether the call panicked.
+    pub panicked: bool,
     /// The values it set, in the rule's order; none if it failed, and as many as an event has room for.
     pub values: Vec<Shown>,
 }

@@ -36,6 +36,9 @@ pub fn shown(binding: &Binding, event: &Event) -> Vec<Shown> {
         if words.end > event.word.len() {
             break;
         }
+        if assignment.shape == Shape::Hidden {
+            continue;
+        }
         let known = words.clone().all(|n| event.known & (1 << n) != 0);
         let before: Vec<u64> = event.word[words.clone()].iter().map(|word| word.before).collect();
         let after: Vec<u64> = event.word[words].iter().map(|word| word.after).collect();
@@ -89,7 +92,7 @@ fn value(assignment: &Assignment, words: &[u64]) -> Value {
         Shape::Uint => json!(word),
         Shape::Duration => Value::String(duration(signed(word, edit.size))),
         Shape::Float => float(word, edit.size),
-        Shape::String | Shape::Words => {
+        Shape::String | Shape::Words | Shape::Hidden => {
             if words.iter().all(|word| *word == 0) && edit.extend == Extend::Zero {
                 return Value::Null;
             }

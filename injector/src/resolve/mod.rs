@@ -3,14 +3,17 @@
 //! Everything that can be wrong is found here, all at once, with its place in the rule file. What comes
 //! out needs no further checks: [`crate::plan::compile`] only lays it out.
 
+pub mod condition;
 pub mod facts;
+mod fault;
 mod function;
 mod inlined;
-mod path;
-mod place;
+pub mod path;
+pub(crate) mod place;
 mod policy;
 mod rule;
 mod value;
+mod within;
 
 use goinject_rules::diagnostic::{Diagnostic, Severity};
 use goinject_rules::model::RuleSet;
@@ -18,7 +21,9 @@ use goinject_rules::model::RuleSet;
 use crate::error::ExitCode;
 use crate::go::sites::Sites;
 use crate::go::{Binary, Function};
-use crate::plan::Assignment;
+use crate::plan::{Assignment, CodeRange, Fault, Slot};
+
+use self::condition::Condition;
 
 pub(crate) use self::facts::type_access;
 pub(crate) use self::function::without_wrappers as functions_without_wrappers;
@@ -44,10 +49,25 @@ pub struct ResolvedFunction {
     pub declaration: String,
     /// Bit n: the n-th floating-point register carries a parameter.
     pub float_parameters: u16,
-    /// What is set at entry.
+    /// What is set at entry; with an early return also the results.
     pub at_entry: Vec<Assignment>,
     /// What is set at return.
     pub at_return: Vec<Assignment>,
+    /// What is done at entry beside setting.
+    pub fault: Fault,
+    /// How calls are delayed, if the fault does that.
+    pub slot: Option<Slot>,
+    /// Which calls, by their values.
+    pub condition: Option<Condition>,
+    /// Code that calls must come from; none: anywhere.
+    pub within: Vec<CodeRange>,
+}
+
+impl ResolvedFunction {
+    /// Whether anything is done at entry.
+    pub fn acts_at_entry(&self) -> bool {
+        !self.at_entry.is_empty() || self.fault != Fault::default()
+    }
 }
 
 /// What is wrong with a rule file, seen from a binary.

@@ -9,7 +9,7 @@ use crate::go::types::{Kind, Signature, Types, Variable};
 
 /// Which end of a call a value belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
+pub enum Side {
     /// Receiver and parameters: in place at entry.
     Entry,
     /// Results: in place at return.

@@ -4,17 +4,20 @@ use goinject_rules::diagnostic::Diagnostic;
 use goinject_rules::model::{Assignment as Written, FunctionSelector, Rule, RuleSet};
 use goinject_rules::source::Span;
 
+use super::condition::{self, Condition};
+use super::fault;
 use super::function::{self, traced_name};
 use super::path::{Scope, Side, Target};
 use super::place::{Located, NoSuchPlace};
 use super::policy;
 use super::value;
+use super::within;
 use super::{Finding, ResolvedFunction};
 use crate::go::abi::{self, Layout, Placement, Register};
 use crate::go::sites::{Sites, sites};
 use crate::go::types::{Signature, Types, Variable};
 use crate::go::{Binary, Function};
-use crate::plan::{Assignment, Edit, Extend, Shape, Source};
+use crate::plan::{Assignment, Edit, Extend, Fault, Shape, Source};
 
 /// Resolves a rule in all its functions. Errors go to `findings`; then the result is not to be used.
 pub(super) fn resolve(
@@ -71,6 +74,13 @@ fn report_misfits(
     }
 }
 
+/// A rule with the file it stands in.
+#[derive(Clone, Copy)]
+pub(super) struct Resolver<'a> {
+    pub(super) rules: &'a RuleSet,
+    pub(super) rule: &'a Rule,
+}
+
 fn in_function(
     rules: &RuleSet,
     rule: &Rule,
@@ -78,6 +88,7 @@ fn in_function(
     function: &Function,
     findings: &mut Vec<Finding>,
 ) -> Option<ResolvedFunction> {
+    let resolver = Resolver { rules, rule };
     let at_function = |diagnostic: Diagnostic| diagnostic.at(rule.function.span).rule(&rule.name);
     if let Some(why) = policy::refusal(function) {
         let message = format!("`{}` cannot be probed: {why}", function.name);
@@ -106,25 +117,31 @@ fn in_function(
         layout: &layout,
         types: binary.types(),
     };
-    let mut at_entry = Vec::new();
-    let mut at_return = Vec::new();
-    let mut fits = true;
-    for written in &rule.inject.set {
-        match assignment(rules, written, &scope) {
-            Ok((Side::Entry, assignment)) => at_entry.push(assignment),
-            Ok((Side::Return, assignment)) => at_return.push(assignment),
-            Err(wrong) => {
-                fits = false;
-                let message = format!("{} (in `{}`)", wrong.message, traced_name(&function.name));
-                let mut diagnostic = Diagnostic::error(message).at(wrong.span).rule(&rule.name);
-                diagnostic.help = wrong.help;
-                findings.push(Finding::invalid(diagnostic));
-            }
-        }
+    let mut wrongs = Vec::new();
+    let (mut at_entry, at_return) = resolver.assignments(&scope, &mut wrongs);
+    match fault::early_return(&resolver, &scope) {
+        Ok(results) => at_entry.extend(results),
+        Err(more) => wrongs.extend(more),
     }
-    if !at_return.is_empty() {
-        fits &= results_reachable(rule, function, &sites, findings);
+    let condition = resolver.condition(&scope, &at_return, &mut wrongs);
+    let before = findings.len();
+    for wrong in wrongs {
+        let message = format!("{} (in `{}`)", wrong.message, traced_name(&function.name));
+        let mut diagnostic = Diagnostic::error(message).at(wrong.span).rule(&rule.name);
+        diagnostic.help = wrong.help;
+        findings.push(Finding::invalid(diagnostic));
     }
+    findings.extend(fault::refusal(rule, function));
+    let slot = fault::slot(rule, function, &sites, binary).unwrap_or_else(|finding| {
+        findings.push(finding);
+        None
+    });
+    let within = within::resolve(rule, binary).unwrap_or_else(|finding| {
+        findings.push(finding);
+        Vec::new()
+    });
+    let reachable = at_return.is_empty() || results_reachable(rule, function, &sites, findings);
+    let fits = reachable && !findings[before..].iter().any(Finding::is_error);
     fits.then(|| ResolvedFunction {
         function: function.clone(),
         declaration: declaration(function, &signature, binary.types()),
@@ -132,7 +149,63 @@ fn in_function(
         sites,
         at_entry,
         at_return,
+        fault: fault::fault(rule),
+        slot,
+        condition,
+        within,
     })
+}
+
+impl Resolver<'_> {
+    /// What the rule sets, at entry and at return.
+    fn assignments(&self, scope: &Scope<'_>, wrongs: &mut Vec<Wrong>) -> (Vec<Assignment>, Vec<Assignment>) {
+        let mut at_entry = Vec::new();
+        let mut at_return = Vec::new();
+        for written in &self.rule.inject.set {
+            match self.assignment(written, scope) {
+                Ok((Side::Entry, assignment)) => at_entry.push(assignment),
+                Ok((Side::Return, assignment)) => at_return.push(assignment),
+                Err(wrong) => wrongs.push(wrong),
+            }
+        }
+        (at_entry, at_return)
+    }
+
+    pub(super) fn assignment(
+        &self,
+        written: &Written,
+        scope: &Scope<'_>,
+    ) -> Result<(Side, Assignment), Wrong> {
+        assignment(self.rules, written, scope)
+    }
+
+    /// The rule's condition. One on results can't decide about what is done before there are any.
+    fn condition(
+        &self,
+        scope: &Scope<'_>,
+        at_return: &[Assignment],
+        wrongs: &mut Vec<Wrong>,
+    ) -> Option<Condition> {
+        let written = self.rule.condition.as_ref()?;
+        match condition::resolve(written, self.rules.source.text(), scope) {
+            Ok(condition) => {
+                let only_at_return = self.rule.inject.set.len() == at_return.len()
+                    && fault::fault(self.rule) == Fault::default();
+                if !condition.is_of_entry() && !only_at_return {
+                    wrongs.push(Wrong::new(
+                        written.span,
+                        "the condition is on results, which are not there yet when the rule acts at entry",
+                        "let one rule act at entry on parameters, and another at return",
+                    ));
+                }
+                Some(condition)
+            }
+            Err(more) => {
+                wrongs.extend(more);
+                None
+            }
+        }
+    }
 }
 
 fn signature(rule: &Rule, binary: &Binary, function: &Function) -> Result<Signature, Finding> {
@@ -157,15 +230,24 @@ fn signature(rule: &Rule, binary: &Binary, function: &Function) -> Result<Signat
     }
 }
 
-/// What is wrong with one assignment.
-struct Wrong {
-    span: Span,
-    message: String,
-    help: Option<String>,
+/// What is wrong with one path, value or condition.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    pub(super) span: Span,
+    pub(super) message: String,
+    pub(super) help: Option<String>,
 }
 
 impl Wrong {
-    fn place(span: Span, error: NoSuchPlace) -> Wrong {
+    pub(super) fn new(span: Span, message: impl Into<String>, help: impl Into<String>) -> Wrong {
+        Wrong {
+            span,
+            message: message.into(),
+            help: Some(help.into()),
+        }
+    }
+
+    pub(super) fn place(span: Span, error: NoSuchPlace) -> Wrong {
         Wrong {
             span,
             message: error.message,

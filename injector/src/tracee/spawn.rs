@@ -77,13 +77,3 @@ fn wait_for_exec(pid: i32) -> io::Result<Stop> {
         }
     }
 }
-
-impl Spawned {
-    /// Ends the command: nothing of it has run.
-    pub fn kill(mut self) {
-        // These can only fail if it is gone already, which is what is wanted.
-        let _ = self.child.kill();
-        let _ = self.stop.resume();
-        let _ = self.child.wait();
-    }
-}

@@ -9,10 +9,12 @@ mod tracer;
 
 use std::io;
 use std::os::fd::RawFd;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use goinject_probes::program::{Attach, Probe, Program, ProgramError, Switches};
-use goinject_probes::table::{Counters, Lead, Site, SiteKind, Tables, WriterKind};
+use goinject_probes::table::{Counters, Lead, Site, SiteKind, Tables, TermCounters, WriterKind};
 
 use self::target::Target;
 use self::tracer::Tracer;
@@ -37,7 +39,13 @@ pub struct BpfSession {
     program: Program,
     tracer: Option<Tracer>,
     target: Target,
+    swept: Instant,
 }
+
+/// How often what dead threads left behind is looked for.
+const SWEEP: Duration = Duration::from_secs(1);
+/// As many threads may leave something behind before it is.
+const LEFT_BEHIND: usize = 512;
 
 /// How to arm: what [`super::select`] chose.
 #[derive(Clone, Debug)]
@@ -48,6 +56,8 @@ pub struct Setup<'a> {
     pub attach: Attach,
     /// What the program may do.
     pub switches: Switches,
+    /// Of every chance decision.
+    pub seed: u64,
 }
 
 impl BpfSession {
@@ -59,19 +69,13 @@ impl BpfSession {
         spawned: Spawned,
     ) -> Result<BpfSession, ArmError> {
         let pid = spawned.stop.tid();
-        let program = match attach(plan, bias, setup, pid) {
-            Ok(program) => program,
-            Err(error) => {
-                spawned.kill();
-                return Err(error.into());
-            }
-        };
+        let program = attach(plan, bias, setup, pid)?;
         let traced = setup.writers.contains(&WriterKind::Tracer);
         let tracer = traced
             .then(|| Tracer::new(Tracees::of_spawned(&spawned.stop), &program))
             .transpose()
             .map_err(ArmError::Trace)?;
-        program.arm(true);
+        program.start();
         let resumed = if traced {
             spawned.stop.resume()
         } else {
@@ -82,6 +86,7 @@ impl BpfSession {
             program,
             tracer,
             target: Target::child(pid),
+            swept: Instant::now(),
         })
     }
 
@@ -99,17 +104,18 @@ impl BpfSession {
             .then(|| Tracees::attach(pid).and_then(|tracees| Tracer::new(tracees, &program)))
             .transpose()
             .map_err(ArmError::Trace)?;
-        program.arm(true);
+        program.start();
         Ok(BpfSession {
             program,
             tracer,
             target,
+            swept: Instant::now(),
         })
     }
 }
 
 fn attach(plan: &Plan, bias: LoadBias, setup: &Setup<'_>, pid: i32) -> Result<Program, ProgramError> {
-    let mut tables = encode(plan, bias, setup.writers);
+    let mut tables = encode(plan, bias, setup.seed, setup.writers);
     let mut probes: Vec<Probe> = plan
         .sites
         .iter()
@@ -122,9 +128,42 @@ fn attach(plan: &Plan, bias: LoadBias, setup: &Setup<'_>, pid: i32) -> Result<Pr
     if setup.writers.contains(&WriterKind::Frame) {
         probes.push(add_signal_site(plan, bias, &mut tables));
     }
-    let mut program = Program::load(&tables, setup.switches, setup.attach)?;
+    let switches = Switches {
+        pid_namespace: pid_namespace(),
+        ..setup.switches
+    };
+    let mut program = Program::load(&tables, switches, setup.attach)?;
     program.attach(&PathBuf::from(format!("/proc/{pid}/exe")), pid, &probes)?;
     Ok(program)
+}
+
+/// goinject's PID namespace, if it is not the first one: there the kernel's thread ids are everybody's.
+fn pid_namespace() -> Option<(u64, u64)> {
+    /// `PROC_PID_INIT_INO` of the kernel.
+    const FIRST: u64 = 0xeffffffc;
+    let namespace = std::fs::metadata("/proc/self/ns/pid").ok()?;
+    (namespace.ino() != FIRST).then(|| (namespace.dev(), namespace.ino()))
+}
+
+impl BpfSession {
+    /// Makes room where threads have ended: the table of threads is as large as no program should need
+    /// at one time, but a long run may see many come and go.
+    fn sweep(&mut self) {
+        if self.swept.elapsed() < SWEEP {
+            return;
+        }
+        self.swept = Instant::now();
+        let threads = self.program.threads();
+        if threads.len() < LEFT_BEHIND {
+            return;
+        }
+        let pid = self.target.pid();
+        for tid in threads {
+            if !Path::new(&format!("/proc/{pid}/task/{tid}")).exists() {
+                self.program.forget(tid);
+            }
+        }
+    }
 }
 
 /// The site at `runtime.sigtramp`, which only the signal-frame writer pays for.
@@ -163,6 +202,7 @@ impl Session for BpfSession {
             Some(tracer) => tracer.advance(&self.program, &mut happened)?,
             None => happened.end = self.target.end()?,
         }
+        self.sweep();
         happened.events.append(&mut self.program.take_events());
         happened.events.sort_by_key(|event| event.time);
         Ok(happened)
@@ -172,17 +212,29 @@ impl Session for BpfSession {
         self.program.counters()
     }
 
+    fn term_counters(&self) -> Vec<TermCounters> {
+        self.program.term_counters()
+    }
+
+    fn tables(&self) -> &Tables {
+        self.program.tables()
+    }
+
+    fn lost_hits(&self) -> u64 {
+        self.program.lost_hits()
+    }
+
     fn dropped_events(&self) -> u64 {
         self.program.dropped_events()
     }
 
     fn cease(&mut self) {
-        self.program.arm(false);
+        self.program.cease();
     }
 
     fn disarm(&mut self) -> io::Result<Happened> {
         let mut happened = Happened::default();
-        self.program.arm(false);
+        self.program.cease();
         if let Some(tracer) = self.tracer.take() {
             tracer.release(&self.program, &mut happened)?;
         }
