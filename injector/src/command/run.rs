@@ -58,7 +58,7 @@ fn carry_out(arguments: &Run) -> Told<(ExitCode, Option<i32>)> {
     // Before the target starts, so that no signal is missed; it gets goinject's former mask back.
     let mut signals = Signals::take_over().map_err(|error| fail(ExitCode::Unarmable, error))?;
     let mut session = arm(&plan, seed, &target, &selection.engine, &signals)?;
-    report.armed(session.pid(), &selection.explanation, seed);
+    report.armed(session.pid(), &selection, seed);
     let started = matches!(target, Target::Command(_));
     let watched = watch(&mut *session, &rules, &mut report, &mut signals, started);
     let outcome = watched.map_err(|error| {
@@ -76,7 +76,8 @@ fn carry_out(arguments: &Run) -> Told<(ExitCode, Option<i32>)> {
 /// A seed that differs from run to run; it is printed, so that the run can be repeated.
 fn random_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
-    std::hash::RandomState::new().build_hasher().finish()
+    // Short enough to be typed, and for every reader of JSON.
+    std::hash::RandomState::new().build_hasher().finish() & u64::from(u32::MAX)
 }
 
 /// Starts the target or finds it, makes sure that it runs the planned binary, and arms it. A command

@@ -43,7 +43,8 @@ impl fmt::Display for Plan {
 
 impl Plan {
     fn write_site(&self, f: &mut fmt::Formatter<'_>, site: &Site) -> fmt::Result {
-        write!(f, "  {} {}", site.kind, site.instruction)?;
+        let kind = site.kind.words();
+        write!(f, "  {kind} {}", site.instruction)?;
         if let Some(slot) = site.slot.filter(|_| site.kind != SiteKind::Slot) {
             let how = if slot.sleeps {
                 "sleep"
@@ -122,6 +123,18 @@ fn write_assignment(f: &mut fmt::Formatter<'_>, assignment: &Assignment) -> fmt:
     })
 }
 
+impl SiteKind {
+    /// What a site is, for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            SiteKind::Entry => "entry",
+            SiteKind::EntryCheckJump { .. } => "entry (stack check)",
+            SiteKind::Return => "return",
+            SiteKind::Slot => "slot (delayed calls go to sleep here)",
+        }
+    }
+}
+
 impl fmt::Display for Instruction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (file {}) `{}`", self.address, self.file_offset, self.text)?;
@@ -135,17 +148,6 @@ impl fmt::Display for Instruction {
             Consumes::Restartable => write!(f, ", run again after edits"),
             Consumes::Irreversible(why) => write!(f, ", edits must come before it: {why}"),
         }
-    }
-}
-
-impl fmt::Display for SiteKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SiteKind::Entry => "entry",
-            SiteKind::EntryCheckJump { .. } => "entry (stack check)",
-            SiteKind::Return => "return",
-            SiteKind::Slot => "slot (delayed calls go to sleep here)",
-        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod human;
 pub mod json;
+pub mod line;
 pub mod shown;
 pub mod verdict;
 
@@ -15,8 +16,10 @@ use self::json::JsonLines;
 use self::verdict::Outcome;
 use crate::command::say;
 use crate::engine::End;
+use crate::engine::select::Selection;
 use crate::error::ExitCode;
 use crate::plan::Plan;
+use crate::table::count;
 use crate::tracee::signal_name;
 
 /// Events that are printed for each rule; the rest is only counted.
@@ -51,22 +54,20 @@ impl<'a> Report<'a> {
     }
 
     /// The rules are armed.
-    pub fn armed(&mut self, pid: i32, explanation: &str, seed: u64) {
-        let plural =
-            |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    pub fn armed(&mut self, pid: i32, selection: &Selection, seed: u64) {
         if let Some(name) = &self.rules.name {
             say(name);
         }
         say(format!(
             "armed {} at {} in process {pid} ({}, {})",
-            plural(self.rules.rules.len(), "rule"),
-            plural(self.plan.sites.len(), "site"),
+            count(self.rules.rules.len(), "rule"),
+            count(self.plan.sites.len(), "site"),
             self.plan.binary.path.display(),
             self.plan.binary.go_version,
         ));
-        say(format!("{explanation}; seed {seed}"));
+        say(format!("{}; seed {seed}", selection.explanation));
         if let Some(json) = &mut self.json {
-            json.armed(self.rules, self.plan, pid, explanation, seed);
+            json.armed(self.rules, self.plan, pid, selection, seed);
         }
     }
 

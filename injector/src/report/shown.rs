@@ -2,18 +2,24 @@
 
 use goinject_probes::table::{Event, TEXT};
 use goinject_rules::units::format_duration;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::plan::{Assignment, Binding, Extend, Shape, Source};
 
-/// A value that a rule changed, before and after.
-#[derive(Clone, Debug, PartialEq)]
+/// A value that a rule changed, before and after. Whole numbers, floats and booleans are JSON's own; NaN
+/// and the infinities are the texts `.nan`, `.inf` and `-.inf`, durations are texts such as `50ms`, nil is null,
+/// and words that goinject has no other form for are hexadecimal texts.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Shown {
     /// As the rule file names it.
     pub path: String,
     /// Its Go type.
+    #[serde(rename = "type")]
     pub type_name: String,
-    /// What was there; none if it could not be read.
+    /// What was there; absent if it could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
     /// What was put there.
     pub after: Value,
