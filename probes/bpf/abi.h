@@ -32,13 +32,27 @@ typedef int64_t gi_s64;
 #define GI_STEPS 6
 /* Rules that one probe serves. */
 #define GI_BINDINGS 1024
-/* Rules that may fire in one and the same call. */
+/* Rules that may fire in one and the same call, and of these with a delay among them. */
 #define GI_FIRED 32
+#define GI_CLEARED 4096 /* bytes that one edit may clear */
+#define GI_DELAYED 8
+/* Rows of one condition, and operands that its evaluation at return takes from the entry. */
+#define GI_TERMS 64
+#define GI_CAPTURES 4
+/* Code ranges of the functions that one rule must be called within. */
+#define GI_RANGES 64
+/* Frames that are looked at to find out whether a call is within a function. */
+#define GI_FRAMES 128
+/* Bytes of a string that conditions look at. */
+#define GI_CONDITION_TEXT 256
 /* Words shown in one event, and texts, and bytes of each text. */
 #define GI_EVENT_WORDS 16
 #define GI_EVENT_TEXTS 3
 #define GI_TEXT 64
-#define GI_REASONS 16
+#define GI_REASONS 32
+/* Bytes that are copied at most, for a value that gets memory of its own at each firing. */
+#define GI_COPIED 4096
+#define GI_HELDS 8
 
 /* Where a place starts. */
 enum gi_base {
@@ -70,6 +84,16 @@ enum gi_source {
 	GI_PUT = 0,  /* operand */
 	GI_COPY = 1, /* the word at address operand, read at the hit */
 	GI_KEEP = 2, /* nothing: shown in the event only */
+	GI_CLEAR = 3, /* operand zero bytes, for results that are too many words to list */
+	GI_ADD = 4,   /* what is there plus operand */
+	GI_XOR = 5,   /* what is there with operand's bits flipped */
+	GI_RANDOM = 6, /* any value from operand to extra */
+	GI_CUT = 7,    /* what is there, operand at most */
+	GI_SHRINK = 8, /* operand, which must not be more than what is there */
+	GI_COPY_TYPE = 9, /* the type that an interface table tells, whose address is at address operand; or nil */
+	GI_FRESH = 10, /* the address of a copy of the extra bytes at address operand */
+	GI_FLIP = 11,  /* the address of a copy of the bytes that are there, each eight xor operand; the next edit is their number */
+	GI_REPEAT = 12, /* what the edit before puts into its place */
 };
 
 /* How the bits of a value are to be understood. */
@@ -77,39 +101,149 @@ enum gi_kind {
 	GI_KIND_UNSIGNED = 0, /* also bool and pointers */
 	GI_KIND_SIGNED = 1,
 	GI_KIND_FLOAT = 2,
+	GI_KIND_TEXT = 3, /* a string; in conditions only */
 };
 
 /* gi_edit.flags */
 #define GI_EDIT_POINTER 1 /* holds a pointer: outside the own stack only while the write barrier is off */
 #define GI_EDIT_TEXT 2    /* first word of a string: the event shows its bytes; the next edit is its length */
+#define GI_EDIT_ERROR 4   /* first word of an interface value, the next edit is its second: the event shows an error's text */
 
 /* One word overwritten. The edits of a rule are made all or none. */
 struct gi_edit {
 	struct gi_place place;
 	gi_u64 operand;
+	gi_u64 extra; /* GI_COPY: 0, or the interface type that the word, an interface table, must be of */
 	gi_u8 source; /* enum gi_source */
 	gi_u8 kind;   /* enum gi_kind */
 	gi_u8 flags;
 	gi_u8 padding[5];
 };
 
+/* gi_binding.flags */
+#define GI_BINDING_COUNTS 1    /* this binding counts the rule's calls and decides */
+#define GI_BINDING_COMPLETES 2 /* with this one the rule has done all it does in a call */
+#define GI_BINDING_PAIRS 4     /* the decision is kept for the same call's return */
+#define GI_BINDING_FOLLOWS 8   /* fires if the entry of the same call did */
+#define GI_BINDING_RECORDS 16  /* only keeps what the condition wants to know of the entry */
+#define GI_BINDING_RECALLS 32  /* its condition uses what was kept */
+#define GI_BINDING_RETURNS 64  /* the edits are results, and the body is skipped */
+#define GI_BINDING_PANICS 128  /* the call becomes a call of nil */
+#define GI_BINDING_DELAYS 256  /* the goroutine sleeps first */
+
 /* What a rule does at one site. */
 struct gi_binding {
 	gi_u32 rule;       /* index into rules and counters */
+	gi_u32 flags;      /* GI_BINDING_* */
 	gi_u32 first_edit; /* rows of the edit table */
 	gi_u32 edits;
-	gi_u32 flags; /* GI_BINDING_* */
+	gi_u32 first_term; /* rows of the condition; none: it holds */
+	gi_u32 terms;
+	gi_u32 first_range; /* code that the call must come from, at whatever distance; none: anywhere */
+	gi_u32 ranges;
+	gi_u64 delay;  /* ns */
+	gi_u64 jitter; /* up to this much more, ns */
 };
-#define GI_BINDING_COUNTS 1    /* this binding counts the rule's calls and decides */
-#define GI_BINDING_COMPLETES 2 /* with this one the rule has done all it does in a call */
 
-/* gi_rule.flags */
+/* What a row of a condition does to its stack of truths. */
+enum gi_op {
+	GI_OP_TEST = 0, /* pushes the outcome of its test */
+	GI_OP_NOT = 1,
+	GI_OP_AND = 2, /* of the two topmost */
+	GI_OP_OR = 3,
+	GI_OP_SKIP_IF_FALSE = 4, /* leaves out the next `skip` rows if the topmost is false */
+	GI_OP_SKIP_IF_TRUE = 5,
+	GI_OP_RECALL = 6,  /* pushes truth `slot` as it was at entry */
+	GI_OP_CAPTURE = 7, /* at entry: keeps the left operand as number `slot` */
+};
+
+enum gi_test {
+	GI_TEST_TRUE = 0,
+	GI_TEST_EQUAL = 1,
+	GI_TEST_NOT_EQUAL = 2,
+	GI_TEST_LESS = 3,
+	GI_TEST_LESS_OR_EQUAL = 4,
+	GI_TEST_GREATER = 5,
+	GI_TEST_GREATER_OR_EQUAL = 6,
+	GI_TEST_STARTS_WITH = 7,
+	GI_TEST_ENDS_WITH = 8,
+	GI_TEST_CONTAINS = 9,
+};
+
+/* Where an operand comes from. */
+enum gi_operand {
+	GI_OPERAND_CONSTANT = 0, /* or the row of a fixed text */
+	GI_OPERAND_PLACE = 1,
+	GI_OPERAND_CAPTURE = 2, /* number `slot` of those kept at entry */
+};
+
+/* gi_term.flags */
+#define GI_TERM_NIL_IS_ZERO 1 /* a nil pointer on the way makes the left operand 0: the length of a nil map */
+
+/* One row of a condition. */
+struct gi_term {
+	struct gi_place left;
+	struct gi_place right;
+	gi_u64 constant; /* right operand; for a text its length in bytes */
+	gi_u32 text;     /* row of the fixed text */
+	gi_u8 op;        /* enum gi_op */
+	gi_u8 test;      /* enum gi_test */
+	gi_u8 left_source;  /* enum gi_operand */
+	gi_u8 right_source;
+	gi_u8 left_kind; /* enum gi_kind */
+	gi_u8 right_kind;
+	gi_u8 slot;
+	gi_u8 flags;
+	gi_u16 skip;
+	gi_u16 padding;
+};
+
+/* A fixed text, filled up with zeros. */
+struct gi_fixed_text {
+	gi_u8 bytes[GI_CONDITION_TEXT];
+};
+
+/* How often a row's test was true, and how often it could not be made. */
+struct gi_term_counters {
+	gi_u64 tested;
+	gi_u64 held;
+	gi_u64 unreadable;
+};
+
+/* Code of a function, run-time: low <= address < high. */
+struct gi_range {
+	gi_u64 low;
+	gi_u64 high;
+};
+
+/* gi_rule.flags: which of the fields below count */
 #define GI_RULE_OBSERVE 1 /* writes nothing */
+#define GI_RULE_NTH 2
+#define GI_RULE_EVERY 4
+#define GI_RULE_FIRST 8
+#define GI_RULE_AFTER_CALLS 16
+#define GI_RULE_UNTIL_CALLS 32
+#define GI_RULE_AFTER_TIME 64
+#define GI_RULE_UNTIL_TIME 128
+#define GI_RULE_PROBABILITY 256
+#define GI_RULE_TIMES 512
+#define GI_RULE_RATE 1024
+#define GI_RULE_PER_GOROUTINE 2048 /* calls are counted for each goroutine */
 
 /* How a rule decides. */
 struct gi_rule {
 	gi_u32 flags;
 	gi_u32 padding;
+	gi_u64 nth;
+	gi_u64 every;
+	gi_u64 first;
+	gi_u64 after_calls;
+	gi_u64 until_calls;
+	gi_u64 after_time;  /* ns since arming */
+	gi_u64 until_time;
+	gi_u64 probability; /* of 2^64 */
+	gi_u64 times;
+	gi_u64 interval;    /* ns between two firings at least; 0 never */
 };
 
 /* Why something could not be read or written. */
@@ -127,6 +261,23 @@ enum gi_reason {
 	GI_LOST = 10,       /* the signal never came back to this thread */
 	GI_TOO_MANY = 11,   /* more than GI_FIRED rules fired in one call */
 	GI_NO_ROW = 12,     /* a row that is not there: a defect of goinject */
+	GI_NO_ENTRY = 13,   /* the call began before it could be seen */
+	GI_TOO_LONG = 14,   /* a string longer than GI_CONDITION_TEXT, a stack deeper than GI_FRAMES */
+	GI_NOT_HERE = 15,   /* not on a goroutine's own stack */
+	GI_WRONG_TYPE = 16, /* a variable does not hold what its name promised */
+	GI_NO_COPIES = 17,  /* the memory for copies is used up */
+};
+
+/* Why a call that matched did not fire. */
+enum gi_held {
+	GI_HELD_CALLS = 0, /* nth, every, first, after, until */
+	GI_HELD_WINDOW = 1,
+	GI_HELD_CHANCE = 2,
+	GI_HELD_RATE = 3,
+	GI_HELD_TIMES = 4,
+	GI_HELD_LIMIT = 5,
+	GI_HELD_WITHIN = 6, /* not even matched: called from elsewhere */
+	GI_HELD_UNREADABLE = 7, /* not even matched: the condition could not be read */
 };
 
 /* What a rule has done. Only ever added to, atomically. */
@@ -136,6 +287,9 @@ struct gi_counters {
 	gi_u64 fired;   /* and its turn had come */
 	gi_u64 applied; /* and all its edits were made */
 	gi_u64 failed[GI_REASONS]; /* and they were not, by enum gi_reason */
+	gi_u64 held[GI_HELDS];     /* did not fire, by enum gi_held */
+	gi_u64 taken;     /* of gi_rule.times */
+	gi_u64 next_time; /* ns: not before, by gi_rule.interval */
 };
 
 /* What kind of place a site is. */
@@ -143,6 +297,7 @@ enum gi_site_kind {
 	GI_SITE_ENTRY = 0,
 	GI_SITE_RETURN = 1,
 	GI_SITE_SIGNAL = 2, /* runtime.sigtramp */
+	GI_SITE_SLOT = 3,   /* the CALL of runtime.morestack in a function that can be delayed */
 };
 
 /* How edits reach the target at a site. */
@@ -158,6 +313,9 @@ enum gi_writer {
 /* gi_site.flags */
 #define GI_SITE_REGISTER_G 1 /* g is in R14; else in thread-local storage */
 #define GI_SITE_RESTART 2    /* the instruction uses up an argument: edits after it must run it again */
+#define GI_SITE_FLOATS 4     /* a condition reads floating-point registers: decide where they are in reach */
+#define GI_SITE_DELAYS 8     /* a goroutine may come back here after a delay */
+#define GI_SITE_SLEEPS 16    /* it can be sent to time.Sleep through its slot; else it yields */
 
 /* Where the probed instruction leads: what the saved PC of a signal frame must be. */
 enum gi_lead {
@@ -170,6 +328,7 @@ enum gi_lead {
 /* One probe. Row number = attach cookie. */
 struct gi_site {
 	gi_u64 address; /* run-time */
+	gi_u64 slot; /* run-time; entry: the code that leads to the slot. Slot: where its CALL returns to */
 	gi_u32 first_binding;
 	gi_u32 bindings;
 	gi_s32 displacement;
@@ -182,13 +341,26 @@ struct gi_site {
 	gi_u8 padding[6];
 };
 
-/* Facts of the target, and the switch. One row. */
+/* Facts of the target, and the switch. One row. Addresses are run-time; 0 unknown. */
 struct gi_control {
 	gi_u32 armed;           /* 0: every probe passes */
 	gi_u32 padding;
 	gi_s64 tls_g;           /* g's place relative to the thread pointer */
 	gi_u64 goid_offset;     /* in g */
-	gi_u64 write_barrier;   /* run-time address of runtime.writeBarrier; 0 unknown */
+	gi_u64 m_offset;        /* in g: its thread's m */
+	gi_u64 curg_offset;     /* in m: the goroutine that it runs */
+	gi_u64 write_barrier;   /* runtime.writeBarrier */
+	gi_u64 sleep;           /* time.Sleep */
+	gi_u64 gosched_return;  /* behind the only CALL in runtime.Gosched */
+	gi_u64 error_string_table; /* of *errors.errorString as error: events show the texts of these errors */
+	gi_u64 errno_table;        /* of syscall.Errno as error */
+	gi_u64 copies_next;        /* memory in the target for copies, none of it used twice */
+	gi_u64 copies_end;
+	gi_u64 seed;
+	gi_u64 armed_at;        /* ns, CLOCK_MONOTONIC */
+	gi_u64 deadline;        /* ns, CLOCK_MONOTONIC: no faults from then on; 0 none */
+	gi_u64 fault_limit;     /* no more faults than this */
+	gi_u64 faults;          /* fired so far, against the limit */
 	gi_u64 dropped_events;
 	gi_u64 lost_hits;       /* calls that could not even be looked at: no room for another thread */
 };
@@ -217,6 +389,7 @@ struct gi_event {
 	gi_u32 texts; /* entries of text in use */
 	gi_u32 text_length[GI_EVENT_TEXTS];
 	gi_u32 padding;
+	gi_u64 delay; /* ns that the goroutine was to sleep */
 	struct gi_word word[GI_EVENT_WORDS]; /* in the order of the binding's edits */
 	gi_u8 text[GI_EVENT_TEXTS][GI_TEXT];
 };
@@ -226,16 +399,52 @@ struct gi_fired {
 	gi_u32 binding;
 	gi_u32 padding;
 	gi_u64 call;
+	gi_u64 delay; /* ns */
+};
+
+/* A call between its entry and its return: what the return wants to know. */
+struct gi_call_key {
+	gi_u64 g;
+	gi_u64 depth; /* of its frame below the stack's high end: survives stack moves */
+	gi_u32 rule;
+	gi_u32 padding;
+};
+
+struct gi_call {
+	gi_u64 call;   /* its number, if it fired at entry */
+	gi_u64 truths; /* of conditions at entry: bits 2n and 2n+1 for row slot n */
+	gi_u64 capture[GI_CAPTURES];
+	gi_u32 captured; /* bit n: capture[n] was read */
+	gi_u32 fired;
+};
+
+/* A goroutine that sleeps before a call, by its g. */
+struct gi_delay {
+	gi_u64 deadline; /* ns, CLOCK_MONOTONIC */
+	gi_u64 depth;
+	gi_u32 site;
+	gi_u32 fired_count;
+	struct gi_fired fired[GI_DELAYED];
+};
+
+/* A rule's calls on one goroutine. */
+struct gi_goroutine_key {
+	gi_u64 goid;
+	gi_u32 rule;
+	gi_u32 padding;
 };
 
 _Static_assert(sizeof(struct gi_place) == 64, "gi_place");
-_Static_assert(sizeof(struct gi_edit) == 80, "gi_edit");
-_Static_assert(sizeof(struct gi_binding) == 16, "gi_binding");
-_Static_assert(sizeof(struct gi_rule) == 8, "gi_rule");
-_Static_assert(sizeof(struct gi_counters) == 160, "gi_counters");
-_Static_assert(sizeof(struct gi_site) == 32, "gi_site");
-_Static_assert(sizeof(struct gi_control) == 48, "gi_control");
-_Static_assert(sizeof(struct gi_event) == 520, "gi_event");
-_Static_assert(sizeof(struct gi_fired) == 16, "gi_fired");
+_Static_assert(sizeof(struct gi_edit) == 88, "gi_edit");
+_Static_assert(sizeof(struct gi_binding) == 48, "gi_binding");
+_Static_assert(sizeof(struct gi_term) == 152, "gi_term");
+_Static_assert(sizeof(struct gi_rule) == 88, "gi_rule");
+_Static_assert(sizeof(struct gi_counters) == 368, "gi_counters");
+_Static_assert(sizeof(struct gi_site) == 40, "gi_site");
+_Static_assert(sizeof(struct gi_control) == 152, "gi_control");
+_Static_assert(sizeof(struct gi_event) == 528, "gi_event");
+_Static_assert(sizeof(struct gi_fired) == 24, "gi_fired");
+_Static_assert(sizeof(struct gi_call) == 56, "gi_call");
+_Static_assert(sizeof(struct gi_delay) == 216, "gi_delay");
 
 #endif

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 OR GPL-2.0-only */
 /*
- * The decision core: which rules fire in this call, and what they change.
+ * The decision core: which rules fire in this call, and what they do.
  *
  * The same source is compiled by clang for BPF (inject.bpf.c) and by cc for the ptrace engine
  * (native.c), so a rule can't mean two things. It knows registers, memory and tables, and neither
  * how a value reaches the target nor what a rule file is. Whoever includes it provides, before:
  *
- *   rows      gi_site_row, gi_binding_row, gi_rule_row, gi_edit_row, gi_counters_row, gi_control_row:
- *             pointer to a row, or NULL
+ *   rows      gi_site_row, gi_binding_row, gi_rule_row, gi_edit_row, gi_term_row, gi_text_row, gi_range_row,
+ *             gi_counters_row, gi_term_counters_row, gi_control_row: pointer to a row, or NULL
  *   memory    gi_user_read, gi_user_write: 0 or not 0
- *   floats    gi_float_read, gi_float_write: 0 or not 0
+ *   floats    gi_float_read, gi_float_write, through s->word[0]: 0 or not 0
  *   thread    gi_thread_g: g from thread-local storage, or 0
- *   others    gi_now, gi_add (atomic, returns the value before), gi_emit
+ *   memories  gi_call_load, _save, _forget: s->call by s->call_key; gi_delay_load, _save, _forget: s->delay
+ *             by s->hit.g; gi_count_goroutine: counts s->goroutine_key and returns the count, 0 if there is no room
+ *   others    gi_now, gi_add and gi_swap (atomic, return the value before), gi_emit
  *
  * Every function marked GI_SUBPROGRAM is verified by the kernel by itself, which keeps the loops
  * over table rows linear for the verifier. Hence the null checks of their pointer arguments. Calls
@@ -23,169 +25,12 @@
 #include "abi.h"
 #include "goabi.h"
 #include "hit.h"
-
-static __inline__ gi_u64 gi_truncate(gi_u64 value, gi_u32 size)
-{
-	return size >= 8 ? value : value & ((1ull << (size * 8)) - 1);
-}
-
-/* As a register must hold it on the way out. */
-static __inline__ gi_u64 gi_extend(gi_u64 value, gi_u32 size, gi_u32 kind)
-{
-	gi_u32 shift;
-
-	if (size >= 8 || size == 0)
-		return value;
-	if (kind != GI_KIND_SIGNED)
-		return gi_truncate(value, size);
-	shift = (64 - size * 8) & 63;
-	return (gi_u64)((gi_s64)(value << shift) >> shift);
-}
-
-/* Reads 1, 2, 4 or 8 bytes into s->word[0]. Constant sizes: the verifier wants to see them. */
-static __inline__ int gi_read_sized(struct gi_scratch *s, gi_u64 address, gi_u32 size)
-{
-	s->word[0] = 0;
-	switch (size) {
-	case 1: return gi_user_read(s, &s->word[0], 1, address);
-	case 2: return gi_user_read(s, &s->word[0], 2, address);
-	case 4: return gi_user_read(s, &s->word[0], 4, address);
-	case 8: return gi_user_read(s, &s->word[0], 8, address);
-	default: return 1;
-	}
-}
-
-/* Writes 1, 2, 4 or 8 bytes of s->word[0]. */
-static __inline__ int gi_write_sized(struct gi_scratch *s, gi_u64 address, gi_u32 size)
-{
-	switch (size) {
-	case 1: return gi_user_write(s, address, &s->word[0], 1);
-	case 2: return gi_user_write(s, address, &s->word[0], 2);
-	case 4: return gi_user_write(s, address, &s->word[0], 4);
-	case 8: return gi_user_write(s, address, &s->word[0], 8);
-	default: return 1;
-	}
-}
-
-/* Follows one pointer from s->where. Returns enum gi_reason. */
-static __inline__ int gi_follow(struct gi_scratch *s, const struct gi_step *step)
-{
-	gi_u64 pointer, length;
-
-	switch (s->where.base) {
-	case GI_BASE_INTEGER:
-		pointer = s->hit.reg[s->where.index & (GI_REGISTERS - 1)];
-		length = s->hit.reg[(s->where.index + 1) & (GI_REGISTERS - 1)];
-		break;
-	case GI_BASE_FLOAT:
-		return GI_NO_ROW;
-	default:
-		length = 0;
-		if (step->bound) {
-			if (gi_user_read(s, &s->word[0], 8, s->where.address + 8))
-				return GI_READ_FAULT;
-			length = s->word[0];
-		}
-		if (gi_user_read(s, &s->word[0], 8, s->where.address))
-			return GI_READ_FAULT;
-		pointer = s->word[0];
-	}
-	if (step->bound && step->bound > length)
-		return GI_RANGE;
-	if (!pointer)
-		return GI_NIL;
-	s->where.address = pointer + (gi_s64)step->offset;
-	s->where.base = GI_BASE_ABSOLUTE;
-	return GI_OK;
-}
-
-/* Finds where a place is in this call: s->where. Returns enum gi_reason. */
-GI_SUBPROGRAM int gi_resolve(struct gi_scratch *s, struct gi_place *place)
-{
-	gi_u32 i;
-	int reason;
-
-	if (!s || !place)
-		return GI_NO_ROW;
-	s->where.base = place->base;
-	s->where.index = place->index;
-	s->where.address = 0;
-	if (place->base == GI_BASE_STACK)
-		s->where.address = s->hit.reg[GI_RSP] + (gi_s64)place->offset;
-	else if (place->base == GI_BASE_ABSOLUTE)
-		s->where.address = place->address;
-	for (i = 0; i < GI_STEPS; i++) {
-		if (i >= place->steps)
-			break;
-		reason = gi_follow(s, &place->step[i]);
-		if (reason)
-			return reason;
-	}
-	return GI_OK;
-}
-
-/* Reads the value at s->where into s->word[0], narrow ones zero-extended. Returns enum gi_reason. */
-GI_SUBPROGRAM int gi_load(struct gi_scratch *s, gi_u32 size)
-{
-	if (!s)
-		return GI_NO_ROW;
-	switch (s->where.base) {
-	case GI_BASE_INTEGER:
-		s->word[0] = gi_truncate(s->hit.reg[s->where.index & (GI_REGISTERS - 1)], size);
-		return GI_OK;
-	case GI_BASE_FLOAT:
-		if (gi_float_read(s, s->where.index, &s->word[0]))
-			return GI_NO_FLOATS;
-		s->word[0] = gi_truncate(s->word[0], size);
-		return GI_OK;
-	default:
-		return gi_read_sized(s, s->where.address, size) ? GI_READ_FAULT : GI_OK;
-	}
-}
-
-/* Writes a value to s->where. Returns enum gi_reason. */
-static __inline__ int gi_store(struct gi_scratch *s, gi_u32 size, gi_u32 kind, gi_u64 value)
-{
-	gi_u32 index;
-
-	switch (s->where.base) {
-	case GI_BASE_INTEGER:
-		index = s->where.index & (GI_REGISTERS - 1);
-		s->hit.reg[index] = gi_extend(value, size, kind);
-		s->hit.dirty |= 1u << index;
-		return GI_OK;
-	case GI_BASE_FLOAT:
-		s->word[0] = gi_truncate(value, size);
-		return gi_float_write(s, s->where.index, &s->word[0]) ? GI_NO_FLOATS : GI_OK;
-	default:
-		s->word[0] = value;
-		return gi_write_sized(s, s->where.address, size) ? GI_WRITE_FAULT : GI_OK;
-	}
-}
-
-/*
- * Whether a pointer may be put at s->where now. Registers, the goroutine's own stack and package
- * variables take any; a heap object only while the collector is not marking, because the write
- * passes no write barrier.
- */
-GI_SUBPROGRAM int gi_pointer_allowed(struct gi_scratch *s)
-{
-	struct gi_control *control;
-
-	if (!s)
-		return 0;
-	if (s->where.base != GI_BASE_ABSOLUTE)
-		return 1;
-	if (s->hit.g && !gi_user_read(s, &s->word[0], 8, s->hit.g + GI_G_STACK_LOW) &&
-	    !gi_user_read(s, &s->word[1], 8, s->hit.g + GI_G_STACK_HIGH) &&
-	    s->where.address >= s->word[0] && s->where.address < s->word[1])
-		return 1;
-	control = gi_control_row(s);
-	if (!control || !control->write_barrier)
-		return 0;
-	s->word[0] = 1;
-	return !gi_user_read(s, &s->word[0], 4, control->write_barrier) && !(gi_u32)s->word[0];
-}
+#include "place.h"
+#include "condition.h"
+#include "within.h"
+#include "trigger.h"
+#include "edit.h"
+#include "delay.h"
 
 /* Whether a hit of this site is a call: the jump of a stack check is passed once more on the way to morestack. */
 static __inline__ int gi_is_call(const struct gi_site *site, gi_u64 flags)
@@ -204,157 +49,273 @@ static __inline__ void gi_fail(struct gi_counters *counters, gi_u32 reason)
 	gi_add(&counters->failed[reason & (GI_REASONS - 1)], 1);
 }
 
-/* What edit n will put in place. Returns enum gi_reason. */
-static __inline__ int gi_source_value(struct gi_scratch *s, struct gi_edit *edit, struct gi_planned *planned)
+static __inline__ void gi_name_call(struct gi_scratch *s, gi_u32 rule)
 {
-	switch (edit->source) {
-	case GI_PUT:
-		planned->after = gi_truncate(edit->operand, edit->place.size);
-		return GI_OK;
-	case GI_COPY:
-		if (gi_user_read(s, &s->word[0], 8, edit->operand))
-			return GI_READ_FAULT;
-		planned->after = gi_truncate(s->word[0], edit->place.size);
-		return GI_OK;
-	default:
-		planned->after = planned->before;
-		return GI_OK;
-	}
+	s->call_key.g = s->hit.g;
+	s->call_key.depth = s->depth;
+	s->call_key.rule = rule;
+	s->call_key.padding = 0;
 }
 
-/* Prepares edit n: where it goes, what is there, what will be. Returns enum gi_reason. */
-GI_SUBPROGRAM int gi_prepare_edit(struct gi_scratch *s, gi_u32 row, gi_u32 n)
-{
-	struct gi_edit *edit;
-	struct gi_planned *planned;
-	int reason;
-
-	if (!s)
-		return GI_NO_ROW;
-	edit = gi_edit_row(s, row);
-	if (!edit || n >= GI_EDITS)
-		return GI_NO_ROW;
-	planned = &s->planned[n];
-	planned->known = 0;
-	planned->size = edit->place.size;
-	planned->kind = edit->kind;
-	planned->source = edit->source;
-	reason = gi_resolve(s, &edit->place);
-	if (reason)
-		return reason;
-	planned->where = s->where;
-	reason = gi_load(s, edit->place.size);
-	if (!reason) {
-		planned->before = s->word[0];
-		planned->known = 1;
-	} else if (reason != GI_NO_FLOATS || edit->source != GI_PUT) {
-		return reason;
-	}
-	if ((edit->flags & GI_EDIT_POINTER) && edit->source != GI_KEEP && !gi_pointer_allowed(s))
-		return GI_BARRIER;
-	return gi_source_value(s, edit, planned);
-}
-
-/* Makes edit n, or takes it back. Returns enum gi_reason. */
-GI_SUBPROGRAM int gi_make_edit(struct gi_scratch *s, gi_u32 n, gi_u32 back)
-{
-	struct gi_planned *planned;
-
-	if (!s || n >= GI_EDITS)
-		return GI_NO_ROW;
-	planned = &s->planned[n];
-	if (planned->source == GI_KEEP || (back && !planned->known))
-		return GI_OK;
-	s->where = planned->where;
-	return gi_store(s, planned->size, planned->kind, back ? planned->before : planned->after);
-}
-
-/* Takes the first edits back, because a later one could not be made. */
-GI_SUBPROGRAM int gi_undo_edits(struct gi_scratch *s, gi_u32 count)
-{
-	gi_u32 n;
-
-	if (!s)
-		return GI_NO_ROW;
-	for (n = 0; n < GI_EDITS; n++) {
-		if (n >= count)
-			break;
-		gi_make_edit(s, n, 1);
-	}
-	return GI_OK;
-}
-
-/* Makes all edits of a binding, or none. Returns enum gi_reason. */
-GI_SUBPROGRAM int gi_make_edits(struct gi_scratch *s, gi_u32 first, gi_u32 count, gi_u32 observe)
-{
-	gi_u32 n;
-	int reason;
-
-	if (!s)
-		return GI_NO_ROW;
-	for (n = 0; n < GI_EDITS; n++) {
-		if (n >= count)
-			break;
-		reason = gi_prepare_edit(s, first + n, n);
-		if (reason)
-			return reason;
-	}
-	if (observe)
-		return GI_OK;
-	for (n = 0; n < GI_EDITS; n++) {
-		if (n >= count)
-			break;
-		reason = gi_make_edit(s, n, 0);
-		if (reason) {
-			gi_undo_edits(s, n);
-			return reason;
-		}
-	}
-	s->hit.edited |= count;
-	return GI_OK;
-}
-
-/* Shows edit n in the event, with the bytes of a text. */
-GI_SUBPROGRAM int gi_note_edit(struct gi_scratch *s, gi_u32 row, gi_u32 n)
-{
-	struct gi_edit *edit;
-	gi_u64 length;
-	gi_u32 text;
-
-	if (!s || n >= GI_EVENT_WORDS)
-		return 0;
-	s->event.word[n].before = s->planned[n].before;
-	s->event.word[n].after = s->planned[n].after;
-	if (!s->planned[n].known)
-		return 0;
-	s->event.known |= 1u << n;
-	edit = gi_edit_row(s, row);
-	text = s->event.texts;
-	if (!edit || !(edit->flags & GI_EDIT_TEXT) || text >= GI_EVENT_TEXTS || n + 1 >= GI_EDITS)
-		return 0;
-	if (!s->planned[n + 1].known)
-		return 0;
-	length = s->planned[n + 1].before;
-	if (length > GI_TEXT)
-		length = GI_TEXT;
-	if (length && gi_user_read(s, s->event.text[text], length, s->event.word[n].before))
-		length = 0;
-	s->event.text_length[text] = length;
-	s->event.texts = text + 1;
-	return 0;
-}
-
-/* Reports a rule that fired. */
-GI_SUBPROGRAM int gi_report(struct gi_scratch *s, gi_u32 row, gi_u64 call, gi_u32 reason)
+/* At an entry: keeps what the return of the same call will want to know. */
+GI_SUBPROGRAM int gi_record(struct gi_scratch *s, gi_u32 row)
 {
 	struct gi_binding *binding;
-	struct gi_control *control;
-	struct gi_rule *rule;
-	gi_u32 n;
+	gi_u32 i;
 
 	if (!s)
 		return 0;
 	binding = gi_binding_row(s, row);
+	if (!binding || gi_find_depth(s))
+		return 0;
+	s->call.call = 0;
+	s->call.truths = 0;
+	s->call.captured = 0;
+	s->call.fired = 0;
+	for (i = 0; i < GI_TERMS; i++) {
+		if (i >= binding->terms)
+			break;
+		gi_record_term(s, binding->first_term + i);
+	}
+	gi_name_call(s, binding->rule);
+	return gi_call_save(s);
+}
+
+/* At a return: takes what was kept at the entry of the same call. Returns enum gi_reason. */
+GI_SUBPROGRAM int gi_recall(struct gi_scratch *s, gi_u32 rule)
+{
+	int missing;
+
+	if (!s)
+		return GI_NO_ROW;
+	missing = gi_find_depth(s);
+	if (!missing) {
+		gi_name_call(s, rule);
+		missing = gi_call_load(s);
+	}
+	if (!missing) {
+		gi_call_forget(s);
+		return GI_OK;
+	}
+	s->call.call = 0;
+	s->call.truths = 0xaaaaaaaaaaaaaaaaull; /* all GI_TRUTH_UNREADABLE */
+	s->call.captured = 0;
+	s->call.fired = 0;
+	return GI_NO_ENTRY;
+}
+
+/* At an entry: tells the return of the same call whether the rule fired. */
+GI_SUBPROGRAM int gi_pair(struct gi_scratch *s, gi_u32 rule, gi_u64 call, gi_u32 fired)
+{
+	if (!s || gi_find_depth(s))
+		return GI_NOT_HERE;
+	gi_name_call(s, rule);
+	if (!fired) {
+		/* Of an earlier call at this depth, which a panic ended. */
+		gi_call_forget(s);
+		return GI_OK;
+	}
+	s->call.call = call;
+	s->call.truths = 0;
+	s->call.captured = 0;
+	s->call.fired = 1;
+	return gi_call_save(s) ? GI_NO_ROOM : GI_OK;
+}
+
+/* Whether the call is one that a binding is for. Returns a truth. */
+static __inline__ int gi_matches(struct gi_scratch *s, const struct gi_binding *binding)
+{
+	int truth = GI_TRUE;
+
+	if (binding->flags & GI_BINDING_RECALLS)
+		gi_recall(s, binding->rule);
+	if (binding->terms)
+		truth = gi_condition(s, binding->first_term, binding->terms);
+	if (truth != GI_TRUE || !binding->ranges)
+		return truth;
+	return gi_within(s, binding->first_range, binding->ranges) == GI_TRUE ? GI_TRUE : GI_TRUTH_ELSEWHERE;
+}
+
+/* The number of this call among those that the rule's trigger counts; 0 if it can't be counted. */
+static __inline__ gi_u64 gi_number(struct gi_scratch *s, const struct gi_rule *rule, gi_u32 row, gi_u64 call)
+{
+	struct gi_control *control;
+
+	if (!(rule->flags & GI_RULE_PER_GOROUTINE))
+		return call;
+	control = gi_control_row(s);
+	if (!control || !s->hit.g || gi_user_read(s, &s->word[0], 8, s->hit.g + control->goid_offset))
+		return 0;
+	s->goroutine_key.goid = s->word[0];
+	s->goroutine_key.rule = row;
+	s->goroutine_key.padding = 0;
+	return gi_count_goroutine(s);
+}
+
+/* Counts a call of a rule and decides: the call's number if it fires, else 0. */
+static __inline__ gi_u64 gi_decide_rule(struct gi_scratch *s, const struct gi_binding *binding)
+{
+	struct gi_counters *counters = gi_counters_row(s, binding->rule);
+	struct gi_rule *rule = gi_rule_row(s, binding->rule);
+	gi_u64 call, n;
+	int truth;
+
+	if (!counters || !rule)
+		return 0;
+	gi_add(&counters->calls, 1);
+	truth = gi_matches(s, binding);
+	if (truth == GI_TRUTH_UNREADABLE)
+		gi_add(&counters->held[GI_HELD_UNREADABLE], 1);
+	if (truth == GI_TRUTH_ELSEWHERE)
+		gi_add(&counters->held[GI_HELD_WITHIN], 1);
+	if (truth != GI_TRUE)
+		return 0;
+	call = gi_add(&counters->matched, 1) + 1;
+	n = gi_number(s, rule, binding->rule, call);
+	if (!n) {
+		gi_fail(counters, GI_NO_ROOM);
+		return 0;
+	}
+	if (!gi_fires(s, binding->rule, n, call))
+		return 0;
+	gi_add(&counters->fired, 1);
+	return call;
+}
+
+/* How long a binding delays its call: the jitter of the call-th. */
+static __inline__ gi_u64 gi_delay_of(struct gi_scratch *s, const struct gi_binding *binding, gi_u64 call)
+{
+	struct gi_control *control = gi_control_row(s);
+	gi_u64 jitter = binding->jitter;
+
+	if (!(binding->flags & GI_BINDING_DELAYS) || !control)
+		return 0;
+	if (jitter)
+		jitter = gi_chance(control->seed, binding->rule, call, GI_SALT_JITTER) % (jitter + 1);
+	return binding->delay + jitter;
+}
+
+/* Notes a binding that fired in s->fired. Returns whether the rules behind it have their turn, too. */
+GI_SUBPROGRAM int gi_note_fired(struct gi_scratch *s, gi_u32 row, gi_u64 call)
+{
+	struct gi_binding *binding;
+	struct gi_counters *counters;
+	struct gi_rule *rule;
+	gi_u32 n;
+
+	if (!s)
+		return 1;
+	binding = gi_binding_row(s, row);
+	if (!binding)
+		return 1;
+	counters = gi_counters_row(s, binding->rule);
+	rule = gi_rule_row(s, binding->rule);
+	n = s->fired_count;
+	if (!counters || !rule)
+		return 1;
+	if (n >= GI_FIRED) {
+		gi_fail(counters, GI_TOO_MANY);
+		return 1;
+	}
+	s->fired[n].binding = row;
+	s->fired[n].call = call;
+	s->fired[n].delay = 0;
+	s->fired_count = n + 1;
+	if (rule->flags & GI_RULE_OBSERVE)
+		return 1;
+	s->fired[n].delay = gi_delay_of(s, binding, call);
+	if (binding->edits || (binding->flags & (GI_BINDING_RETURNS | GI_BINDING_PANICS | GI_BINDING_DELAYS)))
+		s->writes = 1;
+	return !(binding->flags & (GI_BINDING_RETURNS | GI_BINDING_PANICS));
+}
+
+/* Decides for one rule. Returns whether the rules behind it have their turn, too. */
+GI_SUBPROGRAM int gi_decide_binding(struct gi_scratch *s, gi_u32 row)
+{
+	struct gi_binding *binding;
+	gi_u64 call;
+
+	if (!s)
+		return 1;
+	binding = gi_binding_row(s, row);
+	if (!binding)
+		return 1;
+	if (binding->flags & GI_BINDING_RECORDS) {
+		gi_record(s, row);
+		return 1;
+	}
+	if (binding->flags & GI_BINDING_FOLLOWS) {
+		if (gi_recall(s, binding->rule) || !s->call.fired)
+			return 1;
+		return gi_note_fired(s, row, s->call.call);
+	}
+	call = gi_decide_rule(s, binding);
+	if (binding->flags & GI_BINDING_PAIRS)
+		gi_pair(s, binding->rule, call, call != 0);
+	return call ? gi_note_fired(s, row, call) : 1;
+}
+
+/* Decides for every rule of a site, in file order: s->fired. */
+static __inline__ void gi_decide(struct gi_scratch *s, const struct gi_site *site)
+{
+	gi_u32 i;
+
+	for (i = 0; i < GI_BINDINGS; i++) {
+		if (i >= site->bindings)
+			break;
+		if (!gi_decide_binding(s, site->first_binding + i))
+			break;
+	}
+}
+
+/*
+ * Looks at a thread that is at a probe. Returns whether anything is to be done where edits can be made:
+ * s->stage.
+ */
+GI_SUBPROGRAM int gi_begin(struct gi_scratch *s)
+{
+	struct gi_site *site;
+	int back = GI_BACK_CALL;
+
+	if (!s)
+		return 0;
+	site = gi_site_row(s, s->hit.site);
+	if (!site)
+		return 0;
+	s->stage = GI_STAGE_FAULTS;
+	s->fired_count = 0;
+	s->writes = 0;
+	s->slept = 0;
+	if (site->kind == GI_SITE_SLOT) {
+		s->stage = GI_STAGE_SLOT;
+		s->writes = 1;
+		return gi_at_slot(s);
+	}
+	if (site->flags & GI_SITE_DELAYS)
+		back = gi_back_from_delay(s);
+	if (back == GI_BACK_EARLY) {
+		s->stage = GI_STAGE_AGAIN;
+		s->writes = 1;
+		return 1;
+	}
+	if (back == GI_BACK_CALL)
+		gi_decide(s, site);
+	else
+		s->writes = 1;
+	return s->fired_count != 0;
+}
+
+/* Reports a rule that fired. */
+GI_SUBPROGRAM int gi_report(struct gi_scratch *s, gi_u32 n, gi_u32 reason)
+{
+	struct gi_binding *binding;
+	struct gi_control *control;
+	struct gi_rule *rule;
+	gi_u32 i;
+
+	if (!s || n >= GI_FIRED)
+		return 0;
+	binding = gi_binding_row(s, s->fired[n].binding);
 	control = gi_control_row(s);
 	if (!binding || !control)
 		return 0;
@@ -366,25 +327,43 @@ GI_SUBPROGRAM int gi_report(struct gi_scratch *s, gi_u32 row, gi_u64 call, gi_u3
 		gi_user_read(s, &s->word[0], 8, s->hit.g + control->goid_offset);
 	s->event.goid = s->word[0];
 	s->event.time = gi_now();
-	s->event.call = call;
+	s->event.call = s->fired[n].call;
+	s->event.delay = s->fired[n].delay;
 	s->event.tid = s->hit.tid;
 	s->event.rule = binding->rule;
 	s->event.site = s->hit.site;
-	s->event.binding = row;
+	s->event.binding = s->fired[n].binding;
 	s->event.reason = reason;
 	s->event.flags = (rule->flags & GI_RULE_OBSERVE) ? GI_EVENT_OBSERVED : 0;
 	s->event.known = 0;
 	s->event.texts = 0;
-	for (n = 0; n < GI_EVENT_WORDS; n++) {
-		if (reason || n >= binding->edits)
+	for (i = 0; i < GI_EVENT_WORDS; i++) {
+		if (reason || i >= binding->edits)
 			break;
-		gi_note_edit(s, binding->first_edit + n, n);
+		gi_note_edit(s, binding->first_edit + i, i);
 	}
 	gi_emit(s);
 	return 0;
 }
 
-/* Makes the edits of a rule that fired, and reports it. Returns enum gi_reason. */
+/* Ends the call before it begins: returns to the caller, or calls nil. Returns enum gi_reason. */
+static __inline__ int gi_redirect(struct gi_scratch *s, gi_u32 flags)
+{
+	if (flags & GI_BINDING_PANICS) {
+		/* Go takes a fault at address 0 for a call of a nil func, made by the caller of this one. */
+		s->hit.to = 0;
+	} else {
+		if (gi_user_read(s, &s->word[0], 8, s->hit.reg[GI_RSP]))
+			return GI_READ_FAULT;
+		s->hit.to = s->word[0];
+		s->hit.reg[GI_RSP] += 8;
+	}
+	s->hit.redirected = 1;
+	s->hit.edited = 1;
+	return GI_OK;
+}
+
+/* Does what a rule that fired asks for, and reports it. */
 GI_SUBPROGRAM int gi_apply_binding(struct gi_scratch *s, gi_u32 n)
 {
 	struct gi_binding *binding;
@@ -394,92 +373,27 @@ GI_SUBPROGRAM int gi_apply_binding(struct gi_scratch *s, gi_u32 n)
 	int reason;
 
 	if (!s || n >= GI_FIRED)
-		return GI_NO_ROW;
+		return 0;
 	binding = gi_binding_row(s, s->fired[n].binding);
 	if (!binding)
-		return GI_NO_ROW;
+		return 0;
 	counters = gi_counters_row(s, binding->rule);
 	rule = gi_rule_row(s, binding->rule);
 	if (!counters || !rule)
-		return GI_NO_ROW;
+		return 0;
 	observe = rule->flags & GI_RULE_OBSERVE;
+	s->applying = n;
 	reason = gi_make_edits(s, binding->first_edit, binding->edits, observe);
+	if (!reason && !observe && (binding->flags & (GI_BINDING_RETURNS | GI_BINDING_PANICS)))
+		reason = gi_redirect(s, binding->flags);
 	if (reason)
 		gi_fail(counters, reason);
 	else if (!observe && (binding->flags & GI_BINDING_COMPLETES))
 		gi_add(&counters->applied, 1);
-	gi_report(s, s->fired[n].binding, s->fired[n].call, reason);
-	return reason;
+	return gi_report(s, n, reason);
 }
 
-/* Whether a rule fires in this call; if so it is noted in the scratch. */
-GI_SUBPROGRAM int gi_decide_binding(struct gi_scratch *s, gi_u32 row)
-{
-	struct gi_binding *binding;
-	struct gi_counters *counters;
-	gi_u64 call = 0;
-	gi_u32 n;
-
-	if (!s)
-		return 0;
-	binding = gi_binding_row(s, row);
-	if (!binding)
-		return 0;
-	counters = gi_counters_row(s, binding->rule);
-	if (!counters)
-		return 0;
-	if (binding->flags & GI_BINDING_COUNTS) {
-		gi_add(&counters->calls, 1);
-		call = gi_add(&counters->matched, 1) + 1;
-		gi_add(&counters->fired, 1);
-	}
-	n = s->fired_count;
-	if (n >= GI_FIRED) {
-		gi_fail(counters, GI_TOO_MANY);
-		return 0;
-	}
-	s->fired[n].binding = row;
-	s->fired[n].call = call;
-	s->fired_count = n + 1;
-	return 1;
-}
-
-/* Decides for every rule of a site, in file order: s->fired. */
-GI_SUBPROGRAM int gi_decide(struct gi_scratch *s)
-{
-	struct gi_site *site;
-	gi_u32 i;
-
-	if (!s)
-		return 0;
-	site = gi_site_row(s, s->hit.site);
-	if (!site)
-		return 0;
-	for (i = 0; i < GI_BINDINGS; i++) {
-		if (i >= site->bindings)
-			break;
-		gi_decide_binding(s, site->first_binding + i);
-	}
-	return 0;
-}
-
-/* Makes the edits of every rule that fired in this call, in file order. */
-GI_SUBPROGRAM int gi_apply(struct gi_scratch *s)
-{
-	gi_u32 i;
-
-	if (!s)
-		return 0;
-	for (i = 0; i < GI_FIRED; i++) {
-		if (i >= s->fired_count)
-			break;
-		gi_apply_binding(s, i);
-	}
-	s->fired_count = 0;
-	return 0;
-}
-
-/* Counts a failure for every rule that fired, when their edits can't even be tried. */
+/* Counts a failure for every rule that fired, when what they ask for can't even be tried. */
 GI_SUBPROGRAM int gi_abandon(struct gi_scratch *s, gi_u32 reason)
 {
 	struct gi_binding *binding;
@@ -495,10 +409,52 @@ GI_SUBPROGRAM int gi_abandon(struct gi_scratch *s, gi_u32 reason)
 		counters = binding ? gi_counters_row(s, binding->rule) : 0;
 		if (counters)
 			gi_fail(counters, reason);
-		gi_report(s, s->fired[i].binding, s->fired[i].call, reason);
+		gi_report(s, i, reason);
 	}
 	s->fired_count = 0;
 	return 0;
+}
+
+/* Does what the rules that fired in this call ask for, in file order; their delays first, added up. */
+GI_SUBPROGRAM int gi_apply(struct gi_scratch *s)
+{
+	gi_u64 delay = 0;
+	gi_u32 i;
+	int reason;
+
+	if (!s)
+		return 0;
+	for (i = 0; i < GI_FIRED; i++) {
+		if (i >= s->fired_count)
+			break;
+		delay += s->fired[i].delay;
+	}
+	if (delay && !s->slept) {
+		reason = gi_start_delay(s, delay);
+		return reason ? gi_abandon(s, reason) : 0;
+	}
+	for (i = 0; i < GI_FIRED; i++) {
+		if (i >= s->fired_count)
+			break;
+		gi_apply_binding(s, i);
+	}
+	s->fired_count = 0;
+	return 0;
+}
+
+/* Does what gi_begin found, where edits can be made. */
+GI_SUBPROGRAM int gi_perform(struct gi_scratch *s)
+{
+	if (!s)
+		return 0;
+	switch (s->stage) {
+	case GI_STAGE_SLOT:
+		return gi_enter_sleep(s);
+	case GI_STAGE_AGAIN:
+		return gi_go_to_slot(s);
+	default:
+		return gi_apply(s);
+	}
 }
 
 #endif

@@ -152,7 +152,8 @@ GI_SUBPROGRAM int gi_frame_registers(struct gi_scratch *s, gi_u64 ucontext, gi_u
 	return 0;
 }
 
-/* Gives the frame what was edited; where the instruction used up an argument, it is to run again. */
+/* Gives the frame what was edited. A thread that is redirected, or is to run the instruction again because
+ * it used up an argument, gets all the registers that it had before the instruction. */
 GI_SUBPROGRAM int gi_frame_commit(struct gi_scratch *s, gi_u64 ucontext)
 {
 	struct gi_site *site;
@@ -164,6 +165,10 @@ GI_SUBPROGRAM int gi_frame_commit(struct gi_scratch *s, gi_u64 ucontext)
 	site = gi_site_row(s, s->hit.site);
 	if (!site || !s->hit.edited)
 		return 0;
+	if (s->hit.redirected) {
+		gi_user_write(s, ucontext + GI_UC_RIP, &s->hit.to, 8);
+		return gi_frame_registers(s, ucontext, 1);
+	}
 	if (!(site->flags & GI_SITE_RESTART))
 		return gi_frame_registers(s, ucontext, 0);
 	if (!s->hit.g || gi_user_read(s, &s->word[0], 8, s->hit.g + GI_G_STACK_HIGH))

@@ -23,5 +23,6 @@ enum gi_register {
 /* runtime.g starts with stack.lo, stack.hi and stackguard0, since Go 1.0. */
 #define GI_G_STACK_LOW 0
 #define GI_G_STACK_HIGH 8
+#define GI_G_STACK_GUARD 16
 
 #endif

@@ -30,10 +30,13 @@ struct gi_hit {
 	gi_u64 flags;
 	gi_u64 g;       /* address of runtime.g; 0 unknown */
 	gi_u64 floats;  /* BPF: user address of the saved X0, 0 if out of reach. Native: the host's handle */
+	gi_u64 to;      /* where the thread goes on, if it is redirected */
+	gi_u32 redirected; /* with all general registers as they are here */
 	gi_u32 dirty;   /* bit n: reg[n] was edited */
 	gi_u32 edited;  /* anything at all was */
 	gi_u32 site;
 	gi_u32 tid;
+	gi_u32 padding;
 };
 
 /* A place found in this call. */
@@ -48,6 +51,7 @@ struct gi_planned {
 	struct gi_where where;
 	gi_u64 before;
 	gi_u64 after;
+	gi_u64 extra; /* as the edit's */
 	gi_u32 size;
 	gi_u8 kind;
 	gi_u8 source;
@@ -61,20 +65,44 @@ enum gi_scratch_state {
 	GI_SCRATCH_SIGNAL = 1, /* the signal that brings the thread to where edits can be made */
 };
 
+/* What is to be done where edits can be made. */
+enum gi_stage {
+	GI_STAGE_FAULTS = 0, /* what the rules that fired ask for */
+	GI_STAGE_DECIDE = 1, /* first of all find out which fire */
+	GI_STAGE_SLOT = 2,   /* go to sleep: the thread is at its function's slot */
+	GI_STAGE_AGAIN = 3,  /* sleep on: the goroutine came back too early */
+};
+
 /* One per thread, so that neither preemption nor migration can mix two calls up. */
 struct gi_scratch {
 	gi_u32 state;
+	gi_u32 stage;
 	gi_u32 fired_count;
+	gi_u32 writes;      /* what is to be done needs a writer */
+	gi_u32 slept;       /* the delays of this call are over */
+	gi_u32 next_row;    /* of the condition that is worked on */
 	struct gi_hit hit;
 	struct gi_where where; /* the place that was resolved last */
 	gi_u64 word[4];        /* small values on their way */
+	gi_u32 applying;       /* which of fired */
+	gi_u32 padding;
+	gi_u64 operand[2];     /* of a condition's row; afterwards, where a copy is made from, and to */
+	gi_u64 truths;         /* stack of a condition, two bits each */
+	gi_u64 depth;          /* of the frame below the stack's high end */
+	gi_u64 length[2];      /* of text and other_text; afterwards, of a copy, and what it is flipped by */
+	gi_u64 text[GI_CONDITION_TEXT / 8]; /* of a condition; afterwards, a piece of a copy */
+	gi_u64 other_text[GI_CONDITION_TEXT / 8];
+	struct gi_call_key call_key;
+	struct gi_call call;
+	struct gi_goroutine_key goroutine_key;
+	struct gi_delay delay;
 	struct gi_fired fired[GI_FIRED];
 	struct gi_planned planned[GI_EDITS];
 	struct gi_event event;
 };
 
-_Static_assert(sizeof(struct gi_hit) == 176, "gi_hit");
+_Static_assert(sizeof(struct gi_hit) == 192, "gi_hit");
 _Static_assert(sizeof(struct gi_where) == 16, "gi_where");
-_Static_assert(sizeof(struct gi_planned) == 40, "gi_planned");
+_Static_assert(sizeof(struct gi_planned) == 48, "gi_planned");
 
 #endif

@@ -52,7 +52,7 @@ static __always_inline int gi_user_write(struct gi_scratch *s, gi_u64 address, c
 	if (!bpf_probe_write_user((void *)address, from, size))
 		return 0;
 #ifdef GI_SLEEPABLE
-	if (!bpf_copy_from_user(&s->word[3], size, (const void *)address))
+	if (!bpf_copy_from_user(&s->word[3], size > 8 ? 8 : size, (const void *)address))
 		return bpf_probe_write_user((void *)address, from, size) < 0;
 #endif
 	return 1;
@@ -80,6 +80,11 @@ static __always_inline gi_u64 gi_now(void)
 static __always_inline gi_u64 gi_add(gi_u64 *counter, gi_u64 by)
 {
 	return __sync_fetch_and_add(counter, by);
+}
+
+static __always_inline gi_u64 gi_swap(gi_u64 *place, gi_u64 from, gi_u64 to)
+{
+	return __sync_val_compare_and_swap(place, from, to);
 }
 
 /* g of functions that do not keep it in a register: in thread-local storage. */
@@ -148,7 +153,7 @@ static __always_inline void gi_capture(struct gi_hit *hit, const volatile struct
 /* The context writer: the kernel resumes the thread with these registers (Linux 6.18 and later). */
 static __always_inline void gi_commit_context(const struct gi_hit *hit, volatile struct pt_regs *ctx)
 {
-	if (!may_write_context || !hit->dirty)
+	if (!may_write_context || !hit->edited)
 		return;
 	ctx->rax = hit->reg[GI_RAX];
 	ctx->rbx = hit->reg[GI_RBX];
@@ -160,6 +165,12 @@ static __always_inline void gi_commit_context(const struct gi_hit *hit, volatile
 	ctx->r10 = hit->reg[GI_R10];
 	ctx->r11 = hit->reg[GI_R11];
 	ctx->rdx = hit->reg[GI_RDX];
+	if (!hit->redirected)
+		return;
+	/* With another instruction pointer the kernel leaves the probed instruction out. */
+	ctx->rsp = hit->reg[GI_RSP];
+	ctx->rbp = hit->reg[GI_RBP];
+	ctx->rip = hit->to;
 }
 
 /* Whether this is the second run of an instruction that was sent back with its edits made. */
@@ -192,7 +203,9 @@ static __always_inline int gi_signal(gi_u32 tid, gi_u64 ucontext)
 	reason = gi_frame_open(s, ucontext);
 	if (reason)
 		return gi_abandon(s, reason);
-	gi_apply(s);
+	if (s->stage == GI_STAGE_DECIDE && !gi_begin(s))
+		return 0;
+	gi_perform(s);
 	return gi_frame_commit(s, ucontext);
 }
 
@@ -244,15 +257,19 @@ static __always_inline int gi_probe(struct pt_regs *ctx)
 	s->hit.floats = 0;
 	s->hit.dirty = 0;
 	s->hit.edited = 0;
+	s->hit.redirected = 0;
 	s->hit.g = gi_find_g(s, site);
 	if ((site->flags & GI_SITE_RESTART) && gi_pass_site(s))
 		return 0;
-	gi_decide(s);
-	if (!s->fired_count)
-		return 0;
-	if (site->writer >= GI_WRITER_FRAME)
+	if (site->flags & GI_SITE_FLOATS) {
+		s->stage = GI_STAGE_DECIDE;
 		return gi_send(s);
-	gi_apply(s);
+	}
+	if (!gi_begin(s))
+		return 0;
+	if (s->writes && site->writer >= GI_WRITER_FRAME)
+		return gi_send(s);
+	gi_perform(s);
 	if (site->writer == GI_WRITER_CONTEXT)
 		gi_commit_context(&s->hit, ctx);
 	return 0;

@@ -8,7 +8,10 @@
  *   gi_bindings    goinject, before arming     the program
  *   gi_rules       goinject, before arming     the program
  *   gi_edit_rows   goinject, before arming     the program
+ *   gi_terms, gi_texts, gi_ranges: goinject, before arming   the program
+ *   gi_calls, gi_goroutines, gi_delays: the program; goinject where the tracer writes   both
  *   gi_control_map goinject; the program adds dropped events
+ *   gi_term_counter_map the program; the core in goinject where the tracer writes   goinject
  *   gi_counter_map the program; the core in goinject where the tracer writes   goinject
  *   gi_scratches   the program                 the program; goinject where the tracer writes
  *   gi_blank       nobody: what a new scratch starts as
@@ -46,23 +49,33 @@ GI_TABLE(gi_sites, struct gi_site);
 GI_TABLE(gi_bindings, struct gi_binding);
 GI_TABLE(gi_rules, struct gi_rule);
 GI_TABLE(gi_edit_rows, struct gi_edit);
+GI_TABLE(gi_terms, struct gi_term);
+GI_TABLE(gi_texts, struct gi_fixed_text);
+GI_TABLE(gi_ranges, struct gi_range);
 GI_TABLE(gi_counter_map, struct gi_counters);
+GI_TABLE(gi_term_counter_map, struct gi_term_counters);
 GI_TABLE(gi_control_map, struct gi_control);
 GI_TABLE(gi_blank, struct gi_scratch);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
+	__uint(max_entries, 2048);
 	__type(key, gi_u32);
 	__type(value, struct gi_scratch);
 } gi_scratches SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
-	__type(key, gi_u64);
-	__type(value, struct gi_pass);
-} gi_passes SEC(".maps");
+#define GI_HASH(name, entries, key_type, value_type) \
+	struct {                                     \
+		__uint(type, BPF_MAP_TYPE_HASH);     \
+		__uint(max_entries, entries);        \
+		__type(key, key_type);               \
+		__type(value, value_type);           \
+	} name SEC(".maps")
+
+GI_HASH(gi_passes, 16384, gi_u64, struct gi_pass);
+GI_HASH(gi_delays, 16384, gi_u64, struct gi_delay);
+GI_HASH(gi_calls, 65536, struct gi_call_key, struct gi_call);
+GI_HASH(gi_goroutines, 65536, struct gi_goroutine_key, gi_u64);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -80,7 +93,11 @@ GI_ROW(gi_site_row, gi_sites, struct gi_site)
 GI_ROW(gi_binding_row, gi_bindings, struct gi_binding)
 GI_ROW(gi_rule_row, gi_rules, struct gi_rule)
 GI_ROW(gi_edit_row, gi_edit_rows, struct gi_edit)
+GI_ROW(gi_term_row, gi_terms, struct gi_term)
+GI_ROW(gi_text_row, gi_texts, struct gi_fixed_text)
+GI_ROW(gi_range_row, gi_ranges, struct gi_range)
 GI_ROW(gi_counters_row, gi_counter_map, struct gi_counters)
+GI_ROW(gi_term_counters_row, gi_term_counter_map, struct gi_term_counters)
 
 static __always_inline struct gi_control *gi_control_row(const struct gi_scratch *s)
 {
@@ -88,6 +105,120 @@ static __always_inline struct gi_control *gi_control_row(const struct gi_scratch
 
 	(void)s;
 	return bpf_map_lookup_elem(&gi_control_map, &zero);
+}
+
+/*
+ * What outlives a hit. Older verifiers take keys only from the program's own stack and new values only
+ * from there or from another map: so a new entry starts blank and is filled in place. Nobody else looks
+ * at it meanwhile, for it belongs to the goroutine that this thread runs.
+ */
+GI_SUBPROGRAM int gi_call_load(struct gi_scratch *s)
+{
+	struct gi_call_key key;
+	struct gi_call *call;
+
+	if (!s)
+		return 1;
+	key = s->call_key;
+	call = bpf_map_lookup_elem(&gi_calls, &key);
+	if (!call)
+		return 1;
+	s->call = *call;
+	return 0;
+}
+
+GI_SUBPROGRAM int gi_call_save(struct gi_scratch *s)
+{
+	struct gi_call_key key;
+	struct gi_scratch *blank;
+	struct gi_call *call;
+	gi_u32 zero = 0;
+
+	if (!s)
+		return 1;
+	key = s->call_key;
+	blank = bpf_map_lookup_elem(&gi_blank, &zero);
+	if (!blank)
+		return 1;
+	bpf_map_update_elem(&gi_calls, &key, &blank->call, BPF_NOEXIST);
+	call = bpf_map_lookup_elem(&gi_calls, &key);
+	if (!call)
+		return 1;
+	*call = s->call;
+	return 0;
+}
+
+GI_SUBPROGRAM int gi_call_forget(struct gi_scratch *s)
+{
+	struct gi_call_key key;
+
+	if (!s)
+		return 1;
+	key = s->call_key;
+	bpf_map_delete_elem(&gi_calls, &key);
+	return 0;
+}
+
+GI_SUBPROGRAM int gi_delay_load(struct gi_scratch *s)
+{
+	struct gi_delay *delay;
+	gi_u64 g;
+
+	if (!s)
+		return 1;
+	g = s->hit.g;
+	delay = bpf_map_lookup_elem(&gi_delays, &g);
+	if (!delay)
+		return 1;
+	s->delay = *delay;
+	return 0;
+}
+
+GI_SUBPROGRAM int gi_delay_save(struct gi_scratch *s)
+{
+	struct gi_scratch *blank;
+	struct gi_delay *delay;
+	gi_u32 zero = 0;
+	gi_u64 g;
+
+	if (!s)
+		return 1;
+	g = s->hit.g;
+	blank = bpf_map_lookup_elem(&gi_blank, &zero);
+	if (!blank)
+		return 1;
+	bpf_map_update_elem(&gi_delays, &g, &blank->delay, BPF_NOEXIST);
+	delay = bpf_map_lookup_elem(&gi_delays, &g);
+	if (!delay)
+		return 1;
+	*delay = s->delay;
+	return 0;
+}
+
+GI_SUBPROGRAM int gi_delay_forget(struct gi_scratch *s)
+{
+	gi_u64 g;
+
+	if (!s)
+		return 1;
+	g = s->hit.g;
+	bpf_map_delete_elem(&gi_delays, &g);
+	return 0;
+}
+
+/* One goroutine is on one thread at a time: no other counts the same key meanwhile. */
+GI_SUBPROGRAM gi_u64 gi_count_goroutine(struct gi_scratch *s)
+{
+	struct gi_goroutine_key key;
+	gi_u64 *count, one = 1;
+
+	if (!s)
+		return 0;
+	key = s->goroutine_key;
+	count = bpf_map_lookup_elem(&gi_goroutines, &key);
+	if (count)
+		return ++*count;
+	return bpf_map_update_elem(&gi_goroutines, &key, &one, BPF_NOEXIST) ? 0 : 1;
 }
 
 /* This thread's scratch, made at its first use. */

@@ -24,7 +24,11 @@ GI_ROW(gi_site_row, struct gi_site, sites, site_count)
 GI_ROW(gi_binding_row, struct gi_binding, bindings, binding_count)
 GI_ROW(gi_rule_row, struct gi_rule, rules, rule_count)
 GI_ROW(gi_edit_row, struct gi_edit, edits, edit_count)
+GI_ROW(gi_term_row, struct gi_term, terms, term_count)
+GI_ROW(gi_text_row, struct gi_fixed_text, texts, text_count)
+GI_ROW(gi_range_row, struct gi_range, ranges, range_count)
 GI_ROW(gi_counters_row, struct gi_counters, counters, rule_count)
+GI_ROW(gi_term_counters_row, struct gi_term_counters, term_counters, term_count)
 
 static struct gi_control *gi_control_row(const struct gi_scratch *s)
 {
@@ -83,6 +87,59 @@ static gi_u64 gi_add(gi_u64 *counter, gi_u64 by)
 	return __atomic_fetch_add(counter, by, __ATOMIC_RELAXED);
 }
 
+static gi_u64 gi_swap(gi_u64 *place, gi_u64 from, gi_u64 to)
+{
+	__atomic_compare_exchange_n(place, &from, to, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+	return from;
+}
+
+static int gi_remember(struct gi_scratch *s, gi_u32 memory, gi_u32 action, const void *key, void *value)
+{
+	struct gi_host *host = gi_host_of(s);
+
+	return host->remember(host->context, memory, action, key, value);
+}
+
+static int gi_call_load(struct gi_scratch *s)
+{
+	return gi_remember(s, GI_MEMORY_CALLS, GI_LOAD, &s->call_key, &s->call);
+}
+
+static int gi_call_save(struct gi_scratch *s)
+{
+	return gi_remember(s, GI_MEMORY_CALLS, GI_SAVE, &s->call_key, &s->call);
+}
+
+static int gi_call_forget(struct gi_scratch *s)
+{
+	return gi_remember(s, GI_MEMORY_CALLS, GI_FORGET, &s->call_key, &s->call);
+}
+
+static int gi_delay_load(struct gi_scratch *s)
+{
+	return gi_remember(s, GI_MEMORY_DELAYS, GI_LOAD, &s->hit.g, &s->delay);
+}
+
+static int gi_delay_save(struct gi_scratch *s)
+{
+	return gi_remember(s, GI_MEMORY_DELAYS, GI_SAVE, &s->hit.g, &s->delay);
+}
+
+static int gi_delay_forget(struct gi_scratch *s)
+{
+	return gi_remember(s, GI_MEMORY_DELAYS, GI_FORGET, &s->hit.g, &s->delay);
+}
+
+static gi_u64 gi_count_goroutine(struct gi_scratch *s)
+{
+	gi_u64 count = 0;
+
+	if (gi_remember(s, GI_MEMORY_GOROUTINES, GI_LOAD, &s->goroutine_key, &count))
+		count = 0;
+	count++;
+	return gi_remember(s, GI_MEMORY_GOROUTINES, GI_SAVE, &s->goroutine_key, &count) ? 0 : count;
+}
+
 static void gi_emit(struct gi_scratch *s)
 {
 	struct gi_host *host = gi_host_of(s);
@@ -97,19 +154,19 @@ void goinject_hit(struct gi_host *host, struct gi_scratch *s)
 	const struct gi_site *site;
 
 	s->hit.floats = (gi_u64)(uintptr_t)host;
-	s->fired_count = 0;
 	site = gi_site_row(s, s->hit.site);
 	if (!site || !host->control->armed || !gi_is_call(site, s->hit.flags))
 		return;
 	s->hit.g = gi_find_g(s, site);
-	gi_decide(s);
-	gi_apply(s);
+	if (gi_begin(s))
+		gi_perform(s);
 }
 
-void goinject_apply(struct gi_host *host, struct gi_scratch *s)
+void goinject_perform(struct gi_host *host, struct gi_scratch *s)
 {
 	s->hit.floats = (gi_u64)(uintptr_t)host;
-	gi_apply(s);
+	if (s->stage != GI_STAGE_DECIDE || gi_begin(s))
+		gi_perform(s);
 }
 
 void goinject_abandon(struct gi_host *host, struct gi_scratch *s, gi_u32 reason)
@@ -121,6 +178,9 @@ void goinject_abandon(struct gi_host *host, struct gi_scratch *s, gi_u32 reason)
 /* Compared with the Rust declarations by a test. */
 const gi_u64 goinject_sizes[] = {
 	sizeof(struct gi_place), sizeof(struct gi_edit), sizeof(struct gi_binding), sizeof(struct gi_rule),
-	sizeof(struct gi_counters), sizeof(struct gi_site), sizeof(struct gi_control), sizeof(struct gi_event),
-	sizeof(struct gi_hit), sizeof(struct gi_scratch), sizeof(struct gi_host),
+	sizeof(struct gi_term), sizeof(struct gi_fixed_text), sizeof(struct gi_range),
+	sizeof(struct gi_counters), sizeof(struct gi_term_counters), sizeof(struct gi_site),
+	sizeof(struct gi_control), sizeof(struct gi_event), sizeof(struct gi_call_key), sizeof(struct gi_call),
+	sizeof(struct gi_delay), sizeof(struct gi_goroutine_key), sizeof(struct gi_hit),
+	sizeof(struct gi_scratch), sizeof(struct gi_host),
 };

@@ -6,17 +6,38 @@
 #include "abi.h"
 #include "hit.h"
 
+/* What outlives a hit. */
+enum gi_memory {
+	GI_MEMORY_CALLS = 0,      /* struct gi_call_key, struct gi_call */
+	GI_MEMORY_DELAYS = 1,     /* gi_u64 g, struct gi_delay */
+	GI_MEMORY_GOROUTINES = 2, /* struct gi_goroutine_key, gi_u64 */
+};
+
+enum gi_action {
+	GI_LOAD = 0, /* 0 if it was there */
+	GI_SAVE = 1, /* 0 if there was room */
+	GI_FORGET = 2,
+};
+
 struct gi_host {
 	struct gi_site *sites;
 	struct gi_binding *bindings;
 	struct gi_rule *rules;
 	struct gi_edit *edits;
+	struct gi_term *terms;
+	struct gi_fixed_text *texts;
+	struct gi_range *ranges;
 	struct gi_counters *counters; /* one per rule */
+	struct gi_term_counters *term_counters; /* one per term */
 	struct gi_control *control;
 	gi_u32 site_count;
 	gi_u32 binding_count;
 	gi_u32 rule_count;
 	gi_u32 edit_count;
+	gi_u32 term_count;
+	gi_u32 text_count;
+	gi_u32 range_count;
+	gi_u32 padding;
 	gi_u64 thread_pointer; /* FS base of the stopped thread */
 	/* All return 0 or not 0. */
 	void *context;
@@ -24,13 +45,14 @@ struct gi_host {
 	int (*write)(void *context, gi_u64 address, const void *from, gi_u32 size);
 	int (*float_read)(void *context, gi_u32 index, gi_u64 *value);
 	int (*float_write)(void *context, gi_u32 index, gi_u64 value);
+	int (*remember)(void *context, gi_u32 memory, gi_u32 action, const void *key, void *value);
 	void (*emit)(void *context, const struct gi_event *event);
 };
 
 /* Decides in a call and makes the edits. */
 void goinject_hit(struct gi_host *host, struct gi_scratch *s);
-/* Makes the edits that the BPF program decided on. */
-void goinject_apply(struct gi_host *host, struct gi_scratch *s);
+/* Does what the BPF program decided on. */
+void goinject_perform(struct gi_host *host, struct gi_scratch *s);
 /* Counts a failure for each of them. */
 void goinject_abandon(struct gi_host *host, struct gi_scratch *s, gi_u32 reason);
 

@@ -227,10 +227,10 @@ fn counts_own_calls(attach: Attach, sleep: bool) -> Result<(), String> {
         }],
         rules: vec![Rule {
             flags: RULE_OBSERVE,
-            padding: 0,
+            ..Rule::default()
         }],
         control: Control {
-            armed: 1,
+            fault_limit: u64::MAX,
             ..Control::default()
         },
         ..Tables::default()
@@ -248,7 +248,7 @@ fn counts_own_calls(attach: Attach, sleep: bool) -> Result<(), String> {
     program
         .attach(Path::new("/proc/self/exe"), own, &[Probe { offset, cookie: 0 }])
         .map_err(|error| error.to_string())?;
-    program.arm(true);
+    program.start();
     let call: extern "C" fn(u64) -> u64 = std::hint::black_box(probed);
     std::thread::spawn(move || call(1))
         .join()

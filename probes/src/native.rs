@@ -1,12 +1,15 @@
 //! The decision core, compiled natively: decides for the ptrace engine, and makes the edits wherever
 //! a tracer writes. The C side is `bpf/native.c`; every unsafe call into it is in this file.
 
+use std::collections::HashMap;
 use std::ffi::{c_int, c_void};
+use std::fmt;
 
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use crate::table::{
-    Binding, Control, Counters, EDITS, Edit, Event, FIRED, REGISTERS, Reason, Rule, Site, Tables,
+    Binding, CONDITION_TEXT, Call, CallKey, Control, Counters, Delay, EDITS, Edit, Event, FIRED, Fired,
+    FixedText, GoroutineKey, REGISTERS, Range, Reason, Rule, Site, Tables, Term, TermCounters,
 };
 
 /// One stopped call: the thread's registers before the probed instruction, edits included.
@@ -23,6 +26,10 @@ pub struct Hit {
     pub g: u64,
     #[doc(hidden)]
     pub host: u64,
+    /// Where the thread goes on, if it is redirected.
+    pub to: u64,
+    /// Not 0: the thread goes on at `to`, with all general registers as they are here.
+    pub redirected: u32,
     /// Bit n: `registers[n]` was edited.
     pub dirty: u32,
     /// Not 0: something was edited, memory included.
@@ -31,6 +38,8 @@ pub struct Hit {
     pub site: u32,
     /// Thread id.
     pub tid: u32,
+    #[doc(hidden)]
+    pub padding: u32,
 }
 
 /// What a stopped thread lets the core do with it beyond the general registers.
@@ -49,34 +58,88 @@ pub trait Thread {
     fn emit(&mut self, event: &Event);
 }
 
+/// What the core keeps from one hit to another.
+pub trait Memories: fmt::Debug {
+    /// What was kept at the entry of a call.
+    fn call(&mut self, key: &CallKey) -> Option<Call>;
+    /// Keeps or drops it; false if there is no room.
+    fn set_call(&mut self, key: &CallKey, call: Option<&Call>) -> bool;
+    /// The delay of a goroutine, by its g.
+    fn delay(&mut self, g: u64) -> Option<Delay>;
+    /// Keeps or drops it; false if there is no room.
+    fn set_delay(&mut self, g: u64, delay: Option<&Delay>) -> bool;
+    /// A rule's calls on one goroutine.
+    fn goroutine(&mut self, key: &GoroutineKey) -> Option<u64>;
+    /// Keeps the number; false if there is no room.
+    fn set_goroutine(&mut self, key: &GoroutineKey, calls: u64) -> bool;
+}
+
+/// Memories of goinject's own.
+#[derive(Debug, Default)]
+struct OwnMemories {
+    calls: HashMap<CallKey, Call>,
+    delays: HashMap<u64, Delay>,
+    goroutines: HashMap<GoroutineKey, u64>,
+}
+
+impl Memories for OwnMemories {
+    fn call(&mut self, key: &CallKey) -> Option<Call> {
+        self.calls.get(key).copied()
+    }
+    fn set_call(&mut self, key: &CallKey, call: Option<&Call>) -> bool {
+        match call {
+            Some(call) => drop(self.calls.insert(*key, *call)),
+            None => drop(self.calls.remove(key)),
+        }
+        true
+    }
+    fn delay(&mut self, g: u64) -> Option<Delay> {
+        self.delays.get(&g).copied()
+    }
+    fn set_delay(&mut self, g: u64, delay: Option<&Delay>) -> bool {
+        match delay {
+            Some(delay) => drop(self.delays.insert(g, *delay)),
+            None => drop(self.delays.remove(&g)),
+        }
+        true
+    }
+    fn goroutine(&mut self, key: &GoroutineKey) -> Option<u64> {
+        self.goroutines.get(key).copied()
+    }
+    fn set_goroutine(&mut self, key: &GoroutineKey, calls: u64) -> bool {
+        self.goroutines.insert(*key, calls);
+        true
+    }
+}
+
 #[repr(C)]
-struct Host<'a> {
+struct Host {
     sites: *mut Site,
     bindings: *mut Binding,
     rules: *mut Rule,
     edits: *mut Edit,
+    terms: *mut Term,
+    texts: *mut FixedText,
+    ranges: *mut Range,
     counters: *mut Counters,
+    term_counters: *mut TermCounters,
     control: *mut Control,
     site_count: u32,
     binding_count: u32,
     rule_count: u32,
     edit_count: u32,
+    term_count: u32,
+    text_count: u32,
+    range_count: u32,
+    padding: u32,
     thread_pointer: u64,
     context: *mut c_void,
     read: unsafe extern "C" fn(*mut c_void, u64, *mut c_void, u32) -> c_int,
     write: unsafe extern "C" fn(*mut c_void, u64, *const c_void, u32) -> c_int,
     float_read: unsafe extern "C" fn(*mut c_void, u32, *mut u64) -> c_int,
     float_write: unsafe extern "C" fn(*mut c_void, u32, u64) -> c_int,
+    remember: unsafe extern "C" fn(*mut c_void, u32, u32, *const c_void, *mut c_void) -> c_int,
     emit: unsafe extern "C" fn(*mut c_void, *const Event),
-    lifetime: std::marker::PhantomData<&'a mut ()>,
-}
-
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-struct Fired {
-    binding: u32,
-    padding: u32,
-    call: u64,
 }
 
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -87,6 +150,7 @@ struct Planned {
     index: u32,
     before: u64,
     after: u64,
+    extra: u64,
     size: u32,
     kind: u8,
     source: u8,
@@ -97,40 +161,53 @@ struct Planned {
 /// `gi_scratch.state`: waiting for the signal that brings the thread to where edits can be made.
 const SCRATCH_SIGNAL: u32 = 1;
 
-/// A thread's scratch: the rules that fired in a call and what they are about to change.
+/// A thread's scratch: a call, the rules that fired in it, and what they are about to do.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Scratch {
     state: u32,
+    stage: u32,
     fired_count: u32,
+    writes: u32,
+    slept: u32,
+    next_row: u32,
     /// The call, as it was saved by the BPF program.
     pub hit: Hit,
-    where_: [u64; 2],
+    found: [u64; 2],
     word: [u64; 4],
+    applying: [u32; 2],
+    operand: [u64; 2],
+    truths: u64,
+    depth: u64,
+    length: [u64; 2],
+    text: [u8; CONDITION_TEXT],
+    other_text: [u8; CONDITION_TEXT],
+    call_key: CallKey,
+    call: Call,
+    goroutine_key: GoroutineKey,
+    delay: Delay,
     fired: [Fired; FIRED],
     planned: [Planned; EDITS],
     event: Event,
 }
 
 impl Scratch {
-    /// Whether edits are waiting to be made.
+    /// Whether something waits to be done where edits can be made.
     pub fn is_waiting(&self) -> bool {
-        self.state == SCRATCH_SIGNAL && self.fired_count > 0
-    }
-
-    /// The rules (by binding row) that fired and wait.
-    pub fn waiting(&self) -> impl Iterator<Item = u32> + '_ {
-        self.fired
-            .iter()
-            .take(self.fired_count as usize)
-            .map(|fired| fired.binding)
+        self.state == SCRATCH_SIGNAL
     }
 }
 
 unsafe extern "C" {
-    fn goinject_hit(host: *mut Host<'_>, scratch: *mut Scratch);
-    fn goinject_apply(host: *mut Host<'_>, scratch: *mut Scratch);
-    fn goinject_abandon(host: *mut Host<'_>, scratch: *mut Scratch, reason: u32);
+    fn goinject_hit(host: *mut Host, scratch: *mut Scratch);
+    fn goinject_perform(host: *mut Host, scratch: *mut Scratch);
+    fn goinject_abandon(host: *mut Host, scratch: *mut Scratch, reason: u32);
+}
+
+/// What the callbacks reach through the host's context.
+struct Lent<'a, T> {
+    thread: &'a mut T,
+    memories: &'a mut dyn Memories,
 }
 
 unsafe extern "C" fn read<T: Thread>(
@@ -139,14 +216,14 @@ unsafe extern "C" fn read<T: Thread>(
     to: *mut c_void,
     size: u32,
 ) -> c_int {
-    // SAFETY: `context` is the thread that `Core::with` was given, alive for the call; `to` has `size` bytes.
-    let (thread, to) = unsafe {
+    // SAFETY: `context` is what `Core::with` lent, alive for the call; `to` has `size` bytes.
+    let (lent, to) = unsafe {
         (
-            &mut *context.cast::<T>(),
+            &mut *context.cast::<Lent<'_, T>>(),
             std::slice::from_raw_parts_mut(to.cast::<u8>(), size as usize),
         )
     };
-    c_int::from(!thread.read(address, to))
+    c_int::from(!lent.thread.read(address, to))
 }
 
 unsafe extern "C" fn write<T: Thread>(
@@ -156,19 +233,19 @@ unsafe extern "C" fn write<T: Thread>(
     size: u32,
 ) -> c_int {
     // SAFETY: as in `read`.
-    let (thread, from) = unsafe {
+    let (lent, from) = unsafe {
         (
-            &mut *context.cast::<T>(),
+            &mut *context.cast::<Lent<'_, T>>(),
             std::slice::from_raw_parts(from.cast::<u8>(), size as usize),
         )
     };
-    c_int::from(!thread.write(address, from))
+    c_int::from(!lent.thread.write(address, from))
 }
 
 unsafe extern "C" fn float_read<T: Thread>(context: *mut c_void, index: u32, value: *mut u64) -> c_int {
-    // SAFETY: as in `read`; `value` is a local of the caller.
-    let (thread, value) = unsafe { (&mut *context.cast::<T>(), &mut *value) };
-    match thread.float(index) {
+    // SAFETY: as in `read`; `value` is a word of the scratch.
+    let (lent, value) = unsafe { (&mut *context.cast::<Lent<'_, T>>(), &mut *value) };
+    match lent.thread.float(index) {
         Some(float) => {
             *value = float;
             0
@@ -179,33 +256,76 @@ unsafe extern "C" fn float_read<T: Thread>(context: *mut c_void, index: u32, val
 
 unsafe extern "C" fn float_write<T: Thread>(context: *mut c_void, index: u32, value: u64) -> c_int {
     // SAFETY: as in `read`.
-    let thread = unsafe { &mut *context.cast::<T>() };
-    c_int::from(!thread.set_float(index, value))
+    let lent = unsafe { &mut *context.cast::<Lent<'_, T>>() };
+    c_int::from(!lent.thread.set_float(index, value))
 }
 
 unsafe extern "C" fn emit<T: Thread>(context: *mut c_void, event: *const Event) {
     // SAFETY: as in `read`; the event lies in the scratch, which the core does not touch meanwhile.
-    let (thread, event) = unsafe { (&mut *context.cast::<T>(), &*event) };
-    thread.emit(event);
+    let (lent, event) = unsafe { (&mut *context.cast::<Lent<'_, T>>(), &*event) };
+    lent.thread.emit(event);
+}
+
+/// `enum gi_memory` and `enum gi_action` of `bpf/native.h`.
+unsafe extern "C" fn remember<T: Thread>(
+    context: *mut c_void,
+    memory: u32,
+    action: u32,
+    key: *const c_void,
+    value: *mut c_void,
+) -> c_int {
+    const LOAD: u32 = 0;
+    const SAVE: u32 = 1;
+    // SAFETY: as in `read`.
+    let memories = unsafe { &mut *(*context.cast::<Lent<'_, T>>()).memories };
+    // SAFETY: key and value are of the types that `enum gi_memory` names, in the scratch or on the C stack.
+    let done = unsafe {
+        match (memory, action) {
+            (0, LOAD) => put(value, memories.call(&*key.cast())),
+            (0, SAVE) => memories.set_call(&*key.cast(), Some(&*value.cast())),
+            (0, _) => memories.set_call(&*key.cast(), None),
+            (1, LOAD) => put(value, memories.delay(*key.cast())),
+            (1, SAVE) => memories.set_delay(*key.cast(), Some(&*value.cast())),
+            (1, _) => memories.set_delay(*key.cast(), None),
+            (_, LOAD) => put(value, memories.goroutine(&*key.cast())),
+            (_, _) => memories.set_goroutine(&*key.cast(), *value.cast()),
+        }
+    };
+    c_int::from(!done)
+}
+
+/// # Safety
+/// `to` must be valid for a write of the type.
+unsafe fn put<V>(to: *mut c_void, value: Option<V>) -> bool {
+    value.is_some_and(|value| {
+        // SAFETY: the caller's.
+        unsafe { to.cast::<V>().write(value) };
+        true
+    })
 }
 
 /// Where the counters and the control row are.
 #[derive(Debug)]
-pub enum State {
+enum State {
     /// In goinject alone.
     Owned {
-        /// One row per rule.
         counters: Vec<Counters>,
-        /// The switch.
+        term_counters: Vec<TermCounters>,
         control: Box<Control>,
     },
     /// In memory shared with the BPF program, which adds to them at the same time.
-    Shared {
-        /// One row per rule.
-        counters: *mut Counters,
-        /// The switch.
-        control: *mut Control,
-    },
+    Shared(Shared),
+}
+
+/// Rows in memory shared with the BPF program.
+#[derive(Clone, Copy, Debug)]
+pub struct Shared {
+    /// One row per rule.
+    pub counters: *mut Counters,
+    /// One row per term.
+    pub term_counters: *mut TermCounters,
+    /// The switch.
+    pub control: *mut Control,
 }
 
 /// The decision core with its tables.
@@ -213,30 +333,39 @@ pub enum State {
 pub struct Core {
     tables: Tables,
     state: State,
+    memories: Box<dyn Memories>,
     scratch: Box<Scratch>,
 }
 
 impl Core {
-    /// A core of its own, with all counters at zero.
+    /// A core of its own, with all counters at zero. It does nothing until it is started.
     pub fn new(tables: Tables) -> Core {
         let counters = vec![Counters::default(); tables.rules.len()];
+        let term_counters = vec![TermCounters::default(); tables.terms.len()];
         let control = Box::new(tables.control);
+        let state = State::Owned {
+            counters,
+            term_counters,
+            control,
+        };
         Core {
             tables,
-            state: State::Owned { counters, control },
+            state,
+            memories: Box::new(OwnMemories::default()),
             scratch: Box::new(Scratch::new_zeroed()),
         }
     }
 
-    /// A core that counts in memory shared with a BPF program.
+    /// A core that counts and remembers where a BPF program does.
     ///
     /// # Safety
-    /// `counters` must point to one row per rule, `control` to one row; both must stay mapped for as
-    /// long as the core lives.
-    pub unsafe fn shared(tables: Tables, counters: *mut Counters, control: *mut Control) -> Core {
+    /// The pointers of `shared` must have as many rows as the tables say and stay mapped for as long as
+    /// the core lives.
+    pub unsafe fn shared(tables: Tables, shared: Shared, memories: Box<dyn Memories>) -> Core {
         Core {
             tables,
-            state: State::Shared { counters, control },
+            state: State::Shared(shared),
+            memories,
             scratch: Box::new(Scratch::new_zeroed()),
         }
     }
@@ -246,13 +375,17 @@ impl Core {
         &self.tables
     }
 
-    /// Lets probes act, or all pass.
-    pub fn arm(&mut self, armed: bool) {
-        let armed = u32::from(armed);
-        match &mut self.state {
-            State::Owned { control, .. } => control.armed = armed,
-            // SAFETY: the contract of `shared`. A volatile write, for the BPF program reads it meanwhile.
-            State::Shared { control, .. } => unsafe { (&raw mut (**control).armed).write_volatile(armed) },
+    /// Lets probes act from now on.
+    pub fn start(&mut self) {
+        if let State::Owned { control, .. } = &mut self.state {
+            control.start();
+        }
+    }
+
+    /// Lets all probes pass.
+    pub fn cease(&mut self) {
+        if let State::Owned { control, .. } = &mut self.state {
+            control.armed = 0;
         }
     }
 
@@ -260,12 +393,23 @@ impl Core {
     pub fn counters(&self) -> Vec<Counters> {
         match &self.state {
             State::Owned { counters, .. } => counters.clone(),
-            State::Shared { counters, .. } => {
-                // SAFETY: the contract of `shared`; volatile for the same reason.
+            State::Shared(shared) => {
+                // SAFETY: the contract of `shared`; the BPF program adds to them meanwhile, hence volatile.
                 (0..self.tables.rules.len())
-                    .map(|rule| unsafe { counters.add(rule).read_volatile() })
+                    .map(|row| unsafe { shared.counters.add(row).read_volatile() })
                     .collect()
             }
+        }
+    }
+
+    /// How each row of the conditions has come out so far.
+    pub fn term_counters(&self) -> Vec<TermCounters> {
+        match &self.state {
+            State::Owned { term_counters, .. } => term_counters.clone(),
+            State::Shared(shared) => (0..self.tables.terms.len())
+                // SAFETY: as in `counters`.
+                .map(|row| unsafe { shared.term_counters.add(row).read_volatile() })
+                .collect(),
         }
     }
 
@@ -278,11 +422,11 @@ impl Core {
         *hit = self.scratch.hit;
     }
 
-    /// Makes the edits that the BPF program decided on and left in a thread's scratch.
-    pub fn apply<T: Thread>(&mut self, thread: &mut T, scratch: &Scratch) -> Hit {
+    /// Does what the BPF program left to be done in a thread's scratch.
+    pub fn perform<T: Thread>(&mut self, thread: &mut T, scratch: &Scratch) -> Hit {
         *self.scratch = *scratch;
         // SAFETY: as in `hit`.
-        self.with(thread, |host, scratch| unsafe { goinject_apply(host, scratch) });
+        self.with(thread, |host, scratch| unsafe { goinject_perform(host, scratch) });
         self.scratch.hit
     }
 
@@ -295,31 +439,52 @@ impl Core {
         });
     }
 
-    fn with<T: Thread>(&mut self, thread: &mut T, run: impl FnOnce(*mut Host<'_>, *mut Scratch)) {
-        let (counters, control): (*mut Counters, *mut Control) = match &mut self.state {
-            State::Owned { counters, control } => (counters.as_mut_ptr(), &raw mut **control),
-            State::Shared { counters, control } => (*counters, *control),
+    fn with<T: Thread>(&mut self, thread: &mut T, run: impl FnOnce(*mut Host, *mut Scratch)) {
+        let shared = match &mut self.state {
+            State::Owned {
+                counters,
+                term_counters,
+                control,
+            } => Shared {
+                counters: counters.as_mut_ptr(),
+                term_counters: term_counters.as_mut_ptr(),
+                control: &raw mut **control,
+            },
+            State::Shared(shared) => *shared,
         };
         let thread_pointer = thread.thread_pointer();
+        let mut lent = Lent {
+            thread,
+            memories: &mut *self.memories,
+        };
+        let tables = &mut self.tables;
         let mut host = Host {
-            sites: self.tables.sites.as_mut_ptr(),
-            bindings: self.tables.bindings.as_mut_ptr(),
-            rules: self.tables.rules.as_mut_ptr(),
-            edits: self.tables.edits.as_mut_ptr(),
-            counters,
-            control,
-            site_count: row_count(&self.tables.sites),
-            binding_count: row_count(&self.tables.bindings),
-            rule_count: row_count(&self.tables.rules),
-            edit_count: row_count(&self.tables.edits),
+            sites: tables.sites.as_mut_ptr(),
+            bindings: tables.bindings.as_mut_ptr(),
+            rules: tables.rules.as_mut_ptr(),
+            edits: tables.edits.as_mut_ptr(),
+            terms: tables.terms.as_mut_ptr(),
+            texts: tables.texts.as_mut_ptr(),
+            ranges: tables.ranges.as_mut_ptr(),
+            counters: shared.counters,
+            term_counters: shared.term_counters,
+            control: shared.control,
+            site_count: row_count(&tables.sites),
+            binding_count: row_count(&tables.bindings),
+            rule_count: row_count(&tables.rules),
+            edit_count: row_count(&tables.edits),
+            term_count: row_count(&tables.terms),
+            text_count: row_count(&tables.texts),
+            range_count: row_count(&tables.ranges),
+            padding: 0,
             thread_pointer,
-            context: (&raw mut *thread).cast(),
+            context: (&raw mut lent).cast(),
             read: read::<T>,
             write: write::<T>,
             float_read: float_read::<T>,
             float_write: float_write::<T>,
+            remember: remember::<T>,
             emit: emit::<T>,
-            lifetime: std::marker::PhantomData,
         };
         run(&raw mut host, &raw mut *self.scratch);
     }
@@ -337,7 +502,7 @@ mod tests {
     };
 
     unsafe extern "C" {
-        static goinject_sizes: [u64; 11];
+        static goinject_sizes: [u64; 19];
     }
 
     #[test]
@@ -347,13 +512,21 @@ mod tests {
             size_of::<Edit>(),
             size_of::<Binding>(),
             size_of::<Rule>(),
+            size_of::<Term>(),
+            size_of::<FixedText>(),
+            size_of::<Range>(),
             size_of::<Counters>(),
+            size_of::<TermCounters>(),
             size_of::<Site>(),
             size_of::<Control>(),
             size_of::<Event>(),
+            size_of::<CallKey>(),
+            size_of::<Call>(),
+            size_of::<Delay>(),
+            size_of::<GoroutineKey>(),
             size_of::<Hit>(),
             size_of::<Scratch>(),
-            size_of::<Host<'_>>(),
+            size_of::<Host>(),
         ];
         // SAFETY: a constant array of the linked C object.
         let c = unsafe { goinject_sizes };
@@ -431,11 +604,14 @@ mod tests {
             rules: vec![Rule::default()],
             edits,
             control: Control {
-                armed: 1,
+                fault_limit: u64::MAX,
                 ..Control::default()
             },
+            ..Tables::default()
         };
-        Core::new(tables)
+        let mut core = Core::new(tables);
+        core.start();
+        core
     }
 
     fn register(index: GeneralRegister, size: u8, kind: u8, operand: u64) -> Edit {
@@ -543,7 +719,7 @@ mod tests {
     #[test]
     fn nothing_happens_while_disarmed() {
         let mut core = one_rule(vec![register(GeneralRegister::Rax, 8, 0, 1)]);
-        core.arm(false);
+        core.cease();
         core.hit(&mut Fake::new(), &mut Hit::default());
         assert_eq!(core.counters()[0], Counters::default());
     }

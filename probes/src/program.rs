@@ -15,8 +15,8 @@ use libbpf_rs::{
 use memmap2::{MmapOptions, MmapRaw};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::native::{Core, Scratch};
-use crate::table::{Control, Counters, Event, Tables};
+use crate::native::{Core, Memories, Scratch, Shared};
+use crate::table::{Call, CallKey, Control, Counters, Delay, Event, GoroutineKey, Tables, TermCounters};
 use crate::verifier;
 
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/inject.bpf.o"));
@@ -105,6 +105,7 @@ pub struct Program {
     scratches: MapHandle,
     passes: MapHandle,
     counters: MmapRaw,
+    term_counters: MmapRaw,
     control: MmapRaw,
     tables: Tables,
     object: Object,
@@ -120,7 +121,7 @@ impl std::fmt::Debug for Program {
 }
 
 impl Program {
-    /// Loads the program and fills its tables. Probes attached later do nothing until [`Program::arm`].
+    /// Loads the program and fills its tables. Probes attached later do nothing until [`Program::start`].
     pub fn load(tables: &Tables, switches: Switches, attach: Attach) -> Result<Program, ProgramError> {
         let log = verifier::capture();
         let refused = |error: libbpf_rs::Error| ProgramError::Load {
@@ -138,6 +139,9 @@ impl Program {
                 Some("gi_bindings") => tables.bindings.len(),
                 Some("gi_rules" | "gi_counter_map") => tables.rules.len(),
                 Some("gi_edit_rows") => tables.edits.len(),
+                Some("gi_terms" | "gi_term_counter_map") => tables.terms.len(),
+                Some("gi_texts") => tables.texts.len(),
+                Some("gi_ranges") => tables.ranges.len(),
                 Some(name) if name.ends_with(".rodata") => {
                     write_switches(
                         map.initial_value_mut().expect("read-only data has a value"),
@@ -157,6 +161,9 @@ impl Program {
             ("gi_bindings", tables.bindings.as_bytes()),
             ("gi_rules", tables.rules.as_bytes()),
             ("gi_edit_rows", tables.edits.as_bytes()),
+            ("gi_terms", tables.terms.as_bytes()),
+            ("gi_texts", tables.texts.as_bytes()),
+            ("gi_ranges", tables.ranges.as_bytes()),
         ] {
             write(&map_memory(&object, name, bytes.len())?, bytes);
         }
@@ -173,6 +180,12 @@ impl Program {
             &object,
             "gi_counter_map",
             size_of::<Counters>() * tables.rules.len().max(1),
+        )?;
+
+        let term_counters = map_memory(
+            &object,
+            "gi_term_counter_map",
+            size_of::<TermCounters>() * tables.terms.len().max(1),
         )?;
 
         let events = Rc::new(RefCell::new(Vec::new()));
@@ -196,6 +209,7 @@ impl Program {
             scratches: map_handle(&object, "gi_scratches")?,
             passes: map_handle(&object, "gi_passes")?,
             counters,
+            term_counters,
             control,
             tables: tables.clone(),
             object,
@@ -252,11 +266,25 @@ impl Program {
         });
     }
 
-    /// Lets probes act, or all pass.
-    pub fn arm(&self, armed: bool) {
+    /// Lets probes act from now on.
+    pub fn start(&self) {
+        let mut started = self.tables.control;
+        started.start();
         let control = self.control.as_mut_ptr().cast::<Control>();
-        // SAFETY: the map holds one control row; the program reads it meanwhile, hence volatile.
-        unsafe { (&raw mut (*control).armed).write_volatile(u32::from(armed)) };
+        // SAFETY: the map holds one control row; the program reads it meanwhile, hence volatile, and the
+        // switch last.
+        unsafe {
+            (&raw mut (*control).armed_at).write_volatile(started.armed_at);
+            (&raw mut (*control).deadline).write_volatile(started.deadline);
+            (&raw mut (*control).armed).write_volatile(1);
+        }
+    }
+
+    /// Lets all probes pass.
+    pub fn cease(&self) {
+        let control = self.control.as_mut_ptr().cast::<Control>();
+        // SAFETY: as in `start`.
+        unsafe { (&raw mut (*control).armed).write_volatile(0) };
     }
 
     /// What each rule has done so far.
@@ -268,10 +296,19 @@ impl Program {
             .collect()
     }
 
+    /// How each row of the conditions has come out so far.
+    pub fn term_counters(&self) -> Vec<TermCounters> {
+        let counters = self.term_counters.as_ptr().cast::<TermCounters>();
+        // SAFETY: as in `counters`, with one row per term.
+        (0..self.tables.terms.len())
+            .map(|row| unsafe { counters.add(row).read_volatile() })
+            .collect()
+    }
+
     /// Events that found no room in the ring.
     pub fn dropped_events(&self) -> u64 {
         let control = self.control.as_ptr().cast::<Control>();
-        // SAFETY: as in `arm`.
+        // SAFETY: as in `start`.
         unsafe { (&raw const (*control).dropped_events).read_volatile() }
     }
 
@@ -317,12 +354,32 @@ impl Program {
             })
     }
 
-    /// The native core over this program's counters: for edits that goinject makes itself.
-    pub fn core(&self) -> Core {
-        let counters = self.counters.as_mut_ptr().cast::<Counters>();
-        let control = self.control.as_mut_ptr().cast::<Control>();
+    /// The rows it was loaded with.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// Calls that could not be looked at, because the table of threads was full.
+    pub fn lost_hits(&self) -> u64 {
+        let control = self.control.as_ptr().cast::<Control>();
+        // SAFETY: as in `start`.
+        unsafe { (&raw const (*control).lost_hits).read_volatile() }
+    }
+
+    /// The native core over this program's counters and memories: for edits that goinject makes itself.
+    pub fn core(&self) -> Result<Core, ProgramError> {
+        let shared = Shared {
+            counters: self.counters.as_mut_ptr().cast(),
+            term_counters: self.term_counters.as_mut_ptr().cast(),
+            control: self.control.as_mut_ptr().cast(),
+        };
+        let memories = MapMemories {
+            calls: map_handle(&self.object, "gi_calls")?,
+            delays: map_handle(&self.object, "gi_delays")?,
+            goroutines: map_handle(&self.object, "gi_goroutines")?,
+        };
         // SAFETY: rows as `shared` wants them; the engine drops the core before the program.
-        unsafe { Core::shared(self.tables.clone(), counters, control) }
+        Ok(unsafe { Core::shared(self.tables.clone(), shared, Box::new(memories)) })
     }
 
     fn program(&self) -> ProgramMut<'_> {
@@ -336,8 +393,52 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        self.arm(false);
+        self.cease();
         self.detach();
+    }
+}
+
+/// What the core remembers, where the BPF program remembers it.
+#[derive(Debug)]
+struct MapMemories {
+    calls: MapHandle,
+    delays: MapHandle,
+    goroutines: MapHandle,
+}
+
+fn load<V: FromBytes>(map: &MapHandle, key: &[u8]) -> Option<V> {
+    V::read_from_bytes(&map.lookup(key, MapFlags::ANY).ok()??).ok()
+}
+
+fn save<V: IntoBytes + Immutable>(map: &MapHandle, key: &[u8], value: Option<&V>) -> bool {
+    match value {
+        Some(value) => map.update(key, value.as_bytes(), MapFlags::ANY).is_ok(),
+        // A missing key is what is wanted.
+        None => {
+            let _ = map.delete(key);
+            true
+        }
+    }
+}
+
+impl Memories for MapMemories {
+    fn call(&mut self, key: &CallKey) -> Option<Call> {
+        load(&self.calls, key.as_bytes())
+    }
+    fn set_call(&mut self, key: &CallKey, call: Option<&Call>) -> bool {
+        save(&self.calls, key.as_bytes(), call)
+    }
+    fn delay(&mut self, g: u64) -> Option<Delay> {
+        load(&self.delays, g.as_bytes())
+    }
+    fn set_delay(&mut self, g: u64, delay: Option<&Delay>) -> bool {
+        save(&self.delays, g.as_bytes(), delay)
+    }
+    fn goroutine(&mut self, key: &GoroutineKey) -> Option<u64> {
+        load(&self.goroutines, key.as_bytes())
+    }
+    fn set_goroutine(&mut self, key: &GoroutineKey, calls: u64) -> bool {
+        save(&self.goroutines, key.as_bytes(), Some(&calls))
     }
 }
 

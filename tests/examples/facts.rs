@@ -10,12 +10,29 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let Some(path) = arguments.next() else {
         eprintln!("usage: facts PROGRAM [FUNCTION…]");
+        eprintln!("       facts PROGRAM --time FUNCTION|COUNT…");
+        eprintln!("       facts PROGRAM --fits (FUNCTION SIGNATURE)…");
         return;
     };
     let mut names: Vec<String> = arguments.collect();
     if names.first().is_some_and(|n| n == "--time") {
         names.remove(0);
         return time(Path::new(&path), &names);
+    }
+    if names.first().is_some_and(|n| n == "--fits") {
+        let binary = Binary::open(Path::new(&path)).expect("a Go program");
+        for pair in names[1..].chunks_exact(2) {
+            for function in binary.functions().find(&pair[0]) {
+                println!(
+                    "{} {:?}",
+                    pair[0],
+                    binary
+                        .parse_signature(&function, &pair[1])
+                        .map(|s| binary.layout(&function, &s))
+                );
+            }
+        }
+        return;
     }
     let start = Instant::now();
     let binary = match Binary::open(Path::new(&path)) {
@@ -39,7 +56,12 @@ fn main() {
             println!("{variable:?} {:?}", variable.ty.map(|ty| binary.types().get(ty)));
         }
         println!("  near {:?}", binary.variables_near(name));
-        for call in binary.inlined_calls(name).unwrap_or_default().iter().take(5) {
+        for call in binary
+            .inlined_calls(name)
+            .unwrap_or_default()
+            .iter()
+            .take(100_000)
+        {
             println!("  {call:?}");
         }
         for function in binary.functions().find(name) {

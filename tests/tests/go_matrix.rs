@@ -155,7 +155,7 @@ struct Exceptions {
 impl Exceptions {
     fn add(&mut self, what: impl Into<String>) {
         self.count += 1;
-        if self.examples.len() < 6 {
+        if self.examples.len() < 15 {
             self.examples.push(what.into());
         }
     }

@@ -7,7 +7,7 @@ pub mod plan;
 pub mod run;
 pub mod schema;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use goinject_rules::diagnostic::{Diagnostic, Style, render};
@@ -25,12 +25,15 @@ pub type Told<T> = Result<T, ExitCode>;
 
 /// Prints a line of goinject's own to standard error.
 pub fn say(line: impl std::fmt::Display) {
-    eprintln!("goinject: {line}");
+    // In one piece: the target writes to the same terminal.
+    let line = format!("goinject: {line}\n");
+    // Nobody is left to tell if standard error is gone.
+    let _ = std::io::stderr().lock().write_all(line.as_bytes());
 }
 
 /// Prints an error and names the exit code that goes with it.
 pub fn fail(code: ExitCode, error: impl std::fmt::Display) -> ExitCode {
-    eprintln!("goinject: error: {error}");
+    say(format!("error: {error}"));
     code
 }
 
@@ -73,7 +76,7 @@ pub fn make_plan(rules: &RuleSet, binary: &Binary) -> Told<Plan> {
     print_diagnostics(&diagnostics, &rules.source);
     match resolution.failure() {
         Some(code) => Err(code),
-        None => Ok(compile(rules, &resolution.rules, binary)),
+        None => Ok(compile(rules, &resolution, binary)),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::engine::select::{Engine, select};
 use crate::engine::{End, Happened, Session};
 use crate::error::ExitCode;
 use crate::plan::Plan;
+use crate::plan::encode::LoadBias;
 use crate::report::Report;
 use crate::report::verdict::Outcome;
 use crate::signals::{Received, Signals};
@@ -46,16 +47,18 @@ fn carry_out(arguments: &Run) -> Told<(ExitCode, Option<i32>)> {
     let rules = read_rules(&arguments.file)?;
     let target = Target::choose(&rules, arguments.pid, &arguments.target)
         .map_err(|error| fail(ExitCode::Invalid, error))?;
-    let plan = make_plan(&rules, &open_binary(&target.binary())?)?;
+    let binary = open_binary(&target.binary())?;
+    let plan = make_plan(&rules, &binary)?;
     let host = super::doctor::host();
     let selection = select(&plan, &host, arguments.engine, arguments.writer)
         .map_err(|error| fail(ExitCode::Unarmable, error))?;
-    let mut report = Report::new(&rules, &plan, arguments.json.as_deref(), arguments.quiet)
+    let mut report = Report::new(&rules, &plan, &binary, arguments.json.as_deref(), arguments.quiet)
         .map_err(|error| fail(ExitCode::Invalid, error))?;
+    let seed = rules.seed.unwrap_or_else(random_seed);
     // Before the target starts, so that no signal is missed; it gets goinject's former mask back.
     let mut signals = Signals::take_over().map_err(|error| fail(ExitCode::Unarmable, error))?;
-    let mut session = arm(&plan, &target, &selection.engine, &signals)?;
-    report.armed(session.pid(), &selection.explanation);
+    let (mut session, bias) = arm(&plan, seed, &target, &selection.engine, &signals)?;
+    report.armed(session.pid(), bias, &selection.explanation, seed);
     let started = matches!(target, Target::Command(_));
     let watched = watch(&mut *session, &rules, &mut report, &mut signals, started);
     let outcome = watched.map_err(|error| {
@@ -70,7 +73,19 @@ fn carry_out(arguments: &Run) -> Told<(ExitCode, Option<i32>)> {
     Ok((code, status))
 }
 
-fn arm(plan: &Plan, target: &Target, engine: &Engine, signals: &Signals) -> Told<Box<dyn Session>> {
+/// A seed that differs from run to run; it is printed, so that the run can be repeated.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish()
+}
+
+fn arm(
+    plan: &Plan,
+    seed: u64,
+    target: &Target,
+    engine: &Engine,
+    signals: &Signals,
+) -> Told<(Box<dyn Session>, LoadBias)> {
     let unarmable = |error: &dyn std::fmt::Display| fail(ExitCode::Unarmable, error);
     let spawned = match target {
         Target::Command(command) => Some(
@@ -104,6 +119,7 @@ fn arm(plan: &Plan, target: &Target, engine: &Engine, signals: &Signals) -> Told
             spawned,
         ) => {
             let setup = Setup {
+                seed,
                 writers,
                 attach: *attach,
                 switches: *switches,
@@ -112,14 +128,14 @@ fn arm(plan: &Plan, target: &Target, engine: &Engine, signals: &Signals) -> Told
                 Some(spawned) => BpfSession::arm_spawned(plan, bias, &setup, spawned),
                 None => BpfSession::arm_attached(plan, bias, &setup, pid),
             };
-            Ok(Box::new(session.map_err(|error| unarmable(&error))?))
+            Ok((Box::new(session.map_err(|error| unarmable(&error))?), bias))
         }
         (Engine::Ptrace, spawned) => {
             let session = match spawned {
-                Some(spawned) => PtraceSession::arm_spawned(plan, bias, spawned),
-                None => PtraceSession::arm_attached(plan, bias, pid),
+                Some(spawned) => PtraceSession::arm_spawned(plan, bias, seed, spawned),
+                None => PtraceSession::arm_attached(plan, bias, seed, pid),
             };
-            Ok(Box::new(session.map_err(|error| unarmable(&error))?))
+            Ok((Box::new(session.map_err(|error| unarmable(&error))?), bias))
         }
     }
 }

@@ -4,6 +4,7 @@
 //! what a host has are data; [`select`] compares them.
 
 pub mod bpf;
+pub mod provision;
 pub mod ptrace;
 pub mod select;
 pub mod stopped;
@@ -11,7 +12,7 @@ pub mod stopped;
 use std::io;
 use std::os::fd::RawFd;
 
-use goinject_probes::table::{Counters, Event};
+use goinject_probes::table::{Counters, Event, Tables, TermCounters};
 
 /// How the target came to its end, as far as goinject is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +51,17 @@ pub trait Session {
     /// What each rule has done so far.
     fn counters(&self) -> Vec<Counters>;
 
+    /// How each row of the conditions has come out so far.
+    fn term_counters(&self) -> Vec<TermCounters>;
+
+    /// The tables that were armed.
+    fn tables(&self) -> &Tables;
+
     /// Events that were lost because nobody took them fast enough.
     fn dropped_events(&self) -> u64;
+
+    /// Calls that could not even be looked at.
+    fn lost_hits(&self) -> u64;
 
     /// Ends all faults at once; the target goes on.
     fn cease(&mut self);

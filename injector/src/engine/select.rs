@@ -197,14 +197,16 @@ fn in_kernel(plan: &Plan, host: &Host, wanted: Option<WriterChoice>) -> Result<S
 /// The writer inside the kernel for a site, the cheapest that will do.
 fn kernel_writer(needs: Needs, bpf: &BpfSupport, wanted: Option<WriterChoice>) -> Result<WriterKind, String> {
     let allows = |choice: WriterChoice| wanted.is_none_or(|wanted| wanted == choice);
-    if !needs.any() {
+    if !needs.any() && !needs.float_conditions {
         return Ok(WriterKind::None);
     }
     require(&bpf.memory, "writing user memory from BPF")?;
-    if !needs.general && !needs.floats && allows(WriterChoice::UserMemory) {
+    let registers = needs.general || needs.redirect;
+    let floats = needs.floats || needs.float_conditions;
+    if !registers && !floats && allows(WriterChoice::UserMemory) {
         return Ok(WriterKind::Memory);
     }
-    if !needs.floats && allows(WriterChoice::Context) && (wanted.is_some() || bpf.context.is_yes()) {
+    if !floats && allows(WriterChoice::Context) && (wanted.is_some() || bpf.context.is_yes()) {
         require(&bpf.context, "writing registers from BPF")?;
         return Ok(WriterKind::Context);
     }
@@ -231,7 +233,7 @@ fn tracer(plan: &Plan, host: &Host) -> Result<Selection, String> {
         if let (true, Consumes::Irreversible(why)) = (needs.before, &site.instruction.consumes) {
             return Err(irreversible(plan, site.function, why));
         }
-        writers.push(if needs.any() {
+        writers.push(if needs.any() || needs.float_conditions {
             WriterKind::Tracer
         } else {
             WriterKind::None

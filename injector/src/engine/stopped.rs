@@ -104,17 +104,20 @@ pub fn hit(registers: &GeneralRegisters, pc: u64, site: u32, tid: i32) -> Hit {
     hit
 }
 
-/// Puts the registers that the core edited into a thread's register set.
-pub fn put_edited(hit: &Hit, registers: &mut GeneralRegisters) {
+/// What the core made of a call, as the thread's registers. `resume_at` is where the thread goes on if
+/// it is not redirected.
+pub fn commit(hit: &Hit, registers: &mut GeneralRegisters, resume_at: u64) {
+    let redirected = hit.redirected != 0;
     for (n, (_, to)) in slots(registers).into_iter().enumerate() {
-        if hit.dirty & (1 << n) != 0 {
+        if redirected || hit.dirty & (1 << n) != 0 {
             *to = hit.registers[n];
         }
     }
+    registers.rip = if redirected { hit.to } else { resume_at };
 }
 
-/// Puts all registers of a hit into a thread's register set: it runs the probed instruction again.
-pub fn put_all(hit: &Hit, registers: &mut GeneralRegisters) {
+/// Has the thread run the probed instruction again, with all the registers that it had then.
+pub fn send_back(hit: &Hit, registers: &mut GeneralRegisters) {
     for (n, (_, to)) in slots(registers).into_iter().enumerate() {
         *to = hit.registers[n];
     }
@@ -162,7 +165,10 @@ mod tests {
         hit.registers[1] = 99;
         hit.registers[2] = 98;
         hit.dirty = 1 << 1;
-        put_edited(&hit, &mut registers);
-        assert_eq!((registers.rbx, registers.rcx), (99, 2));
+        commit(&hit, &mut registers, 0x44);
+        assert_eq!((registers.rbx, registers.rcx, registers.rip), (99, 2, 0x44));
+        hit.redirected = 1;
+        commit(&hit, &mut registers, 0x44);
+        assert_eq!((registers.rcx, registers.rip), (98, 0));
     }
 }

@@ -3,6 +3,8 @@
 //! Source: `cmd/compile/abi-internal.md` and `cmd/compile/internal/abi` of the Go project.
 
 mod layout;
+#[cfg(test)]
+mod tests;
 
 pub use layout::layout;
 pub(super) use layout::{Frame, Incoming, frame, parts_of};

@@ -251,7 +251,7 @@ impl Binary {
         self.morestack.get_or_init(|| {
             let mut found = MorestackFunctions::default();
             for (index, name) in self.functions.names() {
-                let callee = MorestackFunctions::NAMES.iter().find(|(n, _)| *n == name);
+                let callee = MorestackFunctions::NAMES.iter().find(|(n, _)| name == *n);
                 if let (Some((_, callee)), Some(record)) = (callee, self.functions.table().record(index)) {
                     found.entries.push((record.entry, *callee));
                 }
@@ -301,5 +301,17 @@ fn guess(form: Form) -> &'static str {
         Form::Go116 => "go1.17",
         Form::Go118 => "go1.19",
         Form::Go120 => "go1.27",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_binary_may_be_shared_between_threads() {
+        fn shared<T: Send + Sync>() {}
+        shared::<Binary>();
+        shared::<Types>();
     }
 }

@@ -64,7 +64,8 @@ impl Build {
         build.c_archive = build.setting("-buildmode") == Some("c-archive");
         // Older programs recorded no settings: the packages that are linked in tell.
         for (_, name) in functions.names() {
-            build.cgo |= name.starts_with("runtime/cgo.") || name.starts_with("_cgoexp_");
+            build.cgo |=
+                name.starts_with("runtime/cgo.") || name.starts_with("x_cgo_") || name.contains("_Cfunc_");
             build.race |= name == "runtime.racefuncenter" || name == "runtime.racefuncenter.abi0";
             if build.cgo && build.race {
                 break;

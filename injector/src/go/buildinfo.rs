@@ -14,6 +14,8 @@ const FLAG_BIG_ENDIAN: u8 = 1;
 const FLAG_INLINE: u8 = 2;
 /// Sentinels of 16 bytes stand before and after the module text.
 const FRAME: usize = 16;
+/// Its magic text is in few places; a bound for damaged files.
+const MAX_PLACES: usize = 16;
 /// Longer texts than any real one; a bound for damaged files.
 const MAX_TEXT: u64 = 16 << 20;
 
@@ -114,7 +116,11 @@ fn candidates(image: &Image) -> Vec<Address> {
         let places = (0..bytes.len())
             .step_by(ALIGN)
             .filter(|&i| bytes[i..].starts_with(MAGIC));
-        found.extend(places.map(|i| Address(segment.address).plus(i as u64)));
+        found.extend(
+            places
+                .take(MAX_PLACES)
+                .map(|i| Address(segment.address).plus(i as u64)),
+        );
     }
     found
 }

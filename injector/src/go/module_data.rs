@@ -9,6 +9,8 @@ use super::image::Image;
 use super::pclntab::table::{Form, Table};
 use super::version::GoVersion;
 
+/// The function table is pointed at from few places; a bound for damaged files.
+const MAX_PLACES: usize = 64;
 /// Words read of it; all fields of interest are among them.
 const WORDS: usize = 64;
 
@@ -64,7 +66,13 @@ impl ModuleData {
         by_section
             .and_then(read)
             .or_else(|| by_symbol().and_then(read))
-            .or_else(|| image.places_pointing_to(table.address).into_iter().find_map(read))
+            .or_else(|| {
+                image
+                    .places_pointing_to(table.address)
+                    .into_iter()
+                    .take(MAX_PLACES)
+                    .find_map(read)
+            })
     }
 }
 

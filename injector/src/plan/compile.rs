@@ -1,20 +1,25 @@
 //! Resolved rules laid out as a plan.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use goinject_rules::model::{Mode, RuleSet};
+use goinject_rules::model::{self, Mode, Point, RuleSet, Scope};
+use goinject_rules::source::Span;
 
+use super::condition;
 use super::{
-    Assignment, Binding, Consumes, Cost, Function, Instruction, Lead, Plan, Rule, Runtime, Site, SiteKind,
+    Assignment, Binding, Consumes, Cost, Fault, Function, Instruction, Lead, Limits, Plan, Role, Rule,
+    Runtime, Site, SiteKind, Sleep, Term, Trigger,
 };
 use crate::go::Binary;
 use crate::go::abi::Convention;
 use crate::go::address::Address;
 use crate::go::sites::{EntryKind, Execution, Leads, MemoryWrite, Site as FoundSite};
-use crate::resolve::{ResolvedFunction, ResolvedRule};
+use crate::resolve::{Resolution, ResolvedFunction};
 
 /// Lays resolved rules out. The result depends on nothing but the rules and the binary.
-pub fn compile(rules: &RuleSet, resolved: &[ResolvedRule], binary: &Binary) -> Plan {
+pub fn compile(rules: &RuleSet, resolution: &Resolution, binary: &Binary) -> Plan {
+    let resolved = &resolution.rules;
     let mut functions: BTreeMap<Address, Function> = BTreeMap::new();
     for of in resolved.iter().flat_map(|rule| &rule.functions) {
         functions.insert(of.function.entry, function(of));
@@ -36,6 +41,12 @@ pub fn compile(rules: &RuleSet, resolved: &[ResolvedRule], binary: &Binary) -> P
             name: written.name.clone(),
             observe: written.mode == Mode::Observe,
             functions: indices,
+            condition: written
+                .condition
+                .as_ref()
+                .map(|condition| written_text(rules, condition.span)),
+            within: written.within.as_ref().map(|within| within.value.clone()),
+            trigger: trigger(&written.when),
         });
         for of in &rule.functions {
             bind(n, index_of(of), of, binary, &mut sites);
@@ -60,8 +71,60 @@ pub fn compile(rules: &RuleSet, resolved: &[ResolvedRule], binary: &Binary) -> P
         rules: plan_rules,
         functions: functions.into_values().collect(),
         sites: sites.into_values().collect(),
+        scratch: resolution.scratch.clone(),
         runtime: runtime(binary),
+        limits: Limits {
+            duration: rules.limits.duration.map(nanoseconds),
+            faults: rules.limits.faults,
+        },
     }
+}
+
+fn written_text(rules: &RuleSet, span: Span) -> String {
+    rules
+        .source
+        .text()
+        .get(span.start..span.end)
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn trigger(when: &model::Trigger) -> Trigger {
+    let calls = |point: Option<Point>| match point {
+        Some(Point::Calls(calls)) => Some(calls),
+        _ => None,
+    };
+    let time = |point: Option<Point>| match point {
+        Some(Point::Time(time)) => Some(nanoseconds(time)),
+        _ => None,
+    };
+    Trigger {
+        nth: when.nth,
+        every: when.every,
+        first: when.first,
+        after_calls: calls(when.after),
+        until_calls: calls(when.until),
+        after_time: time(when.after),
+        until_time: time(when.until),
+        probability: when.probability.and_then(of_2_to_64),
+        times: when.times,
+        interval: when.rate.map(|rate| match rate.count {
+            0 => 0,
+            count => nanoseconds(rate.per).div_ceil(count),
+        }),
+        per_goroutine: when.scope == Scope::Goroutine,
+    }
+}
+
+/// A chance as a number of 2^64; none for always.
+fn of_2_to_64(probability: f64) -> Option<u64> {
+    // The cast saturates; what rounds up to 2^64 is always, too.
+    let scaled = probability * 18_446_744_073_709_551_616.0;
+    (scaled < 18_446_744_073_709_551_616.0).then_some(scaled as u64)
 }
 
 fn function(of: &ResolvedFunction) -> Function {
@@ -73,7 +136,8 @@ fn function(of: &ResolvedFunction) -> Function {
 }
 
 /// Binds a rule to a function's sites: the entry if it does anything there, and every RET if it does
-/// anything there. Calls are counted at the first of them.
+/// anything there. It decides at the first of them. One that decides at return has the entry record
+/// what it wants to know of the parameters.
 fn bind(
     rule: usize,
     function: usize,
@@ -81,39 +145,96 @@ fn bind(
     binary: &Binary,
     sites: &mut BTreeMap<Address, Site>,
 ) {
-    let at_entry = !of.at_entry.is_empty();
-    let at_return = !of.at_return.is_empty();
-    let binding = |assignments: &[Assignment], counts, completes| Binding {
+    let acts_at_entry = of.acts_at_entry();
+    let acts_at_return = !of.at_return.is_empty();
+    let binding = |role, completes, condition: &[Term], fault, assignments: &[Assignment]| Binding {
         rule,
-        counts,
+        role,
         completes,
+        condition: condition.to_vec(),
+        within: if matches!(role, Role::Decides { .. }) {
+            of.within.clone()
+        } else {
+            Vec::new()
+        },
+        fault,
         assignments: assignments.to_vec(),
     };
-    if at_entry {
-        let entry = &of.sites.entry;
-        let kind = match entry.kind {
-            EntryKind::CheckJump { morestack_flags } => SiteKind::EntryCheckJump {
-                flags: u8::try_from(morestack_flags).expect("carry and zero are in the low byte"),
-            },
-            EntryKind::AfterCheck | EntryKind::Start => SiteKind::Entry,
+    let (recorded, decided_at_return) = match &of.condition {
+        Some(condition) if !acts_at_entry => condition::rows_at_return(condition),
+        _ => (Vec::new(), Vec::new()),
+    };
+    if acts_at_entry {
+        let decides = Role::Decides {
+            pairs: acts_at_return,
+            recalls: false,
         };
-        let consumes = match entry.kind {
-            EntryKind::Start => consumes(&entry.site, of.float_parameters),
-            _ => Consumes::Nothing,
-        };
-        let site = sites
-            .entry(entry.site.address)
-            .or_insert_with(|| site(function, kind, &entry.site, consumes, of, binary));
-        site.bindings.push(binding(&of.at_entry, true, !at_return));
+        let condition = of.condition.as_ref().map(condition::rows).unwrap_or_default();
+        let binding = binding(decides, !acts_at_return, &condition, of.fault, &of.at_entry);
+        entry(function, of, binary, sites).bindings.push(binding);
+    } else if !recorded.is_empty() {
+        let binding = binding(Role::Records, false, &recorded, Fault::default(), &[]);
+        entry(function, of, binary, sites).bindings.push(binding);
     }
-    if at_return {
+    if acts_at_return {
+        let role = match acts_at_entry {
+            true => Role::Follows,
+            false => Role::Decides {
+                pairs: false,
+                recalls: !recorded.is_empty(),
+            },
+        };
         for found in &of.sites.returns {
             let site = sites
                 .entry(found.address)
                 .or_insert_with(|| site(function, SiteKind::Return, found, Consumes::Nothing, of, binary));
-            site.bindings.push(binding(&of.at_return, !at_entry, true));
+            site.bindings.push(binding(
+                role,
+                true,
+                &decided_at_return,
+                Fault::default(),
+                &of.at_return,
+            ));
         }
     }
+}
+
+/// A function's entry site, made at its first use; with a delay also its slot.
+fn entry<'a>(
+    function: usize,
+    of: &ResolvedFunction,
+    binary: &Binary,
+    sites: &'a mut BTreeMap<Address, Site>,
+) -> &'a mut Site {
+    if let (Some(slot), Some(morestack)) = (of.slot.filter(|slot| slot.sleeps), &of.sites.morestack) {
+        sites.entry(morestack.call).or_insert_with(|| Site {
+            slot: Some(slot),
+            ..site(
+                function,
+                SiteKind::Slot,
+                &morestack.call_site,
+                Consumes::Nothing,
+                of,
+                binary,
+            )
+        });
+    }
+    let found = &of.sites.entry;
+    let kind = match found.kind {
+        EntryKind::CheckJump { morestack_flags } => SiteKind::EntryCheckJump {
+            flags: u8::try_from(morestack_flags).expect("carry and zero are in the low byte"),
+        },
+        EntryKind::AfterCheck | EntryKind::Start => SiteKind::Entry,
+    };
+    let consumes = match found.kind {
+        EntryKind::Start => consumes(&found.site, of.float_parameters),
+        _ => Consumes::Nothing,
+    };
+    let site = sites
+        .entry(found.site.address)
+        .or_insert_with(|| site(function, kind, &found.site, consumes, of, binary));
+    site.slot = site.slot.or(of.slot);
+    site
 }
 
 fn site(
@@ -156,6 +277,7 @@ fn site(
             consumes,
         },
         g_in_register: of.function.convention() == Convention::Register,
+        slot: None,
         bindings: Vec::new(),
     }
 }
@@ -191,6 +313,7 @@ fn consumes(site: &FoundSite, float_parameters: u16) -> Consumes {
 const RSP_NUMBER: u8 = 4;
 
 fn runtime(binary: &Binary) -> Runtime {
+    let goroutine = binary.goroutine_layout();
     let sigtramp = ["runtime.sigtramp.abi0", "runtime.sigtramp"]
         .iter()
         .flat_map(|name| binary.functions().find(name))
@@ -198,8 +321,19 @@ fn runtime(binary: &Binary) -> Runtime {
         .and_then(|function| Some((function.entry, binary.file_offset(function.entry)?)));
     Runtime {
         tls_g: binary.tls_g_offset(),
-        goid_offset: Some(binary.goroutine_layout().goid.0),
+        goid_offset: Some(goroutine.goid.0),
+        m_offset: Some(goroutine.m.0),
+        curg_offset: Some(goroutine.curg.0),
         write_barrier: binary.write_barrier(),
+        sleep: binary.sleep().map(|means| Sleep {
+            sleep: means.sleep,
+            gosched_return: means.gosched_return,
+        }),
         sigtramp,
+        error_string: binary
+            .itab("error", "*errors.errorString")
+            .map(|itab| itab.address),
+        errno: binary.itab("error", "syscall.Errno").map(|itab| itab.address),
+        data: binary.writable_segments().collect(),
     }
 }

@@ -1,8 +1,13 @@
 //! The plan in words: what `goinject plan` prints.
 
 use std::fmt;
+use std::time::Duration;
 
-use super::{Assignment, Base, Binding, Consumes, Cost, Edit, Place, Plan, Site, SiteKind, Source};
+use goinject_rules::units::format_duration;
+
+use super::{
+    Assignment, Base, Binding, Consumes, Cost, Edit, Global, Place, Plan, Role, Site, SiteKind, Source, Term,
+};
 use crate::go::abi::Register;
 
 /// Integer registers of Go's convention on amd64, in its sequence.
@@ -31,6 +36,9 @@ impl fmt::Display for Plan {
                 self.write_site(f, site)?;
             }
         }
+        if !self.scratch.is_empty() {
+            writeln!(f, "\nscratch memory: {} bytes", self.scratch.bytes.len())?;
+        }
         Ok(())
     }
 }
@@ -42,6 +50,7 @@ impl Plan {
             SiteKind::Entry => "entry",
             SiteKind::EntryCheckJump { .. } => "entry (stack check)",
             SiteKind::Return => "return",
+            SiteKind::Slot => "slot (delayed calls go to sleep here)",
         };
         write!(
             f,
@@ -54,10 +63,22 @@ impl Plan {
             Cost::Refused(why) => write!(f, ", no uprobe: {why}")?,
         }
         match &instruction.consumes {
-            Consumes::Nothing => writeln!(f)?,
-            Consumes::Restartable => writeln!(f, ", run again after edits")?,
-            Consumes::Irreversible(why) => writeln!(f, ", edits must come before it: {why}")?,
+            Consumes::Nothing => {}
+            Consumes::Restartable => write!(f, ", run again after edits")?,
+            Consumes::Irreversible(why) => write!(f, ", edits must come before it: {why}")?,
         }
+        if let Some(slot) = site.slot.filter(|_| site.kind != SiteKind::Slot) {
+            write!(
+                f,
+                ", delayed calls {}",
+                if slot.sleeps {
+                    "sleep"
+                } else {
+                    "yield until their time"
+                }
+            )?;
+        }
+        writeln!(f)?;
         site.bindings
             .iter()
             .try_for_each(|binding| self.write_binding(f, binding))
@@ -66,12 +87,46 @@ impl Plan {
     fn write_binding(&self, f: &mut fmt::Formatter<'_>, binding: &Binding) -> fmt::Result {
         let rule = &self.rules[binding.rule];
         let observe = if rule.observe { " (observe)" } else { "" };
-        let counts = if binding.counts { ", counts calls" } else { "" };
-        writeln!(f, "    {}{observe}{counts}", rule.name)?;
+        let role = match binding.role {
+            Role::Decides { pairs: false, .. } => "decides",
+            Role::Decides { pairs: true, .. } => "decides, also for the return",
+            Role::Records => "records for the return",
+            Role::Follows => "acts if it did at entry",
+        };
+        writeln!(f, "    {}{observe}: {role}", rule.name)?;
+        for term in &binding.condition {
+            match term {
+                Term::Test(test) | Term::Record(_, test) => writeln!(f, "      if {}", test.text)?,
+                _ => {}
+            }
+        }
+        for range in &binding.within {
+            writeln!(f, "      within {} to {}", range.low, range.high)?;
+        }
         binding
             .assignments
             .iter()
-            .try_for_each(|assignment| write_assignment(f, assignment))
+            .try_for_each(|assignment| write_assignment(f, assignment))?;
+        let fault = &binding.fault;
+        if let Some(delay) = fault.delay {
+            let duration = format_duration(Duration::from_nanos(delay.fixed));
+            write!(f, "      delay {duration}")?;
+            if delay.jitter > 0 {
+                write!(
+                    f,
+                    " to {}",
+                    format_duration(Duration::from_nanos(delay.fixed.saturating_add(delay.jitter)))
+                )?;
+            }
+            writeln!(f)?;
+        }
+        if fault.early_return {
+            writeln!(f, "      return, without running the body")?;
+        }
+        if fault.panic {
+            writeln!(f, "      panic, as if a nil func had been called")?;
+        }
+        Ok(())
     }
 }
 
@@ -115,8 +170,37 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Source::Literal(bits) => write!(f, "0x{bits:x}"),
-            Source::Copy(address) => write!(f, "the word at {address}"),
+            Source::Address(global) => write!(f, "the address of {global}"),
+            Source::Copy(global) => write!(f, "the word at {global}"),
+            Source::CopyInterface { from, interface } => {
+                write!(f, "the word at {from}, if it is of {}", interface.name)
+            }
+            Source::CopyType(global) => write!(f, "the type that the word at {global} tells"),
+            Source::Scratch(offset) => write!(f, "the address of scratch+0x{offset:x}"),
+            Source::Fresh { offset, length } => {
+                write!(
+                    f,
+                    "the address of a copy of {length} bytes at scratch+0x{offset:x}"
+                )
+            }
+            Source::Flip(mask) => write!(f, "the address of a copy, each byte xor 0x{mask:x}"),
+            Source::Add(bits) => write!(f, "itself plus 0x{bits:x}"),
+            Source::Xor(bits) => write!(f, "itself xor 0x{bits:x}"),
+            Source::Random { low, high } => write!(f, "random from 0x{low:x} to 0x{high:x}"),
+            Source::Cut(most) => write!(f, "at most {most}"),
+            Source::Shrink(length) => write!(f, "{length}, if it is more"),
+            Source::Repeat => f.write_str("the same"),
             Source::Keep => f.write_str("unchanged"),
+            Source::Clear(bytes) => write!(f, "{bytes} zero bytes"),
+        }
+    }
+}
+
+impl fmt::Display for Global {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.offset {
+            0 => write!(f, "{} ({})", self.name, self.address),
+            offset => write!(f, "{}+{offset} ({})", self.name, self.address.plus(offset)),
         }
     }
 }

@@ -1,10 +1,28 @@
 //! The plan as the tables that the decision core reads, for one running process.
 
+mod edits;
+
+use std::ops::Range;
+
 use goinject_probes::table::{self, Tables};
 
-use super::{Base, Binding, Edit, Extend, Lead, Place, Plan, Site, SiteKind, Source};
+use super::scratch::Pointee;
+use super::{
+    Base, Binding, Lead, Operand, OperandKind, Place, Plan, Role, Rule, Site, SiteKind, Term, Test, TestKind,
+};
 use crate::go::abi::Register;
 use crate::go::address::Address;
+
+/// Where things are in one process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// The program.
+    pub bias: LoadBias,
+    /// Start of the scratch memory; 0 if there is none.
+    pub scratch: u64,
+    /// Memory for copies made at hits.
+    pub copies: Range<u64>,
+}
 
 /// How far the process lies from where the binary was linked to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,62 +36,263 @@ impl LoadBias {
 }
 
 /// Lays a plan out as tables; `writers` has one writer per site.
-pub fn encode(plan: &Plan, bias: LoadBias, writers: &[table::WriterKind]) -> Tables {
+pub fn encode(plan: &Plan, loaded: &Loaded, seed: u64, writers: &[table::WriterKind]) -> Tables {
     assert_eq!(writers.len(), plan.sites.len(), "one writer per site");
     let mut tables = Tables {
-        rules: plan
-            .rules
-            .iter()
-            .map(|rule| table::Rule {
-                flags: if rule.observe { table::RULE_OBSERVE } else { 0 },
-                padding: 0,
-            })
-            .collect(),
-        control: table::Control {
-            armed: 1,
-            tls_g: plan.runtime.tls_g.unwrap_or_default(),
-            goid_offset: plan.runtime.goid_offset.unwrap_or_default(),
-            write_barrier: plan
-                .runtime
-                .write_barrier
-                .map_or(0, |address| bias.apply(address)),
-            ..table::Control::default()
-        },
+        rules: plan.rules.iter().map(encode_rule).collect(),
+        control: encode_control(plan, loaded, seed),
         ..Tables::default()
     };
     for (site, writer) in plan.sites.iter().zip(writers) {
         let first_binding = row(tables.bindings.len());
         for binding in &site.bindings {
-            let first_edit = row(tables.edits.len());
-            for assignment in &binding.assignments {
-                let text = assignment.shape == super::Shape::String;
-                for (n, edit) in assignment.edits.iter().enumerate() {
-                    tables.edits.push(encode_edit(edit, bias, text && n == 0));
-                }
-            }
-            tables.bindings.push(table::Binding {
-                rule: row(binding.rule),
-                first_edit,
-                edits: row(tables.edits.len()) - first_edit,
-                flags: binding_flags(binding),
-            });
+            encode_binding(binding, loaded, &mut tables);
         }
-        tables.sites.push(encode_site(site, bias, *writer, first_binding));
+        tables
+            .sites
+            .push(encode_site(plan, site, loaded.bias, *writer, first_binding));
     }
     tables
 }
 
-fn binding_flags(binding: &Binding) -> u32 {
-    let counts = if binding.counts { table::BINDING_COUNTS } else { 0 };
-    let completes = if binding.completes {
-        table::BINDING_COMPLETES
-    } else {
-        0
-    };
-    counts | completes
+fn encode_control(plan: &Plan, loaded: &Loaded, seed: u64) -> table::Control {
+    let runtime = &plan.runtime;
+    let bias = loaded.bias;
+    let address = |address: Option<Address>| address.map_or(0, |address| bias.apply(address));
+    table::Control {
+        tls_g: runtime.tls_g.unwrap_or_default(),
+        goid_offset: runtime.goid_offset.unwrap_or_default(),
+        m_offset: runtime.m_offset.unwrap_or_default(),
+        curg_offset: runtime.curg_offset.unwrap_or_default(),
+        write_barrier: address(runtime.write_barrier),
+        sleep: address(runtime.sleep.map(|sleep| sleep.sleep)),
+        gosched_return: address(runtime.sleep.map(|sleep| sleep.gosched_return)),
+        seed,
+        deadline: plan.limits.duration.unwrap_or_default(),
+        copies_next: loaded.copies.start,
+        copies_end: loaded.copies.end,
+        error_string: address(runtime.error_string),
+        errno: address(runtime.errno),
+        fault_limit: plan.limits.faults.unwrap_or(u64::MAX),
+        ..table::Control::default()
+    }
 }
 
-fn encode_site(site: &Site, bias: LoadBias, writer: table::WriterKind, first_binding: u32) -> table::Site {
+fn encode_rule(rule: &Rule) -> table::Rule {
+    let trigger = &rule.trigger;
+    let mut flags = 0;
+    let mut field = |flag: u32, value: Option<u64>| {
+        flags |= if value.is_some() { flag } else { 0 };
+        value.unwrap_or_default()
+    };
+    let mut row = table::Rule {
+        flags: 0,
+        padding: 0,
+        nth: field(table::RULE_NTH, trigger.nth),
+        every: field(table::RULE_EVERY, trigger.every),
+        first: field(table::RULE_FIRST, trigger.first),
+        after_calls: field(table::RULE_AFTER_CALLS, trigger.after_calls),
+        until_calls: field(table::RULE_UNTIL_CALLS, trigger.until_calls),
+        after_time: field(table::RULE_AFTER_TIME, trigger.after_time),
+        until_time: field(table::RULE_UNTIL_TIME, trigger.until_time),
+        probability: field(table::RULE_PROBABILITY, trigger.probability),
+        times: field(table::RULE_TIMES, trigger.times),
+        interval: field(table::RULE_RATE, trigger.interval),
+    };
+    row.flags = flags;
+    if trigger.per_goroutine {
+        row.flags |= table::RULE_PER_GOROUTINE;
+    }
+    if rule.observe {
+        row.flags |= table::RULE_OBSERVE;
+    }
+    row
+}
+
+fn encode_binding(binding: &Binding, loaded: &Loaded, tables: &mut Tables) {
+    let bias = loaded.bias;
+    let first_edit = row(tables.edits.len());
+    for assignment in &binding.assignments {
+        tables.edits.extend(edits::encode(assignment, loaded));
+    }
+    let first_term = row(tables.terms.len());
+    for term in &binding.condition {
+        let term = encode_term(term, bias, &mut tables.texts);
+        tables.terms.push(term);
+    }
+    let first_range = row(tables.ranges.len());
+    tables
+        .ranges
+        .extend(binding.within.iter().map(|range| table::Range {
+            low: bias.apply(range.low),
+            high: bias.apply(range.high),
+        }));
+    let delay = binding.fault.delay;
+    tables.bindings.push(table::Binding {
+        rule: row(binding.rule),
+        flags: binding_flags(binding),
+        first_edit,
+        edits: row(tables.edits.len()) - first_edit,
+        first_term,
+        terms: row(binding.condition.len()),
+        first_range,
+        ranges: row(binding.within.len()),
+        delay: delay.map_or(0, |delay| delay.fixed),
+        jitter: delay.map_or(0, |delay| delay.jitter),
+    });
+}
+
+fn binding_flags(binding: &Binding) -> u32 {
+    let (pairs, recalls) = match binding.role {
+        Role::Decides { pairs, recalls } => (pairs, recalls),
+        Role::Records | Role::Follows => (false, false),
+    };
+    let flags = [
+        (
+            matches!(binding.role, Role::Decides { .. }),
+            table::BINDING_COUNTS,
+        ),
+        (binding.completes, table::BINDING_COMPLETES),
+        (pairs, table::BINDING_PAIRS),
+        (recalls, table::BINDING_RECALLS),
+        (binding.role == Role::Follows, table::BINDING_FOLLOWS),
+        (binding.role == Role::Records, table::BINDING_RECORDS),
+        (binding.fault.early_return, table::BINDING_RETURNS),
+        (binding.fault.panic, table::BINDING_PANICS),
+        (binding.fault.delay.is_some(), table::BINDING_DELAYS),
+    ];
+    flags
+        .into_iter()
+        .filter(|(set, _)| *set)
+        .map(|(_, flag)| flag)
+        .sum()
+}
+
+fn encode_term(term: &Term, bias: LoadBias, texts: &mut Vec<table::FixedText>) -> table::Term {
+    let op = |op: table::Op| table::Term {
+        op: op as u8,
+        ..table::Term::default()
+    };
+    match term {
+        Term::Test(test) => encode_test(test, bias, texts),
+        Term::Record(slot, test) => table::Term {
+            slot: *slot,
+            ..encode_test(test, bias, texts)
+        },
+        Term::Not => op(table::Op::Not),
+        Term::And => op(table::Op::And),
+        Term::Or => op(table::Op::Or),
+        Term::SkipIfFalse(rows) => table::Term {
+            skip: *rows,
+            ..op(table::Op::SkipIfFalse)
+        },
+        Term::SkipIfTrue(rows) => table::Term {
+            skip: *rows,
+            ..op(table::Op::SkipIfTrue)
+        },
+        Term::Recall(slot) => table::Term {
+            slot: *slot,
+            ..op(table::Op::Recall)
+        },
+        Term::Capture(slot, operand) => {
+            let mut row = table::Term {
+                slot: *slot,
+                ..op(table::Op::Capture)
+            };
+            encode_left(operand, bias, &mut row);
+            row
+        }
+    }
+}
+
+fn encode_test(test: &Test, bias: LoadBias, texts: &mut Vec<table::FixedText>) -> table::Term {
+    let kind = match test.test {
+        TestKind::True => table::Test::True,
+        TestKind::Equal => table::Test::Equal,
+        TestKind::NotEqual => table::Test::NotEqual,
+        TestKind::Less => table::Test::Less,
+        TestKind::LessOrEqual => table::Test::LessOrEqual,
+        TestKind::Greater => table::Test::Greater,
+        TestKind::GreaterOrEqual => table::Test::GreaterOrEqual,
+        TestKind::StartsWith => table::Test::StartsWith,
+        TestKind::EndsWith => table::Test::EndsWith,
+        TestKind::Contains => table::Test::Contains,
+    };
+    let mut row = table::Term {
+        op: table::Op::Test as u8,
+        test: kind as u8,
+        ..table::Term::default()
+    };
+    encode_left(&test.left, bias, &mut row);
+    match &test.right {
+        Operand::Constant(bits) => {
+            row.constant = *bits;
+            row.right_source = table::OperandSource::Constant as u8;
+            row.right_kind = row.left_kind;
+        }
+        Operand::Text(text) => {
+            let mut fixed = table::FixedText([0; table::CONDITION_TEXT]);
+            fixed.0[..text.len()].copy_from_slice(text);
+            row.constant = text.len() as u64;
+            row.text = self::row(texts.len());
+            texts.push(fixed);
+        }
+        Operand::Place {
+            place, size, kind, ..
+        } => {
+            row.right = encode_place(place, *size, bias);
+            row.right_source = table::OperandSource::Place as u8;
+            row.right_kind = operand_kind(*kind);
+        }
+        Operand::Recorded(slot, kind) => {
+            row.slot = *slot;
+            row.right_source = table::OperandSource::Capture as u8;
+            row.right_kind = operand_kind(*kind);
+        }
+    }
+    row
+}
+
+fn encode_left(operand: &Operand, bias: LoadBias, row: &mut table::Term) {
+    match operand {
+        Operand::Place {
+            place,
+            size,
+            kind,
+            nil_is_zero,
+        } => {
+            row.left = encode_place(place, *size, bias);
+            row.left_source = table::OperandSource::Place as u8;
+            row.left_kind = operand_kind(*kind);
+            row.flags = if *nil_is_zero { table::TERM_NIL_IS_ZERO } else { 0 };
+        }
+        Operand::Recorded(slot, kind) => {
+            row.slot = *slot;
+            row.left_source = table::OperandSource::Capture as u8;
+            row.left_kind = operand_kind(*kind);
+        }
+        Operand::Constant(bits) => row.constant = *bits,
+        Operand::Text(_) => unreachable!("a fixed text stands on the right"),
+    }
+}
+
+fn operand_kind(kind: OperandKind) -> u8 {
+    let kind = match kind {
+        OperandKind::Unsigned => table::ValueKind::Unsigned,
+        OperandKind::Signed => table::ValueKind::Signed,
+        OperandKind::Float => table::ValueKind::Float,
+        OperandKind::Text => table::ValueKind::Text,
+    };
+    kind as u8
+}
+
+fn encode_site(
+    plan: &Plan,
+    site: &Site,
+    bias: LoadBias,
+    writer: table::WriterKind,
+    first_binding: u32,
+) -> table::Site {
     let address = site.instruction.address;
     let displacement = |target: Address| {
         i32::try_from(target.0.wrapping_sub(address.0).cast_signed()).expect("branches reach 2 GiB")
@@ -84,61 +303,52 @@ fn encode_site(site: &Site, bias: LoadBias, writer: table::WriterKind, first_bin
         Lead::Target(target) => (table::Lead::Target, displacement(target)),
         Lead::Return => (table::Lead::Return, 0),
     };
-    let mut flags = 0;
-    if site.g_in_register {
-        flags |= table::SITE_REGISTER_G;
-    }
-    if site.instruction.consumes != super::Consumes::Nothing {
-        flags |= table::SITE_RESTART;
-    }
+    let signalled = matches!(writer, table::WriterKind::Frame | table::WriterKind::Tracer);
+    let flags = [
+        (site.g_in_register, table::SITE_REGISTER_G),
+        (
+            site.instruction.consumes != super::Consumes::Nothing,
+            table::SITE_RESTART,
+        ),
+        (signalled && site.needs(plan).float_conditions, table::SITE_FLOATS),
+        (
+            site.slot.is_some() && site.kind != SiteKind::Slot,
+            table::SITE_DELAYS,
+        ),
+        (site.slot.is_some_and(|slot| slot.sleeps), table::SITE_SLEEPS),
+    ];
     let kind = match site.kind {
         SiteKind::Entry | SiteKind::EntryCheckJump { .. } => table::SiteKind::Entry,
         SiteKind::Return => table::SiteKind::Return,
+        SiteKind::Slot => table::SiteKind::Slot,
     };
-    let check_flags = match site.kind {
-        SiteKind::EntryCheckJump { flags } => flags,
-        SiteKind::Entry | SiteKind::Return => 0,
-    };
+    let slot = site.slot.map(|slot| {
+        if site.kind == SiteKind::Slot {
+            slot.after_call
+        } else {
+            slot.start
+        }
+    });
     table::Site {
         address: bias.apply(address),
+        slot: slot.map_or(0, |slot| bias.apply(slot)),
         first_binding,
         bindings: row(site.bindings.len()),
         displacement,
         kind: kind as u8,
-        flags,
+        flags: flags
+            .into_iter()
+            .filter(|(set, _)| *set)
+            .map(|(_, flag)| flag)
+            .sum(),
         writer: writer as u8,
         lead: lead as u8,
         length: u8::try_from(site.instruction.bytes.len()).expect("instructions have at most 15 bytes"),
-        check_flags,
+        check_flags: match site.kind {
+            SiteKind::EntryCheckJump { flags } => flags,
+            _ => 0,
+        },
         ..table::Site::default()
-    }
-}
-
-fn encode_edit(edit: &Edit, bias: LoadBias, text: bool) -> table::Edit {
-    let (source, operand) = match edit.source {
-        Source::Literal(bits) => (table::Source::Put, bits),
-        Source::Copy(address) => (table::Source::Copy, bias.apply(address)),
-        Source::Keep => (table::Source::Keep, 0),
-    };
-    let kind = match edit.extend {
-        Extend::Zero => table::ValueKind::Unsigned,
-        Extend::Sign => table::ValueKind::Signed,
-        Extend::Float => table::ValueKind::Float,
-    };
-    let mut flags = 0;
-    if edit.pointer {
-        flags |= table::EDIT_POINTER;
-    }
-    if text {
-        flags |= table::EDIT_TEXT;
-    }
-    table::Edit {
-        place: encode_place(&edit.place, edit.size, bias),
-        operand,
-        source: source as u8,
-        kind: kind as u8,
-        flags,
-        ..table::Edit::default()
     }
 }
 
@@ -177,6 +387,20 @@ fn encode_place(place: &Place, size: u8, bias: LoadBias) -> table::Place {
         };
     }
     row
+}
+
+/// The scratch memory's bytes for where it is mapped.
+pub fn scratch_image(plan: &Plan, loaded: &Loaded) -> Vec<u8> {
+    let mut bytes = plan.scratch.bytes.clone();
+    for (at, pointee) in &plan.scratch.pointers {
+        let address = match pointee {
+            Pointee::Scratch(offset) => loaded.scratch + u64::from(*offset),
+            Pointee::Global(global) => loaded.bias.apply(global.address.plus(global.offset)),
+        };
+        let at = *at as usize;
+        bytes[at..at + 8].copy_from_slice(&address.to_le_bytes());
+    }
+    bytes
 }
 
 fn row(index: usize) -> u32 {

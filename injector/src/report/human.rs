@@ -1,16 +1,19 @@
 //! What people read on standard error.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use goinject_probes::table::{Counters, Event, Reason};
 use goinject_rules::model::{CountRange, RuleSet};
+use goinject_rules::units::format_duration;
 
+use super::dynamic::DynamicTypes;
 use super::shown::shown;
 use super::verdict::RuleVerdict;
 use crate::plan::{Plan, Site};
 
 /// The line of a rule that fired.
-pub fn event_line(plan: &Plan, event: &Event) -> String {
+pub fn event_line(plan: &Plan, types: &DynamicTypes<'_>, event: &Event) -> String {
     let rule = &plan.rules[event.rule as usize];
     let site = &plan.sites[event.site as usize];
     let mut line = format!("{} {}", rule.name, plan.functions[site.function].name);
@@ -26,13 +29,27 @@ pub fn event_line(plan: &Plan, event: &Event) -> String {
         }
     }
     if let Some(binding) = binding(site, event) {
-        for (n, value) in shown(binding, event).iter().enumerate() {
+        for (n, value) in shown(plan, types, binding, event).iter().enumerate() {
             let before = value
                 .before
                 .as_ref()
                 .map_or_else(|| "?".to_owned(), ToString::to_string);
             let separator = if n == 0 { "" } else { "," };
             let _ = write!(line, "{separator} {} {before} → {}", value.path, value.after);
+        }
+        let fault = &binding.fault;
+        if event.delay > 0 {
+            let _ = write!(
+                line,
+                " delayed {}",
+                format_duration(Duration::from_nanos(event.delay))
+            );
+        }
+        if fault.early_return {
+            line.push_str(" returned early");
+        }
+        if fault.panic {
+            line.push_str(" panicked");
         }
     }
     if event.flags & goinject_probes::table::EVENT_OBSERVED != 0 {

@@ -8,7 +8,9 @@ use goinject_probes::table::{Counters, EVENT_OBSERVED, Event, Reason};
 use goinject_rules::model::RuleSet;
 use serde_json::{Value, json};
 
+use super::dynamic::DynamicTypes;
 use super::human::{binding, range_words};
+use super::seen::Seen;
 use super::shown::shown;
 use super::verdict::{Outcome, RuleVerdict};
 use crate::engine::End;
@@ -34,7 +36,7 @@ impl JsonLines {
     }
 
     /// The rules are armed.
-    pub fn armed(&mut self, rules: &RuleSet, plan: &Plan, pid: i32, engine: &str) {
+    pub fn armed(&mut self, rules: &RuleSet, plan: &Plan, pid: i32, engine: &str, seed: u64) {
         let names: Vec<&str> = plan.rules.iter().map(|rule| rule.name.as_str()).collect();
         self.line(&json!({
             "type": "armed",
@@ -43,25 +45,26 @@ impl JsonLines {
             "binary": plan.binary.path,
             "go": plan.binary.go_version,
             "engine": engine,
+            "seed": seed,
             "rules": names,
             "sites": plan.sites.len(),
         }));
     }
 
     /// A rule fired.
-    pub fn event(&mut self, plan: &Plan, event: &Event) {
+    pub fn event(&mut self, plan: &Plan, types: &DynamicTypes<'_>, event: &Event) {
         let site = &plan.sites[event.site as usize];
         let values: Vec<Value> = binding(site, event)
             .filter(|_| event.reason == Reason::Ok as u32)
-            .map(|binding| shown(binding, event))
+            .map(|binding| shown(plan, types, binding, event))
             .unwrap_or_default()
             .into_iter()
             .map(|value| {
                 json!({
                     "path": value.path,
                     "type": value.type_name,
-                    "before": value.before,
-                    "after": value.after,
+                    "before": value.before.as_ref().map(Seen::to_json),
+                    "after": value.after.to_json(),
                 })
             })
             .collect();

@@ -1,7 +1,9 @@
 //! Reports: what happened, for people and for programs, and the verdict.
 
+pub mod dynamic;
 pub mod human;
 pub mod json;
+pub mod seen;
 pub mod shown;
 pub mod verdict;
 
@@ -11,12 +13,15 @@ use std::path::Path;
 use goinject_probes::table::{Counters, Event};
 use goinject_rules::model::RuleSet;
 
+use self::dynamic::DynamicTypes;
 use self::json::JsonLines;
 use self::verdict::Outcome;
 use crate::command::say;
 use crate::engine::End;
 use crate::error::ExitCode;
+use crate::go::Binary;
 use crate::plan::Plan;
+use crate::plan::encode::LoadBias;
 use crate::tracee::signal_name;
 
 /// Events that are printed for each rule; the rest is only counted.
@@ -27,6 +32,7 @@ const SHOWN: u64 = 10;
 pub struct Report<'a> {
     rules: &'a RuleSet,
     plan: &'a Plan,
+    types: DynamicTypes<'a>,
     json: Option<JsonLines>,
     quiet: bool,
     shown: Vec<u64>,
@@ -37,6 +43,7 @@ impl<'a> Report<'a> {
     pub fn new(
         rules: &'a RuleSet,
         plan: &'a Plan,
+        binary: &'a Binary,
         json: Option<&Path>,
         quiet: bool,
     ) -> io::Result<Report<'a>> {
@@ -44,6 +51,7 @@ impl<'a> Report<'a> {
         Ok(Report {
             rules,
             plan,
+            types: DynamicTypes::new(binary, LoadBias::default()),
             json,
             quiet,
             shown: vec![0; plan.rules.len()],
@@ -51,7 +59,8 @@ impl<'a> Report<'a> {
     }
 
     /// The rules are armed.
-    pub fn armed(&mut self, pid: i32, explanation: &str) {
+    pub fn armed(&mut self, pid: i32, bias: LoadBias, explanation: &str, seed: u64) {
+        self.types = self.types.at(bias);
         let plural =
             |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         if let Some(name) = &self.rules.name {
@@ -64,23 +73,23 @@ impl<'a> Report<'a> {
             self.plan.binary.path.display(),
             self.plan.binary.go_version,
         ));
-        say(explanation);
+        say(format!("{explanation}; seed {seed}"));
         if let Some(json) = &mut self.json {
-            json.armed(self.rules, self.plan, pid, explanation);
+            json.armed(self.rules, self.plan, pid, explanation, seed);
         }
     }
 
     /// A rule fired.
     pub fn event(&mut self, event: &Event) {
         if let Some(json) = &mut self.json {
-            json.event(self.plan, event);
+            json.event(self.plan, &self.types, event);
         }
         let shown = &mut self.shown[event.rule as usize];
         *shown += 1;
         if self.quiet || *shown > SHOWN {
             return;
         }
-        say(human::event_line(self.plan, event));
+        say(human::event_line(self.plan, &self.types, event));
         if *shown == SHOWN {
             let name = &self.plan.rules[event.rule as usize].name;
             say(format!(

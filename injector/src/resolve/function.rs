@@ -77,8 +77,8 @@ fn missing(rule: &Rule, name: &str, binary: &Binary) -> Finding {
         }
         return Finding::unarmable(diagnostic);
     }
-    let names: Vec<&str> = binary.functions().names().map(|(_, name)| name).collect();
-    let near = near_misses(name, names.iter().copied(), SHOWN);
+    let names: Vec<_> = binary.functions().names().map(|(_, name)| name).collect();
+    let near = near_misses(name, names.iter().map(AsRef::as_ref), SHOWN);
     let diagnostic = Diagnostic::error(format!(
         "there is no function `{name}` in {}",
         binary.path().display()

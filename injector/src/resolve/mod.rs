@@ -3,12 +3,17 @@
 //! Everything that can be wrong is found here, all at once, with its place in the rule file. What comes
 //! out needs no further checks: [`crate::plan::compile`] only lays it out.
 
+pub mod condition;
+mod fault;
 mod function;
-mod path;
-mod place;
+pub mod path;
+pub(crate) mod place;
 mod policy;
 mod rule;
 mod value;
+mod within;
+
+use std::cell::RefCell;
 
 use goinject_rules::diagnostic::{Diagnostic, Severity};
 use goinject_rules::model::RuleSet;
@@ -16,7 +21,10 @@ use goinject_rules::model::RuleSet;
 use crate::error::ExitCode;
 use crate::go::sites::Sites;
 use crate::go::{Binary, Function};
-use crate::plan::Assignment;
+use crate::plan::scratch::{Scratch, ScratchBuilder};
+use crate::plan::{Assignment, CodeRange, Fault, Slot};
+
+use self::condition::Condition;
 
 /// A rule that fits the binary.
 #[derive(Clone, Debug)]
@@ -38,10 +46,25 @@ pub struct ResolvedFunction {
     pub declaration: String,
     /// Bit n: the n-th floating-point register carries a parameter.
     pub float_parameters: u16,
-    /// What is set at entry.
+    /// What is set at entry; with an early return also the results.
     pub at_entry: Vec<Assignment>,
     /// What is set at return.
     pub at_return: Vec<Assignment>,
+    /// What is done at entry beside setting.
+    pub fault: Fault,
+    /// How calls are delayed, if the fault does that.
+    pub slot: Option<Slot>,
+    /// Which calls, by their values.
+    pub condition: Option<Condition>,
+    /// Code that calls must come from; none: anywhere.
+    pub within: Vec<CodeRange>,
+}
+
+impl ResolvedFunction {
+    /// Whether anything is done at entry.
+    pub fn acts_at_entry(&self) -> bool {
+        !self.at_entry.is_empty() || self.fault != Fault::default()
+    }
 }
 
 /// What is wrong with a rule file, seen from a binary.
@@ -80,6 +103,8 @@ pub struct Resolution {
     pub rules: Vec<ResolvedRule>,
     /// In file order.
     pub findings: Vec<Finding>,
+    /// The texts and objects that the rules' values refer to.
+    pub scratch: Scratch,
 }
 
 impl Resolution {
@@ -94,11 +119,13 @@ impl Resolution {
 /// Resolves every rule.
 pub fn resolve(rules: &RuleSet, binary: &Binary) -> Resolution {
     let mut resolution = Resolution::default();
+    let scratch: RefCell<ScratchBuilder> = RefCell::default();
     for (n, rule) in rules.rules.iter().enumerate() {
-        let functions = rule::resolve(rules, rule, binary, &mut resolution.findings);
+        let functions = rule::resolve(rules, rule, binary, &scratch, &mut resolution.findings);
         if !functions.is_empty() {
             resolution.rules.push(ResolvedRule { rule: n, functions });
         }
     }
+    resolution.scratch = scratch.into_inner().finish();
     resolution
 }

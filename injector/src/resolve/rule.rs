@@ -1,26 +1,34 @@
 //! One rule against a binary.
 
+use std::cell::RefCell;
+
+use goinject_probes::table::EDITS;
 use goinject_rules::diagnostic::Diagnostic;
 use goinject_rules::model::{Assignment as Written, FunctionSelector, Rule, RuleSet};
 use goinject_rules::source::Span;
 
+use super::condition::{self, Condition};
+use super::fault;
 use super::function::{self, traced_name};
 use super::path::{Scope, Side, Target};
-use super::place::{Located, NoSuchPlace};
+use super::place::NoSuchPlace;
 use super::policy;
-use super::value;
+use super::value::{self, Context, Misfit};
+use super::within;
 use super::{Finding, ResolvedFunction};
 use crate::go::abi::{self, Layout, Placement, Register};
 use crate::go::sites::{Sites, sites};
 use crate::go::types::{Signature, Types, Variable};
 use crate::go::{Binary, Function};
-use crate::plan::{Assignment, Edit, Extend, Shape, Source};
+use crate::plan::scratch::ScratchBuilder;
+use crate::plan::{Assignment, Fault};
 
 /// Resolves a rule in all its functions. Errors go to `findings`; then the result is not to be used.
 pub(super) fn resolve(
     rules: &RuleSet,
     rule: &Rule,
     binary: &Binary,
+    scratch: &RefCell<ScratchBuilder>,
     findings: &mut Vec<Finding>,
 ) -> Vec<ResolvedFunction> {
     let functions = match function::select(rule, binary) {
@@ -35,7 +43,7 @@ pub(super) fn resolve(
     let mut misfits = Vec::new();
     for function in functions {
         let mut own = Vec::new();
-        match in_function(rules, rule, binary, &function, &mut own) {
+        match in_function(rules, rule, binary, scratch, &function, &mut own) {
             Some(fit) => {
                 findings.append(&mut own);
                 resolved.push(fit);
@@ -71,13 +79,22 @@ fn report_misfits(
     }
 }
 
+/// A rule with the file it stands in.
+#[derive(Clone, Copy)]
+pub(super) struct Resolver<'a> {
+    pub(super) rules: &'a RuleSet,
+    pub(super) rule: &'a Rule,
+}
+
 fn in_function(
     rules: &RuleSet,
     rule: &Rule,
     binary: &Binary,
+    scratch: &RefCell<ScratchBuilder>,
     function: &Function,
     findings: &mut Vec<Finding>,
 ) -> Option<ResolvedFunction> {
+    let resolver = Resolver { rules, rule };
     let at_function = |diagnostic: Diagnostic| diagnostic.at(rule.function.span).rule(&rule.name);
     if let Some(why) = policy::refusal(function) {
         let message = format!("`{}` cannot be probed: {why}", function.name);
@@ -105,26 +122,49 @@ fn in_function(
         signature: &signature,
         layout: &layout,
         types: binary.types(),
+        binary,
+        scratch,
     };
-    let mut at_entry = Vec::new();
-    let mut at_return = Vec::new();
-    let mut fits = true;
-    for written in &rule.inject.set {
-        match assignment(rules, written, &scope) {
-            Ok((Side::Entry, assignment)) => at_entry.push(assignment),
-            Ok((Side::Return, assignment)) => at_return.push(assignment),
-            Err(wrong) => {
-                fits = false;
-                let message = format!("{} (in `{}`)", wrong.message, traced_name(&function.name));
-                let mut diagnostic = Diagnostic::error(message).at(wrong.span).rule(&rule.name);
-                diagnostic.help = wrong.help;
-                findings.push(Finding::invalid(diagnostic));
-            }
+    let mut wrongs = Vec::new();
+    let (mut at_entry, at_return) = resolver.assignments(&scope, &mut wrongs);
+    match fault::early_return(&resolver, &scope) {
+        Ok(results) => at_entry.extend(results),
+        Err(more) => wrongs.extend(more),
+    }
+    let condition = resolver.condition(&scope, &at_return, &mut wrongs);
+    let before = findings.len();
+    for wrong in wrongs {
+        let message = format!("{} (in `{}`)", wrong.message, traced_name(&function.name));
+        let mut diagnostic = Diagnostic::error(message).at(wrong.span).rule(&rule.name);
+        diagnostic.help = wrong.help;
+        findings.push(match wrong.unarmable {
+            true => Finding::unarmable(diagnostic),
+            false => Finding::invalid(diagnostic),
+        });
+    }
+    for assignments in [&at_entry, &at_return] {
+        let words: usize = assignments.iter().map(|assignment| assignment.edits.len()).sum();
+        if words > EDITS {
+            let name = traced_name(&function.name);
+            let message = format!("the rule writes {words} words at once in `{name}`");
+            let help =
+                format!("at most {EDITS} are possible: write fewer fields, or divide them among rules");
+            findings.push(Finding::invalid(
+                at_function(Diagnostic::error(message)).help(help),
+            ));
         }
     }
-    if !at_return.is_empty() {
-        fits &= results_reachable(rule, function, &sites, findings);
-    }
+    findings.extend(fault::refusal(rule, function));
+    let slot = fault::slot(rule, function, &sites, binary).unwrap_or_else(|finding| {
+        findings.push(finding);
+        None
+    });
+    let within = within::resolve(rule, binary).unwrap_or_else(|finding| {
+        findings.push(finding);
+        Vec::new()
+    });
+    let reachable = at_return.is_empty() || results_reachable(rule, function, &sites, findings);
+    let fits = reachable && !findings[before..].iter().any(Finding::is_error);
     fits.then(|| ResolvedFunction {
         function: function.clone(),
         declaration: declaration(function, &signature, binary.types()),
@@ -132,7 +172,63 @@ fn in_function(
         sites,
         at_entry,
         at_return,
+        fault: fault::fault(rule),
+        slot,
+        condition,
+        within,
     })
+}
+
+impl Resolver<'_> {
+    /// What the rule sets, at entry and at return.
+    fn assignments(&self, scope: &Scope<'_>, wrongs: &mut Vec<Wrong>) -> (Vec<Assignment>, Vec<Assignment>) {
+        let mut at_entry = Vec::new();
+        let mut at_return = Vec::new();
+        for written in &self.rule.inject.set {
+            match self.assignment(written, scope) {
+                Ok((Side::Entry, assignment)) => at_entry.push(assignment),
+                Ok((Side::Return, assignment)) => at_return.push(assignment),
+                Err(wrong) => wrongs.push(wrong),
+            }
+        }
+        (at_entry, at_return)
+    }
+
+    pub(super) fn assignment(
+        &self,
+        written: &Written,
+        scope: &Scope<'_>,
+    ) -> Result<(Side, Assignment), Wrong> {
+        assignment(self.rules, written, scope)
+    }
+
+    /// The rule's condition. One on results can't decide about what is done before there are any.
+    fn condition(
+        &self,
+        scope: &Scope<'_>,
+        at_return: &[Assignment],
+        wrongs: &mut Vec<Wrong>,
+    ) -> Option<Condition> {
+        let written = self.rule.condition.as_ref()?;
+        match condition::resolve(written, self.rules.source.text(), scope) {
+            Ok(condition) => {
+                let only_at_return = self.rule.inject.set.len() == at_return.len()
+                    && fault::fault(self.rule) == Fault::default();
+                if !condition.is_of_entry() && !only_at_return {
+                    wrongs.push(Wrong::new(
+                        written.span,
+                        "the condition is on results, which are not there yet when the rule acts at entry",
+                        "let one rule act at entry on parameters, and another at return",
+                    ));
+                }
+                Some(condition)
+            }
+            Err(more) => {
+                wrongs.extend(more);
+                None
+            }
+        }
+    }
 }
 
 fn signature(rule: &Rule, binary: &Binary, function: &Function) -> Result<Signature, Finding> {
@@ -157,19 +253,41 @@ fn signature(rule: &Rule, binary: &Binary, function: &Function) -> Result<Signat
     }
 }
 
-/// What is wrong with one assignment.
-struct Wrong {
-    span: Span,
-    message: String,
-    help: Option<String>,
+/// What is wrong with one path, value or condition.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    pub(super) span: Span,
+    pub(super) message: String,
+    pub(super) help: Option<String>,
+    /// Another build of the program would do.
+    pub(super) unarmable: bool,
 }
 
 impl Wrong {
-    fn place(span: Span, error: NoSuchPlace) -> Wrong {
+    pub(super) fn new(span: Span, message: impl Into<String>, help: impl Into<String>) -> Wrong {
+        Wrong {
+            span,
+            message: message.into(),
+            help: Some(help.into()),
+            unarmable: false,
+        }
+    }
+
+    pub(super) fn place(span: Span, error: NoSuchPlace) -> Wrong {
         Wrong {
             span,
             message: error.message,
             help: error.help,
+            unarmable: false,
+        }
+    }
+
+    fn value(span: Span, misfit: Misfit) -> Wrong {
+        Wrong {
+            span: misfit.span.unwrap_or(span),
+            message: misfit.message,
+            help: Some(misfit.help),
+            unarmable: misfit.unarmable,
         }
     }
 }
@@ -187,75 +305,36 @@ fn assignment(rules: &RuleSet, written: &Written, scope: &Scope<'_>) -> Result<(
     let reached = scope
         .reach(&written.path.value)
         .map_err(|error| Wrong::place(at, error))?;
-    let named = |type_name: String, shape, edits| Assignment {
-        path: text(at),
-        type_name,
-        shape,
-        value: text(written.value.span),
-        edits,
-    };
-    let located = match reached.target {
-        Target::Value(located) => located,
+    let (fitted, type_name) = match reached.target {
+        Target::Value(located) => {
+            let mut context = Context {
+                binary: scope.binary,
+                scratch: &mut scope.scratch.borrow_mut(),
+            };
+            let fitted = value::fit(&written.value.value, &located, &mut context);
+            (fitted, scope.types.get(located.ty).name.clone())
+        }
         Target::Count { word, settable: true } => {
-            let edit = length_edit(&written.value.value, word).map_err(|message| Wrong {
-                span: written.value.span,
-                message,
-                help: Some("write a whole number from 0 to 9223372036854775807".to_owned()),
-            })?;
-            return Ok((reached.side, named("int".to_owned(), Shape::Int, vec![edit])));
+            (value::length(&written.value.value, word), "int".to_owned())
         }
         Target::Count { .. } | Target::Fixed(_) => {
-            let message = "this length cannot be set: it is not part of the value itself".to_owned();
             return Err(Wrong {
                 span: at,
-                message,
+                message: "this length cannot be set: it is not part of the value itself".to_owned(),
                 help: Some("only strings and slices have a length of their own".to_owned()),
+                unarmable: false,
             });
         }
     };
-    let words = value::words(&written.value.value, located.ty, scope.types).map_err(|misfit| Wrong {
-        span: written.value.span,
-        message: misfit.message,
-        help: Some(misfit.help),
-    })?;
-    let edits = words
-        .iter()
-        .map(|word| edit(&located, word))
-        .collect::<Option<Vec<_>>>()
-        .ok_or_else(|| Wrong {
-            span: at,
-            message: "it is spread over places that goinject cannot tell apart".to_owned(),
-            help: None,
-        })?;
-    let ty = scope.types.get(located.ty);
-    Ok((reached.side, named(ty.name.clone(), value::shape(ty), edits)))
-}
-
-fn edit(located: &Located, word: &value::Word) -> Option<Edit> {
-    Some(Edit {
-        place: located.scalar(word.offset, u64::from(word.size))?,
-        size: word.size,
-        extend: word.extend,
-        source: word.source,
-        pointer: word.pointer,
-    })
-}
-
-fn length_edit(value: &goinject_rules::model::Value, place: crate::plan::Place) -> Result<Edit, String> {
-    let length = match value {
-        goinject_rules::model::Value::Integer(length) => {
-            u64::try_from(*length).ok().filter(|n| *n <= i64::MAX as u64)
-        }
-        _ => None,
+    let fitted = fitted.map_err(|misfit| Wrong::value(written.value.span, misfit))?;
+    let assignment = Assignment {
+        path: text(at),
+        type_name,
+        shape: fitted.shape,
+        value: text(written.value.span),
+        edits: fitted.edits,
     };
-    let length = length.ok_or_else(|| format!("{} is not a length", value::describe(value)))?;
-    Ok(Edit {
-        place,
-        size: 8,
-        extend: Extend::Sign,
-        source: Source::Literal(length),
-        pointer: false,
-    })
+    Ok((reached.side, assignment))
 }
 
 /// Whether results can be changed: calls that end in a jump to another function return from there.

@@ -15,6 +15,6 @@ pub use maps::{Mapping, hole_near, read as mappings};
 pub use memory::Memory;
 pub use ptrace::{FloatRegisters, GeneralRegisters, signal_name};
 pub use remote::Remote;
-pub use spawn::Spawned;
+pub use spawn::{Spawned, end};
 pub use stop::{Report, Stop, Why};
 pub use threads::Tracees;

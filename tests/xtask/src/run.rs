@@ -1,6 +1,7 @@
 //! Starting programs, and saying what went wrong with them.
 
 use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 use std::{fmt, io};
 
@@ -87,6 +88,19 @@ pub(crate) fn shown_to_user(command: &mut Command) -> Result<bool> {
         .status()
         .map_err(|error| cannot_start(command, &error))?;
     Ok(status.success())
+}
+
+/// The same, with a look at each line of its output as it comes.
+pub(crate) fn shown_by_lines(command: &mut Command, look: &mut dyn FnMut(&str)) -> Result<bool> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| cannot_start(command, &error))?;
+    let output = child.stdout.take().expect("it is piped");
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        println!("{line}");
+        look(&line);
+    }
+    Ok(child.wait()?.success())
 }
 
 fn cannot_start(command: &Command, error: &io::Error) -> Error {

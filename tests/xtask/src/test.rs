@@ -1,14 +1,14 @@
 //! `cargo xtask test`: everything that must pass before a change goes in.
 
-use std::mem;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use std::{fmt, mem};
 
 use clap::Args;
 
 use crate::generate;
 use crate::repository::{build_goinject, cargo, locked};
-use crate::run::{Result, output, shown_to_user};
+use crate::run::{Result, output, shown_by_lines, shown_to_user};
 use crate::setup::{self, Part, Parts};
 
 #[derive(Args)]
@@ -57,11 +57,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         });
     }
     let before = stages.summary();
-    let mut tests = tests(&options.arguments);
-    if no_guest {
-        tests.env("GOINJECT_NO_GUEST", "1");
-    }
-    let passed = shown_to_user(&mut tests)?;
+    let passed = tests(&options.arguments, no_guest)?;
     Ok(if passed && before {
         ExitCode::SUCCESS
     } else {
@@ -77,15 +73,68 @@ fn parts(no_guest: bool) -> Vec<Part> {
     parts
 }
 
-/// cargo nextest where it is installed, as it runs each test in a process of its own; else cargo test.
-fn tests(arguments: &[String]) -> Command {
+/// cargo nextest where it is installed, as it runs each test in a process of its own; else cargo test. True when all
+/// pass.
+fn tests(arguments: &[String], no_guest: bool) -> Result<bool> {
     let nextest = output(&mut cargo(&["nextest", "--version"])).is_ok_and(|output| output.status.success());
     let mut command = match nextest {
         true => cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]),
         false => cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"]),
     };
     command.args(locked()).args(arguments);
-    command
+    if no_guest {
+        command.env("GOINJECT_NO_GUEST", "1");
+    }
+    if nextest {
+        return shown_to_user(&mut command);
+    }
+    let mut counts = Counts::default();
+    let passed = shown_by_lines(&mut command, &mut |line| counts.add(line))?;
+    println!("{counts}");
+    Ok(passed)
+}
+
+/// Sums of what the test binaries say: cargo test itself has no summary of all of them.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Counts {
+    passed: u32,
+    failed: u32,
+    ignored: u32,
+}
+
+impl Counts {
+    /// `test result: ok. 10 passed; 0 failed; 1 ignored; …`
+    fn add(&mut self, line: &str) {
+        let Some(result) = line.strip_prefix("test result: ") else {
+            return;
+        };
+        let counts = result.split_once(". ").map_or("", |(_, counts)| counts);
+        for count in counts.split("; ") {
+            let (number, what) = count.split_once(' ').unwrap_or_default();
+            let number = number.parse().unwrap_or(0);
+            match what {
+                "passed" => self.passed += number,
+                "failed" => self.failed += number,
+                "ignored" => self.ignored += number,
+                _ => {}
+            }
+        }
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Counts {
+            passed,
+            failed,
+            ignored,
+        } = self;
+        let run = passed + failed;
+        write!(
+            f,
+            "Summary: {run} tests run: {passed} passed, {failed} failed, {ignored} skipped"
+        )
+    }
 }
 
 #[derive(Default)]
@@ -122,5 +171,34 @@ impl Stages {
         }
         println!("=== tests");
         failed.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_of_several_binaries_add_up() {
+        let mut counts = Counts::default();
+        for line in [
+            "running 3 tests",
+            "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s",
+            "test result: FAILED. 4 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 2.10s",
+        ] {
+            counts.add(line);
+        }
+        assert_eq!(
+            counts,
+            Counts {
+                passed: 7,
+                failed: 1,
+                ignored: 2
+            }
+        );
+        assert_eq!(
+            counts.to_string(),
+            "Summary: 8 tests run: 7 passed, 1 failed, 2 skipped"
+        );
     }
 }

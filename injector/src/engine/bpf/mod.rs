@@ -12,14 +12,15 @@ use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use goinject_probes::program::{Attach, Probe, Program, ProgramError, Switches};
-use goinject_probes::table::{Counters, Lead, Site, SiteKind, Tables, WriterKind};
+use goinject_probes::table::{Counters, Lead, Site, SiteKind, Tables, TermCounters, WriterKind};
 
 use self::target::Target;
 use self::tracer::Tracer;
+use super::provision::{ProvisionError, WrittenBy, provide, provide_running};
 use super::{Happened, Session};
 use crate::plan::Plan;
-use crate::plan::encode::{LoadBias, encode};
-use crate::tracee::{Spawned, Tracees};
+use crate::plan::encode::{LoadBias, Loaded, encode};
+use crate::tracee::{Memory, Spawned, Stop, Tracees, end};
 
 /// Why a target can't be armed with BPF.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,9 @@ pub enum ArmError {
     /// The kernel refused something.
     #[error(transparent)]
     Program(#[from] ProgramError),
+    /// The target's memory can't be had.
+    #[error(transparent)]
+    Provision(#[from] ProvisionError),
     /// The target is out of reach.
     #[error("cannot trace the target: {0}")]
     Trace(io::Error),
@@ -48,6 +52,8 @@ pub struct Setup<'a> {
     pub attach: Attach,
     /// What the program may do.
     pub switches: Switches,
+    /// Of every chance decision.
+    pub seed: u64,
 }
 
 impl BpfSession {
@@ -58,26 +64,13 @@ impl BpfSession {
         setup: &Setup<'_>,
         spawned: Spawned,
     ) -> Result<BpfSession, ArmError> {
-        let pid = spawned.stop.tid();
-        let program = match attach(plan, bias, setup, pid) {
-            Ok(program) => program,
-            Err(error) => {
-                spawned.kill();
-                return Err(error.into());
-            }
-        };
-        let traced = setup.writers.contains(&WriterKind::Tracer);
-        let tracer = traced
-            .then(|| Tracer::new(Tracees::of_spawned(&spawned.stop), &program))
-            .transpose()
-            .map_err(ArmError::Trace)?;
-        program.arm(true);
-        let resumed = if traced {
-            spawned.stop.resume()
-        } else {
-            spawned.stop.detach()
-        };
-        resumed.map_err(ArmError::Trace)?;
+        let Spawned { child, stop } = spawned;
+        let pid = stop.tid();
+        let armed = arm_stopped(plan, bias, setup, stop);
+        if armed.is_err() {
+            end(child);
+        }
+        let (program, tracer) = armed?;
         Ok(BpfSession {
             program,
             tracer,
@@ -85,7 +78,7 @@ impl BpfSession {
         })
     }
 
-    /// Arms a running process, which is never stopped for it.
+    /// Arms a running process. It is stopped for a moment if it must be given memory.
     pub fn arm_attached(
         plan: &Plan,
         bias: LoadBias,
@@ -93,13 +86,14 @@ impl BpfSession {
         pid: i32,
     ) -> Result<BpfSession, ArmError> {
         let target = Target::process(pid).map_err(ArmError::Trace)?;
-        let program = attach(plan, bias, setup, pid)?;
-        let traced = setup.writers.contains(&WriterKind::Tracer);
-        let tracer = traced
+        let loaded = provide_running(plan, bias, setup.written_by(), pid)?;
+        let program = attach(plan, &loaded, setup, pid)?;
+        let tracer = setup
+            .is_traced()
             .then(|| Tracees::attach(pid).and_then(|tracees| Tracer::new(tracees, &program)))
             .transpose()
             .map_err(ArmError::Trace)?;
-        program.arm(true);
+        program.start();
         Ok(BpfSession {
             program,
             tracer,
@@ -108,8 +102,47 @@ impl BpfSession {
     }
 }
 
-fn attach(plan: &Plan, bias: LoadBias, setup: &Setup<'_>, pid: i32) -> Result<Program, ProgramError> {
-    let mut tables = encode(plan, bias, setup.writers);
+impl Setup<'_> {
+    fn is_traced(&self) -> bool {
+        self.writers.contains(&WriterKind::Tracer)
+    }
+
+    fn written_by(&self) -> WrittenBy {
+        match self.switches.memory {
+            true => WrittenBy::Kernel,
+            false => WrittenBy::Tracer,
+        }
+    }
+}
+
+/// Arms a command before its first instruction, and lets it go.
+fn arm_stopped(
+    plan: &Plan,
+    bias: LoadBias,
+    setup: &Setup<'_>,
+    stop: Stop,
+) -> Result<(Program, Option<Tracer>), ArmError> {
+    let pid = stop.tid();
+    let tracees = Tracees::of_spawned(&stop);
+    let memory = Memory::open(pid).map_err(ArmError::Trace)?;
+    let (loaded, stop) = provide(plan, bias, setup.written_by(), &tracees, &memory, stop)?;
+    let program = attach(plan, &loaded, setup, pid)?;
+    let tracer = setup
+        .is_traced()
+        .then(|| Tracer::new(tracees, &program))
+        .transpose()
+        .map_err(ArmError::Trace)?;
+    program.start();
+    let resumed = match &tracer {
+        Some(_) => stop.resume(),
+        None => stop.detach(),
+    };
+    resumed.map_err(ArmError::Trace)?;
+    Ok((program, tracer))
+}
+
+fn attach(plan: &Plan, loaded: &Loaded, setup: &Setup<'_>, pid: i32) -> Result<Program, ProgramError> {
+    let mut tables = encode(plan, loaded, setup.seed, setup.writers);
     let mut probes: Vec<Probe> = plan
         .sites
         .iter()
@@ -120,7 +153,7 @@ fn attach(plan: &Plan, bias: LoadBias, setup: &Setup<'_>, pid: i32) -> Result<Pr
         })
         .collect();
     if setup.writers.contains(&WriterKind::Frame) {
-        probes.push(add_signal_site(plan, bias, &mut tables));
+        probes.push(add_signal_site(plan, loaded.bias, &mut tables));
     }
     let mut program = Program::load(&tables, setup.switches, setup.attach)?;
     program.attach(&PathBuf::from(format!("/proc/{pid}/exe")), pid, &probes)?;
@@ -172,17 +205,29 @@ impl Session for BpfSession {
         self.program.counters()
     }
 
+    fn term_counters(&self) -> Vec<TermCounters> {
+        self.program.term_counters()
+    }
+
+    fn tables(&self) -> &Tables {
+        self.program.tables()
+    }
+
+    fn lost_hits(&self) -> u64 {
+        self.program.lost_hits()
+    }
+
     fn dropped_events(&self) -> u64 {
         self.program.dropped_events()
     }
 
     fn cease(&mut self) {
-        self.program.arm(false);
+        self.program.cease();
     }
 
     fn disarm(&mut self) -> io::Result<Happened> {
         let mut happened = Happened::default();
-        self.program.arm(false);
+        self.program.cease();
         if let Some(tracer) = self.tracer.take() {
             tracer.release(&self.program, &mut happened)?;
         }

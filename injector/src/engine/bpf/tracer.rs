@@ -6,9 +6,9 @@ use goinject_probes::native::{Core, Hit, Scratch};
 use goinject_probes::program::{Pass, Program};
 use goinject_probes::table::{GeneralRegister, Lead, Reason, SITE_RESTART, Site};
 
-use crate::engine::stopped::{StoppedThread, put_all, put_edited};
+use crate::engine::stopped::{StoppedThread, commit, send_back};
 use crate::engine::{End, Happened};
-use crate::tracee::{GeneralRegisters, Memory, Report, Stop, Tracees, Why};
+use crate::tracee::{Memory, Report, Stop, Tracees, Why};
 
 /// `runtime.g` starts with the bounds of its stack, low end first.
 const G_STACK_HIGH: u64 = 8;
@@ -28,7 +28,7 @@ impl Tracer {
         Ok(Tracer {
             tracees,
             memory,
-            core: program.core(),
+            core: program.core().map_err(io::Error::other)?,
         })
     }
 
@@ -86,15 +86,17 @@ impl Tracer {
             self.core.abandon(&mut thread, &scratch, Reason::WrongPc);
             return Ok(());
         }
-        let hit = self.core.apply(&mut thread, &scratch);
+        let hit = self.core.perform(&mut thread, &scratch);
         if hit.edited == 0 {
             return Ok(());
         }
         thread.commit_floats();
-        if site.flags & SITE_RESTART != 0 {
-            self.send_back(program, &hit, &mut registers)?;
+        if site.flags & SITE_RESTART != 0 && hit.redirected == 0 {
+            self.let_pass(program, &hit)?;
+            send_back(&hit, &mut registers);
         } else {
-            put_edited(&hit, &mut registers);
+            let pc = registers.rip;
+            commit(&hit, &mut registers, pc);
         }
         stop.set_registers(registers)
     }
@@ -115,8 +117,8 @@ impl Tracer {
         }
     }
 
-    /// Has a thread run the probed instruction again, now with its edited registers; the probe lets it pass.
-    fn send_back(&self, program: &Program, hit: &Hit, registers: &mut GeneralRegisters) -> io::Result<()> {
+    /// Has the probe let a goroutine pass that is sent back to run the probed instruction again.
+    fn let_pass(&self, program: &Program, hit: &Hit) -> io::Result<()> {
         let high = self.memory.word(hit.g + G_STACK_HIGH)?;
         let depth = high.wrapping_sub(hit.registers[GeneralRegister::Rsp as usize]);
         let pass = Pass {
@@ -124,9 +126,7 @@ impl Tracer {
             site: hit.site,
             padding: 0,
         };
-        program.let_pass(hit.g, pass).map_err(io::Error::other)?;
-        put_all(hit, registers);
-        Ok(())
+        program.let_pass(hit.g, pass).map_err(io::Error::other)
     }
 }
 

@@ -11,10 +11,11 @@ use std::io;
 use std::os::fd::RawFd;
 
 use goinject_probes::native::Core;
-use goinject_probes::table::{Counters, Event, WriterKind};
+use goinject_probes::table::{Counters, Event, Tables, TermCounters, WriterKind};
 
 use self::breakpoints::{Breakpoints, Spot};
-use super::stopped::{StoppedThread, hit, put_edited};
+use super::provision::{ProvisionError, WrittenBy, provide};
+use super::stopped::{StoppedThread, commit, hit};
 use super::{End, Happened, Session};
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, encode};
@@ -44,6 +45,9 @@ pub enum ArmError {
         "the target has no handler for SIGTRAP, which every Go runtime installs: is it still starting, or not a Go program?"
     )]
     NoTrapHandler,
+    /// The target's memory can't be had.
+    #[error(transparent)]
+    Provision(#[from] ProvisionError),
     /// The guard process did not start.
     #[error("cannot start the process that guards the breakpoints: {0}")]
     Guard(io::Error),
@@ -70,31 +74,38 @@ pub struct PtraceSession {
 impl PtraceSession {
     /// Arms a command that was just started. It runs until its Go runtime has installed its signal
     /// handlers, which is before any package is initialised.
-    pub fn arm_spawned(plan: &Plan, bias: LoadBias, spawned: Spawned) -> Result<PtraceSession, ArmError> {
+    pub fn arm_spawned(
+        plan: &Plan,
+        bias: LoadBias,
+        seed: u64,
+        spawned: Spawned,
+    ) -> Result<PtraceSession, ArmError> {
         let mut tracees = Tracees::of_spawned(&spawned.stop);
         let stop = run_to_trap_handler(&mut tracees, spawned.stop)?;
-        PtraceSession::arm(plan, bias, tracees, stop, Vec::new())
+        PtraceSession::arm(plan, bias, seed, tracees, stop, Vec::new())
     }
 
     /// Arms a running process.
-    pub fn arm_attached(plan: &Plan, bias: LoadBias, pid: i32) -> Result<PtraceSession, ArmError> {
+    pub fn arm_attached(plan: &Plan, bias: LoadBias, seed: u64, pid: i32) -> Result<PtraceSession, ArmError> {
         let mut tracees = Tracees::attach(pid).map_err(ArmError::trace)?;
         let mut stops = tracees.stop_all().map_err(ArmError::trace)?;
         let Some(stop) = stops.pop() else {
             return Err(ArmError::Ended(End::Gone));
         };
-        PtraceSession::arm(plan, bias, tracees, stop, stops)
+        PtraceSession::arm(plan, bias, seed, tracees, stop, stops)
     }
 
     fn arm(
         plan: &Plan,
         bias: LoadBias,
+        seed: u64,
         tracees: Tracees,
         stop: Stop,
         others: Vec<Stop>,
     ) -> Result<PtraceSession, ArmError> {
         let memory = Memory::open(tracees.pid()).map_err(ArmError::trace)?;
-        let tables = encode(plan, bias, &vec![WriterKind::Direct; plan.sites.len()]);
+        let (loaded, stop) = provide(plan, bias, WrittenBy::Tracer, &tracees, &memory, stop)?;
+        let tables = encode(plan, &loaded, seed, &vec![WriterKind::Direct; plan.sites.len()]);
         let spots = plan
             .sites
             .iter()
@@ -104,6 +115,8 @@ impl PtraceSession {
             })
             .collect();
         let (breakpoints, stop) = Breakpoints::insert(&tracees, &memory, stop, spots)?;
+        let mut core = Core::new(tables);
+        core.start();
         for stop in others.into_iter().chain([stop]) {
             stop.resume().map_err(ArmError::trace)?;
         }
@@ -111,7 +124,7 @@ impl PtraceSession {
             tracees,
             memory,
             breakpoints,
-            core: Core::new(tables),
+            core,
             ended: false,
         })
     }
@@ -130,8 +143,7 @@ impl PtraceSession {
         let mut thread = StoppedThread::new(&stop, &registers, &self.memory, events);
         self.core.hit(&mut thread, &mut hit);
         thread.commit_floats();
-        put_edited(&hit, &mut registers);
-        registers.rip = self.breakpoints.copy(row);
+        commit(&hit, &mut registers, self.breakpoints.copy(row));
         stop.set_registers(registers)?;
         stop.resume_without_signal()?;
         Ok(None)
@@ -183,12 +195,24 @@ impl Session for PtraceSession {
         self.core.counters()
     }
 
+    fn term_counters(&self) -> Vec<TermCounters> {
+        self.core.term_counters()
+    }
+
+    fn tables(&self) -> &Tables {
+        self.core.tables()
+    }
+
     fn dropped_events(&self) -> u64 {
         0
     }
 
+    fn lost_hits(&self) -> u64 {
+        0
+    }
+
     fn cease(&mut self) {
-        self.core.arm(false);
+        self.core.cease();
     }
 
     fn disarm(&mut self) -> io::Result<Happened> {
@@ -196,7 +220,7 @@ impl Session for PtraceSession {
         if self.ended {
             return Ok(happened);
         }
-        self.core.arm(false);
+        self.core.cease();
         self.breakpoints.lift(&self.memory);
         let mut stops = self.tracees.stop_all()?;
         // A thread may have passed a breakpoint and not have reported its trap yet: it runs into its

@@ -21,7 +21,7 @@ pub(in crate::go) struct Listing {
     pub(in crate::go) name: String,
     pub(in crate::go) parameters: Vec<Listed>,
     pub(in crate::go) results: Vec<Listed>,
-    /// Place of the dictionary among the parameters, where it is listed.
+    /// Place among the parameters of the dictionary, where it is listed.
     pub(in crate::go) dictionary: Option<usize>,
     entry: Address,
     unit: usize,
@@ -79,7 +79,6 @@ impl Dwarf {
             }
             if name == DICTIONARY {
                 listing.dictionary = Some(list.len());
-                continue;
             }
             let ty = types.by_key(self.resolve_names(ty)? as u64);
             list.push(Listed { name, ty, location });

@@ -21,6 +21,8 @@ const ELF_HEADER: usize = 24;
 const Z_HEADER: usize = 12;
 /// zlib cannot inflate further than this; a larger claim is a lie.
 const MAX_RATIO: u64 = 1032;
+/// More than the debug information of any program; a bound for files made to exhaust memory.
+const MAX_SIZE: u64 = 2 << 30;
 
 /// The sections that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +133,7 @@ impl Sections {
 }
 
 fn inflate(compressed: &[u8], size: u64) -> Result<Contents, String> {
-    if size > (compressed.len() as u64).saturating_mul(MAX_RATIO) {
+    if size > (compressed.len() as u64).saturating_mul(MAX_RATIO).min(MAX_SIZE) {
         return Err(format!("claims to inflate to {size} bytes, which it cannot"));
     }
     let mut bytes = Vec::new();

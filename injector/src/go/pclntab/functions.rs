@@ -1,5 +1,6 @@
 //! The functions of a program, by name and by address.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
@@ -21,6 +22,9 @@ const FLAG_ASSEMBLY: u8 = 4;
 pub struct Function {
     /// As in a stack trace: `net/http.(*conn).serve`, `main.run.func1`, `main.Map[...]`.
     pub name: String,
+    /// With the type arguments of the instance, `main.Map[go.shape.int]`, where the program still has
+    /// them: in generic functions since Go 1.21.
+    pub full_name: Option<String>,
     /// Link-time address of its first instruction.
     pub entry: Address,
     /// Link-time address after its last byte, padding included.
@@ -71,6 +75,17 @@ pub(in crate::go) fn package_of(name: &str) -> &str {
     let plain = name.split('[').next().unwrap_or(name);
     let start = plain.rfind('/').map_or(0, |i| i + 1);
     plain[start..].find('.').map_or(plain, |i| &plain[..start + i])
+}
+
+/// A name as stack traces have it: type arguments are left out. Before Go 1.21 the function table has
+/// no others. Source: `funcNameForPrint` in `runtime/traceback.go`.
+pub(in crate::go) fn printed(name: &str) -> Cow<'_, str> {
+    match (name.find('['), name.rfind(']')) {
+        (Some(open), Some(close)) if open < close => {
+            Cow::Owned(format!("{}[...]{}", &name[..open], &name[close + 1..]))
+        }
+        _ => Cow::Borrowed(name),
+    }
 }
 
 /// All functions of a program.
@@ -130,10 +145,10 @@ impl FunctionTable {
         self.table.count == 0
     }
 
-    /// All names with the index to [`get`](Self::get) them by, in the order of addresses.
-    /// Cheaper than [`iter`](Self::iter) where most names will not be wanted.
-    pub fn names(&self) -> impl Iterator<Item = (usize, &str)> {
-        (0..self.table.count).filter_map(|i| Some((i, self.table.record(i)?.name()?)))
+    /// All names, as in a stack trace, with the index to [`get`](Self::get) the function by, in the
+    /// order of addresses. Cheaper than [`iter`](Self::iter) where most functions will not be wanted.
+    pub fn names(&self) -> impl Iterator<Item = (usize, Cow<'_, str>)> {
+        (0..self.table.count).filter_map(|i| Some((i, printed(self.table.record(i)?.name()?))))
     }
 
     /// All functions, in the order of addresses.
@@ -146,8 +161,11 @@ impl FunctionTable {
         let record = self.table.record(index)?;
         let is_assembly = self.is_assembly(&record);
         let is_wrapper = record.id() == self.wrapper_id();
+        let full_name = record.name()?;
+        let name = printed(full_name).into_owned();
         Some(Function {
-            name: record.name()?.to_owned(),
+            full_name: (name != full_name).then(|| full_name.to_owned()),
+            name,
             entry: record.entry,
             end: record.end,
             is_assembly,
@@ -159,12 +177,13 @@ impl FunctionTable {
         })
     }
 
-    /// The functions of exactly that name. There may be several: a body and its bridge to the other
+    /// The functions of exactly that name, with or without type arguments. There may be several: a body and its bridge to the other
     /// calling convention, or the instances of a generic function, all called `pkg.F[...]`.
     pub fn find(&self, name: &str) -> Vec<Function> {
-        self.names()
-            .filter(|&(_, n)| n == name)
-            .filter_map(|(i, _)| self.get(i))
+        let is_named = |full: &str| full == name || printed(full) == name;
+        (0..self.table.count)
+            .filter(|&i| self.table.record(i).and_then(|r| r.name()).is_some_and(is_named))
+            .filter_map(|i| self.get(i))
             .collect()
     }
 
@@ -364,7 +383,21 @@ fn is_register_assembly(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::package_of;
+    use super::{package_of, printed};
+
+    #[test]
+    fn names_are_printed_without_type_arguments() {
+        assert_eq!(
+            printed("main.Map[go.shape.int,go.shape.[]string].func1"),
+            "main.Map[...].func1"
+        );
+        assert_eq!(
+            printed("main.(*Stack[go.shape.int]).Push"),
+            "main.(*Stack[...]).Push"
+        );
+        assert_eq!(printed("main.Map[...]"), "main.Map[...]");
+        assert_eq!(printed("main.run"), "main.run");
+    }
 
     #[test]
     fn packages_of_names() {

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::functions::{Function, FunctionTable};
+use super::functions::{Function, FunctionTable, printed};
 use super::table::Form;
 use super::values::Values;
 use crate::go::address::Address;
@@ -15,6 +15,8 @@ use crate::go::image::Image;
 
 /// `PCDATA_InlTreeIndex`.
 const PCDATA: usize = 2;
+/// Together more ranges than any program has; a bound for damaged tables.
+const MAX_RANGES: usize = 1 << 26;
 /// Deeper nesting than any compiler makes; a bound for damaged tables.
 const MAX_DEPTH: usize = 256;
 
@@ -49,16 +51,23 @@ impl FunctionTable {
     pub(in crate::go) fn inlined_calls(&self, image: &Image, name: &str) -> Vec<InlinedCall> {
         let mut wanted: HashMap<u32, bool> = HashMap::new();
         let mut found = Vec::new();
+        let mut ranges = 0;
         for index in 0..self.len() {
             let Some(tree) = Tree::of(self, image, index) else {
                 continue;
             };
+            ranges += tree.ranges.len();
+            if ranges > MAX_RANGES {
+                break;
+            }
             let matches: Vec<usize> = (0..tree.count)
                 .filter(|&i| {
                     tree.node(i).is_some_and(|node| {
-                        *wanted
-                            .entry(node.name)
-                            .or_insert_with(|| self.table().name(node.name) == Some(name))
+                        *wanted.entry(node.name).or_insert_with(|| {
+                            self.table()
+                                .name(node.name)
+                                .is_some_and(|n| n == name || printed(n) == name)
+                        })
                     })
                 })
                 .collect();
@@ -88,7 +97,7 @@ impl<'t> Tree<'t> {
         let base = functions.module().and_then(|m| m.function_data);
         let funcdata = if form == Form::Go12 { 4 } else { 3 };
         let address = record.funcdata(funcdata, base)?;
-        let ranges: Vec<_> = Values::new(record.pcdata(PCDATA)?, record.entry).collect();
+        let ranges: Vec<_> = Values::new(record.pcdata(PCDATA)?, record.entry, record.end).collect();
         let last = ranges.iter().map(|&(_, call)| call).max()?;
         let count = usize::try_from(last).ok()? + 1;
         let size = count.checked_mul(Tree::node_size(form))?;
@@ -144,11 +153,11 @@ impl<'t> Tree<'t> {
             None => (functions.file_at(function, at)?, functions.line_at(function, at)?),
         };
         let caller = match self.parent(function.entry, index) {
-            Some(parent) => functions.table().name(self.node(parent)?.name)?.to_owned(),
+            Some(parent) => printed(functions.table().name(self.node(parent)?.name)?).into_owned(),
             None => function.name.clone(),
         };
         Some(InlinedCall {
-            callee: functions.table().name(node.name)?.to_owned(),
+            callee: printed(functions.table().name(node.name)?).into_owned(),
             caller,
             within: function.name.clone(),
             file,

@@ -10,6 +10,8 @@ use crate::go::image::Image;
 /// Instruction alignment of amd64, in the header.
 const MIN_INSTRUCTION: u8 = 1;
 const POINTER_SIZE: u8 = 8;
+/// What begins like a header is in few places; a bound for damaged files.
+const MAX_PLACES: usize = 8;
 const SECTIONS: [&str; 2] = [".gopclntab", ".data.rel.ro.gopclntab"];
 
 impl Table {
@@ -23,7 +25,7 @@ impl Table {
             }
         }
         // Without section headers, or in a section of another name, the header itself is found.
-        for (address, size) in by_scanning(image) {
+        for (address, size) in by_scanning(image).into_iter().take(MAX_PLACES) {
             if let Ok(table) = Table::parse(image, address, size)
                 && table.is_plausible()
             {

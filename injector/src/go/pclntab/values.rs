@@ -3,21 +3,24 @@
 use crate::go::address::Address;
 use crate::go::bytes::uvarint;
 
-/// Steps through such a table: each item is the end of a range (exclusive) and its value.
+/// Steps through such a table: each item is the end of a range (exclusive) and its value. Every step
+/// goes on, and none beyond the function, so that a damaged table ends too.
 #[derive(Clone, Debug)]
 pub(in crate::go) struct Values<'t> {
     rest: &'t [u8],
     address: u64,
+    end: u64,
     value: i32,
     first: bool,
 }
 
 impl<'t> Values<'t> {
-    /// A table whose first range begins at an address.
-    pub(in crate::go) fn new(table: &'t [u8], start: Address) -> Values<'t> {
+    /// The table of a function from an address to another.
+    pub(in crate::go) fn new(table: &'t [u8], start: Address, end: Address) -> Values<'t> {
         Values {
             rest: table,
             address: start.0,
+            end: end.0,
             value: -1,
             first: true,
         }
@@ -28,7 +31,7 @@ impl<'t> Values<'t> {
         if address < start {
             return None;
         }
-        Values::new(table, start)
+        Values::new(table, start, Address(u64::MAX))
             .find(|&(end, _)| address < end)
             .map(|(_, value)| value)
     }
@@ -38,11 +41,17 @@ impl Iterator for Values<'_> {
     type Item = (Address, i32);
 
     fn next(&mut self) -> Option<(Address, i32)> {
+        if self.address >= self.end {
+            return None;
+        }
         let (delta, used) = uvarint(self.rest)?;
         if delta == 0 && !self.first {
             return None;
         }
         let (length, used_too) = uvarint(self.rest.get(used..)?)?;
+        if length == 0 {
+            return None;
+        }
         self.rest = self.rest.get(used + used_too..)?;
         self.first = false;
         let delta = delta as u32;
@@ -62,7 +71,7 @@ mod tests {
         // +1 (to 0) for 4 bytes, +8 for 10 bytes, -8 for 2 bytes, end.
         let table = [2, 4, 16, 10, 15, 2, 0];
         let start = Address(100);
-        let all: Vec<_> = Values::new(&table, start).collect();
+        let all: Vec<_> = Values::new(&table, start, Address(200)).collect();
         assert_eq!(all, [(Address(104), 0), (Address(114), 8), (Address(116), 0)]);
         assert_eq!(Values::at(&table, start, Address(100)), Some(0));
         assert_eq!(Values::at(&table, start, Address(104)), Some(8));
@@ -72,8 +81,20 @@ mod tests {
     }
 
     #[test]
+    fn a_table_ends_with_its_function_and_where_it_stands_still() {
+        assert_eq!(
+            Values::new(&[2, 4, 16, 10, 15, 2, 0], Address(0), Address(5)).count(),
+            2
+        );
+        assert_eq!(
+            Values::new(&[2, 4, 16, 0, 15, 2, 0], Address(0), Address(50)).count(),
+            1
+        );
+    }
+
+    #[test]
     fn a_damaged_table_just_ends() {
-        assert_eq!(Values::new(&[2], Address(0)).count(), 0);
-        assert_eq!(Values::new(&[0xff; 30], Address(0)).count(), 0);
+        assert_eq!(Values::new(&[2], Address(0), Address(9)).count(), 0);
+        assert_eq!(Values::new(&[0xff; 30], Address(0), Address(9)).count(), 0);
     }
 }

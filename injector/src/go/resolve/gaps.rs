@@ -1,10 +1,11 @@
 //! Fills holes in a listing from the compiler's record of the parameters' homes (Go 1.17 to 1.21,
 //! and wrappers).
 
+use super::fillers::possible_types;
 use super::{Candidate, Frame, Resolver, variable};
-use crate::go::abi::{Convention, Incoming, Placement};
+use crate::go::abi::{Incoming, Placement};
 use crate::go::arg_info::{ArgInfo, Item, Tree};
-use crate::go::types::{Field, Kind, Signature, Type, TypeId, Types, Variable};
+use crate::go::types::{Kind, Signature, Type, TypeId, Types, Variable};
 
 /// More possibilities than this are not worth telling apart.
 const MAX_CANDIDATES: usize = 256;
@@ -82,6 +83,7 @@ pub(super) fn known_places<'f>(
 fn arrangements(resolver: &Resolver<'_>, record: &ArgInfo, dictionary: bool) -> Vec<Vec<Slot>> {
     let items = record.items();
     let mut items = &items[..];
+    let possible = |item: &Item| possible_types(resolver.types, resolver.evidence.convention, item);
     let mut begun = Vec::new();
     let mut next = 0;
     if resolver.skips_first() {
@@ -112,44 +114,59 @@ fn arrangements(resolver: &Resolver<'_>, record: &ArgInfo, dictionary: bool) -> 
             return Vec::new();
         };
         let receiver = pointer_receiver(resolver).map(|ty| vec![ty]);
-        begun.push(Slot::Unlisted(
-            receiver.unwrap_or_else(|| possible_types(resolver, first)),
-        ));
+        begun.push(Slot::Unlisted(receiver.unwrap_or_else(|| possible(first))));
         items = rest;
     }
-    let mut found = Vec::new();
-    arrange(resolver, items, next, record.is_cut(), &mut begun, &mut found);
-    found
+    let mut search = Search {
+        resolver,
+        items: items.iter().map(|item| (item, possible(item))).collect(),
+        is_cut: record.is_cut(),
+        slots: begun,
+        found: Vec::new(),
+    };
+    search.arrange(0, next);
+    search.found
 }
 
-fn arrange(
-    resolver: &Resolver<'_>,
-    items: &[Item],
-    next: usize,
+struct Search<'s> {
+    resolver: &'s Resolver<'s>,
+    /// What the record has, with the types for it where it is not listed.
+    items: Vec<(&'s Item, Vec<TypeId>)>,
     is_cut: bool,
-    slots: &mut Vec<Slot>,
-    found: &mut Vec<Vec<Slot>>,
-) {
-    let left = resolver.listing.parameters.len() - next;
-    if found.len() > MAX_CANDIDATES || (left > items.len() && !is_cut) {
-        return;
-    }
-    let Some((item, rest)) = items.split_first() else {
-        let mut whole = slots.clone();
-        whole.extend((next..next + left).map(Slot::Listed));
-        found.push(whole);
-        return;
-    };
-    if left > 0 && resembles(resolver.types, resolver.listing.parameters[next].ty, item) {
-        slots.push(Slot::Listed(next));
-        arrange(resolver, rest, next + 1, is_cut, slots, found);
-        slots.pop();
-    }
-    let types = possible_types(resolver, item);
-    if !types.is_empty() {
-        slots.push(Slot::Unlisted(types));
-        arrange(resolver, rest, next, is_cut, slots, found);
-        slots.pop();
+    slots: Vec<Slot>,
+    found: Vec<Vec<Slot>>,
+}
+
+impl Search<'_> {
+    /// Matches the items from one on with the listed parameters from one on.
+    fn arrange(&mut self, item: usize, next: usize) {
+        let left = self.resolver.listing.parameters.len() - next;
+        let items_left = self.items.len() - item;
+        if self.found.len() > MAX_CANDIDATES || (left > items_left && !self.is_cut) {
+            return;
+        }
+        let Some((this, types)) = self.items.get(item) else {
+            let mut whole = self.slots.clone();
+            whole.extend((next..next + left).map(Slot::Listed));
+            return self.found.push(whole);
+        };
+        let unlisted = (!types.is_empty()).then(|| Slot::Unlisted(types.clone()));
+        if left > 0
+            && resembles(
+                self.resolver.types,
+                self.resolver.listing.parameters[next].ty,
+                this,
+            )
+        {
+            self.slots.push(Slot::Listed(next));
+            self.arrange(item + 1, next + 1);
+            self.slots.pop();
+        }
+        if let Some(unlisted) = unlisted {
+            self.slots.push(unlisted);
+            self.arrange(item + 1, next);
+            self.slots.pop();
+        }
     }
 }
 
@@ -165,117 +182,6 @@ fn resembles(types: &Types, ty: TypeId, item: &Item) -> bool {
     // An item may be cut short by the limit on components.
     matches!(own.tree, Tree::Scalar { .. }) == matches!(item.tree, Tree::Scalar { .. })
         && own_sizes.starts_with(&sizes)
-}
-
-/// The types that an unlisted value may have, as far as its place goes.
-fn possible_types(resolver: &Resolver<'_>, item: &Item) -> Vec<TypeId> {
-    let types = resolver.types;
-    let mut sizes = Vec::new();
-    item.tree.scalars(&mut |_, size| sizes.push(size));
-    let unknown = |size: u8| types.add(Type::unknown(u64::from(size)));
-    let float = |size: u8| {
-        let size = u64::from(size);
-        types.add(Type {
-            name: "?".to_owned(),
-            size,
-            align: size,
-            kind: Kind::Float,
-        })
-    };
-    let mut possible: Vec<TypeId> = rebuild(types, &item.tree, &unknown).into_iter().collect();
-    if resolver.evidence.convention == Convention::Register && !possible.is_empty() && !sizes.is_empty() {
-        if sizes.iter().all(|size| matches!(size, 4 | 8)) {
-            possible.extend(rebuild(types, &item.tree, &float));
-        }
-        // Something with an array in it goes on the stack as a whole.
-        possible.extend(rebuild_arrays(types, &item.tree, &unknown));
-    }
-    possible
-}
-
-/// A type with scalars where the tree has them; `None` if the record is silent of some.
-fn rebuild(types: &Types, tree: &Tree, scalar: &dyn Fn(u8) -> TypeId) -> Option<TypeId> {
-    let parts = match tree {
-        Tree::Scalar { offset, size } => {
-            offset.as_ref()?;
-            return Some(scalar(*size));
-        }
-        Tree::Aggregate(parts) => parts,
-        Tree::Cut => return None,
-    };
-    let mut start = None;
-    tree.scalars(&mut |offset, _| start = start.or(offset));
-    let start = u64::from(start.unwrap_or_default());
-    let (mut fields, mut end, mut align) = (Vec::new(), 0, 1);
-    for part in parts {
-        let ty = rebuild(types, part, scalar)?;
-        let mut first = None;
-        part.scalars(&mut |offset, _| first = first.or(offset));
-        let offset = first.map_or(end, |first| u64::from(first).saturating_sub(start));
-        align = types.get(ty).align.max(align);
-        end = offset + types.get(ty).size;
-        fields.push(Field {
-            name: "_".to_owned(),
-            offset,
-            ty,
-            embedded: false,
-        });
-    }
-    let size = end.next_multiple_of(align);
-    Some(types.add(Type {
-        name: "?".to_owned(),
-        size,
-        align,
-        kind: Kind::Struct { fields },
-    }))
-}
-
-/// The same, but whatever may be an array of scalars is one; `None` if nothing may.
-fn rebuild_arrays(types: &Types, tree: &Tree, scalar: &dyn Fn(u8) -> TypeId) -> Option<TypeId> {
-    let Tree::Aggregate(parts) = tree else { return None };
-    let as_element = |part: &Tree| match part {
-        Tree::Scalar {
-            offset: Some(offset),
-            size,
-        } => Some((*offset, *size)),
-        _ => None,
-    };
-    if let Some(elements) = parts.iter().map(as_element).collect::<Option<Vec<_>>>()
-        && elements.len() > 1
-        && elements
-            .windows(2)
-            .all(|w| w[0].1 == w[1].1 && u16::from(w[0].0) + u16::from(w[0].1) == u16::from(w[1].0))
-    {
-        let size = u64::from(elements[0].1);
-        let length = elements.len() as u64;
-        let kind = Kind::Array {
-            element: scalar(elements[0].1),
-            length,
-        };
-        return Some(types.add(Type {
-            name: "?".to_owned(),
-            size: size * length,
-            align: size.max(1),
-            kind,
-        }));
-    }
-    let mut found = false;
-    let whole = rebuild(types, tree, scalar)?;
-    let Kind::Struct { mut fields } = types.get(whole).kind.clone() else {
-        return None;
-    };
-    for (field, part) in fields.iter_mut().zip(parts) {
-        if let Some(ty) = rebuild_arrays(types, part, scalar) {
-            field.ty = ty;
-            found = true;
-        }
-    }
-    found.then(|| {
-        types.add(Type {
-            kind: Kind::Struct { fields },
-            ..types.get(whole).clone()
-        })
-    })
 }
 
 /// The receiver of a pointer method, which has a known form even if it is not listed.
@@ -316,18 +222,7 @@ fn expand(resolver: &Resolver<'_>, slots: &[Slot], dictionary: bool, found: &mut
             .take(MAX_CANDIDATES + 1)
             .collect();
     }
-    for (mut variables, listed) in choices {
-        let has_receiver = resolver.method.is_some() && !variables.is_empty();
-        let receiver = has_receiver.then(|| variables.remove(0));
-        found.push(Candidate {
-            signature: Signature {
-                receiver,
-                dictionary,
-                parameters: variables,
-                results: resolver.results(),
-                positions_uncertain: false,
-            },
-            listed,
-        });
-    }
+    let has_receiver = resolver.method.is_some();
+    let candidate = |(variables, listed)| resolver.candidate(variables, listed, has_receiver, dictionary);
+    found.extend(choices.into_iter().map(candidate));
 }

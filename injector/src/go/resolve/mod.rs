@@ -6,6 +6,7 @@
 //! what the compiler recorded for stack traces and stack scanning, holes are filled where the
 //! evidence leaves one possibility, and otherwise there is no signature.
 
+mod fillers;
 mod gaps;
 mod names;
 mod stack_gaps;
@@ -15,6 +16,7 @@ use super::abi::{Convention, Frame, frame};
 use super::arg_info::ArgInfo;
 use super::dwarf::locations::EntryLocation;
 use super::dwarf::parameters::{Listed, Listing};
+use super::pclntab::functions::Function;
 use super::sites::Spill;
 use super::types::{Kind, Signature, TypeId, Types, Variable};
 use super::version::GoVersion;
@@ -79,10 +81,13 @@ pub(super) fn is_method(name: &str) -> bool {
     Method::of(name).is_some()
 }
 
-/// Whether a function is an instance of a generic one that takes a dictionary, by the name that the
-/// function table has: `main.Map[...]`. Wrappers have such names too, and take none.
-pub(super) fn is_generic_instance(name: &str) -> bool {
-    names::is_shaped(&name.replace("[...]", "[go.shape.]"))
+/// Whether a function is an instance of a generic one that takes a dictionary.
+pub(super) fn is_generic_instance(function: &Function) -> bool {
+    match &function.full_name {
+        Some(full) => names::is_shaped(full),
+        // Without type arguments, only wrappers can be told apart, and they take none.
+        None => !function.is_wrapper && names::is_shaped(&function.name.replace("[...]", "[go.shape.]")),
+    }
 }
 
 /// Checks a signature that comes from elsewhere; the error says in words what is wrong with it.
@@ -136,27 +141,54 @@ struct Resolver<'r> {
 }
 
 impl Resolver<'_> {
-    /// Whether there may be a dictionary, the likelier first.
+    /// Whether there may be a dictionary that is not listed, the likelier first.
     fn dictionaries(&self) -> Vec<bool> {
         match (self.listing.dictionary, names::is_shaped(&self.listing.name)) {
-            (Some(_), _) => vec![true],
             (None, true) if self.evidence.version.at_least(18) => vec![true, false],
             _ => vec![false],
         }
     }
 
-    /// The signature as it is listed, nothing added.
+    /// The signature as it is listed, nothing added but perhaps a dictionary.
     fn as_listed(&self, dictionary: bool) -> Candidate {
-        let mut parameters: Vec<Variable> = self.listing.parameters.iter().map(variable).collect();
-        let listed = (0..parameters.len()).map(Some).collect();
-        let receiver = self.lists_receiver().then(|| parameters.remove(0));
+        let listed = (0..self.listing.parameters.len()).map(Some).collect();
+        let variables = self.listing.parameters.iter().map(variable).collect();
+        self.candidate(variables, listed, self.lists_receiver(), dictionary)
+    }
+
+    /// A candidate from all values that come in.
+    fn candidate(
+        &self,
+        mut variables: Vec<Variable>,
+        mut listed: Vec<Option<usize>>,
+        has_receiver: bool,
+        dictionary: bool,
+    ) -> Candidate {
+        // Where it stands in the listing says little: in functions that can be inlined it is last.
+        let place = self
+            .listing
+            .dictionary
+            .and_then(|d| listed.iter().position(|&l| l == Some(d)));
+        let is_listed = place.is_some() && names::is_shaped(&self.listing.name);
+        if let Some(place) = place.filter(|_| is_listed) {
+            variables.remove(place);
+            listed.remove(place);
+        }
+        // A closure that is called where it stands gets what it captures as parameters first.
+        let is_capture = |l: &Option<usize>| {
+            l.is_some_and(|l| {
+                self.listing.parameters[l].name.starts_with('&') || self.listing.dictionary == Some(l)
+            })
+        };
+        let captures = listed.iter().any(is_capture);
+        let receiver = (has_receiver && !variables.is_empty()).then(|| variables.remove(0));
         Candidate {
             signature: Signature {
                 receiver,
-                dictionary,
-                parameters,
+                dictionary: dictionary || is_listed,
+                parameters: variables,
                 results: self.results(),
-                positions_uncertain: self.order_is_uncertain(),
+                positions_uncertain: captures || self.order_is_uncertain(),
             },
             listed,
         }
@@ -168,7 +200,8 @@ impl Resolver<'_> {
 
     /// Whether the first listed parameter is the receiver.
     fn lists_receiver(&self) -> bool {
-        match (&self.method, self.listing.parameters.first()) {
+        let dictionary_first = usize::from(self.listing.dictionary == Some(0));
+        match (&self.method, self.listing.parameters.get(dictionary_first)) {
             (Some(method), Some(first)) => method.receives(&self.types.get(first.ty).name),
             _ => false,
         }
@@ -184,6 +217,14 @@ impl Resolver<'_> {
     fn parameter_count(&self) -> Option<usize> {
         let first = self.listing.results.iter().find(|r| r.name.starts_with('~'))?;
         first.name.get(2..)?.parse().ok()
+    }
+
+    /// Whether no result is missing: since Go 1.17 the compiler calls those without a name by their
+    /// place among the results.
+    fn results_are_whole(&self) -> bool {
+        let place = |name: &str| name.strip_prefix(['~'])?.get(1..)?.parse::<usize>().ok();
+        let mut results = self.listing.results.iter().enumerate();
+        !self.evidence.version.at_least(17) || results.all(|(i, r)| place(&r.name).is_none_or(|n| n == i))
     }
 
     /// Before Go 1.17 parameters without a size are listed in no certain order.
@@ -207,10 +248,17 @@ impl Resolver<'_> {
 
     /// Whether a candidate agrees with everything that is known.
     fn fits(&self, candidate: &Candidate) -> bool {
-        if self.method.is_some() && candidate.signature.receiver.is_none() {
+        if (self.method.is_some() && candidate.signature.receiver.is_none()) || !self.results_are_whole() {
             return false;
         }
         let frame = self.frame(candidate);
+        let captures_dictionary = self
+            .listing
+            .dictionary
+            .is_some_and(|d| candidate.listed.contains(&Some(d)));
+        if captures_dictionary && !self.all_places_agree(candidate, &frame) {
+            return false;
+        }
         let Some(size) = self.evidence.arguments_size else {
             return false;
         };
@@ -223,21 +271,18 @@ impl Resolver<'_> {
             return self.places_agree(candidate, &frame)
                 && is_whole.unwrap_or_else(|| self.is_pinned(candidate, &frame));
         }
-        let Some(recorded) = &self.evidence.arg_info else {
-            return false;
+        // The record stops after ten components; what comes later, or everything where it cannot be
+        // read, needs another witness, unless the compiler lists every parameter.
+        let (agrees, is_cut) = match &self.evidence.arg_info {
+            Some(Some(recorded)) => {
+                let computed = ArgInfo::of(self.types, &frame.homes, self.skips_first());
+                (*recorded == computed, recorded.is_cut())
+            }
+            Some(None) => (frame.homes.is_empty(), false),
+            None => (self.spills_agree(&frame) != Some(false), true),
         };
-        let computed = ArgInfo::of(self.types, &frame.homes, self.skips_first());
-        let agrees = match recorded {
-            Some(recorded) => *recorded == computed,
-            None => frame.homes.is_empty(),
-        };
-        // The record stops after ten components; what comes later needs another witness, unless the
-        // compiler lists every parameter.
-        let is_cut = recorded.as_ref().is_some_and(ArgInfo::is_cut);
-        agrees
-            && (!is_cut
-                || self.evidence.version.at_least(22)
-                || (self.spills_agree(&frame) != Some(false) && self.is_pinned(candidate, &frame)))
+        let is_pinned = || self.spills_agree(&frame) != Some(false) && self.is_pinned(candidate, &frame);
+        agrees && (!is_cut || self.evidence.version.at_least(22) || is_pinned())
     }
 
     /// The compiler leaves the first parameter out of its record if there are brackets in the name,
@@ -270,7 +315,7 @@ fn contains_vector(types: &Types, ty: TypeId, depth: u32) -> bool {
 }
 
 fn variable(listed: &Listed) -> Variable {
-    let invented = listed.name == "_" || listed.name.starts_with('~') || listed.name.starts_with('.');
+    let invented = listed.name == "_" || listed.name.starts_with(['~', '.', '&']);
     Variable {
         name: (!invented).then(|| listed.name.clone()),
         ty: listed.ty,

@@ -133,18 +133,12 @@ impl Search<'_> {
             Some(_) => uncertain = true,
             None => uncertain |= filler.gaps > usize::from(trailing),
         }
-        let mut variables = filler.variables;
-        let receiver = (has_receiver && !variables.is_empty()).then(|| variables.remove(0));
-        self.found.push(Candidate {
-            signature: Signature {
-                receiver,
-                dictionary: false,
-                parameters: variables,
-                results: self.resolver.results(),
-                positions_uncertain: uncertain,
-            },
-            listed: filler.listed,
-        });
+        let Filler {
+            variables, listed, ..
+        } = filler;
+        let mut candidate = self.resolver.candidate(variables, listed, has_receiver, false);
+        candidate.signature.positions_uncertain |= uncertain;
+        self.found.push(candidate);
     }
 }
 

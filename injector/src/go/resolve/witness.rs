@@ -13,6 +13,12 @@ impl Resolver<'_> {
             .all(|agrees| agrees != Some(false))
     }
 
+    /// Whether the debug information has a place for each listed value, and it is the computed one.
+    pub(super) fn all_places_agree(&self, candidate: &Candidate, frame: &Frame) -> bool {
+        self.compare_places(candidate, frame)
+            .all(|agrees| agrees == Some(true))
+    }
+
     /// Whether no value can be missing before a listed one without showing: every listed value has
     /// its place from a witness, or touches one that has, or the end.
     pub(super) fn is_pinned(&self, candidate: &Candidate, frame: &Frame) -> bool {

@@ -1,13 +1,14 @@
 //! Signatures written by people, for programs without debug information.
 //!
 //! The text is Go: `func(s *struct{}, key string, n ...int) (val []byte, err error)`. A method's
-//! receiver is its first parameter. `lexer` splits the text, `parser` reads it, `layout` gives types
-//! their sizes, `known` has the types of the standard library that are known by name.
+//! receiver is its first parameter. `lexer` splits the text, `parser` and `types` read it, `layout` gives
+//! types their sizes, `known` has the types of the standard library that are known by name.
 
 mod known;
 mod layout;
 mod lexer;
 mod parser;
+mod types;
 
 use super::binary::Binary;
 use super::pclntab::functions::Function;
@@ -52,9 +53,7 @@ impl Binary {
     pub fn parse_signature(&self, function: &Function, text: &str) -> Result<Signature, SignatureError> {
         let has_receiver = resolve::is_method(&function.name);
         let mut signature = parse(text, has_receiver, self.types())?;
-        signature.dictionary = self.version().at_least(18)
-            && !function.is_wrapper
-            && resolve::is_generic_instance(&function.name);
+        signature.dictionary = self.version().at_least(18) && resolve::is_generic_instance(function);
         self.check_signature(function, &signature)
             .map_err(|message| SignatureError { offset: 0, message })?;
         Ok(signature)

@@ -7,6 +7,9 @@ use crate::go::address::Address;
 use crate::go::pclntab::functions::{Function, FunctionTable};
 use crate::go::pclntab::values::Values;
 
+/// Larger than any function that a compiler made; a bound for damaged tables.
+const MAX_SIZE: usize = 16 << 20;
+
 /// A decoded function.
 pub(super) struct Code<'d> {
     pub(super) bytes: &'d [u8],
@@ -25,6 +28,11 @@ impl<'d> Code<'d> {
     /// Decodes a function from its first byte to its last. Every instruction set is on: a decoder
     /// that does not know AVX loses its place and invents instructions.
     pub(super) fn decode(bytes: &'d [u8], function: &Function) -> Result<Code<'d>, SiteError> {
+        if bytes.len() > MAX_SIZE {
+            return Err(SiteError::TooLarge {
+                function: function.name.clone(),
+            });
+        }
         let mut decoder = Decoder::with_ip(64, bytes, function.entry.0, DecoderOptions::NONE);
         let mut instructions = Vec::with_capacity(bytes.len() / 4);
         while decoder.can_decode() {
@@ -137,7 +145,7 @@ impl<'d> Code<'d> {
             .record(function)
             .and_then(|r| r.depths())
             .unwrap_or_default();
-        for (end, _) in Values::new(depths, function.entry) {
+        for (end, _) in Values::new(depths, function.entry, function.end) {
             if end < function.end {
                 self.check_boundary(end)?;
             }

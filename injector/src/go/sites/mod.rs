@@ -88,6 +88,12 @@ pub enum SiteError {
         /// The function.
         function: String,
     },
+    /// It is larger than a function can be, so the function table must be damaged.
+    #[error("{function}: larger than any function")]
+    TooLarge {
+        /// The function.
+        function: String,
+    },
     /// There are bytes that are no instruction; probing could hit the middle of one.
     #[error(
         "{function}: bytes at {address} are no known instruction, so its instructions cannot be told apart safely"

@@ -6,6 +6,7 @@
 use iced_x86::{FlowControl, Instruction, Mnemonic, OpKind, Register};
 
 use super::decode::Code;
+use super::instruction::{self, Site};
 use crate::go::abi;
 use crate::go::address::Address;
 
@@ -16,8 +17,10 @@ pub struct Morestack {
     pub start: Address,
     /// The parameters that it saves first, in order.
     pub spills: Vec<Spill>,
-    /// The `CALL`.
+    /// Where the `CALL` is.
     pub call: Address,
+    /// The `CALL`, as a place to probe.
+    pub call_site: Site,
     /// Which function it calls.
     pub callee: MorestackCallee,
     /// The instruction after the `CALL`.
@@ -93,6 +96,7 @@ pub(super) fn find(
         start: code.address(start),
         spills: code.instructions[start..call].iter().filter_map(spill).collect(),
         call: code.address(call),
+        call_site: instruction::describe(code, call, None),
         callee,
         after_call: Address(code.instructions[call].next_ip()),
     };

@@ -55,8 +55,7 @@ pub(super) struct Machine {
 impl Machine {
     pub(super) fn start(hardware: &Hardware<'_>) -> Result<Machine, GuestError> {
         let nonce = nonce();
-        let folder = env::temp_dir().join(format!("goinject-guest-{nonce}"));
-        fs::create_dir(&folder)?;
+        let folder = folder(&nonce)?;
         let listeners = PORTS.map(|port| UnixListener::bind(folder.join(format!("{port:?}"))));
         hardware.files.write(&folder.join("initramfs"))?;
 
@@ -133,12 +132,32 @@ impl Machine {
         lines[lines.len().saturating_sub(CONSOLE_TAIL)..].join("\n")
     }
 
-    /// The kernel's own words for why it gave up.
+    /// The kernel's own words for why it gave up: its last one, then what it said of the cause and the place.
     pub(super) fn panic(&self) -> Option<String> {
         let console = self.console();
-        let line = console.lines().find(|line| line.contains("Kernel panic"))?;
-        let message = line.split_once("] ").map_or(line, |(_, message)| message);
-        Some(message.trim().to_owned())
+        let message = |line: &str| {
+            line.split_once("] ")
+                .map_or(line, |(_, message)| message)
+                .trim()
+                .to_owned()
+        };
+        let find = |words: &[&str]| {
+            let line = console
+                .lines()
+                .find(|line| words.iter().any(|word| line.contains(word)));
+            line.map(message)
+        };
+        let panic = find(&["Kernel panic"])?;
+        let causes = [
+            find(&["BUG: ", "Oops: ", "general protection fault"]),
+            find(&["RIP: 0010:"]),
+        ];
+        Some(
+            causes
+                .into_iter()
+                .flatten()
+                .fold(panic, |panic, cause| format!("{panic}; {cause}")),
+        )
     }
 
     /// What the emulator itself printed.
@@ -169,8 +188,7 @@ impl Drop for Machine {
 
 /// Runs the emulator with this terminal as its console, until the guest powers off.
 pub(super) fn attach(hardware: &Hardware<'_>) -> Result<ExitStatus, GuestError> {
-    let folder = env::temp_dir().join(format!("goinject-guest-{}", nonce()));
-    fs::create_dir(&folder)?;
+    let folder = folder(&nonce())?;
     let run = || {
         hardware.files.write(&folder.join("initramfs"))?;
         let mut command = machine(hardware, &folder, "goinject.shell");
@@ -306,6 +324,20 @@ fn forward(port: Port, mut stream: UnixStream, sender: Sender<(Port, Vec<u8>)>) 
             }
         }
     });
+}
+
+/// A new folder for the archive, the console and the sockets of one run.
+fn folder(nonce: &str) -> io::Result<PathBuf> {
+    let usual = env::temp_dir();
+    // The name of a socket has 107 bytes.
+    let parent = if usual.as_os_str().len() > 50 {
+        Path::new("/tmp")
+    } else {
+        &usual
+    };
+    let folder = parent.join(format!("goinject-guest-{nonce}"));
+    fs::create_dir(&folder)?;
+    Ok(folder)
 }
 
 /// A word that no program prints by chance.

@@ -129,7 +129,7 @@ fn install(suite: &Suite, candidate: &Candidate, line: &Line, cache: &Cache) -> 
         about.push_str("line newest\n");
     }
     fs::write(new.path().join("version"), about)?;
-    replace(&folder, new)
+    replace(&folder, new.path())
 }
 
 /// Kernels lie in `/boot` with their release in the name, or among their modules without it.

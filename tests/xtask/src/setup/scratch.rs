@@ -19,12 +19,10 @@ impl Scratch {
 
     /// In this folder: on the same file system as what will stay.
     pub(crate) fn within(parent: &Path, name: &str) -> Result<Scratch> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = parent.join(format!(".{name}-{}-{count}", process::id()));
-        fs::create_dir(&path)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
-        Ok(Scratch(path))
+        let scratch = Scratch(free_name(parent, name));
+        fs::create_dir(scratch.path())?;
+        fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755))?;
+        Ok(scratch)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -38,13 +36,21 @@ impl Drop for Scratch {
     }
 }
 
+fn free_name(parent: &Path, name: &str) -> PathBuf {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    parent.join(format!(".{name}-{}-{count}", process::id()))
+}
+
 /// Puts a folder in its place by renaming, so that nobody ever sees it half-way. What was there goes away.
-pub(crate) fn replace(place: &Path, new: Scratch) -> Result<()> {
-    let old = Scratch(new.path().with_extension("old"));
+pub(crate) fn replace(place: &Path, new: &Path) -> Result<()> {
+    let parent = place.parent().expect("a place is in a folder");
+    fs::create_dir_all(parent)?;
+    let old = Scratch(free_name(parent, "old"));
     if place.exists() {
         fs::rename(place, old.path())?;
     }
-    fs::rename(new.path(), place)?;
+    fs::rename(new, place)?;
     Ok(())
 }
 
@@ -59,7 +65,7 @@ mod tests {
         for content in ["old", "new"] {
             let new = Scratch::within(parent.path(), "new").unwrap();
             fs::write(new.path().join("file"), content).unwrap();
-            replace(&place, new).unwrap();
+            replace(&place, new.path()).unwrap();
             assert_eq!(fs::read_to_string(place.join("file")).unwrap(), content);
         }
         assert_eq!(

@@ -1,0 +1,538 @@
+//! Conditions of rule files, with their operands found and their types checked.
+
+use goinject_probes::table::CONDITION_TEXT;
+use goinject_rules::model::{self, Comparison, TextTest};
+use goinject_rules::source::{Span, Spanned};
+
+use super::path::{Scope, Side, Target};
+use super::place::WORD;
+use super::rule::Wrong;
+use super::value::integer_range;
+use crate::go::types::{Kind, Type};
+use crate::plan::{Operand, OperandKind, Test, TestKind};
+
+/// A condition whose operands are known.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Condition {
+    /// Both hold.
+    And(Box<Condition>, Box<Condition>),
+    /// At least one holds.
+    Or(Box<Condition>, Box<Condition>),
+    /// It does not hold.
+    Not(Box<Condition>),
+    /// A test, and when each operand is in place; none for constants.
+    Test(Test, Option<Side>, Option<Side>),
+}
+
+impl Condition {
+    /// Whether every operand is in place at entry.
+    pub fn is_of_entry(&self) -> bool {
+        match self {
+            Condition::And(left, right) | Condition::Or(left, right) => {
+                left.is_of_entry() && right.is_of_entry()
+            }
+            Condition::Not(inner) => inner.is_of_entry(),
+            Condition::Test(_, left, right) => *left != Some(Side::Return) && *right != Some(Side::Return),
+        }
+    }
+}
+
+/// Resolves a condition; every mistake in it is collected.
+pub(super) fn resolve(
+    condition: &Spanned<model::Condition>,
+    text: &str,
+    scope: &Scope<'_>,
+) -> Result<Condition, Vec<Wrong>> {
+    Resolver { text, scope }.condition(condition)
+}
+
+struct Resolver<'a> {
+    /// The rule file.
+    text: &'a str,
+    scope: &'a Scope<'a>,
+}
+
+/// An operand with its type, before the other one is known.
+enum Typed {
+    Place {
+        operand: Operand,
+        side: Side,
+        ty: TypeClass,
+        name: String,
+    },
+    Constant(model::Operand),
+}
+
+/// What an operand can be compared with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TypeClass {
+    Bool,
+    Integer {
+        signed: bool,
+        size: u64,
+    },
+    Float {
+        size: u64,
+    },
+    Text,
+    /// Compared with null only; one word tells.
+    Nilable,
+}
+
+type Wrongs = Vec<Wrong>;
+
+impl Resolver<'_> {
+    fn condition(&self, condition: &Spanned<model::Condition>) -> Result<Condition, Wrongs> {
+        match &condition.value {
+            model::Condition::And(left, right) => self.both(left, right, Condition::And),
+            model::Condition::Or(left, right) => self.both(left, right, Condition::Or),
+            model::Condition::Not(inner) => Ok(Condition::Not(Box::new(self.condition(inner)?))),
+            model::Condition::Truth(operand) => self.truth(operand).map_err(|wrong| vec![wrong]),
+            model::Condition::Compare(left, comparison, right) => self
+                .compare(condition.span, left, *comparison, right)
+                .map_err(|wrong| vec![wrong]),
+            model::Condition::Text(test, operand, text) => self
+                .text_test(condition.span, *test, operand, text)
+                .map_err(|wrong| vec![wrong]),
+        }
+    }
+
+    fn both(
+        &self,
+        left: &Spanned<model::Condition>,
+        right: &Spanned<model::Condition>,
+        join: impl FnOnce(Box<Condition>, Box<Condition>) -> Condition,
+    ) -> Result<Condition, Wrongs> {
+        match (self.condition(left), self.condition(right)) {
+            (Ok(left), Ok(right)) => Ok(join(Box::new(left), Box::new(right))),
+            (Err(mut left), Err(right)) => {
+                left.extend(right);
+                Err(left)
+            }
+            (Err(wrongs), _) | (_, Err(wrongs)) => Err(wrongs),
+        }
+    }
+
+    fn truth(&self, operand: &Spanned<model::Operand>) -> Result<Condition, Wrong> {
+        let text = self.written(operand.span);
+        match self.operand(operand)? {
+            Typed::Place {
+                operand,
+                side,
+                ty: TypeClass::Bool,
+                ..
+            } => {
+                let test = Test {
+                    text,
+                    left: operand,
+                    test: TestKind::True,
+                    right: Operand::Constant(0),
+                };
+                Ok(Condition::Test(test, Some(side), None))
+            }
+            Typed::Constant(model::Operand::Bool(value)) => Ok(constant(text, value)),
+            Typed::Place { name, .. } => Err(Wrong::new(
+                operand.span,
+                format!("`{name}` alone is no condition: it is not a bool"),
+                "compare it with something, as in `n > 0` or `p != null`",
+            )),
+            Typed::Constant(_) => Err(Wrong::new(
+                operand.span,
+                "a value alone is no condition",
+                "compare it with something",
+            )),
+        }
+    }
+
+    fn compare(
+        &self,
+        span: Span,
+        left: &Spanned<model::Operand>,
+        comparison: Comparison,
+        right: &Spanned<model::Operand>,
+    ) -> Result<Condition, Wrong> {
+        let text = self.written(span);
+        match (self.operand(left)?, self.operand(right)?) {
+            (
+                Typed::Place {
+                    operand,
+                    side,
+                    ty,
+                    name,
+                },
+                Typed::Constant(value),
+            ) => self.with_constant(text, (operand, side, ty, name), comparison, &value, right.span),
+            (
+                Typed::Constant(value),
+                Typed::Place {
+                    operand,
+                    side,
+                    ty,
+                    name,
+                },
+            ) => self.with_constant(
+                text,
+                (operand, side, ty, name),
+                turned(comparison),
+                &value,
+                left.span,
+            ),
+            (
+                Typed::Place {
+                    operand: left_operand,
+                    side: left_side,
+                    ty: left_type,
+                    name: left_name,
+                },
+                Typed::Place {
+                    operand: right_operand,
+                    side: right_side,
+                    ty: right_type,
+                    name: right_name,
+                },
+            ) => {
+                let comparable = matches!(
+                    (left_type, right_type),
+                    (TypeClass::Bool, TypeClass::Bool)
+                        | (TypeClass::Integer { .. }, TypeClass::Integer { .. })
+                        | (TypeClass::Float { .. }, TypeClass::Float { .. })
+                        | (TypeClass::Text, TypeClass::Text)
+                        | (TypeClass::Nilable, TypeClass::Nilable)
+                );
+                if !comparable {
+                    return Err(Wrong::new(
+                        span,
+                        format!("`{left_name}` and `{right_name}` cannot be compared"),
+                        "both must be of one kind: integers, floats, texts or bools",
+                    ));
+                }
+                let orders = matches!(left_type, TypeClass::Integer { .. } | TypeClass::Float { .. });
+                only_equality(span, comparison, orders)?;
+                if left_type == TypeClass::Text && left_side != right_side {
+                    return Err(Wrong::new(
+                        span,
+                        "a text at entry cannot be compared with one at return",
+                        "compare each with a fixed text",
+                    ));
+                }
+                let text_differs = left_type == TypeClass::Text && comparison == Comparison::NotEqual;
+                let kind = if text_differs {
+                    TestKind::Equal
+                } else {
+                    test_kind(comparison)
+                };
+                let test = Test {
+                    text,
+                    left: left_operand,
+                    test: kind,
+                    right: right_operand,
+                };
+                let condition = Condition::Test(test, Some(left_side), Some(right_side));
+                Ok(if text_differs {
+                    Condition::Not(Box::new(condition))
+                } else {
+                    condition
+                })
+            }
+            (Typed::Constant(_), Typed::Constant(_)) => Err(Wrong::new(
+                span,
+                "both sides are fixed, so the outcome never changes",
+                "compare a parameter, a result or something reached through one",
+            )),
+        }
+    }
+
+    fn with_constant(
+        &self,
+        text: String,
+        (operand, side, ty, name): (Operand, Side, TypeClass, String),
+        comparison: Comparison,
+        value: &model::Operand,
+        span: Span,
+    ) -> Result<Condition, Wrong> {
+        let test = |kind, constant| {
+            let test = Test {
+                text: text.clone(),
+                left: operand.clone(),
+                test: kind,
+                right: Operand::Constant(constant),
+            };
+            Condition::Test(test, Some(side), None)
+        };
+        match (ty, value) {
+            (TypeClass::Integer { signed, size }, model::Operand::Integer(number)) => {
+                let (least, most) = integer_range(signed, size);
+                if !(least..=most).contains(number) {
+                    return Err(Wrong::new(
+                        span,
+                        format!("`{name}` is never {number}, so the outcome never changes"),
+                        format!("its values go from {least} to {most}"),
+                    ));
+                }
+                Ok(test(test_kind(comparison), number.cast_unsigned() as u64))
+            }
+            (TypeClass::Integer { .. }, model::Operand::Float(number)) => Err(Wrong::new(
+                span,
+                format!("`{name}` is an integer, and {number:?} is not"),
+                "compare it with a whole number",
+            )),
+            (TypeClass::Float { size }, model::Operand::Integer(_) | model::Operand::Float(_)) => {
+                let number = match value {
+                    model::Operand::Integer(number) => *number as f64,
+                    model::Operand::Float(number) => *number,
+                    _ => unreachable!("matched above"),
+                };
+                // As Go does with a constant: rounded to the type of what it is compared with.
+                let number = if size == 4 {
+                    f64::from(number as f32)
+                } else {
+                    number
+                };
+                Ok(test(test_kind(comparison), number.to_bits()))
+            }
+            (TypeClass::Bool, model::Operand::Bool(value)) => {
+                only_equality(span, comparison, false)?;
+                Ok(test(test_kind(comparison), u64::from(*value)))
+            }
+            (TypeClass::Nilable, model::Operand::Null) => {
+                only_equality(span, comparison, false)?;
+                Ok(test(test_kind(comparison), 0))
+            }
+            (TypeClass::Text, model::Operand::Text(fixed)) => {
+                only_equality(span, comparison, false)?;
+                let equal = Test {
+                    text: text.clone(),
+                    left: operand.clone(),
+                    test: TestKind::Equal,
+                    right: fixed_text(fixed, span)?,
+                };
+                let equal = Condition::Test(equal, Some(side), None);
+                Ok(if comparison == Comparison::NotEqual {
+                    Condition::Not(Box::new(equal))
+                } else {
+                    equal
+                })
+            }
+            _ => Err(misfit(span, &name, ty, value)),
+        }
+    }
+
+    fn text_test(
+        &self,
+        span: Span,
+        test: TextTest,
+        operand: &Spanned<model::Operand>,
+        fixed: &Spanned<String>,
+    ) -> Result<Condition, Wrong> {
+        let kind = match test {
+            TextTest::StartsWith => TestKind::StartsWith,
+            TextTest::EndsWith => TestKind::EndsWith,
+            TextTest::Contains => TestKind::Contains,
+        };
+        match self.operand(operand)? {
+            Typed::Place {
+                operand,
+                side,
+                ty: TypeClass::Text,
+                ..
+            } => {
+                let right = fixed_text(&fixed.value, fixed.span)?;
+                let test = Test {
+                    text: self.written(span),
+                    left: operand,
+                    test: kind,
+                    right,
+                };
+                Ok(Condition::Test(test, Some(side), None))
+            }
+            _ => Err(Wrong::new(
+                operand.span,
+                "this is not a string",
+                "`startsWith`, `endsWith` and `contains` go behind a string",
+            )),
+        }
+    }
+
+    fn operand(&self, operand: &Spanned<model::Operand>) -> Result<Typed, Wrong> {
+        let (path, size_of) = match &operand.value {
+            model::Operand::Path(path) => (path, false),
+            model::Operand::Size(path) => (path, true),
+            constant => return Ok(Typed::Constant(constant.clone())),
+        };
+        let mut path = path.clone();
+        if size_of {
+            path.steps.push(model::Step::Field("len".to_owned()));
+        }
+        let reached = self
+            .scope
+            .reach(&path)
+            .map_err(|error| Wrong::place(operand.span, error))?;
+        let name = self.written(operand.span);
+        let located = match reached.target {
+            Target::Fixed(length) => return Ok(Typed::Constant(model::Operand::Integer(length.into()))),
+            Target::Count { word, settable } => {
+                let operand = Operand::Place {
+                    place: word,
+                    size: 8,
+                    kind: OperandKind::Signed,
+                    nil_is_zero: !settable,
+                };
+                return Ok(Typed::Place {
+                    operand,
+                    side: reached.side,
+                    ty: TypeClass::Integer {
+                        signed: true,
+                        size: 8,
+                    },
+                    name,
+                });
+            }
+            Target::Value(located) => located,
+        };
+        let go = self.scope.types.get(located.ty);
+        let (ty, kind, size) = class(go).ok_or_else(|| {
+            Wrong::new(
+                operand.span,
+                format!("a value of type `{}` cannot be compared", go.name),
+                "compare one of its fields or elements, or its size",
+            )
+        })?;
+        let place = located.scalar(0, size).ok_or_else(|| {
+            Wrong::new(
+                operand.span,
+                "its parts are in places that goinject cannot tell apart",
+                "compare one of its fields",
+            )
+        })?;
+        let size = u8::try_from(size).expect("scalars have at most 8 bytes");
+        let operand = Operand::Place {
+            place,
+            size,
+            kind,
+            nil_is_zero: false,
+        };
+        Ok(Typed::Place {
+            operand,
+            side: reached.side,
+            ty,
+            name,
+        })
+    }
+
+    fn written(&self, span: Span) -> String {
+        self.text.get(span.start..span.end).unwrap_or_default().to_owned()
+    }
+}
+
+fn class(go: &Type) -> Option<(TypeClass, OperandKind, u64)> {
+    match &go.kind {
+        Kind::Bool => Some((TypeClass::Bool, OperandKind::Unsigned, 1)),
+        Kind::Int => Some((
+            TypeClass::Integer {
+                signed: true,
+                size: go.size,
+            },
+            OperandKind::Signed,
+            go.size,
+        )),
+        Kind::Uint => Some((
+            TypeClass::Integer {
+                signed: false,
+                size: go.size,
+            },
+            OperandKind::Unsigned,
+            go.size,
+        )),
+        Kind::Float => Some((TypeClass::Float { size: go.size }, OperandKind::Float, go.size)),
+        Kind::String => Some((TypeClass::Text, OperandKind::Text, WORD)),
+        Kind::Pointer { .. }
+        | Kind::Interface { .. }
+        | Kind::Map { .. }
+        | Kind::Chan
+        | Kind::Func
+        | Kind::Slice { .. } => Some((TypeClass::Nilable, OperandKind::Unsigned, WORD)),
+        Kind::Complex | Kind::Array { .. } | Kind::Struct { .. } | Kind::Unknown => None,
+    }
+}
+
+/// A literal alone: it is its own operand.
+fn constant(text: String, value: bool) -> Condition {
+    let test = Test {
+        text,
+        left: Operand::Constant(u64::from(value)),
+        test: TestKind::True,
+        right: Operand::Constant(0),
+    };
+    Condition::Test(test, None, None)
+}
+
+fn fixed_text(text: &str, span: Span) -> Result<Operand, Wrong> {
+    if text.len() > CONDITION_TEXT {
+        return Err(Wrong::new(
+            span,
+            format!(
+                "the text has {} bytes, and conditions compare at most {CONDITION_TEXT}",
+                text.len()
+            ),
+            "compare its beginning with `startsWith`",
+        ));
+    }
+    Ok(Operand::Text(text.as_bytes().to_vec()))
+}
+
+fn only_equality(span: Span, comparison: Comparison, orders: bool) -> Result<(), Wrong> {
+    if orders || matches!(comparison, Comparison::Equal | Comparison::NotEqual) {
+        return Ok(());
+    }
+    Err(Wrong::new(span, "only numbers have an order", "use `==` or `!=`"))
+}
+
+fn turned(comparison: Comparison) -> Comparison {
+    match comparison {
+        Comparison::Less => Comparison::Greater,
+        Comparison::LessOrEqual => Comparison::GreaterOrEqual,
+        Comparison::Greater => Comparison::Less,
+        Comparison::GreaterOrEqual => Comparison::LessOrEqual,
+        same => same,
+    }
+}
+
+fn test_kind(comparison: Comparison) -> TestKind {
+    match comparison {
+        Comparison::Equal => TestKind::Equal,
+        Comparison::NotEqual => TestKind::NotEqual,
+        Comparison::Less => TestKind::Less,
+        Comparison::LessOrEqual => TestKind::LessOrEqual,
+        Comparison::Greater => TestKind::Greater,
+        Comparison::GreaterOrEqual => TestKind::GreaterOrEqual,
+    }
+}
+
+fn misfit(span: Span, name: &str, ty: TypeClass, value: &model::Operand) -> Wrong {
+    let (what, help) = match ty {
+        TypeClass::Bool => ("a bool", "write it alone, or compare it with `true` or `false`"),
+        TypeClass::Integer { .. } => (
+            "an integer",
+            "compare it with a whole number; a duration is `duration(\"50ms\")`",
+        ),
+        TypeClass::Float { .. } => ("a float", "compare it with a number"),
+        TypeClass::Text => ("a string", "compare it with a text in quotes"),
+        TypeClass::Nilable => (
+            "a pointer, interface, slice, map, channel or func",
+            "compare it with `null`",
+        ),
+    };
+    let value = match value {
+        model::Operand::Integer(number) => number.to_string(),
+        model::Operand::Float(number) => format!("{number:?}"),
+        model::Operand::Text(text) => format!("\"{text}\""),
+        model::Operand::Bool(value) => value.to_string(),
+        model::Operand::Null => "null".to_owned(),
+        model::Operand::Path(_) | model::Operand::Size(_) => "this".to_owned(),
+    };
+    Wrong::new(
+        span,
+        format!("`{name}` is {what}, which is not compared with {value}"),
+        help,
+    )
+}

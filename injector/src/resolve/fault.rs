@@ -1,0 +1,186 @@
+//! Faults beyond overwriting: early returns, panics and delays in one function.
+
+use goinject_probes::table::CLEARED;
+use goinject_rules::diagnostic::Diagnostic;
+use goinject_rules::model::{Path, Root, Rule};
+
+use super::Finding;
+use super::path::{Scope, Side};
+use super::place::Located;
+use super::rule::{Resolver, Wrong};
+use crate::go::abi::{Convention, Placement, Register};
+use crate::go::sites::{MorestackCallee, Sites};
+use crate::go::{Binary, Function};
+use crate::plan::{Assignment, Base, Delay, Edit, Extend, Fault, Place, Shape, Slot, Source};
+
+/// The fault of a rule, apart from the values it sets.
+pub(super) fn fault(rule: &Rule) -> Fault {
+    let nanoseconds = |duration: std::time::Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    Fault {
+        early_return: rule.inject.early_return.is_some(),
+        panic: rule.inject.panic.is_some(),
+        delay: rule.inject.delay.as_ref().map(|delay| Delay {
+            fixed: nanoseconds(delay.fixed),
+            jitter: nanoseconds(delay.jitter),
+        }),
+    }
+}
+
+/// Whether a function can take the fault of a rule.
+pub(super) fn refusal(rule: &Rule, function: &Function) -> Option<Finding> {
+    let in_runtime = function.package() == "runtime";
+    let refuse = |message: String, help: &str| {
+        let diagnostic = Diagnostic::error(message)
+            .at(rule.function.span)
+            .rule(&rule.name)
+            .help(help);
+        Some(Finding::unarmable(diagnostic))
+    };
+    if in_runtime && rule.inject.panic.is_some() {
+        let message = format!(
+            "`{}` belongs to the Go runtime, where a panic is fatal",
+            function.name
+        );
+        return refuse(message, "let the function that calls it panic");
+    }
+    if rule.inject.delay.is_some() && (in_runtime || function.name == "time.Sleep") {
+        let message = format!("`{}` cannot be delayed: delays are made with it", function.name);
+        return refuse(message, "delay the function that calls it");
+    }
+    None
+}
+
+/// How a function's calls are delayed: through its stack check.
+pub(super) fn slot(
+    rule: &Rule,
+    function: &Function,
+    sites: &Sites,
+    binary: &Binary,
+) -> Result<Option<Slot>, Finding> {
+    if rule.inject.delay.is_none() {
+        return Ok(None);
+    }
+    let refuse = |why: &str| {
+        let message = format!("`{}` cannot be delayed: {why}", function.name);
+        let help = "delay the function that calls it";
+        Finding::unarmable(
+            Diagnostic::error(message)
+                .at(rule.function.span)
+                .rule(&rule.name)
+                .help(help),
+        )
+    };
+    let Some(morestack) = &sites.morestack else {
+        return Err(refuse("it has no stack check, where Go could hold a call up"));
+    };
+    if morestack.callee == MorestackCallee::System {
+        return Err(refuse("it runs on the system stack"));
+    }
+    Ok(Some(Slot {
+        start: morestack.start,
+        after_call: morestack.after_call,
+        sleeps: morestack.callee == MorestackCallee::NoContext
+            && function.convention() == Convention::Register
+            && binary.sleep().is_some(),
+    }))
+}
+
+/// The results of an early return: the given ones, and zero for all others.
+pub(super) fn early_return(
+    resolver: &Resolver<'_>,
+    scope: &Scope<'_>,
+) -> Result<Vec<Assignment>, Vec<Wrong>> {
+    let Some(written) = &resolver.rule.inject.early_return else {
+        return Ok(Vec::new());
+    };
+    let mut given = Vec::new();
+    let mut wrongs = Vec::new();
+    for written in &written.value {
+        match resolver.assignment(written, scope) {
+            Ok((Side::Return, assignment)) => given.push(assignment),
+            Ok((Side::Entry, _)) => wrongs.push(Wrong::new(
+                written.path.span,
+                "`return` gives results, and this is a parameter",
+                "parameters are changed with `set`",
+            )),
+            Err(wrong) => wrongs.push(wrong),
+        }
+    }
+    let mut assignments = Vec::new();
+    for (n, placement) in scope.layout.results.iter().enumerate() {
+        let whole = |path: &Path| path.steps.is_empty() && names_result(&path.root, n, scope);
+        if written.value.iter().any(|written| whole(&written.path.value)) {
+            continue;
+        }
+        match zero(n, placement, scope) {
+            Some(assignment) => assignments.push(assignment),
+            None => wrongs.push(Wrong::new(
+                written.span,
+                format!("result {n} has more than {CLEARED} bytes, which is more than can be cleared"),
+                "set what matters of it at return instead, with `set`",
+            )),
+        }
+    }
+    assignments.extend(given);
+    if wrongs.is_empty() {
+        Ok(assignments)
+    } else {
+        Err(wrongs)
+    }
+}
+
+fn names_result(root: &Root, n: usize, scope: &Scope<'_>) -> bool {
+    match root {
+        Root::Result(index) => *index as usize == n,
+        Root::Name(name) => scope.signature.results[n].name.as_deref() == Some(name),
+        Root::Argument(_) | Root::Receiver => false,
+    }
+}
+
+/// A result set to its zero value.
+fn zero(n: usize, placement: &Placement, scope: &Scope<'_>) -> Option<Assignment> {
+    let variable = &scope.signature.results[n];
+    let ty = scope.types.get(variable.ty);
+    let put = |place, size, extend| Edit {
+        place,
+        size,
+        extend,
+        source: Source::Literal(0),
+        pointer: false,
+    };
+    let edits = match placement {
+        Placement::Registers(parts) => parts
+            .iter()
+            .map(|part| {
+                let extend = match part.register {
+                    Register::Integer(_) => Extend::Zero,
+                    Register::Float(_) => Extend::Float,
+                };
+                put(
+                    Place {
+                        base: Base::Register(part.register),
+                        steps: Vec::new(),
+                    },
+                    part.size,
+                    extend,
+                )
+            })
+            .collect(),
+        Placement::Stack { .. } if ty.size == 0 => Vec::new(),
+        Placement::Stack { .. } if ty.size > CLEARED as u64 => return None,
+        Placement::Stack { .. } => {
+            let place = Located::new(variable.ty, placement).scalar(0, ty.size)?;
+            vec![Edit {
+                source: Source::Clear(ty.size),
+                ..put(place, 8, Extend::Zero)
+            }]
+        }
+    };
+    Some(Assignment {
+        path: variable.name.clone().unwrap_or_else(|| format!("results[{n}]")),
+        type_name: ty.name.clone(),
+        shape: Shape::Hidden,
+        value: "zero".to_owned(),
+        edits,
+    })
+}

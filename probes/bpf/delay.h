@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 OR GPL-2.0-only */
+/*
+ * Delays: one goroutine sleeps before a call, and all others go on.
+ *
+ * A function with a stack check has a place where Go itself may stop the call and let the goroutine
+ * wait: the code that saves the parameters and calls runtime.morestack, under valid stack maps, and
+ * then starts the function again. A delayed call is sent there. At the CALL (the slot, probed too) the
+ * thread is made to look as if the function had called runtime.Gosched and that time.Sleep: Gosched's
+ * frame has room for the one argument that time.Sleep may save there, and its epilogue leads back. So
+ * the goroutine sleeps like any other, and comes back to the entry site with its parameters reloaded.
+ *
+ * Where that can't be (closures, whose slot needs a register that is not saved; programs without
+ * time.Sleep; Go 1.15), the call is sent the same way with a preemption request in its g, again and
+ * again: runtime.newstack lets other goroutines run each time. That costs processor time.
+ */
+#ifndef GOINJECT_DELAY_H
+#define GOINJECT_DELAY_H
+
+#include "place.h"
+
+/* runtime.stackPreempt: as a stack guard, what every stack check fails on. */
+#define GI_STACK_PREEMPT 0xfffffffffffffadeull
+
+/* Whether the thread runs its goroutine, and not the scheduler or a signal handler. */
+GI_SUBPROGRAM int gi_on_goroutine(struct gi_scratch *s)
+{
+	struct gi_control *control;
+
+	if (!s)
+		return 0;
+	control = gi_control_row(s);
+	if (!control || gi_find_depth(s))
+		return 0;
+	if (gi_user_read(s, &s->word[0], 8, s->hit.g + control->m_offset) || !s->word[0] ||
+	    gi_user_read(s, &s->word[1], 8, s->word[0] + control->curg_offset))
+		return 0;
+	return s->word[1] == s->hit.g;
+}
+
+/* Sends the thread to its function's slot, at an entry site. Returns enum gi_reason. */
+GI_SUBPROGRAM int gi_go_to_slot(struct gi_scratch *s)
+{
+	struct gi_site *site;
+
+	if (!s)
+		return GI_NO_ROW;
+	site = gi_site_row(s, s->hit.site);
+	if (!site)
+		return GI_NO_ROW;
+	if (!(site->flags & GI_SITE_SLEEPS)) {
+		s->word[0] = GI_STACK_PREEMPT;
+		if (gi_user_write(s, s->hit.g + GI_G_STACK_GUARD, &s->word[0], 8))
+			return GI_WRITE_FAULT;
+	}
+	s->hit.to = site->slot;
+	s->hit.redirected = 1;
+	s->hit.edited = 1;
+	return GI_OK;
+}
+
+/* Starts a delay at an entry site; what fired waits for its end. Returns enum gi_reason. */
+GI_SUBPROGRAM int gi_start_delay(struct gi_scratch *s, gi_u64 duration)
+{
+	gi_u32 i;
+	int reason;
+
+	if (!s)
+		return GI_NO_ROW;
+	if (!gi_on_goroutine(s))
+		return GI_NOT_HERE;
+	if (s->fired_count > GI_DELAYED)
+		return GI_TOO_MANY;
+	s->delay.deadline = gi_now() + duration;
+	s->delay.depth = s->depth;
+	s->delay.site = s->hit.site;
+	s->delay.fired_count = s->fired_count;
+	for (i = 0; i < GI_DELAYED; i++)
+		s->delay.fired[i] = s->fired[i];
+	if (gi_delay_save(s))
+		return GI_NO_ROOM;
+	reason = gi_go_to_slot(s);
+	if (reason)
+		gi_delay_forget(s);
+	return reason;
+}
+
+/* At the slot: calls time.Sleep through the frame of runtime.Gosched. Returns enum gi_reason. */
+GI_SUBPROGRAM int gi_enter_sleep(struct gi_scratch *s)
+{
+	struct gi_control *control;
+	struct gi_site *site;
+	gi_u64 sp, now;
+
+	if (!s)
+		return GI_NO_ROW;
+	control = gi_control_row(s);
+	site = gi_site_row(s, s->hit.site);
+	if (!control || !site)
+		return GI_NO_ROW;
+	sp = s->hit.reg[GI_RSP];
+	s->word[0] = control->gosched_return;
+	s->word[1] = s->hit.reg[GI_RBP];
+	s->word[2] = site->slot;
+	if (gi_user_write(s, sp - 32, &s->word[0], 8) || gi_user_write(s, sp - 16, &s->word[1], 8) ||
+	    gi_user_write(s, sp - 8, &s->word[2], 8))
+		return GI_WRITE_FAULT;
+	now = gi_now();
+	s->hit.reg[GI_RAX] = s->delay.deadline > now ? s->delay.deadline - now : 1;
+	s->hit.reg[GI_RBP] = sp - 16;
+	s->hit.reg[GI_RSP] = sp - 32;
+	s->hit.to = control->sleep;
+	s->hit.redirected = 1;
+	s->hit.edited = 1;
+	return GI_OK;
+}
+
+/* Whether a thread at a slot is on its way to sleep there. */
+static __inline__ int gi_at_slot(struct gi_scratch *s)
+{
+	return !gi_delay_load(s) && !gi_find_depth(s) && s->depth == s->delay.depth && gi_now() < s->delay.deadline;
+}
+
+/* enum gi_back: what brings a goroutine to an entry site. */
+enum gi_back {
+	GI_BACK_CALL = 0,  /* a call */
+	GI_BACK_EARLY = 1, /* a call that is to be delayed further */
+	GI_BACK_LATE = 2,  /* a call whose delay is over: s->fired is what it was delayed with */
+};
+
+GI_SUBPROGRAM int gi_back_from_delay(struct gi_scratch *s)
+{
+	gi_u32 i;
+
+	if (!s || !s->hit.g || gi_delay_load(s))
+		return GI_BACK_CALL;
+	if (gi_find_depth(s) || s->depth != s->delay.depth || s->hit.site != s->delay.site) {
+		gi_delay_forget(s);
+		return GI_BACK_CALL;
+	}
+	if (gi_now() < s->delay.deadline)
+		return GI_BACK_EARLY;
+	gi_delay_forget(s);
+	for (i = 0; i < GI_DELAYED; i++)
+		s->fired[i] = s->delay.fired[i];
+	s->fired_count = s->delay.fired_count;
+	s->slept = 1;
+	return GI_BACK_LATE;
+}
+
+#endif
