@@ -118,7 +118,7 @@ pub(in crate::resolve) fn integer_range(signed: bool, size: u64) -> (i128, i128)
 }
 
 pub(super) fn float(value: &Value, at: &Located, go: &Type) -> Result<Fitted, Misfit> {
-    let bits = |value: &Value| Ok(float_bits(real(value, go)?, go.size, go)?);
+    let bits = |value: &Value| float_bits(real(value, go)?, go.size, go);
     let source = match value {
         Value::Add(amount) => Source::Add(bits(amount)?),
         Value::Xor(mask) => Source::Xor(fitting_mask(*mask, go)?),
