@@ -28,7 +28,7 @@ pub enum Command {
     /// List the functions of a binary, or one function's parameters, types and locations
     Inspect(Inspect),
     /// Tell what this host allows, engine by engine, with the reason and the remedy
-    Doctor,
+    Doctor(Doctor),
     /// Print the JSON Schema of rule files
     Schema(Schema),
     /// Take breakpoints out if goinject is killed (started by goinject itself)
@@ -87,7 +87,7 @@ pub struct PlanArguments {
     pub format: Format,
 }
 
-/// How a plan is printed.
+/// How something is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people
@@ -103,8 +103,20 @@ pub struct Inspect {
     /// The binary
     #[arg(value_name = "B")]
     pub binary: PathBuf,
-    /// A function's name, or a glob of names
+    /// A function, type or package by its name, or a glob of function names
+    #[arg(value_name = "FUNCTION")]
     pub function: Option<String>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// `goinject doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
 }
 
 /// `goinject schema`.

@@ -9,12 +9,16 @@
 
 pub mod cli;
 pub mod command;
+pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod go;
+pub mod host;
+pub mod inspect;
 pub mod plan;
 pub mod report;
 pub mod resolve;
 pub mod signals;
+pub mod table;
 pub mod target;
 pub mod tracee;

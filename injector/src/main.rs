@@ -10,7 +10,7 @@ fn main() -> std::process::ExitCode {
         Command::Check(arguments) => command::check::run(&arguments).into(),
         Command::Plan(arguments) => command::plan::run(&arguments).into(),
         Command::Inspect(arguments) => command::inspect::run(&arguments).into(),
-        Command::Doctor => command::doctor::run().into(),
+        Command::Doctor(arguments) => command::doctor::run(&arguments).into(),
         Command::Schema(arguments) => command::schema::run(&arguments).into(),
         Command::Guard => command::run::guard(),
     }

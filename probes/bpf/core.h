@@ -49,6 +49,18 @@ static __inline__ void gi_fail(struct gi_counters *counters, gi_u32 reason)
 	gi_add(&counters->failed[reason & (GI_REASONS - 1)], 1);
 }
 
+GI_SUBPROGRAM int gi_fail_rule(struct gi_scratch *s, gi_u32 rule, gi_u32 reason)
+{
+	struct gi_counters *counters;
+
+	if (!s)
+		return 0;
+	counters = gi_counters_row(s, rule);
+	if (counters)
+		gi_fail(counters, reason);
+	return 0;
+}
+
 static __inline__ void gi_name_call(struct gi_scratch *s, gi_u32 rule)
 {
 	s->call_key.g = s->hit.g;
@@ -250,8 +262,11 @@ GI_SUBPROGRAM int gi_decide_binding(struct gi_scratch *s, gi_u32 row)
 		return gi_note_fired(s, row, s->call.call);
 	}
 	call = gi_decide_rule(s, binding);
-	if (binding->flags & GI_BINDING_PAIRS)
-		gi_pair(s, binding->rule, call, call != 0);
+	if ((binding->flags & GI_BINDING_PAIRS) && gi_pair(s, binding->rule, call, call != 0) && call) {
+		/* The return would not know of it: better nothing than half of it. */
+		gi_fail_rule(s, binding->rule, GI_NO_ROOM);
+		return 1;
+	}
 	return call ? gi_note_fired(s, row, call) : 1;
 }
 

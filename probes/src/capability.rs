@@ -10,6 +10,7 @@ use libbpf_sys as sys;
 
 use crate::program::{Attach, Probe, Program, ProgramError, Switches};
 use crate::table::{BINDING_COUNTS, Binding, Control, RULE_OBSERVE, Rule, Site, Tables};
+use crate::verifier;
 
 /// Whether something can be done here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +54,7 @@ pub struct BpfSupport {
     pub load: Support,
     /// `bpf_probe_write_user` (Linux 4.8, CAP_SYS_ADMIN, no lockdown).
     pub memory: Support,
-    /// Stores into the probe's register context (Linux 6.18, no lockdown).
+    /// Stores into the probe's register context (Linux 6.18).
     pub context: Support,
     /// `bpf_send_signal_thread` (Linux 5.6).
     pub signal: Support,
@@ -194,11 +195,8 @@ fn accepts(program: &[Instruction]) -> Result<(), String> {
     let log = CStr::from_bytes_until_nul(&log)
         .unwrap_or_default()
         .to_string_lossy();
-    match log
-        .lines()
-        .rfind(|line| !line.starts_with("processed ") && !line.trim().is_empty())
-    {
-        Some(line) => Err(format!("{} ({error})", line.trim())),
+    match verifier::telling_line(&log) {
+        Some(line) => Err(format!("{line} ({error})")),
         None => Err(error.to_string()),
     }
 }

@@ -44,7 +44,9 @@ fn lock() -> MutexGuard<'static, String> {
     LOG.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-fn telling_line(log: &str) -> Option<&str> {
+/// The line that says what is wrong. Newer kernels explain it at length below (Linux 7.3); those lines are
+/// for authors of BPF programs.
+pub(crate) fn telling_line(log: &str) -> Option<&str> {
     let lines: Vec<&str> = log
         .lines()
         .map(str::trim)
@@ -52,7 +54,8 @@ fn telling_line(log: &str) -> Option<&str> {
         .collect();
     let end = lines
         .iter()
-        .rposition(|line| line.starts_with("processed "))
+        .position(|line| line.starts_with("Verification failed:"))
+        .or_else(|| lines.iter().rposition(|line| line.starts_with("processed ")))
         .unwrap_or(lines.len());
     lines[..end]
         .iter()
@@ -76,5 +79,12 @@ mod tests {
             Some("invalid bpf_context access off=80 size=8")
         );
         assert_eq!(telling_line(""), None);
+        let explained = "program of this type cannot use helper bpf_probe_write_user#36\n\n\
+                         Verification failed: Policy: Operation is not allowed\n\nSuggestion:\n  \
+                         Use a helper allowed for this program type.\n\nprocessed 6 insns (limit 1000000)\n";
+        assert_eq!(
+            telling_line(explained),
+            Some("program of this type cannot use helper bpf_probe_write_user#36")
+        );
     }
 }

@@ -4,6 +4,7 @@ use super::{Told, make_plan, open_binary, read_rules, say};
 use crate::cli::Check;
 use crate::engine::select::{EngineChoice, select};
 use crate::error::ExitCode;
+use crate::host;
 
 /// Checks a rule file, and with a binary also functions, names, types, inlining and the host.
 pub fn run(arguments: &Check) -> ExitCode {
@@ -33,7 +34,7 @@ fn check(arguments: &Check) -> Told<()> {
         if plan.sites.len() == 1 { "" } else { "s" },
         path.display(),
     ));
-    match select(&plan, &super::doctor::host(), EngineChoice::Auto, None) {
+    match select(&plan, &host::look_at_all(), EngineChoice::Auto, None) {
         Ok(selection) => {
             say(format!("this host would use {}", selection.explanation));
             Ok(())

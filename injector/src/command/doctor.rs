@@ -1,26 +1,20 @@
 //! `goinject doctor`: what this host allows, with the reason and the remedy.
 
-use goinject_probes::capability::{BpfSupport, Support};
-
-use crate::engine::select::Host;
+use super::{print, print_json};
+use crate::cli::{Doctor, Format};
+use crate::doctor::Diagnosis;
 use crate::error::ExitCode;
 
-/// Tries everything that engines and writers need.
-pub fn host() -> Host {
-    Host {
-        bpf: BpfSupport::probe(),
-        ptrace: ptrace(),
+/// Prints what this host allows; without any engine that is exit code 3.
+pub fn run(arguments: &Doctor) -> ExitCode {
+    let diagnosis = Diagnosis::make();
+    match arguments.format {
+        Format::Text => print(&diagnosis.to_string()),
+        Format::Json => print_json(&diagnosis),
     }
-}
-
-/// Whether processes can be traced: tried on a child, as `run` would.
-fn ptrace() -> Support {
-    Support::Yes
-}
-
-/// Prints what this host allows.
-pub fn run() -> ExitCode {
-    let host = host();
-    println!("{host:#?}");
-    ExitCode::Met
+    if diagnosis.has_engine() {
+        ExitCode::Met
+    } else {
+        ExitCode::Unarmable
+    }
 }

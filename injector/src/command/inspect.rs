@@ -1,10 +1,11 @@
 //! `goinject inspect`: what there is in a binary to write rules about.
 
-use super::{Told, open_binary};
-use crate::cli::Inspect;
+use super::{Told, fail, open_binary, print, print_json};
+use crate::cli::{Format, Inspect};
 use crate::error::ExitCode;
+use crate::inspect::{NotFound, find};
 
-/// Lists functions, or shows one.
+/// Lists functions, or shows one, or a type.
 pub fn run(arguments: &Inspect) -> ExitCode {
     match inspect(arguments) {
         Ok(()) => ExitCode::Met,
@@ -13,6 +14,17 @@ pub fn run(arguments: &Inspect) -> ExitCode {
 }
 
 fn inspect(arguments: &Inspect) -> Told<()> {
-    let _binary = open_binary(&arguments.binary)?;
+    let binary = open_binary(&arguments.binary)?;
+    let found = find(&binary, arguments.function.as_deref()).map_err(|error| {
+        let code = match error {
+            NotFound::Malformed(_) => ExitCode::Invalid,
+            _ => ExitCode::Unarmable,
+        };
+        fail(code, error)
+    })?;
+    match arguments.format {
+        Format::Text => print(&found.to_string()),
+        Format::Json => print_json(&found),
+    }
     Ok(())
 }

@@ -7,7 +7,7 @@ pub mod plan;
 pub mod run;
 pub mod schema;
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use goinject_rules::diagnostic::{Diagnostic, Style, render};
@@ -25,10 +25,24 @@ pub type Told<T> = Result<T, ExitCode>;
 
 /// Prints a line of goinject's own to standard error.
 pub fn say(line: impl std::fmt::Display) {
-    // In one piece: the target writes to the same terminal.
-    let line = format!("goinject: {line}\n");
-    // Nobody is left to tell if standard error is gone.
-    let _ = std::io::stderr().lock().write_all(line.as_bytes());
+    // In one piece, for the target writes to the same terminal. Whoever stops reading must not end a run
+    // that holds breakpoints.
+    let _ = io::stderr()
+        .lock()
+        .write_all(format!("goinject: {line}\n").as_bytes());
+}
+
+/// Prints a command's result to standard output. Somebody who stops reading has seen enough.
+pub fn print(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Prints a command's result as JSON.
+pub fn print_json(value: &impl serde::Serialize) {
+    let mut json = serde_json::to_string_pretty(value).expect("results have only string keys");
+    json.push('\n');
+    print(&json);
 }
 
 /// Prints an error and names the exit code that goes with it.
@@ -84,10 +98,12 @@ fn print_diagnostics(diagnostics: &[Diagnostic], source: &Source) {
     if diagnostics.is_empty() {
         return;
     }
-    let style = if std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+    let style = if io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
         Style::Coloured
     } else {
         Style::Plain
     };
-    eprint!("{}", render(diagnostics, source, style));
+    let _ = io::stderr()
+        .lock()
+        .write_all(render(diagnostics, source, style).as_bytes());
 }

@@ -23,11 +23,8 @@ fn print(arguments: &PlanArguments) -> Told<()> {
     };
     let plan = make_plan(&rules, &open_binary(&path)?)?;
     match arguments.format {
-        Format::Text => print!("{plan}"),
-        Format::Json => {
-            let json = serde_json::to_string_pretty(&plan).expect("plans have only string keys");
-            println!("{json}");
-        }
+        Format::Text => super::print(&plan.to_string()),
+        Format::Json => super::print_json(&plan),
     }
     Ok(())
 }

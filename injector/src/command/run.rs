@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use goinject_rules::model::RuleSet;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::{Told, fail, make_plan, open_binary, read_rules, say};
 use crate::cli::Run;
@@ -19,7 +21,7 @@ use crate::report::Report;
 use crate::report::verdict::Outcome;
 use crate::signals::{Received, Signals};
 use crate::target::{Target, shares_terminal, verify};
-use crate::tracee::signal_name;
+use crate::tracee::{Spawned, signal_name};
 
 /// How long a second look waits at most when nothing wakes goinject up.
 const IDLE: Duration = Duration::from_millis(500);
@@ -49,7 +51,7 @@ fn carry_out(arguments: &Run) -> Told<(ExitCode, Option<i32>)> {
         .map_err(|error| fail(ExitCode::Invalid, error))?;
     let binary = open_binary(&target.binary())?;
     let plan = make_plan(&rules, &binary)?;
-    let host = super::doctor::host();
+    let host = crate::host::look(arguments.engine, arguments.writer);
     let selection = select(&plan, &host, arguments.engine, arguments.writer)
         .map_err(|error| fail(ExitCode::Unarmable, error))?;
     let mut report = Report::new(&rules, &plan, &binary, arguments.json.as_deref(), arguments.quiet)
@@ -79,64 +81,61 @@ fn random_seed() -> u64 {
     std::hash::RandomState::new().build_hasher().finish()
 }
 
-fn arm(
-    plan: &Plan,
-    seed: u64,
-    target: &Target,
-    engine: &Engine,
-    signals: &Signals,
-) -> Told<(Box<dyn Session>, LoadBias)> {
+/// Starts the target or finds it, makes sure that it runs the planned binary, and arms it. A command
+/// that can't be armed is ended: nothing of it is to run without the faults it was started for.
+fn arm(plan: &Plan, seed: u64, target: &Target, engine: &Engine, signals: &Signals) -> Told<Armed> {
     let unarmable = |error: &dyn std::fmt::Display| fail(ExitCode::Unarmable, error);
-    let spawned = match target {
-        Target::Command(command) => Some(
-            command
+    match target {
+        Target::Command(command) => {
+            let spawned = command
                 .start(|command| signals.restore_in(command))
-                .map_err(|error| unarmable(&error))?,
-        ),
-        Target::Process(_) => None,
-    };
-    let pid = match (&spawned, target) {
-        (Some(spawned), _) => spawned.stop.tid(),
-        (None, Target::Process(pid)) => *pid,
-        (None, Target::Command(_)) => unreachable!("a command was started"),
-    };
-    let bias = match verify(plan, pid) {
-        Ok(bias) => bias,
-        Err(error) => {
-            if let Some(spawned) = spawned {
-                spawned.kill();
-            }
-            return Err(unarmable(&error));
+                .map_err(|error| unarmable(&error))?;
+            let pid = Pid::from_raw(spawned.stop.tid());
+            arm_spawned(plan, seed, engine, spawned).map_err(|error| {
+                // It may have ended by itself, and then there is nothing left to end.
+                let _ = kill(pid, Signal::SIGKILL);
+                unarmable(&error)
+            })
         }
+        Target::Process(pid) => arm_attached(plan, seed, engine, *pid).map_err(|error| unarmable(&error)),
+    }
+}
+
+type Error = Box<dyn std::error::Error>;
+/// A target with its rules armed, and how far its program lies from where it was linked to.
+type Armed = (Box<dyn Session>, LoadBias);
+
+fn arm_spawned(plan: &Plan, seed: u64, engine: &Engine, spawned: Spawned) -> Result<Armed, Error> {
+    let bias = verify(plan, spawned.stop.tid())?;
+    let session: Box<dyn Session> = match bpf_setup(engine, seed) {
+        Some(setup) => Box::new(BpfSession::arm_spawned(plan, bias, &setup, spawned)?),
+        None => Box::new(PtraceSession::arm_spawned(plan, bias, seed, spawned)?),
     };
-    match (engine, spawned) {
-        (
-            Engine::Bpf {
-                writers,
-                attach,
-                switches,
-            },
-            spawned,
-        ) => {
-            let setup = Setup {
-                seed,
-                writers,
-                attach: *attach,
-                switches: *switches,
-            };
-            let session = match spawned {
-                Some(spawned) => BpfSession::arm_spawned(plan, bias, &setup, spawned),
-                None => BpfSession::arm_attached(plan, bias, &setup, pid),
-            };
-            Ok((Box::new(session.map_err(|error| unarmable(&error))?), bias))
-        }
-        (Engine::Ptrace, spawned) => {
-            let session = match spawned {
-                Some(spawned) => PtraceSession::arm_spawned(plan, bias, seed, spawned),
-                None => PtraceSession::arm_attached(plan, bias, seed, pid),
-            };
-            Ok((Box::new(session.map_err(|error| unarmable(&error))?), bias))
-        }
+    Ok((session, bias))
+}
+
+fn arm_attached(plan: &Plan, seed: u64, engine: &Engine, pid: i32) -> Result<Armed, Error> {
+    let bias = verify(plan, pid)?;
+    let session: Box<dyn Session> = match bpf_setup(engine, seed) {
+        Some(setup) => Box::new(BpfSession::arm_attached(plan, bias, &setup, pid)?),
+        None => Box::new(PtraceSession::arm_attached(plan, bias, seed, pid)?),
+    };
+    Ok((session, bias))
+}
+
+fn bpf_setup(engine: &Engine, seed: u64) -> Option<Setup<'_>> {
+    match engine {
+        Engine::Bpf {
+            writers,
+            attach,
+            switches,
+        } => Some(Setup {
+            writers,
+            attach: *attach,
+            switches: *switches,
+            seed,
+        }),
+        Engine::Ptrace => None,
     }
 }
 

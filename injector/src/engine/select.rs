@@ -6,6 +6,8 @@ use goinject_probes::capability::{BpfSupport, Support};
 use goinject_probes::program::{Attach, Switches};
 use goinject_probes::table::WriterKind;
 
+use crate::host::facts::Facts;
+use crate::host::refusal::{Feature, refusal};
 use crate::plan::{Consumes, Cost, Needs, Plan};
 
 /// What this host has.
@@ -15,6 +17,8 @@ pub struct Host {
     pub bpf: BpfSupport,
     /// Tracing a child, or the process to attach to.
     pub ptrace: Support,
+    /// What explains refusals.
+    pub facts: Facts,
 }
 
 /// An engine asked for by name.
@@ -34,7 +38,7 @@ pub enum EngineChoice {
 pub enum WriterChoice {
     /// bpf_probe_write_user at the probe: memory only (Linux 4.8, no lockdown).
     UserMemory,
-    /// Stores into the probe's register context (Linux 6.18, no lockdown).
+    /// Stores into the probe's register context (Linux 6.18).
     Context,
     /// Stores into the signal frame of a signal sent by the probe (Linux 5.6, no lockdown).
     SignalFrame,
@@ -83,7 +87,7 @@ pub enum Engine {
 
 /// Why no engine will do: one line for each that was considered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no engine can carry this out here:\n{}", .reasons.iter().map(|reason| format!("  {reason}")).collect::<Vec<_>>().join("\n"))]
+#[error("no engine can carry this out here (`goinject doctor` tells what would help):\n{}", .reasons.iter().map(|reason| format!("  {reason}")).collect::<Vec<_>>().join("\n"))]
 pub struct NoEngine {
     /// The reasons.
     pub reasons: Vec<String>,
@@ -96,8 +100,12 @@ pub fn select(
     engine: EngineChoice,
     writer: Option<WriterChoice>,
 ) -> Result<Selection, NoEngine> {
-    let mut reasons = Vec::new();
+    let mut reasons: Vec<String> = Vec::new();
     let allows = |choice: WriterChoice| writer.is_none_or(|wanted| wanted == choice);
+    let because = |reasons: &[String]| match reasons.last() {
+        Some(reason) => format!(" ({})", reason.split_once(": ").map_or("", |(_, why)| why)),
+        None => " (as asked)".to_owned(),
+    };
     if engine != EngineChoice::Ptrace && writer != Some(WriterChoice::Breakpoints) {
         if writer != Some(WriterChoice::Tracer) {
             match in_kernel(plan, host, writer) {
@@ -108,31 +116,28 @@ pub fn select(
         if allows(WriterChoice::Tracer) {
             match tracer(plan, host) {
                 Ok(mut selection) => {
-                    if let Some(reason) = reasons.first() {
-                        selection
-                            .explanation
-                            .push_str(&format!(" ({})", reason.trim_start_matches("bpf: ")));
-                    }
+                    selection.explanation.push_str(&because(&reasons));
                     return Ok(selection);
                 }
-                Err(reason) => reasons.push(format!("bpf with the tracer: {reason}")),
+                // Said already where nothing of BPF works.
+                Err(reason) => {
+                    let line = format!("bpf with the tracer: {reason}");
+                    if !reasons.iter().any(|said| said.ends_with(&format!(": {reason}"))) {
+                        reasons.push(line);
+                    }
+                }
             }
         }
     }
     if engine != EngineChoice::Bpf && allows(WriterChoice::Breakpoints) {
-        match &host.ptrace {
-            Support::Yes => {
-                let why = match (engine, reasons.last()) {
-                    (EngineChoice::Ptrace, _) | (_, None) => "as asked".to_owned(),
-                    (_, Some(reason)) => reason.clone(),
-                };
-                let explanation = format!("ptrace, writer breakpoints: {why}");
+        match require(Feature::TraceChild, &host.ptrace, host) {
+            Ok(()) => {
                 return Ok(Selection {
                     engine: Engine::Ptrace,
-                    explanation,
+                    explanation: format!("engine ptrace, writer breakpoints{}", because(&reasons)),
                 });
             }
-            other => reasons.push(format!("ptrace: {other}")),
+            Err(reason) => reasons.push(format!("ptrace: {reason}")),
         }
     }
     if reasons.is_empty() {
@@ -151,16 +156,14 @@ pub fn select(
 
 fn in_kernel(plan: &Plan, host: &Host, wanted: Option<WriterChoice>) -> Result<Selection, String> {
     let bpf = &host.bpf;
-    require(&bpf.load, "BPF")?;
+    require(Feature::Bpf, &bpf.load, host)?;
     probeable(plan)?;
     let mut writers = Vec::new();
     for site in &plan.sites {
         let needs = site.needs(plan);
-        let writer = kernel_writer(needs, bpf, wanted).map_err(|reason| {
-            format!(
-                "{} at {}: {reason}",
-                plan.functions[site.function].name, site.instruction.address
-            )
+        let writer = kernel_writer(needs, host, wanted).map_err(|refused| match refused {
+            Refused::Host(reason) => reason,
+            Refused::Need(reason) => format!("{reason} at {}", plan.functions[site.function].name),
         })?;
         if writer == WriterKind::Frame {
             if plan.runtime.sigtramp.is_none() {
@@ -174,11 +177,13 @@ fn in_kernel(plan: &Plan, host: &Host, wanted: Option<WriterChoice>) -> Result<S
     }
     let names = writer_names(&writers);
     let explanation = match names.as_str() {
-        "" => "bpf, nothing is written".to_owned(),
-        names => format!("bpf, writer {names}: this kernel allows it"),
+        "" => "engine bpf, nothing to write".to_owned(),
+        names => format!("engine bpf, writer {names}"),
     };
     let switches = Switches {
-        memory: writers.iter().any(|writer| *writer != WriterKind::None),
+        memory: plan.sites.iter().zip(&writers).any(|(site, writer)| {
+            matches!(writer, WriterKind::Memory | WriterKind::Frame) || site.needs(plan).memory
+        }),
         context: writers.contains(&WriterKind::Context),
         signal: writers.contains(&WriterKind::Frame),
         sleep: bpf.sleep.is_yes(),
@@ -194,38 +199,72 @@ fn in_kernel(plan: &Plan, host: &Host, wanted: Option<WriterChoice>) -> Result<S
     })
 }
 
+/// Why a writer will not do for a site.
+enum Refused {
+    /// The host has it not.
+    Host(String),
+    /// It cannot write what the site needs written.
+    Need(String),
+}
+
 /// The writer inside the kernel for a site, the cheapest that will do.
-fn kernel_writer(needs: Needs, bpf: &BpfSupport, wanted: Option<WriterChoice>) -> Result<WriterKind, String> {
+fn kernel_writer(needs: Needs, host: &Host, wanted: Option<WriterChoice>) -> Result<WriterKind, Refused> {
+    let bpf = &host.bpf;
     let allows = |choice: WriterChoice| wanted.is_none_or(|wanted| wanted == choice);
+    let require = |feature, support| require(feature, support, host).map_err(Refused::Host);
     if !needs.any() && !needs.float_conditions {
         return Ok(WriterKind::None);
     }
-    require(&bpf.memory, "writing user memory from BPF")?;
     let registers = needs.general || needs.redirect;
     let floats = needs.floats || needs.float_conditions;
     if !registers && !floats && allows(WriterChoice::UserMemory) {
+        require(Feature::WriteMemory, &bpf.memory)?;
         return Ok(WriterKind::Memory);
     }
+    // Registers alone can be written so even on kernels that are locked down.
     if !floats && allows(WriterChoice::Context) && (wanted.is_some() || bpf.context.is_yes()) {
-        require(&bpf.context, "writing registers from BPF")?;
+        require(Feature::WriteContext, &bpf.context)?;
+        if needs.memory {
+            require(Feature::WriteMemory, &bpf.memory)?;
+        }
         return Ok(WriterKind::Context);
     }
     if allows(WriterChoice::SignalFrame) {
-        require(&bpf.signal, "sending signals from BPF")?;
+        require(Feature::WriteMemory, &bpf.memory)?;
+        require(Feature::SendSignal, &bpf.signal)?;
         return Ok(WriterKind::Frame);
     }
-    match wanted {
-        Some(WriterChoice::UserMemory) => {
-            Err("registers must be written, which user-memory cannot".to_owned())
-        }
-        _ => Err("floating-point registers must be written, which context cannot".to_owned()),
+    Err(Refused::Need(match wanted {
+        Some(WriterChoice::UserMemory) => "user-memory cannot write registers, which is needed".to_owned(),
+        _ => "context cannot write floating-point registers, which is needed".to_owned(),
+    }))
+}
+
+/// What `--engine auto` would use for sites with these needs: engine and writer.
+pub fn outlook(needs: Needs, host: &Host) -> Result<(&'static str, Option<WriterChoice>), String> {
+    let in_kernel = require(Feature::Bpf, &host.bpf.load, host).and_then(|()| {
+        kernel_writer(needs, host, None).map_err(|(Refused::Host(why) | Refused::Need(why))| why)
+    });
+    match in_kernel {
+        Ok(WriterKind::None) => Ok(("bpf", None)),
+        Ok(WriterKind::Memory) => Ok(("bpf", Some(WriterChoice::UserMemory))),
+        Ok(WriterKind::Context) => Ok(("bpf", Some(WriterChoice::Context))),
+        Ok(_) => Ok(("bpf", Some(WriterChoice::SignalFrame))),
+        Err(_) if require_tracer(host).is_ok() => Ok(("bpf", Some(WriterChoice::Tracer))),
+        Err(_) => require(Feature::TraceChild, &host.ptrace, host)
+            .map(|()| ("ptrace", Some(WriterChoice::Breakpoints))),
     }
 }
 
+/// What the tracer writer needs of the host.
+fn require_tracer(host: &Host) -> Result<(), String> {
+    require(Feature::Bpf, &host.bpf.load, host)?;
+    require(Feature::SendSignal, &host.bpf.signal, host)?;
+    require(Feature::TraceChild, &host.ptrace, host)
+}
+
 fn tracer(plan: &Plan, host: &Host) -> Result<Selection, String> {
-    require(&host.bpf.load, "BPF")?;
-    require(&host.bpf.signal, "sending signals from BPF")?;
-    require(&host.ptrace, "ptrace")?;
+    require_tracer(host)?;
     probeable(plan)?;
     let mut writers = Vec::new();
     for site in &plan.sites {
@@ -243,7 +282,7 @@ fn tracer(plan: &Plan, host: &Host) -> Result<Selection, String> {
         signal: true,
         ..Switches::default()
     };
-    let explanation = "bpf, writer tracer: BPF decides and ptrace writes".to_owned();
+    let explanation = "engine bpf, writer tracer".to_owned();
     Ok(Selection {
         engine: Engine::Bpf {
             writers,
@@ -273,11 +312,10 @@ fn irreversible(plan: &Plan, function: usize, why: &str) -> String {
     format!("{name} must be changed before its first instruction runs: {why}")
 }
 
-fn require(support: &Support, what: &str) -> Result<(), String> {
-    match support {
-        Support::Yes => Ok(()),
-        Support::No(reason) => Err(format!("{what} is refused here: {reason}")),
-        Support::Unknown(reason) => Err(format!("{what} could not be tried: {reason}")),
+fn require(feature: Feature, support: &Support, host: &Host) -> Result<(), String> {
+    match refusal(feature, support, &host.facts) {
+        None => Ok(()),
+        Some(refusal) => Err(refusal.reason),
     }
 }
 

@@ -9,7 +9,7 @@ use super::pclntab::functions::Function;
 use super::pclntab::inline_tree::InlinedCall;
 use super::resolve::{Evidence, check, resolve};
 use super::sites::{self, Spill};
-use super::types::Signature;
+use super::types::{Signature, TypeId};
 
 impl Binary {
     /// The parameters and results of a function.
@@ -88,7 +88,31 @@ impl Binary {
 
     /// The calls of a function of that name that were inlined, so that no probe can see them.
     pub fn inlined_calls(&self, name: &str) -> Result<Vec<InlinedCall>, GoError> {
-        Ok(self.functions().inlined_calls(&self.image, name))
+        Ok(self.inlined_calls_where(|callee| callee == name))
+    }
+
+    /// The inlined calls of every function whose name is wanted, in one pass over the program.
+    pub fn inlined_calls_where(&self, wanted: impl Fn(&str) -> bool) -> Vec<InlinedCall> {
+        self.functions().inlined_calls(&self.image, wanted)
+    }
+
+    /// A type by its name in the program, as `main.Config`, `[]uint8` or `*net/http.Request`. `None` if
+    /// there is none of that name, or no debug information.
+    pub fn type_named(&self, name: &str) -> Result<Option<TypeId>, GoError> {
+        let damaged = |why| GoError::dwarf(self.debug.path(), why);
+        match &self.dwarf {
+            Some(dwarf) => dwarf.type_named(self.types(), name).map_err(damaged),
+            None => Ok(None),
+        }
+    }
+
+    /// The names of all types in the debug information.
+    pub fn type_names(&self) -> Result<Vec<String>, GoError> {
+        let damaged = |why| GoError::dwarf(self.debug.path(), why);
+        match &self.dwarf {
+            Some(dwarf) => dwarf.type_names().map_err(damaged),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Where the values of a function with this signature are.

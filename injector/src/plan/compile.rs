@@ -14,7 +14,7 @@ use super::{
 use crate::go::Binary;
 use crate::go::abi::Convention;
 use crate::go::address::Address;
-use crate::go::sites::{EntryKind, Execution, Leads, MemoryWrite, Site as FoundSite};
+use crate::go::sites::{EntryKind, EntrySite, Execution, Leads, MemoryWrite, Site as FoundSite};
 use crate::resolve::{Resolution, ResolvedFunction};
 
 /// Lays resolved rules out. The result depends on nothing but the rules and the binary.
@@ -226,10 +226,7 @@ fn entry<'a>(
         },
         EntryKind::AfterCheck | EntryKind::Start => SiteKind::Entry,
     };
-    let consumes = match found.kind {
-        EntryKind::Start => consumes(&found.site, of.float_parameters),
-        _ => Consumes::Nothing,
-    };
+    let consumes = entry_consumes(found, of.float_parameters);
     let site = sites
         .entry(found.site.address)
         .or_insert_with(|| site(function, kind, &found.site, consumes, of, binary));
@@ -245,6 +242,18 @@ fn site(
     of: &ResolvedFunction,
     binary: &Binary,
 ) -> Site {
+    Site {
+        function,
+        kind,
+        instruction: instruction(found, consumes, binary),
+        g_in_register: of.function.convention() == Convention::Register,
+        slot: None,
+        bindings: Vec::new(),
+    }
+}
+
+/// A found site's instruction as the plan has it.
+pub(crate) fn instruction(found: &FoundSite, consumes: Consumes, binary: &Binary) -> Instruction {
     let (lead, consumes) = match found.leads {
         Leads::Next(_) => (Lead::Next, consumes),
         Leads::Branch { taken, .. } => (Lead::Branch(taken), consumes),
@@ -258,27 +267,28 @@ fn site(
             Consumes::Irreversible("only at run time is it known where it leads".to_owned()),
         ),
     };
-    Site {
-        function,
-        kind,
-        instruction: Instruction {
-            address: found.address,
-            file_offset: binary
-                .file_offset(found.address)
-                .expect("the code of a function is in the file"),
-            bytes: found.bytes.clone(),
-            text: found.text.clone(),
-            cost: match found.execution {
-                Execution::Emulated => Cost::Emulated,
-                Execution::SingleStepped => Cost::Stepped,
-                Execution::Refused { why } => Cost::Refused(why.to_owned()),
-            },
-            lead,
-            consumes,
+    Instruction {
+        address: found.address,
+        file_offset: binary
+            .file_offset(found.address)
+            .expect("the code of a function is in the file"),
+        bytes: found.bytes.clone(),
+        text: found.text.clone(),
+        cost: match found.execution {
+            Execution::Emulated => Cost::Emulated,
+            Execution::SingleStepped => Cost::Stepped,
+            Execution::Refused { why } => Cost::Refused(why.to_owned()),
         },
-        g_in_register: of.function.convention() == Convention::Register,
-        slot: None,
-        bindings: Vec::new(),
+        lead,
+        consumes,
+    }
+}
+
+/// What the instruction at a function's entry site does to the arguments.
+pub(crate) fn entry_consumes(entry: &EntrySite, float_parameters: u16) -> Consumes {
+    match entry.kind {
+        EntryKind::Start => consumes(&entry.site, float_parameters),
+        EntryKind::AfterCheck | EntryKind::CheckJump { .. } => Consumes::Nothing,
     }
 }
 

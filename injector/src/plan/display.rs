@@ -6,7 +6,8 @@ use std::time::Duration;
 use goinject_rules::units::format_duration;
 
 use super::{
-    Assignment, Base, Binding, Consumes, Cost, Edit, Global, Place, Plan, Role, Site, SiteKind, Source, Term,
+    Assignment, Base, Binding, Consumes, Cost, Edit, Global, Instruction, Place, Plan, Role, Site, SiteKind,
+    Source, Term,
 };
 use crate::go::abi::Register;
 
@@ -45,38 +46,14 @@ impl fmt::Display for Plan {
 
 impl Plan {
     fn write_site(&self, f: &mut fmt::Formatter<'_>, site: &Site) -> fmt::Result {
-        let instruction = &site.instruction;
-        let kind = match site.kind {
-            SiteKind::Entry => "entry",
-            SiteKind::EntryCheckJump { .. } => "entry (stack check)",
-            SiteKind::Return => "return",
-            SiteKind::Slot => "slot (delayed calls go to sleep here)",
-        };
-        write!(
-            f,
-            "  {kind} {} (file {}) `{}`",
-            instruction.address, instruction.file_offset, instruction.text
-        )?;
-        match &instruction.cost {
-            Cost::Emulated => write!(f, ", emulated")?,
-            Cost::Stepped => write!(f, ", stepped")?,
-            Cost::Refused(why) => write!(f, ", no uprobe: {why}")?,
-        }
-        match &instruction.consumes {
-            Consumes::Nothing => {}
-            Consumes::Restartable => write!(f, ", run again after edits")?,
-            Consumes::Irreversible(why) => write!(f, ", edits must come before it: {why}")?,
-        }
+        write!(f, "  {} {}", site.kind, site.instruction)?;
         if let Some(slot) = site.slot.filter(|_| site.kind != SiteKind::Slot) {
-            write!(
-                f,
-                ", delayed calls {}",
-                if slot.sleeps {
-                    "sleep"
-                } else {
-                    "yield until their time"
-                }
-            )?;
+            let how = if slot.sleeps {
+                "sleep"
+            } else {
+                "yield until their time"
+            };
+            write!(f, ", delayed calls {how}")?;
         }
         writeln!(f)?;
         site.bindings
@@ -146,6 +123,33 @@ fn write_assignment(f: &mut fmt::Formatter<'_>, assignment: &Assignment) -> fmt:
             if *size == 1 { "" } else { "s" }
         )
     })
+}
+
+impl fmt::Display for Instruction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (file {}) `{}`", self.address, self.file_offset, self.text)?;
+        match &self.cost {
+            Cost::Emulated => write!(f, ", emulated")?,
+            Cost::Stepped => write!(f, ", stepped")?,
+            Cost::Refused(why) => write!(f, ", no uprobe: {why}")?,
+        }
+        match &self.consumes {
+            Consumes::Nothing => Ok(()),
+            Consumes::Restartable => write!(f, ", run again after edits"),
+            Consumes::Irreversible(why) => write!(f, ", edits must come before it: {why}"),
+        }
+    }
+}
+
+impl fmt::Display for SiteKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SiteKind::Entry => "entry",
+            SiteKind::EntryCheckJump { .. } => "entry (stack check)",
+            SiteKind::Return => "return",
+            SiteKind::Slot => "slot (delayed calls go to sleep here)",
+        })
+    }
 }
 
 impl fmt::Display for Place {

@@ -4,10 +4,11 @@ use goinject_rules::diagnostic::{Diagnostic, near_misses};
 use goinject_rules::model::{FunctionSelector, Pattern, Rule};
 
 use super::Finding;
+use super::inlined::with_places;
 use super::path::list;
 use crate::go::{Binary, Function};
 
-/// How many call sites and near misses a message shows.
+/// How many near misses a message shows.
 const SHOWN: usize = 5;
 
 /// The functions of a rule, or what is wrong with its selection.
@@ -31,13 +32,7 @@ pub(super) fn traced_name(name: &str) -> std::borrow::Cow<'_, str> {
 }
 
 fn exact(rule: &Rule, name: &str, binary: &Binary) -> Result<Vec<Function>, Finding> {
-    let table = binary.functions();
-    let mut found = table.find(name);
-    if found.is_empty() && name.contains("[...]") {
-        let named = table.names().filter(|(_, full)| traced_name(full) == name);
-        found = named.filter_map(|(index, _)| table.get(index)).collect();
-    }
-    let found = without_wrappers(found);
+    let found = find(name, binary);
     if found.is_empty() {
         Err(missing(rule, name, binary))
     } else {
@@ -45,9 +40,20 @@ fn exact(rule: &Rule, name: &str, binary: &Binary) -> Result<Vec<Function>, Find
     }
 }
 
+/// The functions of a name.
+pub(super) fn find(name: &str, binary: &Binary) -> Vec<Function> {
+    let table = binary.functions();
+    let mut found = table.find(name);
+    if found.is_empty() && name.contains("[...]") {
+        let named = table.names().filter(|(_, full)| traced_name(full) == name);
+        found = named.filter_map(|(index, _)| table.get(index)).collect();
+    }
+    without_wrappers(found)
+}
+
 /// A wrapper that the compiler made is left out where the function that it wraps has the same name:
 /// every call through the wrapper reaches that.
-fn without_wrappers(mut functions: Vec<Function>) -> Vec<Function> {
+pub(crate) fn without_wrappers(mut functions: Vec<Function>) -> Vec<Function> {
     let real: Vec<String> = functions
         .iter()
         .filter(|function| !function.is_wrapper)
@@ -62,19 +68,11 @@ fn missing(rule: &Rule, name: &str, binary: &Binary) -> Finding {
     if let Ok(calls) = binary.inlined_calls(name)
         && !calls.is_empty()
     {
-        let mut diagnostic = Diagnostic::error(format!("every call of `{name}` is inlined, so none can be reached"))
+        let diagnostic = Diagnostic::error(format!("every call of `{name}` is inlined, so none can be reached"))
             .at(at)
             .rule(&rule.name)
             .help("name the function that it is inlined into, or build with `-gcflags=-l`, or mark it `//go:noinline`");
-        for call in calls.iter().take(SHOWN) {
-            diagnostic = diagnostic.note(format!(
-                "inlined into `{}` at {}:{}",
-                call.within, call.file, call.line
-            ));
-        }
-        if calls.len() > SHOWN {
-            diagnostic = diagnostic.note(format!("and in {} more places", calls.len() - SHOWN));
-        }
+        let diagnostic = with_places(diagnostic, &calls);
         return Finding::unarmable(diagnostic);
     }
     let names: Vec<_> = binary.functions().names().map(|(_, name)| name).collect();

@@ -4,12 +4,15 @@
 //! out needs no further checks: [`crate::plan::compile`] only lays it out.
 
 pub mod condition;
+pub mod facts;
 mod fault;
 mod function;
+mod inlined;
 pub mod path;
 pub(crate) mod place;
 mod policy;
 mod rule;
+mod signature;
 mod value;
 mod within;
 
@@ -25,6 +28,10 @@ use crate::plan::scratch::{Scratch, ScratchBuilder};
 use crate::plan::{Assignment, CodeRange, Fault, Slot};
 
 use self::condition::Condition;
+
+pub(crate) use self::facts::type_access;
+pub(crate) use self::function::without_wrappers as functions_without_wrappers;
+pub(crate) use self::policy::refusal as refused_by_policy;
 
 /// A rule that fits the binary.
 #[derive(Clone, Debug)]
@@ -127,5 +134,9 @@ pub fn resolve(rules: &RuleSet, binary: &Binary) -> Resolution {
         }
     }
     resolution.scratch = scratch.into_inner().finish();
+    inlined::warn(rules, binary, &mut resolution);
+    resolution
+        .findings
+        .sort_by_key(|finding| finding.diagnostic.span.map_or(0, |span| span.start));
     resolution
 }

@@ -7,7 +7,7 @@ use crate::go::Function;
 /// The runtime's own functions run on system stacks, in signal handlers, with signals blocked or
 /// between `fork` and `exec`, where a trap or a signal kills the process or never ends. Its exported
 /// ones are called like any other.
-pub(super) fn refusal(function: &Function) -> Option<&'static str> {
+pub(crate) fn refusal(function: &Function) -> Option<&'static str> {
     let package = function.package();
     let own = function.name.get(package.len() + 1..).unwrap_or_default();
     let in_runtime = package == "runtime"

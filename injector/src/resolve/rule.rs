@@ -13,6 +13,7 @@ use super::function::{self, traced_name};
 use super::path::{Scope, Side, Target};
 use super::place::NoSuchPlace;
 use super::policy;
+use super::signature::signature;
 use super::value::{self, Context, Misfit};
 use super::within;
 use super::{Finding, ResolvedFunction};
@@ -109,7 +110,7 @@ fn in_function(
             return None;
         }
     };
-    let signature = signature(rule, binary, function)
+    let signature = signature(&rules.source, rule, binary, function)
         .map_err(|finding| findings.push(finding))
         .ok()?;
     let layout = abi::layout(
@@ -228,28 +229,6 @@ impl Resolver<'_> {
                 None
             }
         }
-    }
-}
-
-fn signature(rule: &Rule, binary: &Binary, function: &Function) -> Result<Signature, Finding> {
-    let unarmable = |message: String, help: &str| {
-        Finding::unarmable(
-            Diagnostic::error(message)
-                .at(rule.function.span)
-                .rule(&rule.name)
-                .help(help),
-        )
-    };
-    match binary.signature(function) {
-        Ok(Some(signature)) => Ok(signature),
-        Ok(None) => Err(unarmable(
-            format!("the binary has no types for `{}`", function.name),
-            "say its types with `signature: \"func(…) (…)\"`, or build without `-ldflags=-s` and `-w`",
-        )),
-        Err(error) => Err(unarmable(
-            format!("the types of `{}` cannot be read: {error}", function.name),
-            "say its types with `signature: \"func(…) (…)\"`",
-        )),
     }
 }
 
@@ -374,14 +353,6 @@ fn results_reachable(rule: &Rule, function: &Function, sites: &Sites, findings: 
 
 /// The function as Go would declare it.
 pub(super) fn declaration(function: &Function, signature: &Signature, types: &Types) -> String {
-    let one = |variable: &Variable| {
-        let ty = &types.get(variable.ty).name;
-        variable
-            .name
-            .as_ref()
-            .map_or_else(|| ty.clone(), |name| format!("{name} {ty}"))
-    };
-    let several = |variables: &[Variable]| variables.iter().map(one).collect::<Vec<_>>().join(", ");
     let own = function
         .name
         .get(function.package().len() + 1..)
@@ -389,7 +360,7 @@ pub(super) fn declaration(function: &Function, signature: &Signature, types: &Ty
     let receiver = signature
         .receiver
         .as_ref()
-        .map(|receiver| format!("({}) ", one(receiver)))
+        .map(|receiver| format!("({}) ", list(std::slice::from_ref(receiver), types)))
         .unwrap_or_default();
     let own = own.rsplit_once(").").map_or(own, |(_, method)| method);
     let own = match &signature.receiver {
@@ -398,17 +369,37 @@ pub(super) fn declaration(function: &Function, signature: &Signature, types: &Ty
     };
     let results = match signature.results.as_slice() {
         [] => String::new(),
-        [only] if only.name.is_none() => format!(" {}", one(only)),
-        all => format!(" ({})", several(all)),
+        [only] if only.name.is_none() => format!(" {}", list(std::slice::from_ref(only), types)),
+        all => format!(" ({})", list(all, types)),
     };
     format!(
         "func {receiver}{}({}){results}",
         traced_name(own),
-        several(&signature.parameters)
+        list(&signature.parameters, types)
     )
 }
 
-fn float_parameters(layout: &Layout) -> u16 {
+/// Variables as Go declares them: neighbours of one type share it, and if one has a name all have.
+fn list(variables: &[Variable], types: &Types) -> String {
+    let named = variables.iter().any(|variable| variable.name.is_some());
+    let mut text = String::new();
+    for (n, variable) in variables.iter().enumerate() {
+        if n > 0 {
+            text.push_str(", ");
+        }
+        if named {
+            text.push_str(variable.name.as_deref().unwrap_or("_"));
+            if variables.get(n + 1).is_some_and(|next| next.ty == variable.ty) {
+                continue;
+            }
+            text.push(' ');
+        }
+        text.push_str(&types.get(variable.ty).name);
+    }
+    text
+}
+
+pub(super) fn float_parameters(layout: &Layout) -> u16 {
     let placements = layout.receiver.iter().chain(&layout.parameters);
     let mut used = 0;
     for placement in placements {

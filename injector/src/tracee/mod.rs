@@ -10,11 +10,13 @@ mod remote;
 mod spawn;
 mod stop;
 mod threads;
+mod trial;
 
 pub use maps::{Mapping, hole_near, read as mappings};
 pub use memory::Memory;
 pub use ptrace::{FloatRegisters, GeneralRegisters, signal_name};
 pub use remote::Remote;
-pub use spawn::{Spawned, end};
+pub use spawn::Spawned;
 pub use stop::{Report, Stop, Why};
 pub use threads::Tracees;
+pub use trial::{trace_child, trace_stranger};

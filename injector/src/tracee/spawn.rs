@@ -77,17 +77,3 @@ fn wait_for_exec(pid: i32) -> io::Result<Stop> {
         }
     }
 }
-
-/// Ends a command that is stopped before its first instruction.
-pub fn end(mut child: Child) {
-    // These can only fail if it is gone already, which is what is wanted. Being killed ends a stop.
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
-impl Spawned {
-    /// Ends the command: nothing of it has run.
-    pub fn kill(self) {
-        end(self.child);
-    }
-}

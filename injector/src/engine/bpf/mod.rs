@@ -9,7 +9,9 @@ mod tracer;
 
 use std::io;
 use std::os::fd::RawFd;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use goinject_probes::program::{Attach, Probe, Program, ProgramError, Switches};
 use goinject_probes::table::{Counters, Lead, Site, SiteKind, Tables, TermCounters, WriterKind};
@@ -20,7 +22,7 @@ use super::provision::{ProvisionError, WrittenBy, provide, provide_running};
 use super::{Happened, Session};
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Loaded, encode};
-use crate::tracee::{Memory, Spawned, Stop, Tracees, end};
+use crate::tracee::{Memory, Spawned, Stop, Tracees};
 
 /// Why a target can't be armed with BPF.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +43,13 @@ pub struct BpfSession {
     program: Program,
     tracer: Option<Tracer>,
     target: Target,
+    swept: Instant,
 }
+
+/// How often what dead threads left behind is looked for.
+const SWEEP: Duration = Duration::from_secs(1);
+/// As many threads may leave something behind before it is.
+const LEFT_BEHIND: usize = 512;
 
 /// How to arm: what [`super::select`] chose.
 #[derive(Clone, Debug)]
@@ -64,17 +72,13 @@ impl BpfSession {
         setup: &Setup<'_>,
         spawned: Spawned,
     ) -> Result<BpfSession, ArmError> {
-        let Spawned { child, stop } = spawned;
-        let pid = stop.tid();
-        let armed = arm_stopped(plan, bias, setup, stop);
-        if armed.is_err() {
-            end(child);
-        }
-        let (program, tracer) = armed?;
+        let pid = spawned.stop.tid();
+        let (program, tracer) = arm_stopped(plan, bias, setup, spawned.stop)?;
         Ok(BpfSession {
             program,
             tracer,
             target: Target::child(pid),
+            swept: Instant::now(),
         })
     }
 
@@ -98,6 +102,7 @@ impl BpfSession {
             program,
             tracer,
             target,
+            swept: Instant::now(),
         })
     }
 }
@@ -155,9 +160,42 @@ fn attach(plan: &Plan, loaded: &Loaded, setup: &Setup<'_>, pid: i32) -> Result<P
     if setup.writers.contains(&WriterKind::Frame) {
         probes.push(add_signal_site(plan, loaded.bias, &mut tables));
     }
-    let mut program = Program::load(&tables, setup.switches, setup.attach)?;
+    let switches = Switches {
+        pid_namespace: pid_namespace(),
+        ..setup.switches
+    };
+    let mut program = Program::load(&tables, switches, setup.attach)?;
     program.attach(&PathBuf::from(format!("/proc/{pid}/exe")), pid, &probes)?;
     Ok(program)
+}
+
+/// goinject's PID namespace, if it is not the first one: there the kernel's thread ids are everybody's.
+fn pid_namespace() -> Option<(u64, u64)> {
+    /// `PROC_PID_INIT_INO` of the kernel.
+    const FIRST: u64 = 0xeffffffc;
+    let namespace = std::fs::metadata("/proc/self/ns/pid").ok()?;
+    (namespace.ino() != FIRST).then(|| (namespace.dev(), namespace.ino()))
+}
+
+impl BpfSession {
+    /// Makes room where threads have ended: the table of threads is as large as no program should need
+    /// at one time, but a long run may see many come and go.
+    fn sweep(&mut self) {
+        if self.swept.elapsed() < SWEEP {
+            return;
+        }
+        self.swept = Instant::now();
+        let threads = self.program.threads();
+        if threads.len() < LEFT_BEHIND {
+            return;
+        }
+        let pid = self.target.pid();
+        for tid in threads {
+            if !Path::new(&format!("/proc/{pid}/task/{tid}")).exists() {
+                self.program.forget(tid);
+            }
+        }
+    }
 }
 
 /// The site at `runtime.sigtramp`, which only the signal-frame writer pays for.
@@ -196,6 +234,7 @@ impl Session for BpfSession {
             Some(tracer) => tracer.advance(&self.program, &mut happened)?,
             None => happened.end = self.target.end()?,
         }
+        self.sweep();
         happened.events.append(&mut self.program.take_events());
         happened.events.sort_by_key(|event| event.time);
         Ok(happened)

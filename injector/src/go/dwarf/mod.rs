@@ -8,6 +8,7 @@ mod entry;
 pub(super) mod locations;
 pub(super) mod parameters;
 mod sections;
+mod type_names;
 mod types;
 mod units;
 mod variables;

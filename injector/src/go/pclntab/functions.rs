@@ -58,6 +58,11 @@ impl Function {
     pub fn package(&self) -> &str {
         package_of(&self.name)
     }
+
+    /// The import path in a function's name.
+    pub fn package_of(name: &str) -> &str {
+        package_of(name)
+    }
 }
 
 /// The import path in a function's name: up to the first dot after the last slash that is not

@@ -47,8 +47,12 @@ struct Node {
 }
 
 impl FunctionTable {
-    /// The calls of a function of that name that were inlined.
-    pub(in crate::go) fn inlined_calls(&self, image: &Image, name: &str) -> Vec<InlinedCall> {
+    /// The calls of functions with a wanted name that were inlined.
+    pub(in crate::go) fn inlined_calls(
+        &self,
+        image: &Image,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Vec<InlinedCall> {
         let mut wanted: HashMap<u32, bool> = HashMap::new();
         let mut found = Vec::new();
         let mut ranges = 0;
@@ -66,7 +70,7 @@ impl FunctionTable {
                         *wanted.entry(node.name).or_insert_with(|| {
                             self.table()
                                 .name(node.name)
-                                .is_some_and(|n| n == name || printed(n) == name)
+                                .is_some_and(|n| is_wanted(n) || is_wanted(&printed(n)))
                         })
                     })
                 })

@@ -131,12 +131,25 @@ impl Registers {
     }
 }
 
+/// An instruction as people read it: `mov [rsp+0x68],r10`, `jbe 0x4a8232`.
+fn assembly(instruction: &Instruction) -> String {
+    let mut formatter = NasmFormatter::new();
+    let options = formatter.options_mut();
+    options.set_hex_prefix("0x");
+    options.set_hex_suffix("");
+    options.set_uppercase_hex(false);
+    options.set_branch_leading_zeros(false);
+    options.set_show_branch_size(false);
+    let mut text = String::new();
+    formatter.format(instruction, &mut text);
+    text
+}
+
 /// Describes an instruction of a function.
 pub(super) fn describe(code: &Code<'_>, index: usize, stack_depth: Option<i32>) -> Site {
     let instruction = &code.instructions[index];
     let bytes = code.bytes_of(index);
-    let mut text = String::new();
-    NasmFormatter::new().format(instruction, &mut text);
+    let text = assembly(instruction);
     let mut site = Site {
         address: code.address(index),
         bytes: bytes.to_vec(),

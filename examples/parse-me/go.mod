@@ -1,0 +1,3 @@
+module example.com/parse-me
+
+go 1.15

@@ -1,0 +1,53 @@
+//! Text in columns, and counts with their noun, wherever people read them.
+
+/// Rows in columns that start where the widest cell before them ends; no blanks at the ends of lines.
+pub fn columns<const N: usize>(rows: &[[String; N]], indent: &str) -> String {
+    aligned(rows, indent, [false; N])
+}
+
+/// The same with some columns flush right, as numbers are.
+pub fn aligned<const N: usize>(rows: &[[String; N]], indent: &str, right: [bool; N]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: [usize; N] = std::array::from_fn(|column| width(column).unwrap_or(0));
+    let mut text = String::new();
+    for row in rows {
+        let mut line = indent.to_owned();
+        for (column, cell) in row.iter().enumerate().filter(|(column, _)| widths[*column] > 0) {
+            if line.len() > indent.len() {
+                line.push_str("  ");
+            }
+            let padding = " ".repeat(widths[column] - cell.chars().count());
+            if right[column] {
+                line.push_str(&padding);
+                line.push_str(cell);
+            } else {
+                line.push_str(cell);
+                line.push_str(&padding);
+            }
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// `1 site`, `2 sites`.
+pub fn count(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [["rule", "calls", ""], ["größer", "12", "ok"]].map(|row| row.map(str::to_owned));
+        assert_eq!(
+            aligned(&rows, "", [false, true, false]),
+            "rule    calls\ngrößer     12  ok\n"
+        );
+        assert_eq!(columns(&rows, "  "), "  rule    calls\n  größer  12     ok\n");
+    }
+}

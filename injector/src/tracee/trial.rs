@@ -1,0 +1,100 @@
+//! Whether this process may trace others: found out by doing it.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::waitpid;
+use nix::unistd::{ForkResult, Pid, fork};
+
+use super::Memory;
+use super::ptrace;
+
+/// Traces a child as a run would: seizes it, stops it, reads its registers, opens its memory.
+pub fn trace_child() -> io::Result<()> {
+    // SAFETY: until it is killed the child calls nothing but async-signal-safe functions.
+    let pid = match unsafe { fork()? } {
+        ForkResult::Child => {
+            // SAFETY: no conditions; the kernel ends this process with its parent.
+            unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+            wait_to_be_killed()
+        }
+        ForkResult::Parent { child } => child,
+    };
+    let traced = trace(pid);
+    let _ = kill(pid, Signal::SIGKILL);
+    let _ = waitpid(pid, None);
+    traced
+}
+
+fn trace(pid: Pid) -> io::Result<()> {
+    let tid = pid.as_raw();
+    ptrace::seize(tid)?;
+    ptrace::interrupt(tid)?;
+    ptrace::wait(Some(tid), true).ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
+    ptrace::registers(tid)?;
+    Memory::open(tid).map(drop)
+}
+
+/// Traces a process of the same user that is no descendant: what attaching to a running program takes.
+pub fn trace_stranger() -> io::Result<()> {
+    let (reader, writer) = nix::unistd::pipe()?;
+    // SAFETY: the child calls nothing but async-signal-safe functions.
+    let between = match unsafe { fork()? } {
+        ForkResult::Child => leave_a_child(&writer),
+        ForkResult::Parent { child } => child,
+    };
+    drop(writer);
+    // Its parent gone, the grandchild is a child of init.
+    waitpid(between, None)?;
+    let mut bytes = [0; 4];
+    if nix::unistd::read(&reader, &mut bytes)? != bytes.len() {
+        return Err(io::Error::other("no process could be started to try it on"));
+    }
+    let stranger = Pid::from_raw(i32::from_ne_bytes(bytes));
+    let traced = ptrace::seize(stranger.as_raw());
+    let _ = kill(stranger, Signal::SIGKILL);
+    if traced.is_ok() {
+        // Of a traced process the tracer is told the end, too.
+        while let Some(status) = ptrace::wait(Some(stranger.as_raw()), true) {
+            if libc::WIFSIGNALED(status.status) || libc::WIFEXITED(status.status) {
+                break;
+            }
+        }
+    }
+    traced
+}
+
+/// Forks once more and ends, so that the second process has no parent here.
+fn leave_a_child(writer: &OwnedFd) -> ! {
+    // SAFETY: fork, write, alarm and _exit are async-signal-safe, and nothing else is called.
+    unsafe {
+        let pid = libc::fork();
+        if pid == 0 {
+            // Should goinject be killed meanwhile, nobody else would end it.
+            libc::alarm(10);
+            wait_to_be_killed();
+        }
+        if pid > 0 {
+            let _ = nix::unistd::write(writer, &pid.to_ne_bytes());
+        }
+        libc::_exit(0)
+    }
+}
+
+fn wait_to_be_killed() -> ! {
+    loop {
+        // SAFETY: no conditions.
+        unsafe { libc::pause() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_can_be_traced_where_tests_run() {
+        trace_child().expect("ptrace works for one's own child");
+    }
+}
