@@ -81,6 +81,7 @@ pub fn compile(rules: &RuleSet, resolution: &Resolution, binary: &Binary) -> Pla
         rules: plan_rules,
         functions: functions.into_values().collect(),
         sites: sites.into_values().collect(),
+        scratch: resolution.scratch.clone(),
         runtime: runtime(binary),
         limits: Limits {
             duration: rules.limits.duration.map(nanoseconds),
@@ -383,5 +384,10 @@ fn runtime(binary: &Binary) -> Runtime {
             gosched_return: means.gosched_return,
         }),
         sigtramp,
+        error_string: binary
+            .itab("error", "*errors.errorString")
+            .map(|itab| itab.address),
+        errno: binary.itab("error", "syscall.Errno").map(|itab| itab.address),
+        data: binary.writable_segments().collect(),
     }
 }

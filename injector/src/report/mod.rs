@@ -1,8 +1,10 @@
 //! Reports: what happened, for people and for programs, and the verdict.
 
+pub mod dynamic;
 pub mod human;
 pub mod json;
 pub mod line;
+pub mod seen;
 pub mod shown;
 pub mod verdict;
 
@@ -12,13 +14,16 @@ use std::path::Path;
 use goinject_probes::table::{Counters, Event};
 use goinject_rules::model::RuleSet;
 
+use self::dynamic::DynamicTypes;
 use self::json::JsonLines;
 use self::verdict::Outcome;
 use crate::command::say;
 use crate::engine::End;
 use crate::engine::select::Selection;
 use crate::error::ExitCode;
+use crate::go::Binary;
 use crate::plan::Plan;
+use crate::plan::encode::LoadBias;
 use crate::table::count;
 use crate::tracee::signal_name;
 
@@ -30,6 +35,7 @@ const SHOWN: u64 = 10;
 pub struct Report<'a> {
     rules: &'a RuleSet,
     plan: &'a Plan,
+    types: DynamicTypes<'a>,
     json: Option<JsonLines>,
     quiet: bool,
     shown: Vec<u64>,
@@ -40,6 +46,7 @@ impl<'a> Report<'a> {
     pub fn new(
         rules: &'a RuleSet,
         plan: &'a Plan,
+        binary: &'a Binary,
         json: Option<&Path>,
         quiet: bool,
     ) -> io::Result<Report<'a>> {
@@ -47,6 +54,7 @@ impl<'a> Report<'a> {
         Ok(Report {
             rules,
             plan,
+            types: DynamicTypes::new(binary, LoadBias::default()),
             json,
             quiet,
             shown: vec![0; plan.rules.len()],
@@ -54,7 +62,8 @@ impl<'a> Report<'a> {
     }
 
     /// The rules are armed.
-    pub fn armed(&mut self, pid: i32, selection: &Selection, seed: u64) {
+    pub fn armed(&mut self, pid: i32, bias: LoadBias, selection: &Selection, seed: u64) {
+        self.types = self.types.at(bias);
         if let Some(name) = &self.rules.name {
             say(name);
         }
@@ -74,14 +83,14 @@ impl<'a> Report<'a> {
     /// A rule fired.
     pub fn event(&mut self, event: &Event) {
         if let Some(json) = &mut self.json {
-            json.event(self.plan, event);
+            json.event(self.plan, &self.types, event);
         }
         let shown = &mut self.shown[event.rule as usize];
         *shown += 1;
         if self.quiet || *shown > SHOWN {
             return;
         }
-        say(human::event_line(self.plan, event));
+        say(human::event_line(self.plan, &self.types, event));
         if *shown == SHOWN {
             let name = &self.plan.rules[event.rule as usize].name;
             say(format!(

@@ -12,9 +12,11 @@ pub mod path;
 pub(crate) mod place;
 mod policy;
 mod rule;
+mod signature;
 mod value;
 mod within;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 use goinject_probes::table::BINDINGS;
@@ -25,6 +27,7 @@ use crate::error::ExitCode;
 use crate::go::address::Address;
 use crate::go::sites::Sites;
 use crate::go::{Binary, Function};
+use crate::plan::scratch::{Scratch, ScratchBuilder};
 use crate::plan::{Assignment, CodeRange, Fault, Slot};
 
 use self::condition::Condition;
@@ -112,6 +115,8 @@ pub struct Resolution {
     pub panics: Option<ResolvedFunction>,
     /// In file order.
     pub findings: Vec<Finding>,
+    /// The texts and objects that the rules' values refer to.
+    pub scratch: Scratch,
 }
 
 impl Resolution {
@@ -145,8 +150,9 @@ fn too_many_rules(rules: &RuleSet, resolution: &mut Resolution) {
 /// Resolves every rule.
 pub fn resolve(rules: &RuleSet, binary: &Binary) -> Resolution {
     let mut resolution = Resolution::default();
+    let scratch: RefCell<ScratchBuilder> = RefCell::default();
     for (n, rule) in rules.rules.iter().enumerate() {
-        let functions = rule::resolve(rules, rule, binary, &mut resolution.findings);
+        let functions = rule::resolve(rules, rule, binary, &scratch, &mut resolution.findings);
         if !functions.is_empty() {
             resolution.rules.push(ResolvedRule { rule: n, functions });
         }
@@ -163,6 +169,7 @@ pub fn resolve(rules: &RuleSet, binary: &Binary) -> Resolution {
         }
     }
     too_many_rules(rules, &mut resolution);
+    resolution.scratch = scratch.into_inner().finish();
     inlined::warn(rules, binary, &mut resolution);
     resolution
         .findings
