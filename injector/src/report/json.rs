@@ -7,6 +7,7 @@ use std::path::Path;
 use goinject_probes::table::{Counters, EVENT_OBSERVED, Event, Reason};
 use goinject_rules::model::RuleSet;
 
+use super::Totals;
 use super::human::{binding, range_words};
 use super::line::{
     self, Armed, EngineName, Fired, Line, OutcomeName, RuleResult, SiteName, TargetEnd, UnmetExpectation,
@@ -14,6 +15,7 @@ use super::line::{
 };
 use super::shown::shown;
 use super::verdict::{Outcome, RuleVerdict};
+use super::whereabouts::tests;
 use crate::engine::End;
 use crate::engine::select::{Engine, Selection, writer_names};
 use crate::error::ExitCode;
@@ -105,14 +107,15 @@ impl JsonLines {
     pub fn finish(
         &mut self,
         plan: &Plan,
-        counters: &[Counters],
+        totals: &Totals,
         verdicts: &[RuleVerdict],
-        dropped: u64,
         outcome: &Outcome,
         code: ExitCode,
     ) {
-        for ((rule, counters), verdict) in plan.rules.iter().zip(counters).zip(verdicts) {
-            self.line(&Line::Rule(rule_result(&rule.name, counters, verdict)));
+        for (n, (rule, verdict)) in plan.rules.iter().zip(verdicts).enumerate() {
+            let mut result = rule_result(&rule.name, &totals.counters[n], verdict);
+            result.tests = tests(n, plan, totals);
+            self.line(&Line::Rule(result));
         }
         let (target, status, signal) = match outcome.end {
             Some(End::Exited(status)) => (TargetEnd::Exited, Some(status), None),
@@ -124,7 +127,8 @@ impl JsonLines {
             target,
             status,
             signal,
-            dropped_events: dropped,
+            dropped_events: totals.dropped_events,
+            lost_calls: totals.lost_hits,
             exit_code: code as u8,
         }));
     }
@@ -163,6 +167,7 @@ fn rule_result(name: &str, counters: &Counters, verdict: &RuleVerdict) -> RuleRe
         applied: counters.applied,
         failed: counters.failures(),
         failures: failures.collect(),
+        tests: Vec::new(),
         unmet: unmet.collect(),
     }
 }
