@@ -397,6 +397,7 @@ GI_SUBPROGRAM int gi_apply_binding(struct gi_scratch *s, gi_u32 n)
 	if (!counters || !rule)
 		return 0;
 	observe = rule->flags & GI_RULE_OBSERVE;
+	s->applying = n;
 	reason = gi_make_edits(s, binding->first_edit, binding->edits, observe);
 	if (!reason && !observe && (binding->flags & (GI_BINDING_RETURNS | GI_BINDING_PANICS)))
 		reason = gi_redirect(s, binding->flags);

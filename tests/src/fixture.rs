@@ -2,11 +2,10 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 
 /// The Go versions of the test matrix, oldest first.
 pub const VERSIONS: [&str; 9] = [
@@ -32,6 +31,41 @@ pub struct Flags {
     pub plain_dwarf: bool,
 }
 
+/// A Go version, and how it builds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Build {
+    /// One of [`VERSIONS`].
+    pub version: &'static str,
+    /// How.
+    pub flags: Flags,
+}
+
+impl Build {
+    /// What `go build` does without flags.
+    #[must_use]
+    pub const fn plain(version: &'static str) -> Build {
+        Build {
+            version,
+            flags: Flags::NONE,
+        }
+    }
+
+    /// A program built like this.
+    #[must_use]
+    pub fn of(&self, program: &str) -> PathBuf {
+        fixture(program, self.version, self.flags)
+    }
+
+    /// A name for tables.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self.flags == Flags::NONE {
+            true => format!("go{}", self.version),
+            false => format!("go{} {}", self.version, self.flags.name()),
+        }
+    }
+}
+
 /// What is left out of a program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Strip {
@@ -45,6 +79,17 @@ pub enum Strip {
 }
 
 impl Flags {
+    /// None set: what `go build` does.
+    pub const NONE: Flags = Flags {
+        unoptimised: false,
+        trimpath: false,
+        pie: false,
+        external: false,
+        race: false,
+        strip: Strip::Nothing,
+        plain_dwarf: false,
+    };
+
     /// The arguments of `go build`.
     pub fn arguments(&self) -> Vec<String> {
         let mut arguments = Vec::new();
@@ -134,13 +179,17 @@ pub fn fixture(program: &str, version: &str, flags: Flags) -> PathBuf {
     );
     let folder = cache.join("fixtures");
     let binary = folder.join(name);
-    // One build at a time in this process; others may build the same meanwhile, beside its place.
-    static BUILDING: Mutex<()> = Mutex::new(());
-    let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     if binary.exists() {
         return binary;
     }
     fs::create_dir_all(&folder).expect("a folder for fixtures");
+    // Tests run in several processes, and want the same programs at the same time: one builds, the others wait. All
+    // programs share the lock, as a build takes every processor anyway. The lock goes with the file.
+    let lock = File::create(folder.join(".lock")).expect("a lock for fixtures");
+    lock.lock().expect("the lock is granted in the end");
+    if binary.exists() {
+        return binary;
+    }
     let building = binary.with_extension(format!("{}.building", std::process::id()));
     let mut command = Command::new(&go);
     command

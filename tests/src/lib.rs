@@ -1,5 +1,22 @@
 //! End-to-end tests of goinject: real Go programs, every engine.
+//!
+//! A [`Case`] is a section of the program `fixtures/go/cases`, rules, and what must come out. [`Batch`]es of cases run
+//! natively or in a guest ([`native`], [`guest`]), with each [`Writer`]; what a host or a writer can't do is a skip, and a
+//! [`Tally`] counts it with goinject's own reason.
 
+mod batch;
+mod case;
 mod fixture;
+pub mod goinject;
+pub mod guest;
+pub mod native;
+mod outcome;
+mod tally;
+mod writer;
 
-pub use fixture::{Flags, Strip, VERSIONS, fixture};
+pub use batch::{Batch, alone, together};
+pub use case::{Case, Counts, case, counts, set};
+pub use fixture::{Build, Flags, Strip, VERSIONS, fixture};
+pub use outcome::Outcome;
+pub use tally::Tally;
+pub use writer::Writer;

@@ -61,7 +61,7 @@ fn check(arguments: &Check) -> Told<()> {
         say(good);
         return Ok(());
     };
-    let plan = compile(&rules, &resolution.rules, &binary);
+    let plan = compile(&rules, &resolution, &binary);
     say(format!(
         "{good}; {} in {}",
         count(plan.sites.len(), "site"),

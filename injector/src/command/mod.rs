@@ -89,7 +89,7 @@ pub fn make_plan(rules: &RuleSet, binary: &Binary) -> Told<Plan> {
     print_diagnostics(&diagnostics, &rules.source);
     match resolution.failure() {
         Some(code) => Err(code),
-        None => Ok(compile(rules, &resolution.rules, binary)),
+        None => Ok(compile(rules, &resolution, binary)),
     }
 }
 

@@ -8,6 +8,7 @@ use goinject_probes::table::{Counters, EVENT_OBSERVED, Event, Reason};
 use goinject_rules::model::RuleSet;
 
 use super::Totals;
+use super::dynamic::DynamicTypes;
 use super::human::{binding, range_words};
 use super::line::{
     self, Armed, EngineName, Fired, Line, OutcomeName, RuleResult, SiteName, TargetEnd, UnmetExpectation,
@@ -57,17 +58,17 @@ impl JsonLines {
             writers: writers.into_iter().map(str::to_owned).collect(),
             explanation: selection.explanation.clone(),
             seed,
-            rules: plan.rules.iter().map(|rule| rule.name.clone()).collect(),
+            rules: rules.rules.iter().map(|rule| rule.name.clone()).collect(),
             sites: plan.sites.len(),
         }));
     }
 
     /// A rule fired.
-    pub fn event(&mut self, plan: &Plan, event: &Event) {
+    pub fn event(&mut self, plan: &Plan, types: &DynamicTypes<'_>, event: &Event) {
         let site = &plan.sites[event.site as usize];
         let reason = Reason::from_number(event.reason);
         let binding = binding(site, event).filter(|_| reason == Reason::Ok);
-        let values = binding.map(|binding| shown(binding, event));
+        let values = binding.map(|binding| shown(plan, types, binding, event));
         let does = |what: fn(&Fault) -> bool| binding.is_some_and(|binding| what(&binding.fault));
         self.line(&Line::Fired(Fired {
             time_ns: event.time,

@@ -1,8 +1,10 @@
 //! Reports: what happened, for people and for programs, and the verdict.
 
+pub mod dynamic;
 pub mod human;
 pub mod json;
 pub mod line;
+pub mod seen;
 pub mod shown;
 pub mod verdict;
 mod whereabouts;
@@ -13,13 +15,16 @@ use std::path::Path;
 use goinject_probes::table::{Counters, Event, TermCounters};
 use goinject_rules::model::{ExitExpect, RuleSet};
 
+use self::dynamic::DynamicTypes;
 use self::json::JsonLines;
 use self::verdict::Outcome;
 use crate::command::say;
 use crate::engine::End;
 use crate::engine::select::Selection;
 use crate::error::ExitCode;
+use crate::go::Binary;
 use crate::plan::Plan;
+use crate::plan::encode::LoadBias;
 use crate::tracee::signal_name;
 use crate::words::{self, count};
 
@@ -44,6 +49,7 @@ pub struct Totals {
 pub struct Report<'a> {
     rules: &'a RuleSet,
     plan: &'a Plan,
+    types: DynamicTypes<'a>,
     json: Option<JsonLines>,
     quiet: bool,
     shown: Vec<u64>,
@@ -54,6 +60,7 @@ impl<'a> Report<'a> {
     pub fn new(
         rules: &'a RuleSet,
         plan: &'a Plan,
+        binary: &'a Binary,
         json: Option<&Path>,
         quiet: bool,
     ) -> io::Result<Report<'a>> {
@@ -61,6 +68,7 @@ impl<'a> Report<'a> {
         Ok(Report {
             rules,
             plan,
+            types: DynamicTypes::new(binary, LoadBias::default()),
             json,
             quiet,
             shown: vec![0; plan.rules.len()],
@@ -68,13 +76,14 @@ impl<'a> Report<'a> {
     }
 
     /// The rules are armed.
-    pub fn armed(&mut self, pid: i32, selection: &Selection, seed: u64) {
+    pub fn armed(&mut self, pid: i32, bias: LoadBias, selection: &Selection, seed: u64) {
+        self.types = self.types.at(bias);
         if let Some(name) = &self.rules.name {
             say(name);
         }
         say(format!(
             "armed {} at {} in process {pid} ({}, {})",
-            count(self.plan.rules.len(), "rule"),
+            count(self.rules.rules.len(), "rule"),
             count(self.plan.sites.len(), "site"),
             words::path(&self.plan.binary.path),
             self.plan.binary.go_version,
@@ -88,14 +97,14 @@ impl<'a> Report<'a> {
     /// A rule fired.
     pub fn event(&mut self, event: &Event) {
         if let Some(json) = &mut self.json {
-            json.event(self.plan, event);
+            json.event(self.plan, &self.types, event);
         }
         let shown = &mut self.shown[event.rule as usize];
         *shown += 1;
         if self.quiet || *shown > SHOWN {
             return;
         }
-        say(human::event_line(self.plan, event));
+        say(human::event_line(self.plan, &self.types, event));
         if *shown == SHOWN {
             let name = &self.plan.rules[event.rule as usize].name;
             say(format!(
@@ -123,7 +132,8 @@ impl<'a> Report<'a> {
     /// The run is over: prints the result and gives its exit code.
     pub fn finish(mut self, totals: &Totals, outcome: &Outcome) -> ExitCode {
         let verdicts = verdict::judge_rules(self.rules, &totals.counters);
-        let code = verdict::exit_code(self.rules, &verdicts, outcome);
+        let panics = verdict::unexpected_panics(self.rules, self.plan, &totals.counters);
+        let code = verdict::exit_code(self.rules, &verdicts, panics.as_ref(), outcome);
         for line in human::summary(self.rules, self.plan, totals, &verdicts).lines() {
             say(line);
         }
@@ -137,6 +147,13 @@ impl<'a> Report<'a> {
             say(format!(
                 "{} could not be looked at and are not counted: more threads than there is room for",
                 count_of(totals.lost_hits, "call")
+            ));
+        }
+        if let Some(panics) = panics {
+            say(format!(
+                "the target panicked {} times, expected {}",
+                panics.actual,
+                human::range_words(panics.expected)
             ));
         }
         let expected = match self.rules.expect.exit {

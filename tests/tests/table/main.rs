@@ -1,0 +1,119 @@
+//! The table: rules against sections of a Go program, on every engine and with every writer.
+//!
+//! A row says which section of `fixtures/go/cases` runs with which rules, and what it prints then. To add one, add a
+//! section there and a row in the module here that fits. Counters and exit status have defaults: every rule acts once,
+//! and goinject ends with 0.
+
+mod calls;
+mod files;
+mod leaves;
+mod mixtures;
+mod paths;
+mod scalars;
+
+use goinject_tests::{Build, Case, Flags, Tally, Writer, alone, guest, native, together};
+
+const PLAIN: [Build; 3] = [Build::plain("1.15"), Build::plain("1.19"), Build::plain("1.27")];
+
+/// Loaded elsewhere than linked, and linked by the system's linker, which rearranges the file.
+const SPECIAL: [Build; 5] = [
+    special("1.19", true, false),
+    special("1.19", false, true),
+    special("1.27", true, false),
+    special("1.27", false, true),
+    special("1.27", true, true),
+];
+
+const fn special(version: &'static str, pie: bool, external: bool) -> Build {
+    Build {
+        version,
+        flags: Flags {
+            pie,
+            external,
+            ..Flags::NONE
+        },
+    }
+}
+
+/// Whether debug information lists values that have no name. Where it does not, goinject asks for the signature.
+fn lists_blanks(build: &Build) -> bool {
+    !["1.15", "1.19"].contains(&build.version)
+}
+
+fn rows() -> Vec<Case> {
+    [
+        scalars::rows(),
+        mixtures::rows(),
+        paths::rows(),
+        leaves::rows(),
+        calls::rows(),
+        files::rows(),
+    ]
+    .concat()
+}
+
+#[test]
+fn every_row_by_itself_on_this_host() {
+    let cases = rows();
+    let mut tally = Tally::new("cases by themselves, on this host");
+    for build in PLAIN {
+        native::run(&alone(&cases, build, &Writer::ANYWHERE), &mut tally);
+    }
+    tally.finish();
+}
+
+#[test]
+fn position_independent_and_externally_linked_builds_on_this_host() {
+    let cases = rows();
+    let mut tally = Tally::new("special builds, on this host");
+    for build in SPECIAL {
+        native::run(&together(&cases, build, &Writer::ALL), &mut tally);
+    }
+    tally.finish();
+}
+
+#[test]
+fn rows_have_names_of_their_own() {
+    let cases = rows();
+    let mut names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
+    names.sort_unstable();
+    for pair in names.windows(2) {
+        assert_ne!(pair[0], pair[1], "say with `when` how they differ");
+    }
+}
+
+#[test]
+fn guest_6_1() {
+    in_a_guest("6.1");
+}
+
+#[test]
+fn guest_6_12() {
+    in_a_guest("6.12");
+}
+
+#[test]
+fn guest_newest() {
+    in_a_guest("newest");
+}
+
+/// The writers inside the kernel are what guests are for: each of their kernels runs the whole table with every one of
+/// them. The two that write by ptrace run it natively too, so one build is enough, and so it is for the rows of whole
+/// files, which are about what happens outside of the kernel.
+fn in_a_guest(kernel: &str) {
+    let mut tally = Tally::new(format!("cases, Linux {kernel}"));
+    let (sociable, whole_files): (Vec<Case>, Vec<Case>) = rows().into_iter().partition(Case::sociable);
+    let mut batches = Vec::new();
+    for build in PLAIN.iter().chain(&SPECIAL[4..]) {
+        batches.extend(together(&sociable, *build, &Writer::IN_KERNEL));
+    }
+    batches.extend(together(&sociable, PLAIN[2], &Writer::ANYWHERE));
+    batches.extend(together(&whole_files, PLAIN[2], &[Writer::SignalFrame]));
+    if guest::run(kernel, &batches, &mut tally) {
+        for writer in Writer::ALL {
+            let expected = writer != Writer::Context || kernel == "newest";
+            assert_eq!(tally.passed(writer) > 0, expected, "{tally:?}");
+        }
+        tally.finish();
+    }
+}
