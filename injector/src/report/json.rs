@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use goinject_probes::table::{Counters, EVENT_OBSERVED, Event, Reason};
+use goinject_probes::table::{Counters, EVENT_OBSERVED, Event, Held, Reason};
 use goinject_rules::model::RuleSet;
 
 use super::Totals;
@@ -155,6 +155,10 @@ fn rule_result(name: &str, counters: &Counters, verdict: &RuleVerdict) -> RuleRe
         .into_iter()
         .map(|reason| (reason.words().to_owned(), counters.failed[reason as usize]))
         .filter(|(_, count)| *count > 0);
+    let held_back = Held::ALL
+        .into_iter()
+        .map(|held| (held.name().to_owned(), counters.held[held as usize]))
+        .filter(|(_, count)| *count > 0);
     let unmet = verdict.unmet.iter().map(|unmet| UnmetExpectation {
         counter: unmet.what.to_owned(),
         expected: range_words(unmet.expected),
@@ -168,6 +172,7 @@ fn rule_result(name: &str, counters: &Counters, verdict: &RuleVerdict) -> RuleRe
         applied: counters.applied,
         failed: counters.failures(),
         failures: failures.collect(),
+        held_back: held_back.collect(),
         tests: Vec::new(),
         unmet: unmet.collect(),
     }

@@ -142,6 +142,10 @@ pub struct RuleResult {
     pub failed: u64,
     /// Those by reason.
     pub failures: BTreeMap<String, u64>,
+    /// Calls that did not fire, by what held them back: `unreadable` (a value of `if`) and `within` before they
+    /// matched; then `calls` (`nth`, `every`, `first`, `after`, `until`), `window` (`after`, `until` as times),
+    /// `probability`, `rate`, `times`, `limits`.
+    pub held_back: BTreeMap<String, u64>,
     /// The tests of its `if`, and how they came out.
     pub tests: Vec<TestResult>,
     /// Expectations that were not met.

@@ -1,42 +1,40 @@
 //! Where a rule stopped that did not fire, or not often enough.
 
-use goinject_rules::model::Rule;
+use std::fmt::Write;
+
+use goinject_probes::table::{Counters, Held};
+use goinject_rules::model::{Point, Rule, Trigger};
+use goinject_rules::units::format_duration;
 
 use super::Totals;
 use super::line::TestResult;
-use crate::plan::{Plan, Term, Trigger};
+use crate::plan::{Plan, Term};
 
 /// How far a rule got, in words.
 pub(super) fn whereabouts(n: usize, rule: &Rule, plan: &Plan, totals: &Totals) -> String {
     let counters = &totals.counters[n];
-    let calls = |count: u64| format!("{count} call{}", if count == 1 { "" } else { "s" });
     if counters.calls == 0 {
         return never_called(n, plan);
     }
-    if counters.matched == 0 {
-        let tests = tests(n, plan, totals);
-        let mut words: Vec<String> = tests.iter().map(test_words).collect();
-        // Tests may hold each for itself and still not together.
-        let none_held = tests.iter().any(|test| test.held == 0);
-        if let Some(within) = rule.within.as_ref().filter(|_| !none_held) {
-            words.push(format!("none was made within `{}`", within.value));
-        }
-        let mut text = format!("{}, none of which matched", calls(counters.calls));
-        if !words.is_empty() {
-            text.push_str(&format!(": {}", words.join(", ")));
-        }
-        return text;
+    let (mut text, why) = if counters.matched == 0 {
+        let text = format!("{}, none of which matched", calls(counters.calls));
+        (text, mismatches(n, rule, plan, totals))
+    } else {
+        let fired = match counters.fired {
+            0 => "none".to_owned(),
+            fired => fired.to_string(),
+        };
+        let text = format!("{} matched, {fired} of them fired", calls(counters.matched));
+        (text, held_back(&rule.when, counters))
+    };
+    if !why.is_empty() {
+        let _ = write!(text, ": {}", why.join(", "));
     }
-    if counters.fired == 0 {
-        let why = trigger_words(&plan.rules[n].trigger, counters.matched);
-        let why = why.unwrap_or_else(|| "`when` let none of them through".to_owned());
-        return format!("{} matched, and {why}", calls(counters.matched));
-    }
-    format!(
-        "{} matched, and {} of them fired",
-        calls(counters.matched),
-        counters.fired
-    )
+    text
+}
+
+fn calls(count: u64) -> String {
+    format!("{count} call{}", if count == 1 { "" } else { "s" })
 }
 
 fn never_called(n: usize, plan: &Plan) -> String {
@@ -44,6 +42,22 @@ fn never_called(n: usize, plan: &Plan) -> String {
         [only] => format!("`{}` was never called", plan.functions[*only].name),
         all => format!("none of its {} functions was ever called", all.len()),
     }
+}
+
+/// Why no call matched. Tests may hold each for itself and still not together.
+fn mismatches(n: usize, rule: &Rule, plan: &Plan, totals: &Totals) -> Vec<String> {
+    let held = &totals.counters[n].held;
+    let mut words: Vec<String> = tests(n, plan, totals).iter().map(test_words).collect();
+    let elsewhere = held[Held::Within as usize];
+    if let Some(within) = rule.within.as_ref().filter(|_| elsewhere > 0) {
+        let made = if elsewhere == 1 { "was" } else { "were" };
+        words.push(format!(
+            "{} {made} not made within `{}`",
+            calls(elsewhere),
+            within.value
+        ));
+    }
+    words
 }
 
 fn test_words(test: &TestResult) -> String {
@@ -57,31 +71,69 @@ fn test_words(test: &TestResult) -> String {
         return format!("`{text}` was not looked at");
     }
     let mut words = match *held {
+        0 if unreadable == tested => return format!("`{text}` could never be read"),
         0 => format!("`{text}` never held"),
         held if held == *tested => format!("`{text}` held each time"),
         held => format!("`{text}` held {held} of {tested} times"),
     };
     if *unreadable > 0 {
-        words.push_str(&format!(" ({unreadable} times it could not be read)"));
+        let _ = write!(words, " ({unreadable} times it could not be read)");
     }
     words
 }
 
-/// What a trigger waited for, where that is plain.
-fn trigger_words(trigger: &Trigger, matched: u64) -> Option<String> {
-    let beyond = |number: Option<u64>| number.filter(|number| *number > matched);
-    if let Some(nth) = beyond(trigger.nth) {
-        return Some(format!("`nth: {nth}` did not come"));
+/// What kept calls from firing that matched.
+fn held_back(when: &Trigger, counters: &Counters) -> Vec<String> {
+    let mut words = Vec::new();
+    for held in Held::ALL {
+        let count = counters.held[held as usize];
+        let text = match held {
+            // Those did not match.
+            Held::Unreadable | Held::Within => continue,
+            Held::Calls => format!("{count} not due ({})", turns(when)),
+            Held::Window => format!("{count} at another time ({})", window(when)),
+            Held::Chance => format!(
+                "{count} not chosen (`probability: {}`)",
+                when.probability.unwrap_or_default()
+            ),
+            Held::Rate => format!("{count} too early (`rate`)"),
+            Held::Times => format!("{count} too late (`times: {}`)", when.times.unwrap_or_default()),
+            Held::Limit => format!("{count} beyond `limits`"),
+        };
+        if count > 0 {
+            words.push(text);
+        }
     }
-    if let Some(every) = beyond(trigger.every) {
-        return Some(format!("`every: {every}` did not come"));
-    }
-    if let Some(after) = trigger.after_calls.filter(|after| *after >= matched) {
-        return Some(format!("`after: {after}` did not come"));
-    }
-    trigger
-        .probability
-        .map(|_| "chance (`probability`) chose none of them".to_owned())
+    words
+}
+
+/// The keys that go by the number of a call.
+fn turns(when: &Trigger) -> String {
+    let number = |point: Option<Point>| match point {
+        Some(Point::Calls(calls)) => Some(calls),
+        _ => None,
+    };
+    let keys = [
+        ("nth", when.nth),
+        ("every", when.every),
+        ("first", when.first),
+        ("after", number(when.after)),
+        ("until", number(when.until)),
+    ];
+    let set = keys
+        .iter()
+        .filter_map(|(key, value)| Some(format!("`{key}: {}`", (*value)?)));
+    set.collect::<Vec<String>>().join(", ")
+}
+
+/// The keys that go by the time.
+fn window(when: &Trigger) -> String {
+    let keys = [("after", when.after), ("until", when.until)];
+    let set = keys.iter().filter_map(|(key, value)| match value {
+        Some(Point::Time(time)) => Some(format!("`{key}: {}`", format_duration(*time))),
+        _ => None,
+    });
+    set.collect::<Vec<String>>().join(", ")
 }
 
 /// The tests of a rule's condition, each once, with how they came out at all its sites together.
@@ -115,6 +167,8 @@ pub(super) fn tests(n: usize, plan: &Plan, totals: &Totals) -> Vec<TestResult> {
 
 #[cfg(test)]
 mod tests_of_words {
+    use std::time::Duration;
+
     use super::*;
 
     fn test(tested: u64, held: u64, unreadable: u64) -> TestResult {
@@ -130,6 +184,7 @@ mod tests_of_words {
     fn tests_in_words() {
         assert_eq!(test_words(&test(0, 0, 0)), "`n > 3` was not looked at");
         assert_eq!(test_words(&test(9, 0, 0)), "`n > 3` never held");
+        assert_eq!(test_words(&test(9, 0, 9)), "`n > 3` could never be read");
         assert_eq!(test_words(&test(9, 9, 0)), "`n > 3` held each time");
         assert_eq!(
             test_words(&test(9, 2, 4)),
@@ -138,23 +193,30 @@ mod tests_of_words {
     }
 
     #[test]
-    fn triggers_in_words() {
-        let trigger = Trigger {
+    fn what_held_calls_back_in_words() {
+        let when = Trigger {
             every: Some(5),
+            after: Some(Point::Calls(7)),
+            until: Some(Point::Time(Duration::from_secs(2))),
+            probability: Some(0.25),
+            times: Some(1),
             ..Trigger::default()
         };
+        let mut counters = Counters::default();
+        assert!(held_back(&when, &counters).is_empty());
+        for (n, held) in Held::ALL.into_iter().enumerate() {
+            counters.held[held as usize] = n as u64 + 1;
+        }
         assert_eq!(
-            trigger_words(&trigger, 4).as_deref(),
-            Some("`every: 5` did not come")
-        );
-        assert_eq!(trigger_words(&trigger, 5), None);
-        let trigger = Trigger {
-            after_calls: Some(5),
-            ..Trigger::default()
-        };
-        assert_eq!(
-            trigger_words(&trigger, 5).as_deref(),
-            Some("`after: 5` did not come")
+            held_back(&when, &counters),
+            [
+                "3 not due (`every: 5`, `after: 7`)",
+                "4 at another time (`until: 2s`)",
+                "5 not chosen (`probability: 0.25`)",
+                "6 too early (`rate`)",
+                "7 too late (`times: 1`)",
+                "8 beyond `limits`",
+            ]
         );
     }
 }
