@@ -32,28 +32,31 @@ pub fn event_line(plan: &Plan, types: &DynamicTypes<'_>, event: &Event) -> Strin
         }
     }
     if let Some(binding) = binding(site, event) {
-        for (n, value) in shown(plan, types, binding, event).iter().enumerate() {
-            let before = value
-                .before
-                .as_ref()
-                .map_or_else(|| "?".to_owned(), ToString::to_string);
-            let separator = if n == 0 { "" } else { "," };
-            let _ = write!(line, "{separator} {} {before} → {}", value.path, value.after);
-        }
         let fault = &binding.fault;
+        let mut words = Vec::new();
         if event.delay > 0 {
-            let _ = write!(
-                line,
-                " delayed {}",
-                format_duration(Duration::from_nanos(event.delay))
-            );
+            let delay = Duration::from_nanos(event.delay);
+            words.push(format!("delayed {}", format_duration(delay)));
         }
+        let values = shown(plan, types, binding, event);
         if fault.early_return {
-            line.push_str(" returned early");
+            let results = values
+                .iter()
+                .map(|value| format!("{} {}", value.path, value.after));
+            let results: Vec<String> = results.collect();
+            let with = if results.is_empty() { "" } else { " with " };
+            words.push(format!("returned early{with}{}", results.join(", ")));
+        } else {
+            words.extend(values.iter().map(|value| {
+                let before = value.before.as_ref();
+                let before = before.map_or_else(|| "?".to_owned(), ToString::to_string);
+                format!("{} {before} → {}", value.path, value.after)
+            }));
         }
         if fault.panic {
-            line.push_str(" panicked");
+            words.push("panicked".to_owned());
         }
+        let _ = write!(line, " {}", words.join(", "));
     }
     if event.flags & goinject_probes::table::EVENT_OBSERVED != 0 {
         line.push_str(" (observed, not written)");
@@ -113,6 +116,14 @@ pub fn summary(rules: &RuleSet, plan: &Plan, totals: &Totals, verdicts: &[RuleVe
             if count > 0 {
                 let _ = writeln!(text, "{}: {count} failed: {}", rule.name, reason.words());
             }
+        }
+        let counters = &totals.counters[n];
+        let begun = counters
+            .fired
+            .saturating_sub(counters.applied + counters.failures());
+        if begun > 0 && !plan.rules[n].observe {
+            let words = "begun, but not over when the run was";
+            let _ = writeln!(text, "{}: {begun} {words}", rule.name);
         }
     }
     text
