@@ -146,12 +146,15 @@ impl Place {
 /// numbers that the kernel and the Go runtime hand out, and which engine and writer it was.
 fn told(lines: &[&str]) -> (Vec<String>, Vec<String>) {
     let numbers = Regex::new(r"(process|goroutine) \d+").expect("a pattern");
+    // Where the source was when it was compiled.
+    let sources = Regex::new(r"\S*/(\w+\.go:)").expect("a pattern");
     let addresses = Regex::new(r"0x[0-9a-f]{5,}").expect("a pattern");
     let lines = lines
         .iter()
         .filter(|line| !line.contains("engine ") && !line.is_empty());
     let masked = lines.map(|line| {
         let line = numbers.replace_all(line.trim_end(), "$1 N");
+        let line = sources.replace_all(&line, "$1");
         addresses.replace_all(&line, "0x…").into_owned()
     });
     masked.partition(|line| !line.starts_with("goinject: "))
@@ -225,6 +228,26 @@ fn every_example_is_here_and_good_before_it_is_built() {
         let outcome = goinject::run(["check".as_ref(), rules.as_os_str()]);
         assert_eq!(outcome.code, Some(0), "{name}: {}", outcome.describe());
     }
+}
+
+#[test]
+fn the_reference_shows_rules_that_are_right() {
+    let text = fs::read_to_string(root().join("docs/rules.md")).expect("a reference");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut count = 0;
+    for block in text.split("```yaml\n").skip(1) {
+        let (block, _) = block.split_once("```").expect("a block ends");
+        let whole = match block.starts_with("- ") {
+            true => format!("version: 1\nrules:\n{block}"),
+            false => block.to_owned(),
+        };
+        let file = folder.path().join("rules.yaml");
+        fs::write(&file, &whole).expect("written");
+        let outcome = goinject::run(["check".as_ref(), file.as_os_str()]);
+        assert_eq!(outcome.code, Some(0), "{whole}\n{}", outcome.describe());
+        count += 1;
+    }
+    assert!(count >= 9, "{count} blocks");
 }
 
 #[test]
