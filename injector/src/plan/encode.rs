@@ -220,11 +220,17 @@ fn encode_test(test: &Test, bias: LoadBias, texts: &mut Vec<table::FixedText>) -
             texts.push(fixed);
         }
         Operand::Place {
-            place, size, kind, ..
+            place,
+            size,
+            kind,
+            nil_is_zero,
         } => {
             row.right = encode_place(place, *size, bias);
             row.right_source = table::OperandSource::Place as u8;
             row.right_kind = operand_kind(*kind);
+            if *nil_is_zero {
+                row.flags |= table::TERM_NIL_IS_ZERO_RIGHT;
+            }
         }
         Operand::Recorded(slot, kind) => {
             row.slot = *slot;
@@ -246,7 +252,9 @@ fn encode_left(operand: &Operand, bias: LoadBias, row: &mut table::Term) {
             row.left = encode_place(place, *size, bias);
             row.left_source = table::OperandSource::Place as u8;
             row.left_kind = operand_kind(*kind);
-            row.flags = if *nil_is_zero { table::TERM_NIL_IS_ZERO } else { 0 };
+            if *nil_is_zero {
+                row.flags |= table::TERM_NIL_IS_ZERO_LEFT;
+            }
         }
         Operand::Recorded(slot, kind) => {
             row.slot = *slot;
