@@ -29,7 +29,7 @@ pub enum Command {
     Inspect(Inspect),
     /// Tell what this host allows, engine by engine, with the reason and the remedy
     Doctor(Doctor),
-    /// Print the JSON Schema of rule files
+    /// Print the JSON Schema of rule files, or of events
     Schema(Schema),
     /// Take breakpoints out if goinject is killed (started by goinject itself)
     #[command(name = crate::engine::ptrace::GUARD_COMMAND, hide = true)]
@@ -123,6 +123,9 @@ pub struct Doctor {
 #[derive(Debug, Args)]
 pub struct Schema {
     /// Offer this binary's function names for completion
-    #[arg(long, value_name = "B")]
+    #[arg(long, value_name = "B", conflicts_with = "events")]
     pub binary: Option<PathBuf>,
+    /// The schema of a line that `run --json` writes, instead
+    #[arg(long)]
+    pub events: bool,
 }

@@ -49,7 +49,9 @@ typedef int64_t gi_s64;
 #define GI_EVENT_WORDS 16
 #define GI_EVENT_TEXTS 3
 #define GI_TEXT 64
-#define GI_REASONS 16
+#define GI_REASONS 32
+/* Bytes that are copied at most, for a value that gets memory of its own at each firing. */
+#define GI_COPIED 4096
 #define GI_HELDS 8
 
 /* Where a place starts. */
@@ -83,6 +85,15 @@ enum gi_source {
 	GI_COPY = 1, /* the word at address operand, read at the hit */
 	GI_KEEP = 2, /* nothing: shown in the event only */
 	GI_CLEAR = 3, /* operand zero bytes, for results that are too many words to list */
+	GI_ADD = 4,   /* what is there plus operand */
+	GI_XOR = 5,   /* what is there with operand's bits flipped */
+	GI_RANDOM = 6, /* any value from operand to extra */
+	GI_CUT = 7,    /* what is there, operand at most */
+	GI_SHRINK = 8, /* operand, which must not be more than what is there */
+	GI_COPY_TYPE = 9, /* the type that an interface table tells, whose address is at address operand; or nil */
+	GI_FRESH = 10, /* the address of a copy of the extra bytes at address operand */
+	GI_FLIP = 11,  /* the address of a copy of the bytes that are there, each eight xor operand; the next edit is their number */
+	GI_REPEAT = 12, /* what the edit before puts into its place */
 };
 
 /* How the bits of a value are to be understood. */
@@ -96,11 +107,13 @@ enum gi_kind {
 /* gi_edit.flags */
 #define GI_EDIT_POINTER 1 /* holds a pointer: outside the own stack only while the write barrier is off */
 #define GI_EDIT_TEXT 2    /* first word of a string: the event shows its bytes; the next edit is its length */
+#define GI_EDIT_ERROR 4   /* first word of an interface value, the next edit is its second: the event shows an error's text */
 
 /* One word overwritten. The edits of a rule are made all or none. */
 struct gi_edit {
 	struct gi_place place;
 	gi_u64 operand;
+	gi_u64 extra; /* GI_COPY: 0, or the interface type that the word, an interface table, must be of */
 	gi_u8 source; /* enum gi_source */
 	gi_u8 kind;   /* enum gi_kind */
 	gi_u8 flags;
@@ -253,6 +266,8 @@ enum gi_reason {
 	GI_NO_ENTRY = 13,   /* the call began before it could be seen */
 	GI_TOO_LONG = 14,   /* a string longer than GI_CONDITION_TEXT */
 	GI_NOT_HERE = 15,   /* not on a goroutine's own stack */
+	GI_WRONG_TYPE = 16, /* a variable does not hold what its name promised */
+	GI_NO_COPIES = 17,  /* the memory for copies is used up */
 };
 
 /* Why a call that matched did not fire. */
@@ -339,6 +354,10 @@ struct gi_control {
 	gi_u64 write_barrier;   /* runtime.writeBarrier */
 	gi_u64 sleep;           /* time.Sleep */
 	gi_u64 gosched_return;  /* behind the only CALL in runtime.Gosched */
+	gi_u64 error_string_table; /* of *errors.errorString as error: events show the texts of these errors */
+	gi_u64 errno_table;        /* of syscall.Errno as error */
+	gi_u64 copies_next;        /* memory in the target for copies, none of it used twice */
+	gi_u64 copies_end;
 	gi_u64 seed;
 	gi_u64 armed_at;        /* ns, CLOCK_MONOTONIC */
 	gi_u64 deadline;        /* ns, CLOCK_MONOTONIC: no faults from then on; 0 none */
@@ -425,13 +444,13 @@ struct gi_goroutine {
 };
 
 _Static_assert(sizeof(struct gi_place) == 64, "gi_place");
-_Static_assert(sizeof(struct gi_edit) == 80, "gi_edit");
+_Static_assert(sizeof(struct gi_edit) == 88, "gi_edit");
 _Static_assert(sizeof(struct gi_binding) == 48, "gi_binding");
 _Static_assert(sizeof(struct gi_term) == 152, "gi_term");
 _Static_assert(sizeof(struct gi_rule) == 88, "gi_rule");
-_Static_assert(sizeof(struct gi_counters) == 240, "gi_counters");
+_Static_assert(sizeof(struct gi_counters) == 368, "gi_counters");
 _Static_assert(sizeof(struct gi_site) == 40, "gi_site");
-_Static_assert(sizeof(struct gi_control) == 120, "gi_control");
+_Static_assert(sizeof(struct gi_control) == 152, "gi_control");
 _Static_assert(sizeof(struct gi_event) == 528, "gi_event");
 _Static_assert(sizeof(struct gi_fired) == 24, "gi_fired");
 _Static_assert(sizeof(struct gi_call) == 56, "gi_call");

@@ -407,6 +407,7 @@ GI_SUBPROGRAM int gi_apply_binding(struct gi_scratch *s, gi_u32 n)
 	if (!counters || !rule)
 		return 0;
 	observe = rule->flags & GI_RULE_OBSERVE;
+	s->applying = n;
 	ends = observe ? 0 : binding->flags & (GI_BINDING_RETURNS | GI_BINDING_PANICS);
 	/* First, for the results lie where the arguments are: a call that goes on must not meet them. */
 	if (ends)

@@ -4,6 +4,7 @@
 #define GOINJECT_EDIT_H
 
 #include "place.h"
+#include "source.h"
 
 /*
  * Whether a pointer may be put at s->where now. Registers, the goroutine's own stack and package
@@ -29,25 +30,7 @@ GI_SUBPROGRAM int gi_pointer_allowed(struct gi_scratch *s)
 	return !gi_user_read(s, &s->word[0], 4, control->write_barrier) && !(gi_u32)s->word[0];
 }
 
-/* What edit n will put in place. Returns enum gi_reason. */
-static __inline__ int gi_source_value(struct gi_scratch *s, struct gi_edit *edit, struct gi_planned *planned)
-{
-	switch (edit->source) {
-	case GI_PUT:
-		planned->after = gi_truncate(edit->operand, edit->place.size);
-		return GI_OK;
-	case GI_COPY:
-		if (gi_user_read(s, &s->word[0], 8, edit->operand))
-			return GI_READ_FAULT;
-		planned->after = gi_truncate(s->word[0], edit->place.size);
-		return GI_OK;
-	default:
-		planned->after = planned->before;
-		return GI_OK;
-	}
-}
-
-/* Prepares edit n: where it goes, what is there, what will be. Returns enum gi_reason. */
+/* Prepares edit n: where it goes and what is there. Returns enum gi_reason. */
 GI_SUBPROGRAM int gi_prepare_edit(struct gi_scratch *s, gi_u32 row, gi_u32 n)
 {
 	struct gi_edit *edit;
@@ -69,10 +52,8 @@ GI_SUBPROGRAM int gi_prepare_edit(struct gi_scratch *s, gi_u32 row, gi_u32 n)
 	if (reason)
 		return reason;
 	planned->where = s->where;
-	if (edit->source == GI_CLEAR) {
-		planned->after = edit->operand;
+	if (edit->source == GI_CLEAR)
 		return GI_OK;
-	}
 	reason = gi_load(s, edit->place.size);
 	if (!reason) {
 		planned->before = s->word[0];
@@ -82,7 +63,7 @@ GI_SUBPROGRAM int gi_prepare_edit(struct gi_scratch *s, gi_u32 row, gi_u32 n)
 	}
 	if ((edit->flags & GI_EDIT_POINTER) && edit->source != GI_KEEP && !gi_pointer_allowed(s))
 		return GI_BARRIER;
-	return gi_source_value(s, edit, planned);
+	return GI_OK;
 }
 
 /* Clears memory at s->where: whole words, then the bytes that are left. Returns enum gi_reason. */
@@ -113,6 +94,7 @@ GI_SUBPROGRAM int gi_clear(struct gi_scratch *s, gi_u64 bytes)
 GI_SUBPROGRAM int gi_make_edit(struct gi_scratch *s, gi_u32 n, gi_u32 back)
 {
 	struct gi_planned *planned;
+	int reason;
 
 	if (!s || n >= GI_EDITS)
 		return GI_NO_ROW;
@@ -122,6 +104,12 @@ GI_SUBPROGRAM int gi_make_edit(struct gi_scratch *s, gi_u32 n, gi_u32 back)
 	s->where = planned->where;
 	if (planned->source == GI_CLEAR)
 		return gi_clear(s, planned->after);
+	if (!back && (planned->source == GI_FRESH || planned->source == GI_FLIP)) {
+		reason = gi_copy(s, n);
+		if (reason)
+			return reason;
+		s->where = planned->where;
+	}
 	return gi_store(s, planned->size, planned->kind, back ? planned->before : planned->after);
 }
 
@@ -152,6 +140,8 @@ GI_SUBPROGRAM int gi_make_edits(struct gi_scratch *s, gi_u32 first, gi_u32 count
 		if (n >= count)
 			break;
 		reason = gi_prepare_edit(s, first + n, n);
+		if (!reason)
+			reason = gi_source_value(s, first + n, n);
 		if (reason)
 			return reason;
 	}
@@ -170,12 +160,46 @@ GI_SUBPROGRAM int gi_make_edits(struct gi_scratch *s, gi_u32 first, gi_u32 count
 	return GI_OK;
 }
 
+/* Adds a text to the event: `length` bytes at an address. */
+GI_SUBPROGRAM int gi_note_text(struct gi_scratch *s, gi_u64 address, gi_u64 length)
+{
+	gi_u32 text;
+
+	if (!s)
+		return 0;
+	text = s->event.texts;
+	if (text >= GI_EVENT_TEXTS)
+		return 0;
+	s->event.texts = text + 1;
+	s->event.text_length[text] = length > 0xffffffff ? 0xffffffff : length;
+	if (length > GI_TEXT)
+		length = GI_TEXT;
+	if (length && gi_user_read(s, s->event.text[text], length, address))
+		s->event.text_length[text] = 0;
+	return 0;
+}
+
+/* What an error value says, if that is easily found: its text, or its number. */
+static __inline__ void gi_note_error(struct gi_scratch *s, gi_u64 table, gi_u64 data)
+{
+	struct gi_control *control = gi_control_row(s);
+
+	s->word[0] = 0;
+	s->word[1] = 0;
+	if (control && table && table == control->errno_table) {
+		s->word[0] = data;
+		s->word[1] = 8;
+	} else if (control && table && table == control->error_string_table &&
+		   gi_user_read(s, &s->word[0], 16, data)) {
+		s->word[1] = 0;
+	}
+	gi_note_text(s, s->word[0], s->word[1]);
+}
+
 /* Shows edit n in the event, with the bytes of a text. */
 GI_SUBPROGRAM int gi_note_edit(struct gi_scratch *s, gi_u32 row, gi_u32 n)
 {
 	struct gi_edit *edit;
-	gi_u64 length;
-	gi_u32 text;
 
 	if (!s || n >= GI_EVENT_WORDS)
 		return 0;
@@ -185,18 +209,12 @@ GI_SUBPROGRAM int gi_note_edit(struct gi_scratch *s, gi_u32 row, gi_u32 n)
 		return 0;
 	s->event.known |= 1u << n;
 	edit = gi_edit_row(s, row);
-	text = s->event.texts;
-	if (!edit || !(edit->flags & GI_EDIT_TEXT) || text >= GI_EVENT_TEXTS || n + 1 >= GI_EDITS)
+	if (!edit || n + 1 >= GI_EVENT_WORDS || !s->planned[n + 1].known)
 		return 0;
-	if (!s->planned[n + 1].known)
-		return 0;
-	length = s->planned[n + 1].before;
-	if (length > GI_TEXT)
-		length = GI_TEXT;
-	if (length && gi_user_read(s, s->event.text[text], length, s->event.word[n].before))
-		length = 0;
-	s->event.text_length[text] = length;
-	s->event.texts = text + 1;
+	if (edit->flags & GI_EDIT_TEXT)
+		gi_note_text(s, s->planned[n].before, s->planned[n + 1].before);
+	else if (edit->flags & GI_EDIT_ERROR)
+		gi_note_error(s, s->planned[n].before, s->planned[n + 1].before);
 	return 0;
 }
 

@@ -51,6 +51,7 @@ struct gi_planned {
 	struct gi_where where;
 	gi_u64 before;
 	gi_u64 after;
+	gi_u64 extra; /* as the edit's */
 	gi_u32 size;
 	gi_u8 kind;
 	gi_u8 source;
@@ -83,11 +84,13 @@ struct gi_scratch {
 	struct gi_hit hit;
 	struct gi_where where; /* the place that was resolved last */
 	gi_u64 word[4];        /* small values on their way */
-	gi_u64 operand[2];     /* of a condition's row */
+	gi_u32 applying;       /* which of fired */
+	gi_u32 padding;
+	gi_u64 operand[2];     /* of a condition's row; afterwards, where a copy is made from, and to */
 	gi_u64 truths;         /* stack of a condition, two bits each */
 	gi_u64 depth;          /* of the frame below the stack's high end */
-	gi_u64 length[2];      /* of text and other_text */
-	gi_u64 text[GI_CONDITION_TEXT / 8];
+	gi_u64 length[2];      /* of text and other_text; afterwards, of a copy, and what it is flipped by */
+	gi_u64 text[GI_CONDITION_TEXT / 8]; /* of a condition; afterwards, a piece of a copy */
 	gi_u64 other_text[GI_CONDITION_TEXT / 8];
 	struct gi_call_key call_key;
 	struct gi_call call;
@@ -100,6 +103,6 @@ struct gi_scratch {
 
 _Static_assert(sizeof(struct gi_hit) == 192, "gi_hit");
 _Static_assert(sizeof(struct gi_where) == 16, "gi_where");
-_Static_assert(sizeof(struct gi_planned) == 40, "gi_planned");
+_Static_assert(sizeof(struct gi_planned) == 48, "gi_planned");
 
 #endif

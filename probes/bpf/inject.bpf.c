@@ -52,7 +52,7 @@ static __always_inline int gi_user_write(struct gi_scratch *s, gi_u64 address, c
 	if (!bpf_probe_write_user((void *)address, from, size))
 		return 0;
 #ifdef GI_SLEEPABLE
-	if (!bpf_copy_from_user(&s->word[3], size, (const void *)address))
+	if (!bpf_copy_from_user(&s->word[3], size > 8 ? 8 : size, (const void *)address))
 		return bpf_probe_write_user((void *)address, from, size) < 0;
 #endif
 	return 1;

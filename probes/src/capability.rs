@@ -65,27 +65,37 @@ pub struct BpfSupport {
 }
 
 impl BpfSupport {
-    /// Tries everything. Takes about a tenth of a second where BPF works.
+    /// Tries everything. Takes about a tenth of a second where BPF works: the kernel takes its time to take a probe off.
     pub fn probe() -> BpfSupport {
-        let load = Support::from_result(counts_own_calls(Attach::Single, false));
-        if !load.is_yes() {
-            let reason = || Support::Unknown("the BPF program does not load".to_owned());
-            return BpfSupport {
-                load,
-                memory: reason(),
-                context: reason(),
-                signal: reason(),
-                multi: reason(),
-                sleep: reason(),
-            };
-        }
+        // What newer kernels have implies the rest, and it is what will be used then.
+        let (load, multi, sleep) = match counts_own_calls(Attach::Multi, true) {
+            Ok(()) => (Support::Yes, Support::Yes, Support::Yes),
+            Err(_) => match Support::from_result(counts_own_calls(Attach::Single, false)) {
+                Support::Yes => (
+                    Support::Yes,
+                    Support::from_result(counts_own_calls(Attach::Multi, false)),
+                    Support::from_result(counts_own_calls(Attach::Single, true)),
+                ),
+                refused => {
+                    let reason = || Support::Unknown("the BPF program does not load".to_owned());
+                    return BpfSupport {
+                        load: refused,
+                        memory: reason(),
+                        context: reason(),
+                        signal: reason(),
+                        multi: reason(),
+                        sleep: reason(),
+                    };
+                }
+            },
+        };
         BpfSupport {
             load,
             memory: Support::from_result(accepts(&WRITE_MEMORY)),
             context: Support::from_result(accepts(&WRITE_CONTEXT)),
             signal: Support::from_result(accepts(&SEND_SIGNAL)),
-            multi: Support::from_result(counts_own_calls(Attach::Multi, false)),
-            sleep: Support::from_result(counts_own_calls(Attach::Single, true)),
+            multi,
+            sleep,
         }
     }
 }

@@ -30,8 +30,10 @@ pub const EVENT_WORDS: usize = 16;
 pub const EVENT_TEXTS: usize = 3;
 /// Bytes of each text shown in one event.
 pub const TEXT: usize = 64;
+/// Bytes that are copied at most, for a value that gets memory of its own at each firing.
+pub const COPIED: usize = 4096;
 /// Size of the failure counters' array.
-pub const REASONS: usize = 16;
+pub const REASONS: usize = 32;
 /// Size of the array of counters for what held a rule back.
 pub const HELDS: usize = 8;
 
@@ -117,6 +119,24 @@ pub enum Source {
     Keep = 2,
     /// As many zero bytes as the operand says.
     Clear = 3,
+    /// What is there plus the operand.
+    Add = 4,
+    /// What is there with the operand's bits flipped.
+    Xor = 5,
+    /// Any value from the operand to `extra`.
+    Random = 6,
+    /// What is there, the operand at most.
+    Cut = 7,
+    /// The operand, which must not be more than what is there.
+    Shrink = 8,
+    /// The address of a type's description, as the interface table tells whose address is at the operand.
+    CopyType = 9,
+    /// The address of a copy of `extra` bytes at the operand.
+    Fresh = 10,
+    /// The address of a copy of the bytes that are there, flipped by the operand; the next edit is their number.
+    Flip = 11,
+    /// What the edit before puts into its place.
+    Repeat = 12,
 }
 
 /// `gi_edit.kind`: how the bits of a value are to be understood.
@@ -137,6 +157,8 @@ pub enum ValueKind {
 pub const EDIT_POINTER: u8 = 1;
 /// `gi_edit.flags`: first word of a string; the next edit is its length.
 pub const EDIT_TEXT: u8 = 2;
+/// `gi_edit.flags`: first word of an interface value; the next edit is its second.
+pub const EDIT_ERROR: u8 = 4;
 
 /// One word overwritten.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -146,6 +168,8 @@ pub struct Edit {
     pub place: Place,
     /// See [`Source`].
     pub operand: u64,
+    /// See [`Source`]; of [`Source::Copy`] the description of the interface that the word must be of, or 0.
+    pub extra: u64,
     /// [`Source`].
     pub source: u8,
     /// [`ValueKind`].
@@ -511,6 +535,14 @@ pub struct Control {
     pub sleep: u64,
     /// Behind the only CALL in `runtime.Gosched`.
     pub gosched_return: u64,
+    /// Run-time address of the interface table of `*errors.errorString` as `error`; 0 unknown.
+    pub error_string: u64,
+    /// And of `syscall.Errno`.
+    pub errno: u64,
+    /// Memory in the target for copies: the next free byte. None is used twice.
+    pub copies_next: u64,
+    /// Its end.
+    pub copies_end: u64,
     /// Of every chance decision.
     pub seed: u64,
     /// Nanoseconds of `CLOCK_MONOTONIC`.
@@ -631,11 +663,15 @@ pub enum Reason {
     TooLong = 14,
     /// Not on a goroutine's own stack.
     NotHere = 15,
+    /// A variable does not hold what its name promised.
+    WrongType = 16,
+    /// The memory for copies is used up.
+    NoCopies = 17,
 }
 
 impl Reason {
     /// All reasons for a failure.
-    pub const FAILURES: [Reason; 15] = [
+    pub const FAILURES: [Reason; 17] = [
         Reason::Nil,
         Reason::Range,
         Reason::ReadFault,
@@ -651,6 +687,8 @@ impl Reason {
         Reason::NoEntry,
         Reason::TooLong,
         Reason::NotHere,
+        Reason::WrongType,
+        Reason::NoCopies,
     ];
 
     /// The reason of a number in a table.
@@ -669,7 +707,7 @@ impl Reason {
         match self {
             Reason::Ok => "applied",
             Reason::Nil => "a pointer on the way was nil",
-            Reason::Range => "an index was out of range",
+            Reason::Range => "an index or length was out of range",
             Reason::ReadFault => "memory could not be read",
             Reason::WriteFault => "memory could not be written",
             Reason::Barrier => "the garbage collector was marking",
@@ -683,6 +721,8 @@ impl Reason {
             Reason::NoEntry => "the call began before it could be seen",
             Reason::TooLong => "a string was too long",
             Reason::NotHere => "the call was not on a goroutine's own stack",
+            Reason::WrongType => "a variable did not hold what it should",
+            Reason::NoCopies => "the memory for new values was used up",
         }
     }
 }

@@ -64,7 +64,9 @@ pub struct Limits {
 pub struct TargetExpect {
     /// Its exit status, if goinject started it.
     pub exit: ExitExpect,
-    /// Where the expectation was written, if it was.
+    /// How often it panics while it is armed, recovered or not, injected or not.
+    pub panics: Option<Spanned<CountRange>>,
+    /// Where the expectation of its exit was written, if it was.
     pub span: Option<Span>,
 }
 

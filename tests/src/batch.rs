@@ -90,7 +90,7 @@ impl Shape {
         if resolution.failure().is_some() {
             return None;
         }
-        let plan = compile(&rules, &resolution.rules, binary);
+        let plan = compile(&rules, &resolution, binary);
         let needs = plan
             .sites
             .iter()

@@ -15,23 +15,30 @@ use crate::{Batch, Outcome, Tally};
 /// How long one run of goinject may take in an emulated guest, in seconds.
 const LIMIT: u64 = 120;
 
-/// Runs goinject once: number, options and command follow. The events themselves stay in the guest: a serial line is
-/// slow.
-const ONCE: &str = r#"
-once() {
+/// Runs a batch, unless it was run already: number, options and command follow. The events themselves stay in the guest,
+/// as a serial line is slow. What a batch left behind is handed out in one piece.
+const BATCH: &str = r#"
+batch() {
 	number=$1
+	mkdir /tmp/taken.$number 2>/dev/null || return
 	shift
-	timeout -s KILL LIMIT goinject run --quiet --json /tmp/json /srv/rules/$number.yaml "$@" >/tmp/out 2>/tmp/err
+	timeout -s KILL LIMIT goinject run --quiet --json /tmp/$number.json /srv/batches/$number.yaml "$@" \
+		>/tmp/$number.out 2>/tmp/$number.err
 	code=$?
+	until mkdir /tmp/output 2>/dev/null; do sleep 0.1; done
 	printf '@@ %s code %s\n' $number $code
-	cat /tmp/out
+	cat /tmp/$number.out
 	printf '\n@@ %s error\n' $number
-	cat /tmp/err
+	cat /tmp/$number.err
 	printf '\n@@ %s json\n' $number
-	grep -v '"type":"fired"' /tmp/json
-	rm -f /tmp/json
+	grep -v '"type":"fired"' /tmp/$number.json
+	rmdir /tmp/output
+	rm -f /tmp/$number.*
 }
 "#;
+
+/// The lanes go through the same batches, and each takes what is not taken yet: one for each processor.
+const LANES: &str = "lane & lane & wait\n";
 
 /// A guest with a kernel, goinject and the programs of batches, or none where the user wants none (which is said).
 ///
@@ -65,9 +72,10 @@ pub fn boot(kernel: &str, files: &[(PathBuf, PathBuf)]) -> Option<Booted> {
 /// If the guest does not boot, or crashes.
 pub fn run(kernel: &str, batches: &[Batch<'_>], tally: &mut Tally) -> bool {
     let folder = tempfile::tempdir().expect("a folder for rule files");
-    let mut files = vec![(folder.path().to_owned(), PathBuf::from("/srv/rules"))];
+    let mut files = vec![(folder.path().to_owned(), PathBuf::from("/srv/batches"))];
     let mut programs: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
-    let mut script = ONCE.replace("LIMIT", &LIMIT.to_string());
+    let mut script = BATCH.replace("LIMIT", &LIMIT.to_string());
+    script.push_str("lane() {\n");
     for (number, batch) in batches.iter().enumerate() {
         let rules = folder.path().join(format!("{number}.yaml"));
         fs::write(rules, batch.rules()).expect("rules are written");
@@ -77,7 +85,7 @@ pub fn run(kernel: &str, batches: &[Batch<'_>], tally: &mut Tally) -> bool {
         let writer = batch.writer.name();
         let _ = write!(
             script,
-            "once {number} --writer {writer} -- {}",
+            "batch {number} --writer {writer} -- {}",
             quote(&place.to_string_lossy())
         );
         for argument in batch.arguments() {
@@ -86,6 +94,8 @@ pub fn run(kernel: &str, batches: &[Batch<'_>], tally: &mut Tally) -> bool {
         script.push('\n');
         programs.insert(host, place);
     }
+    script.push_str("}\n");
+    script.push_str(LANES);
     fs::write(folder.path().join("run.sh"), script).expect("the script is written");
     files.extend(programs);
     let Some(mut guest) = boot(kernel, &files) else {
@@ -93,7 +103,7 @@ pub fn run(kernel: &str, batches: &[Batch<'_>], tally: &mut Tally) -> bool {
     };
     let limit = Duration::from_secs(30 + 10 * batches.len() as u64);
     let outcome = guest
-        .run(". /srv/rules/run.sh", limit)
+        .run(". /srv/batches/run.sh", limit)
         .unwrap_or_else(|error| panic!("{error}"));
     println!(
         "Linux {} booted in {:.1} s; {} runs took {:.0} s",

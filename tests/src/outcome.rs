@@ -53,7 +53,8 @@ impl Outcome {
         if self.code != Some(3) {
             return None;
         }
-        let (_, reasons) = self.stderr.split_once("no engine can carry this out here:\n")?;
+        let (_, reasons) = self.stderr.split_once("no engine can carry this out here")?;
+        let (_, reasons) = reasons.split_once('\n')?;
         let reason = reasons.lines().take_while(|line| line.starts_with("  ")).last()?;
         let reason = reason.trim().trim_start_matches("bpf with the tracer: ");
         let reason = reason.trim_start_matches("bpf: ");
@@ -88,7 +89,9 @@ mod tests {
     fn refusals_of_different_functions_are_the_same() {
         let outcome = |reason: &str| Outcome {
             code: Some(3),
-            stderr: format!("goinject: error: no engine can carry this out here:\n  bpf: {reason}\n"),
+            stderr: format!(
+                "goinject: error: no engine can carry this out here (`goinject doctor` tells …):\n  bpf: {reason}\n"
+            ),
             ..Outcome::default()
         };
         assert_eq!(

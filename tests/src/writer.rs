@@ -25,6 +25,9 @@ impl Writer {
         Writer::Breakpoints,
     ];
 
+    /// Those that a locked-down host refuses.
+    pub const IN_KERNEL: [Writer; 3] = [Writer::UserMemory, Writer::Context, Writer::SignalFrame];
+
     /// Those that work on a locked-down host.
     pub const ANYWHERE: [Writer; 2] = [Writer::Tracer, Writer::Breakpoints];
 

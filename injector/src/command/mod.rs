@@ -25,11 +25,10 @@ pub type Told<T> = Result<T, ExitCode>;
 
 /// Prints a line of goinject's own to standard error.
 pub fn say(line: impl std::fmt::Display) {
-    // In one piece, for the target writes to the same terminal. Whoever stops reading must not end a run
-    // that holds breakpoints.
-    let _ = io::stderr()
-        .lock()
-        .write_all(format!("goinject: {line}\n").as_bytes());
+    // In one piece: the target writes to the same terminal.
+    let line = format!("goinject: {line}\n");
+    // Whoever stops reading must not end a run that holds breakpoints.
+    let _ = io::stderr().lock().write_all(line.as_bytes());
 }
 
 /// Prints a command's result to standard output. Somebody who stops reading has seen enough.
@@ -90,7 +89,7 @@ pub fn make_plan(rules: &RuleSet, binary: &Binary) -> Told<Plan> {
     print_diagnostics(&diagnostics, &rules.source);
     match resolution.failure() {
         Some(code) => Err(code),
-        None => Ok(compile(rules, &resolution.rules, binary)),
+        None => Ok(compile(rules, &resolution, binary)),
     }
 }
 

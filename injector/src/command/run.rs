@@ -16,6 +16,7 @@ use crate::engine::select::{Engine, select};
 use crate::engine::{End, Happened, Session};
 use crate::error::ExitCode;
 use crate::plan::Plan;
+use crate::plan::encode::LoadBias;
 use crate::report::Report;
 use crate::report::verdict::Outcome;
 use crate::signals::{Received, Signals};
@@ -48,17 +49,18 @@ fn carry_out(arguments: &Run) -> Told<(ExitCode, Option<i32>)> {
     let rules = read_rules(&arguments.file)?;
     let target = Target::choose(&rules, arguments.pid, &arguments.target)
         .map_err(|error| fail(ExitCode::Invalid, error))?;
-    let plan = make_plan(&rules, &open_binary(&target.binary())?)?;
+    let binary = open_binary(&target.binary())?;
+    let plan = make_plan(&rules, &binary)?;
     let host = crate::host::look(arguments.engine, arguments.writer);
     let selection = select(&plan, &host, arguments.engine, arguments.writer)
         .map_err(|error| fail(ExitCode::Unarmable, error))?;
-    let mut report = Report::new(&rules, &plan, arguments.json.as_deref(), arguments.quiet)
+    let mut report = Report::new(&rules, &plan, &binary, arguments.json.as_deref(), arguments.quiet)
         .map_err(|error| fail(ExitCode::Invalid, error))?;
     let seed = rules.seed.unwrap_or_else(random_seed);
     // Before the target starts, so that no signal is missed; it gets goinject's former mask back.
     let mut signals = Signals::take_over().map_err(|error| fail(ExitCode::Unarmable, error))?;
-    let mut session = arm(&plan, seed, &target, &selection.engine, &signals)?;
-    report.armed(session.pid(), &selection.explanation, seed);
+    let (mut session, bias) = arm(&plan, seed, &target, &selection.engine, &signals)?;
+    report.armed(session.pid(), bias, &selection, seed);
     let started = matches!(target, Target::Command(_));
     let watched = watch(&mut *session, &rules, &mut report, &mut signals, started);
     let outcome = watched.map_err(|error| {
@@ -76,18 +78,13 @@ fn carry_out(arguments: &Run) -> Told<(ExitCode, Option<i32>)> {
 /// A seed that differs from run to run; it is printed, so that the run can be repeated.
 fn random_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
-    std::hash::RandomState::new().build_hasher().finish()
+    // Short enough to be typed, and for every reader of JSON.
+    std::hash::RandomState::new().build_hasher().finish() & u64::from(u32::MAX)
 }
 
 /// Starts the target or finds it, makes sure that it runs the planned binary, and arms it. A command
 /// that can't be armed is ended: nothing of it is to run without the faults it was started for.
-fn arm(
-    plan: &Plan,
-    seed: u64,
-    target: &Target,
-    engine: &Engine,
-    signals: &Signals,
-) -> Told<Box<dyn Session>> {
+fn arm(plan: &Plan, seed: u64, target: &Target, engine: &Engine, signals: &Signals) -> Told<Armed> {
     let unarmable = |error: &dyn std::fmt::Display| fail(ExitCode::Unarmable, error);
     match target {
         Target::Command(command) => {
@@ -106,21 +103,25 @@ fn arm(
 }
 
 type Error = Box<dyn std::error::Error>;
+/// A target with its rules armed, and how far its program lies from where it was linked to.
+type Armed = (Box<dyn Session>, LoadBias);
 
-fn arm_spawned(plan: &Plan, seed: u64, engine: &Engine, spawned: Spawned) -> Result<Box<dyn Session>, Error> {
+fn arm_spawned(plan: &Plan, seed: u64, engine: &Engine, spawned: Spawned) -> Result<Armed, Error> {
     let bias = verify(plan, spawned.stop.tid())?;
-    Ok(match bpf_setup(engine, seed) {
+    let session: Box<dyn Session> = match bpf_setup(engine, seed) {
         Some(setup) => Box::new(BpfSession::arm_spawned(plan, bias, &setup, spawned)?),
         None => Box::new(PtraceSession::arm_spawned(plan, bias, seed, spawned)?),
-    })
+    };
+    Ok((session, bias))
 }
 
-fn arm_attached(plan: &Plan, seed: u64, engine: &Engine, pid: i32) -> Result<Box<dyn Session>, Error> {
+fn arm_attached(plan: &Plan, seed: u64, engine: &Engine, pid: i32) -> Result<Armed, Error> {
     let bias = verify(plan, pid)?;
-    Ok(match bpf_setup(engine, seed) {
+    let session: Box<dyn Session> = match bpf_setup(engine, seed) {
         Some(setup) => Box::new(BpfSession::arm_attached(plan, bias, &setup, pid)?),
         None => Box::new(PtraceSession::arm_attached(plan, bias, seed, pid)?),
-    })
+    };
+    Ok((session, bias))
 }
 
 fn bpf_setup(engine: &Engine, seed: u64) -> Option<Setup<'_>> {

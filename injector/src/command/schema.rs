@@ -1,10 +1,30 @@
-//! `goinject schema`: the JSON Schema of rule files.
+//! `goinject schema`: the JSON Schemas of rule files and of events.
 
+use goinject_rules::schema::{output_schema, rules_schema, rules_schema_offering};
+
+use super::{Told, open_binary, print};
 use crate::cli::Schema;
 use crate::error::ExitCode;
+use crate::inspect::overview::rule_targets;
+use crate::report::line::Line;
 
-/// Prints the schema; it is `schema/rules.schema.json` byte for byte.
-pub fn run(_arguments: &Schema) -> ExitCode {
-    super::print(&goinject_rules::schema::rules_schema());
-    ExitCode::Met
+/// Prints a schema: byte for byte the file in `schema/`, unless it is made for one binary.
+pub fn run(arguments: &Schema) -> ExitCode {
+    match schema(arguments) {
+        Ok(text) => {
+            print(&text);
+            ExitCode::Met
+        }
+        Err(code) => code,
+    }
+}
+
+fn schema(arguments: &Schema) -> Told<String> {
+    if arguments.events {
+        return Ok(output_schema::<Line>());
+    }
+    match &arguments.binary {
+        Some(path) => Ok(rules_schema_offering(&rule_targets(&open_binary(path)?))),
+        None => Ok(rules_schema()),
+    }
 }

@@ -176,9 +176,10 @@ fn in_kernel(plan: &Plan, host: &Host, wanted: Option<WriterChoice>) -> Result<S
         writers.push(writer);
     }
     let names = writer_names(&writers);
-    let explanation = match names.as_str() {
-        "" => "engine bpf, nothing to write".to_owned(),
-        names => format!("engine bpf, writer {names}"),
+    let explanation = match names.as_slice() {
+        [] => "engine bpf, nothing to write".to_owned(),
+        [only] => format!("engine bpf, writer {only}"),
+        several => format!("engine bpf, writers {}", several.join(" and ")),
     };
     let switches = Switches {
         memory: plan.sites.iter().zip(&writers).any(|(site, writer)| {
@@ -327,16 +328,14 @@ fn attach(bpf: &BpfSupport) -> Attach {
     }
 }
 
-fn writer_names(writers: &[WriterKind]) -> String {
+/// The names of the writers that are in use, each once.
+pub fn writer_names(writers: &[WriterKind]) -> Vec<&'static str> {
     let names = [
         (WriterKind::Memory, "user-memory"),
         (WriterKind::Context, "context"),
         (WriterKind::Frame, "signal-frame"),
+        (WriterKind::Tracer, "tracer"),
     ];
-    let used: Vec<&str> = names
-        .iter()
-        .filter(|(kind, _)| writers.contains(kind))
-        .map(|(_, name)| *name)
-        .collect();
-    used.join(" and ")
+    let used = names.iter().filter(|(kind, _)| writers.contains(kind));
+    used.map(|(_, name)| *name).collect()
 }

@@ -1,6 +1,7 @@
 //! A Go program's file, and all that is asked of it.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -14,6 +15,7 @@ use super::elf::symbols::Symbol;
 use super::error::GoError;
 use super::identity::Identity;
 use super::image::Image;
+use super::interfaces::Itab;
 use super::module_data::ModuleData;
 use super::pclntab::functions::{Function, FunctionTable};
 use super::pclntab::table::{Form, Table};
@@ -38,6 +40,7 @@ pub struct Binary {
     types: Types,
     build: OnceLock<Build>,
     morestack: OnceLock<MorestackFunctions>,
+    pub(super) itabs: OnceLock<Vec<Itab>>,
 }
 
 impl Binary {
@@ -136,6 +139,7 @@ impl Binary {
             types,
             build: OnceLock::new(),
             morestack: OnceLock::new(),
+            itabs: OnceLock::new(),
         })
     }
 
@@ -230,6 +234,12 @@ impl Binary {
     pub fn base(&self) -> Address {
         let lowest = self.image.elf().segments.iter().map(|s| s.address).min();
         Address(lowest.unwrap_or_default() & !0xfff)
+    }
+
+    /// The parts of memory that the program's package variables are in, at link-time addresses.
+    pub fn writable_segments(&self) -> impl Iterator<Item = Range<Address>> + '_ {
+        let segments = self.image.elf().segments.iter().filter(|s| s.writable);
+        segments.map(|s| Address(s.address)..Address(s.address).plus(s.memory_size))
     }
 
     /// What the linker recorded of the program as a whole.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use memmap2::Mmap;
 
@@ -19,6 +19,8 @@ pub(super) struct Image {
     path: PathBuf,
     contents: Arc<Contents>,
     elf: Arc<Elf>,
+    /// Places that the dynamic linker fills, in order; read when first needed.
+    pointers: Arc<OnceLock<Vec<(Address, u64)>>>,
 }
 
 #[derive(Debug)]
@@ -69,6 +71,7 @@ impl Image {
             path: path.to_owned(),
             contents: Arc::new(contents),
             elf: Arc::new(elf),
+            pointers: Arc::default(),
         })
     }
 
@@ -110,7 +113,9 @@ impl Image {
     pub(super) fn relocated(&self, address: Address, length: usize) -> Option<Cow<'_, [u8]>> {
         let mut bytes = Cow::Borrowed(self.read(address, length)?);
         let end = address.0.checked_add(length as u64)?;
-        for (place, value) in relocations::pointers_in(&self.elf, self.data(), address.0..end) {
+        let pointers = self.relocated_pointers();
+        let first = pointers.partition_point(|(place, _)| *place < address);
+        for &(place, value) in pointers[first..].iter().take_while(|(place, _)| place.0 < end) {
             let at = usize::try_from(place.0 - address.0).ok()?;
             // Go's own linker leaves the value in place as well; copying is for those that do not.
             if slice_at(&bytes, at, 8).is_some() && u64_at(&bytes, at) != Some(value) {
@@ -125,9 +130,18 @@ impl Image {
         u64_at(&self.relocated(address, 8)?, 0).map(Address)
     }
 
+    fn relocated_pointers(&self) -> &[(Address, u64)] {
+        self.pointers
+            .get_or_init(|| relocations::pointers(&self.elf, self.data()))
+    }
+
     /// The places, 8-aligned and in writable or relocated memory, that hold a pointer to an address.
     pub(super) fn places_pointing_to(&self, target: Address) -> Vec<Address> {
-        let mut places: Vec<Address> = relocations::pointers_to(&self.elf, self.data(), target.0).collect();
+        let relocated = self.relocated_pointers().iter();
+        let mut places: Vec<Address> = relocated
+            .filter(|(_, value)| *value == target.0)
+            .map(|(place, _)| *place)
+            .collect();
         let needle = target.0.to_le_bytes();
         for segment in self.elf.segments.iter().filter(|s| !s.executable) {
             let bytes = self.elf.segment_contents(self.data(), segment);

@@ -142,6 +142,11 @@ impl Types {
         slot.value = OnceLock::from(ty);
     }
 
+    /// The key in the source of a type that is read from there.
+    pub(super) fn key(&self, id: TypeId) -> Option<u64> {
+        self.arena.slot(id.0).key.get().copied()
+    }
+
     /// An arena whose types are read from a source by their keys there.
     pub(super) fn from_source(source: Arc<dyn TypeSource>) -> Types {
         Types {

@@ -194,6 +194,21 @@ impl Overview {
     }
 }
 
+/// The names of all functions that a rule may name, sorted.
+pub fn rule_targets(binary: &Binary) -> Vec<String> {
+    let module = binary.build().main_module.as_deref();
+    let named = |(index, name): (usize, std::borrow::Cow<'_, str>)| {
+        // Some assembly has names without a package, which rule files do not take.
+        let is_source = name.contains('.') && origin(Function::package_of(&name), module) != Origin::MadeUp;
+        let function = is_source.then(|| binary.functions().get(index)).flatten()?;
+        (!function.is_wrapper && refused_by_policy(&function).is_none()).then(|| name.into_owned())
+    };
+    let mut names: Vec<String> = binary.functions().names().filter_map(named).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 impl Counts {
     fn add(&mut self, origin: Origin) {
         match origin {

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use super::Found;
 use super::overview::{Listed, Overview};
 use super::types::TypeFacts;
-use crate::resolve::facts::{Access, FunctionFacts, InlinedPlace, NamedFunction, Role, Value};
+use crate::resolve::facts::{Access, Delay, FunctionFacts, InlinedPlace, NamedFunction, Role, Value};
 use crate::table::{columns, count};
 
 /// Call sites that are listed.
@@ -215,7 +215,18 @@ impl Display for FunctionFacts {
         if !self.sites.is_empty() && self.refused.is_none() {
             writeln!(f, "\n  sites")?;
             for site in &self.sites {
-                writeln!(f, "    {} {}", site.kind, site.instruction)?;
+                let kind = site.kind.words();
+                writeln!(f, "    {kind} {}", site.instruction)?;
+            }
+        }
+        if let (Some(delay), None) = (&self.delay, &self.refused) {
+            match delay {
+                Delay::Sleeps => writeln!(f, "\n  delay: the goroutine sleeps")?,
+                Delay::Yields => writeln!(
+                    f,
+                    "\n  delay: the goroutine yields until its time, which costs processor time"
+                )?,
+                Delay::Refused(why) => writeln!(f, "\n  delay: not possible: {why}")?,
             }
         }
         for note in &self.notes {

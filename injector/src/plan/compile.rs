@@ -15,12 +15,13 @@ use crate::go::Binary;
 use crate::go::abi::Convention;
 use crate::go::address::Address;
 use crate::go::sites::{EntryKind, EntrySite, Execution, Leads, MemoryWrite, Site as FoundSite};
-use crate::resolve::{ResolvedFunction, ResolvedRule};
+use crate::resolve::{Resolution, ResolvedFunction};
 
 /// Lays resolved rules out. The result depends on nothing but the rules and the binary.
-pub fn compile(rules: &RuleSet, resolved: &[ResolvedRule], binary: &Binary) -> Plan {
+pub fn compile(rules: &RuleSet, resolution: &Resolution, binary: &Binary) -> Plan {
+    let (resolved, panics) = (&resolution.rules, resolution.panics.as_ref());
     let mut functions: BTreeMap<Address, Function> = BTreeMap::new();
-    for of in resolved.iter().flat_map(|rule| &rule.functions) {
+    for of in resolved.iter().flat_map(|rule| &rule.functions).chain(panics) {
         functions.insert(of.function.entry, function(of));
     }
     let index_of = |of: &ResolvedFunction| {
@@ -46,10 +47,20 @@ pub fn compile(rules: &RuleSet, resolved: &[ResolvedRule], binary: &Binary) -> P
                 .map(|condition| written_text(rules, condition.span)),
             within: written.within.as_ref().map(|within| within.value.clone()),
             trigger: trigger(&written.when),
+            counts_panics: false,
         });
         for of in &rule.functions {
             bind(n, index_of(of), of, binary, &mut sites);
         }
+    }
+    if let Some(panics) = panics {
+        plan_rules.push(count_panics(
+            plan_rules.len(),
+            index_of(panics),
+            panics,
+            binary,
+            &mut sites,
+        ));
     }
     let identity = binary.identity();
     Plan {
@@ -70,11 +81,46 @@ pub fn compile(rules: &RuleSet, resolved: &[ResolvedRule], binary: &Binary) -> P
         rules: plan_rules,
         functions: functions.into_values().collect(),
         sites: sites.into_values().collect(),
+        scratch: resolution.scratch.clone(),
         runtime: runtime(binary),
         limits: Limits {
             duration: rules.limits.duration.map(nanoseconds),
             faults: rules.limits.faults,
         },
+    }
+}
+
+/// A rule beyond those of the file, which counts the target's panics and never fires.
+fn count_panics(
+    rule: usize,
+    function: usize,
+    of: &ResolvedFunction,
+    binary: &Binary,
+    sites: &mut BTreeMap<Address, Site>,
+) -> Rule {
+    entry(function, of, binary, sites).bindings.push(Binding {
+        rule,
+        role: Role::Decides {
+            pairs: false,
+            recalls: false,
+        },
+        completes: true,
+        condition: Vec::new(),
+        within: Vec::new(),
+        fault: Fault::default(),
+        assignments: Vec::new(),
+    });
+    Rule {
+        name: "panics".to_owned(),
+        observe: true,
+        functions: vec![function],
+        condition: None,
+        within: None,
+        trigger: Trigger {
+            times: Some(0),
+            ..Trigger::default()
+        },
+        counts_panics: true,
     }
 }
 
@@ -338,5 +384,10 @@ fn runtime(binary: &Binary) -> Runtime {
             gosched_return: means.gosched_return,
         }),
         sigtramp,
+        error_string: binary
+            .itab("error", "*errors.errorString")
+            .map(|itab| itab.address),
+        errno: binary.itab("error", "syscall.Errno").map(|itab| itab.address),
+        data: binary.writable_segments().collect(),
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use goinject_rules::units::format_duration;
 
 use super::{
-    Assignment, Base, Binding, Consumes, Cost, Edit, Instruction, Place, Plan, Role, Site, SiteKind, Source,
-    Term,
+    Assignment, Base, Binding, Consumes, Cost, Edit, Global, Instruction, Place, Plan, Role, Site, SiteKind,
+    Source, Term,
 };
 use crate::go::abi::Register;
 
@@ -37,13 +37,17 @@ impl fmt::Display for Plan {
                 self.write_site(f, site)?;
             }
         }
+        if !self.scratch.is_empty() {
+            writeln!(f, "\nscratch memory: {} bytes", self.scratch.bytes.len())?;
+        }
         Ok(())
     }
 }
 
 impl Plan {
     fn write_site(&self, f: &mut fmt::Formatter<'_>, site: &Site) -> fmt::Result {
-        write!(f, "  {} {}", site.kind, site.instruction)?;
+        let kind = site.kind.words();
+        write!(f, "  {kind} {}", site.instruction)?;
         if let Some(slot) = site.slot.filter(|_| site.kind != SiteKind::Slot) {
             let how = if slot.sleeps {
                 "sleep"
@@ -122,6 +126,18 @@ fn write_assignment(f: &mut fmt::Formatter<'_>, assignment: &Assignment) -> fmt:
     })
 }
 
+impl SiteKind {
+    /// What a site is, for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            SiteKind::Entry => "entry",
+            SiteKind::EntryCheckJump { .. } => "entry (stack check)",
+            SiteKind::Return => "return",
+            SiteKind::Slot => "slot (delayed calls go to sleep here)",
+        }
+    }
+}
+
 impl fmt::Display for Instruction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (file {}) `{}`", self.address, self.file_offset, self.text)?;
@@ -135,17 +151,6 @@ impl fmt::Display for Instruction {
             Consumes::Restartable => write!(f, ", run again after edits"),
             Consumes::Irreversible(why) => write!(f, ", edits must come before it: {why}"),
         }
-    }
-}
-
-impl fmt::Display for SiteKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SiteKind::Entry => "entry",
-            SiteKind::EntryCheckJump { .. } => "entry (stack check)",
-            SiteKind::Return => "return",
-            SiteKind::Slot => "slot (delayed calls go to sleep here)",
-        })
     }
 }
 
@@ -171,9 +176,37 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Source::Literal(bits) => write!(f, "0x{bits:x}"),
-            Source::Copy(address) => write!(f, "the word at {address}"),
+            Source::Address(global) => write!(f, "the address of {global}"),
+            Source::Copy(global) => write!(f, "the word at {global}"),
+            Source::CopyInterface { from, interface } => {
+                write!(f, "the word at {from}, if it is of {}", interface.name)
+            }
+            Source::CopyType(global) => write!(f, "the type that the word at {global} tells"),
+            Source::Scratch(offset) => write!(f, "the address of scratch+0x{offset:x}"),
+            Source::Fresh { offset, length } => {
+                write!(
+                    f,
+                    "the address of a copy of {length} bytes at scratch+0x{offset:x}"
+                )
+            }
+            Source::Flip(mask) => write!(f, "the address of a copy, each byte xor 0x{mask:x}"),
+            Source::Add(bits) => write!(f, "itself plus 0x{bits:x}"),
+            Source::Xor(bits) => write!(f, "itself xor 0x{bits:x}"),
+            Source::Random { low, high } => write!(f, "random from 0x{low:x} to 0x{high:x}"),
+            Source::Cut(most) => write!(f, "at most {most}"),
+            Source::Shrink(length) => write!(f, "{length}, if it is more"),
+            Source::Repeat => f.write_str("the same"),
             Source::Keep => f.write_str("unchanged"),
             Source::Clear(bytes) => write!(f, "{bytes} zero bytes"),
+        }
+    }
+}
+
+impl fmt::Display for Global {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.offset {
+            0 => write!(f, "{} ({})", self.name, self.address),
+            offset => write!(f, "{}+{offset} ({})", self.name, self.address.plus(offset)),
         }
     }
 }

@@ -1,13 +1,28 @@
 //! The plan as the tables that the decision core reads, for one running process.
 
+mod edits;
+
+use std::ops::Range;
+
 use goinject_probes::table::{self, Tables};
 
+use super::scratch::Pointee;
 use super::{
-    Base, Binding, Edit, Extend, Lead, Operand, OperandKind, Place, Plan, Role, Rule, Site, SiteKind, Source,
-    Term, Test, TestKind,
+    Base, Binding, Lead, Operand, OperandKind, Place, Plan, Role, Rule, Site, SiteKind, Term, Test, TestKind,
 };
 use crate::go::abi::Register;
 use crate::go::address::Address;
+
+/// Where things are in one process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// The program.
+    pub bias: LoadBias,
+    /// Start of the scratch memory; 0 if there is none.
+    pub scratch: u64,
+    /// Memory for copies made at hits.
+    pub copies: Range<u64>,
+}
 
 /// How far the process lies from where the binary was linked to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,27 +36,28 @@ impl LoadBias {
 }
 
 /// Lays a plan out as tables; `writers` has one writer per site.
-pub fn encode(plan: &Plan, bias: LoadBias, seed: u64, writers: &[table::WriterKind]) -> Tables {
+pub fn encode(plan: &Plan, loaded: &Loaded, seed: u64, writers: &[table::WriterKind]) -> Tables {
     assert_eq!(writers.len(), plan.sites.len(), "one writer per site");
     let mut tables = Tables {
         rules: plan.rules.iter().map(encode_rule).collect(),
-        control: encode_control(plan, bias, seed),
+        control: encode_control(plan, loaded, seed),
         ..Tables::default()
     };
     for (site, writer) in plan.sites.iter().zip(writers) {
         let first_binding = row(tables.bindings.len());
         for binding in &site.bindings {
-            encode_binding(binding, bias, &mut tables);
+            encode_binding(binding, loaded, &mut tables);
         }
         tables
             .sites
-            .push(encode_site(plan, site, bias, *writer, first_binding));
+            .push(encode_site(plan, site, loaded.bias, *writer, first_binding));
     }
     tables
 }
 
-fn encode_control(plan: &Plan, bias: LoadBias, seed: u64) -> table::Control {
+fn encode_control(plan: &Plan, loaded: &Loaded, seed: u64) -> table::Control {
     let runtime = &plan.runtime;
+    let bias = loaded.bias;
     let address = |address: Option<Address>| address.map_or(0, |address| bias.apply(address));
     table::Control {
         tls_g: runtime.tls_g.unwrap_or_default(),
@@ -53,6 +69,10 @@ fn encode_control(plan: &Plan, bias: LoadBias, seed: u64) -> table::Control {
         gosched_return: address(runtime.sleep.map(|sleep| sleep.gosched_return)),
         seed,
         deadline: plan.limits.duration.unwrap_or_default(),
+        copies_next: loaded.copies.start,
+        copies_end: loaded.copies.end,
+        error_string: address(runtime.error_string),
+        errno: address(runtime.errno),
         fault_limit: plan.limits.faults.unwrap_or(u64::MAX),
         ..table::Control::default()
     }
@@ -89,13 +109,11 @@ fn encode_rule(rule: &Rule) -> table::Rule {
     row
 }
 
-fn encode_binding(binding: &Binding, bias: LoadBias, tables: &mut Tables) {
+fn encode_binding(binding: &Binding, loaded: &Loaded, tables: &mut Tables) {
+    let bias = loaded.bias;
     let first_edit = row(tables.edits.len());
     for assignment in &binding.assignments {
-        let text = assignment.shape == super::Shape::String;
-        for (n, edit) in assignment.edits.iter().enumerate() {
-            tables.edits.push(encode_edit(edit, bias, text && n == 0));
-        }
+        tables.edits.extend(edits::encode(assignment, loaded));
     }
     let first_term = row(tables.terms.len());
     for term in &binding.condition {
@@ -342,35 +360,6 @@ fn encode_site(
     }
 }
 
-fn encode_edit(edit: &Edit, bias: LoadBias, text: bool) -> table::Edit {
-    let (source, operand) = match edit.source {
-        Source::Literal(bits) => (table::Source::Put, bits),
-        Source::Copy(address) => (table::Source::Copy, bias.apply(address)),
-        Source::Keep => (table::Source::Keep, 0),
-        Source::Clear(bytes) => (table::Source::Clear, bytes),
-    };
-    let kind = match edit.extend {
-        Extend::Zero => table::ValueKind::Unsigned,
-        Extend::Sign => table::ValueKind::Signed,
-        Extend::Float => table::ValueKind::Float,
-    };
-    let mut flags = 0;
-    if edit.pointer {
-        flags |= table::EDIT_POINTER;
-    }
-    if text {
-        flags |= table::EDIT_TEXT;
-    }
-    table::Edit {
-        place: encode_place(&edit.place, edit.size, bias),
-        operand,
-        source: source as u8,
-        kind: kind as u8,
-        flags,
-        ..table::Edit::default()
-    }
-}
-
 fn encode_place(place: &Place, size: u8, bias: LoadBias) -> table::Place {
     let mut row = table::Place {
         size,
@@ -406,6 +395,20 @@ fn encode_place(place: &Place, size: u8, bias: LoadBias) -> table::Place {
         };
     }
     row
+}
+
+/// The scratch memory's bytes for where it is mapped.
+pub fn scratch_image(plan: &Plan, loaded: &Loaded) -> Vec<u8> {
+    let mut bytes = plan.scratch.bytes.clone();
+    for (at, pointee) in &plan.scratch.pointers {
+        let address = match pointee {
+            Pointee::Scratch(offset) => loaded.scratch + u64::from(*offset),
+            Pointee::Global(global) => loaded.bias.apply(global.address.plus(global.offset)),
+        };
+        let at = *at as usize;
+        bytes[at..at + 8].copy_from_slice(&address.to_le_bytes());
+    }
+    bytes
 }
 
 fn row(index: usize) -> u32 {

@@ -7,10 +7,14 @@ pub mod compile;
 mod condition;
 pub mod display;
 pub mod encode;
+pub mod scratch;
 mod serial;
+
+use std::ops::Range;
 
 use serde::Serialize;
 
+use self::scratch::Scratch;
 use crate::go::abi::Register;
 use crate::go::address::{Address, FileOffset};
 
@@ -25,6 +29,8 @@ pub struct Plan {
     pub functions: Vec<Function>,
     /// Places to probe, in order of address.
     pub sites: Vec<Site>,
+    /// Memory that the target is given for replacement values.
+    pub scratch: Scratch,
     /// Facts of the program's runtime.
     pub runtime: Runtime,
     /// When faults end.
@@ -78,6 +84,8 @@ pub struct Rule {
     pub within: Option<String>,
     /// Which of the matching calls fire.
     pub trigger: Trigger,
+    /// Whether it is not the file's, but counts the target's panics.
+    pub counts_panics: bool,
 }
 
 /// A function that has sites.
@@ -381,8 +389,8 @@ pub struct Assignment {
     pub edits: Vec<Edit>,
 }
 
-/// How the words of a value are to be shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// How the words of a value are to be shown. Its parts are in the order of the edits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the kinds of Go values say themselves")]
 pub enum Shape {
@@ -391,10 +399,39 @@ pub enum Shape {
     Uint,
     Float,
     Duration,
+    /// Real and imaginary part.
+    Complex,
+    /// Address and length.
     String,
-    Words,
+    /// Address, length and capacity.
+    Slice,
+    /// What tells the type, and the value or its address.
+    Interface {
+        /// The first word is a type's address, not an interface table's.
+        empty: bool,
+    },
+    /// Also maps, channels and functions.
+    Pointer,
+    /// The fields that are set.
+    Struct(Vec<(String, Shape)>),
+    /// The elements.
+    Array(Vec<Shape>),
     /// Not at all.
     Hidden,
+}
+
+impl Shape {
+    /// How many words, and edits, a value of this shape takes; one that is not shown may take any number.
+    pub fn words(&self) -> usize {
+        match self {
+            Shape::Bool | Shape::Int | Shape::Uint | Shape::Float | Shape::Duration | Shape::Pointer => 1,
+            Shape::Hidden => 0,
+            Shape::Complex | Shape::String | Shape::Interface { .. } => 2,
+            Shape::Slice => 3,
+            Shape::Struct(fields) => fields.iter().map(|(_, field)| field.words()).sum(),
+            Shape::Array(elements) => elements.iter().map(Shape::words).sum(),
+        }
+    }
 }
 
 /// One word to overwrite.
@@ -425,17 +462,69 @@ pub enum Extend {
 }
 
 /// What an edit puts into its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// These bits.
     Literal(u64),
-    /// The word at this address, read at the hit.
-    Copy(Address),
+    /// Where this is.
+    Address(Global),
+    /// The word there, read at the hit.
+    Copy(Global),
+    /// The same, the first word of an interface value. It fails if that is of another interface.
+    CopyInterface {
+        /// The word.
+        from: Global,
+        /// The description of the interface that it must be of.
+        interface: Global,
+    },
+    /// The address of a type's description, where the word there is the first of an interface value
+    /// of that type.
+    CopyType(Global),
+    /// Where this byte of the scratch memory is.
+    Scratch(u32),
+    /// A copy, made at the hit, of bytes of the scratch memory, which nobody else has.
+    Fresh {
+        /// The first of them.
+        offset: u32,
+        /// How many.
+        length: u32,
+    },
+    /// A copy, made at the hit, of the bytes that are there, with these bits of each flipped. The next
+    /// edit is of their number.
+    Flip(u8),
+    /// What is there plus this, as its type adds.
+    Add(u64),
+    /// What is there with these bits flipped.
+    Xor(u64),
+    /// Any value between these, both included.
+    Random {
+        /// The least.
+        low: u64,
+        /// The most.
+        high: u64,
+    },
+    /// This, if less is not there anyway.
+    Cut(u64),
+    /// This. It fails if less is there.
+    Shrink(u64),
+    /// What the edit before this one puts into its place.
+    Repeat,
     /// Nothing; it is only shown.
     Keep,
     /// As many zero bytes.
     Clear(u64),
+}
+
+/// Something in the program's data: a package variable, an interface table, a function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Global {
+    /// What it is called.
+    pub name: String,
+    /// Where it is.
+    pub address: Address,
+    /// This many bytes into it.
+    pub offset: u64,
 }
 
 /// A place in a call.
@@ -469,7 +558,7 @@ pub struct Step {
 }
 
 /// Facts of the program's runtime.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Runtime {
     /// g's place relative to the thread pointer, where the stack convention looks for it.
     pub tls_g: Option<i64>,
@@ -485,6 +574,12 @@ pub struct Runtime {
     pub sleep: Option<Sleep>,
     /// The first instruction of `runtime.sigtramp`, and its place in the file.
     pub sigtramp: Option<(Address, FileOffset)>,
+    /// The interface tables of errors whose text or number events show: those that `errors.New` makes.
+    pub error_string: Option<Address>,
+    /// And those of the system.
+    pub errno: Option<Address>,
+    /// The memory of package variables.
+    pub data: Vec<Range<Address>>,
 }
 
 /// How a goroutine is put to sleep from outside.
@@ -500,6 +595,30 @@ impl Plan {
     /// Whether any rule writes anything.
     pub fn writes(&self) -> bool {
         self.sites.iter().any(|site| site.needs(self).any())
+    }
+
+    /// Whether values get memory of their own at each firing.
+    pub fn makes_copies(&self) -> bool {
+        self.written_edits()
+            .any(|edit| matches!(edit.source, Source::Fresh { .. } | Source::Flip(_)))
+    }
+
+    /// Whether memory is written that is not the call's own frame.
+    pub fn writes_behind_pointers(&self) -> bool {
+        self.written_edits().any(|edit| {
+            let place = &edit.place;
+            !place.steps.is_empty() || matches!(place.base, Base::Absolute(_))
+        })
+    }
+
+    fn written_edits(&self) -> impl Iterator<Item = &Edit> {
+        self.sites
+            .iter()
+            .flat_map(|site| &site.bindings)
+            .filter(|binding| !self.rules[binding.rule].observe)
+            .flat_map(|binding| &binding.assignments)
+            .flat_map(|assignment| &assignment.edits)
+            .filter(|edit| edit.source != Source::Keep)
     }
 }
 

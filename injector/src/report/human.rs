@@ -7,12 +7,13 @@ use goinject_probes::table::{Counters, Event, Reason};
 use goinject_rules::model::{CountRange, RuleSet};
 use goinject_rules::units::format_duration;
 
+use super::dynamic::DynamicTypes;
 use super::shown::shown;
 use super::verdict::RuleVerdict;
 use crate::plan::{Plan, Site};
 
 /// The line of a rule that fired.
-pub fn event_line(plan: &Plan, event: &Event) -> String {
+pub fn event_line(plan: &Plan, types: &DynamicTypes<'_>, event: &Event) -> String {
     let rule = &plan.rules[event.rule as usize];
     let site = &plan.sites[event.site as usize];
     let mut line = format!("{} {}", rule.name, plan.functions[site.function].name);
@@ -28,7 +29,7 @@ pub fn event_line(plan: &Plan, event: &Event) -> String {
         }
     }
     if let Some(binding) = binding(site, event) {
-        for (n, value) in shown(binding, event).iter().enumerate() {
+        for (n, value) in shown(plan, types, binding, event).iter().enumerate() {
             let before = value
                 .before
                 .as_ref()
@@ -72,7 +73,12 @@ pub fn summary(rules: &RuleSet, plan: &Plan, counters: &[Counters], verdicts: &[
         ]
         .map(str::to_owned),
     ];
-    for (n, rule) in plan.rules.iter().enumerate() {
+    for (n, rule) in plan
+        .rules
+        .iter()
+        .enumerate()
+        .filter(|(_, rule)| !rule.counts_panics)
+    {
         let counter = &counters[n];
         let sites = plan
             .sites

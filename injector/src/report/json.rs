@@ -6,14 +6,20 @@ use std::path::Path;
 
 use goinject_probes::table::{Counters, EVENT_OBSERVED, Event, Reason};
 use goinject_rules::model::RuleSet;
-use serde_json::{Value, json};
 
+use super::dynamic::DynamicTypes;
 use super::human::{binding, range_words};
+use super::line::{
+    self, Armed, EngineName, Fired, Line, OutcomeName, RuleResult, SiteName, TargetEnd, UnmetExpectation,
+    VERSION,
+};
 use super::shown::shown;
 use super::verdict::{Outcome, RuleVerdict};
 use crate::engine::End;
+use crate::engine::select::{Engine, Selection, writer_names};
 use crate::error::ExitCode;
-use crate::plan::Plan;
+use crate::plan::{Fault, Plan, SiteKind};
+use crate::tracee::signal_name;
 
 /// A file of events. Errors of writing are kept until it is closed.
 #[derive(Debug)]
@@ -34,67 +40,66 @@ impl JsonLines {
     }
 
     /// The rules are armed.
-    pub fn armed(&mut self, rules: &RuleSet, plan: &Plan, pid: i32, engine: &str, seed: u64) {
-        let names: Vec<&str> = plan.rules.iter().map(|rule| rule.name.as_str()).collect();
-        self.line(&json!({
-            "type": "armed",
-            "name": rules.name,
-            "pid": pid,
-            "binary": plan.binary.path,
-            "go": plan.binary.go_version,
-            "engine": engine,
-            "seed": seed,
-            "rules": names,
-            "sites": plan.sites.len(),
+    pub fn armed(&mut self, rules: &RuleSet, plan: &Plan, pid: i32, selection: &Selection, seed: u64) {
+        let (engine, writers) = match &selection.engine {
+            Engine::Bpf { writers, .. } => (EngineName::Bpf, writer_names(writers)),
+            Engine::Ptrace => (EngineName::Ptrace, vec!["breakpoints"]),
+        };
+        self.line(&Line::Armed(Armed {
+            version: VERSION,
+            goinject: env!("CARGO_PKG_VERSION").to_owned(),
+            name: rules.name.clone(),
+            pid,
+            binary: plan.binary.path.clone(),
+            go: plan.binary.go_version.clone(),
+            engine,
+            writers: writers.into_iter().map(str::to_owned).collect(),
+            explanation: selection.explanation.clone(),
+            seed,
+            rules: rules.rules.iter().map(|rule| rule.name.clone()).collect(),
+            sites: plan.sites.len(),
         }));
     }
 
     /// A rule fired.
-    pub fn event(&mut self, plan: &Plan, event: &Event) {
+    pub fn event(&mut self, plan: &Plan, types: &DynamicTypes<'_>, event: &Event) {
         let site = &plan.sites[event.site as usize];
-        let values: Vec<Value> = binding(site, event)
-            .filter(|_| event.reason == Reason::Ok as u32)
-            .map(|binding| shown(binding, event))
-            .unwrap_or_default()
-            .into_iter()
-            .map(|value| {
-                json!({
-                    "path": value.path,
-                    "type": value.type_name,
-                    "before": value.before,
-                    "after": value.after,
-                })
-            })
-            .collect();
-        let outcome = match Reason::from_number(event.reason) {
-            Reason::Ok if event.flags & EVENT_OBSERVED != 0 => "observed",
-            Reason::Ok => "applied",
-            _ => "failed",
-        };
         let reason = Reason::from_number(event.reason);
-        self.line(&json!({
-            "type": "fired",
-            "time_ns": event.time,
-            "rule": plan.rules[event.rule as usize].name,
-            "function": plan.functions[site.function].name,
-            "site": site.kind.name(),
-            "call": if event.call == 0 { Value::Null } else { json!(event.call) },
-            "thread": event.tid,
-            "goroutine": if event.goid == 0 { Value::Null } else { json!(event.goid) },
-            "outcome": outcome,
-            "reason": if reason == Reason::Ok { Value::Null } else { json!(reason.words()) },
-            "values": values,
+        let binding = binding(site, event).filter(|_| reason == Reason::Ok);
+        let values = binding.map(|binding| shown(plan, types, binding, event));
+        let does = |what: fn(&Fault) -> bool| binding.is_some_and(|binding| what(&binding.fault));
+        self.line(&Line::Fired(Fired {
+            time_ns: event.time,
+            rule: plan.rules[event.rule as usize].name.clone(),
+            function: plan.functions[site.function].name.clone(),
+            site: match site.kind {
+                SiteKind::Return => SiteName::Return,
+                _ => SiteName::Entry,
+            },
+            call: Some(event.call).filter(|call| *call > 0),
+            thread: event.tid,
+            goroutine: Some(event.goid).filter(|goid| *goid > 0),
+            outcome: match reason {
+                Reason::Ok if event.flags & EVENT_OBSERVED != 0 => OutcomeName::Observed,
+                Reason::Ok => OutcomeName::Applied,
+                _ => OutcomeName::Failed,
+            },
+            reason: (reason != Reason::Ok).then(|| reason.words().to_owned()),
+            delay_ns: Some(event.delay).filter(|delay| *delay > 0),
+            returned_early: does(|fault| fault.early_return),
+            panicked: does(|fault| fault.panic),
+            values: values.unwrap_or_default(),
         }));
     }
 
     /// The target runs another program now.
     pub fn executed(&mut self) {
-        self.line(&json!({"type": "executed"}));
+        self.line(&Line::Executed {});
     }
 
     /// A limit ended the faults.
     pub fn limit_reached(&mut self) {
-        self.line(&json!({"type": "limit"}));
+        self.line(&Line::Limit {});
     }
 
     /// The run is over.
@@ -108,46 +113,20 @@ impl JsonLines {
         code: ExitCode,
     ) {
         for ((rule, counters), verdict) in plan.rules.iter().zip(counters).zip(verdicts) {
-            let reasons: serde_json::Map<String, Value> = Reason::FAILURES
-                .into_iter()
-                .filter(|reason| counters.failed[*reason as usize] > 0)
-                .map(|reason| (reason.words().to_owned(), json!(counters.failed[reason as usize])))
-                .collect();
-            let unmet: Vec<Value> = verdict
-                .unmet
-                .iter()
-                .map(|unmet| {
-                    json!({
-                        "counter": unmet.what,
-                        "expected": range_words(unmet.expected),
-                        "actual": unmet.actual,
-                    })
-                })
-                .collect();
-            self.line(&json!({
-                "type": "rule",
-                "rule": rule.name,
-                "calls": counters.calls,
-                "matched": counters.matched,
-                "fired": counters.fired,
-                "applied": counters.applied,
-                "failed": counters.failures(),
-                "failures": reasons,
-                "unmet": unmet,
-            }));
+            self.line(&Line::Rule(rule_result(&rule.name, counters, verdict)));
         }
-        let (end, status) = match outcome.end {
-            Some(End::Exited(status)) => ("exited", Some(status)),
-            Some(End::Killed(signal)) => ("killed", Some(signal)),
-            Some(End::Gone) => ("gone", None),
-            None => ("released", None),
+        let (target, status, signal) = match outcome.end {
+            Some(End::Exited(status)) => (TargetEnd::Exited, Some(status), None),
+            Some(End::Killed(signal)) => (TargetEnd::Killed, None, Some(signal_name(signal))),
+            Some(End::Gone) => (TargetEnd::Gone, None, None),
+            None => (TargetEnd::Released, None, None),
         };
-        self.line(&json!({
-            "type": "end",
-            "target": end,
-            "status": status,
-            "dropped_events": dropped,
-            "exit_code": code as u8,
+        self.line(&Line::End(line::End {
+            target,
+            status,
+            signal,
+            dropped_events: dropped,
+            exit_code: code as u8,
         }));
     }
 
@@ -159,9 +138,32 @@ impl JsonLines {
         }
     }
 
-    fn line(&mut self, value: &Value) {
+    fn line(&mut self, line: &Line) {
         if self.error.is_none() {
-            self.error = writeln!(self.file, "{value}").err();
+            let json = serde_json::to_string(line).expect("lines have only string keys");
+            self.error = writeln!(self.file, "{json}").err();
         }
+    }
+}
+
+fn rule_result(name: &str, counters: &Counters, verdict: &RuleVerdict) -> RuleResult {
+    let failures = Reason::FAILURES
+        .into_iter()
+        .map(|reason| (reason.words().to_owned(), counters.failed[reason as usize]))
+        .filter(|(_, count)| *count > 0);
+    let unmet = verdict.unmet.iter().map(|unmet| UnmetExpectation {
+        counter: unmet.what.to_owned(),
+        expected: range_words(unmet.expected),
+        actual: unmet.actual,
+    });
+    RuleResult {
+        rule: name.to_owned(),
+        calls: counters.calls,
+        matched: counters.matched,
+        fired: counters.fired,
+        applied: counters.applied,
+        failed: counters.failures(),
+        failures: failures.collect(),
+        unmet: unmet.collect(),
     }
 }

@@ -1,7 +1,10 @@
 //! Reports: what happened, for people and for programs, and the verdict.
 
+pub mod dynamic;
 pub mod human;
 pub mod json;
+pub mod line;
+pub mod seen;
 pub mod shown;
 pub mod verdict;
 
@@ -11,12 +14,17 @@ use std::path::Path;
 use goinject_probes::table::{Counters, Event};
 use goinject_rules::model::RuleSet;
 
+use self::dynamic::DynamicTypes;
 use self::json::JsonLines;
 use self::verdict::Outcome;
 use crate::command::say;
 use crate::engine::End;
+use crate::engine::select::Selection;
 use crate::error::ExitCode;
+use crate::go::Binary;
 use crate::plan::Plan;
+use crate::plan::encode::LoadBias;
+use crate::table::count;
 use crate::tracee::signal_name;
 
 /// Events that are printed for each rule; the rest is only counted.
@@ -27,6 +35,7 @@ const SHOWN: u64 = 10;
 pub struct Report<'a> {
     rules: &'a RuleSet,
     plan: &'a Plan,
+    types: DynamicTypes<'a>,
     json: Option<JsonLines>,
     quiet: bool,
     shown: Vec<u64>,
@@ -37,6 +46,7 @@ impl<'a> Report<'a> {
     pub fn new(
         rules: &'a RuleSet,
         plan: &'a Plan,
+        binary: &'a Binary,
         json: Option<&Path>,
         quiet: bool,
     ) -> io::Result<Report<'a>> {
@@ -44,6 +54,7 @@ impl<'a> Report<'a> {
         Ok(Report {
             rules,
             plan,
+            types: DynamicTypes::new(binary, LoadBias::default()),
             json,
             quiet,
             shown: vec![0; plan.rules.len()],
@@ -51,36 +62,35 @@ impl<'a> Report<'a> {
     }
 
     /// The rules are armed.
-    pub fn armed(&mut self, pid: i32, explanation: &str, seed: u64) {
-        let plural =
-            |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    pub fn armed(&mut self, pid: i32, bias: LoadBias, selection: &Selection, seed: u64) {
+        self.types = self.types.at(bias);
         if let Some(name) = &self.rules.name {
             say(name);
         }
         say(format!(
             "armed {} at {} in process {pid} ({}, {})",
-            plural(self.plan.rules.len(), "rule"),
-            plural(self.plan.sites.len(), "site"),
+            count(self.rules.rules.len(), "rule"),
+            count(self.plan.sites.len(), "site"),
             self.plan.binary.path.display(),
             self.plan.binary.go_version,
         ));
-        say(format!("{explanation}; seed {seed}"));
+        say(format!("{}; seed {seed}", selection.explanation));
         if let Some(json) = &mut self.json {
-            json.armed(self.rules, self.plan, pid, explanation, seed);
+            json.armed(self.rules, self.plan, pid, selection, seed);
         }
     }
 
     /// A rule fired.
     pub fn event(&mut self, event: &Event) {
         if let Some(json) = &mut self.json {
-            json.event(self.plan, event);
+            json.event(self.plan, &self.types, event);
         }
         let shown = &mut self.shown[event.rule as usize];
         *shown += 1;
         if self.quiet || *shown > SHOWN {
             return;
         }
-        say(human::event_line(self.plan, event));
+        say(human::event_line(self.plan, &self.types, event));
         if *shown == SHOWN {
             let name = &self.plan.rules[event.rule as usize].name;
             say(format!(
@@ -108,13 +118,21 @@ impl<'a> Report<'a> {
     /// The run is over: prints the result and gives its exit code.
     pub fn finish(mut self, counters: &[Counters], dropped: u64, outcome: &Outcome) -> ExitCode {
         let verdicts = verdict::judge_rules(self.rules, counters);
-        let code = verdict::exit_code(self.rules, &verdicts, outcome);
+        let panics = verdict::unexpected_panics(self.rules, self.plan, counters);
+        let code = verdict::exit_code(self.rules, &verdicts, panics.as_ref(), outcome);
         for line in human::summary(self.rules, self.plan, counters, &verdicts).lines() {
             say(line);
         }
         if dropped > 0 {
             say(format!(
                 "{dropped} events were lost because they came too fast; the counts above are complete"
+            ));
+        }
+        if let Some(panics) = panics {
+            say(format!(
+                "the target panicked {} times, expected {}",
+                panics.actual,
+                human::range_words(panics.expected)
             ));
         }
         say(end_words(outcome));

@@ -1,107 +1,283 @@
 //! The values of an event, read back from its words.
 
-use goinject_probes::table::{Event, TEXT};
-use goinject_rules::units::format_duration;
-use serde_json::{Value, json};
+use goinject_probes::table::{EVENT_OBSERVED, Event, TEXT};
+use goinject_rules::errno;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
-use crate::plan::{Assignment, Binding, Extend, Shape, Source};
+use super::dynamic::DynamicTypes;
+use super::seen::{Content, Seen};
+use crate::plan::scratch::{Pointee, Scratch};
+use crate::plan::{Assignment, Binding, Edit, Plan, Shape, Source};
 
-/// A value that a rule changed, before and after.
-#[derive(Clone, Debug, PartialEq)]
+/// What errors made by `errors.New` are, and errors of the system.
+const ERROR_STRING: &str = "*errors.errorString";
+const ERRNO: &str = "syscall.Errno";
+
+/// A value that a rule changed, before and after. Whole numbers, floats and booleans are JSON's own; NaN
+/// and the infinities are the texts `.nan`, `.inf` and `-.inf`, durations are texts such as `50ms`, nil is null,
+/// and words that goinject has no other form for are hexadecimal texts.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Shown {
     /// As the rule file names it.
     pub path: String,
     /// Its Go type.
+    #[serde(rename = "type")]
     pub type_name: String,
-    /// What was there; none if it could not be read.
-    pub before: Option<Value>,
+    /// What was there; absent if it could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Value>")]
+    pub before: Option<Seen>,
     /// What was put there.
-    pub after: Value,
+    #[schemars(with = "Value")]
+    pub after: Seen,
 }
 
 /// The values of an event, in the rule's order. Those beyond the event's room are left out.
-pub fn shown(binding: &Binding, event: &Event) -> Vec<Shown> {
+pub fn shown(plan: &Plan, types: &DynamicTypes<'_>, binding: &Binding, event: &Event) -> Vec<Shown> {
+    let mut reader = Reader {
+        plan,
+        types,
+        event,
+        text: 0,
+    };
     let mut word = 0;
-    let mut text = 0;
     let mut all = Vec::new();
     for assignment in &binding.assignments {
-        let words = word..word + assignment.edits.len();
-        word = words.end;
-        if words.end > event.word.len() {
+        let first = word;
+        word += assignment.edits.len();
+        if word > event.word.len() {
             break;
         }
-        if assignment.shape == Shape::Hidden {
-            continue;
+        if assignment.shape != Shape::Hidden {
+            all.push(reader.assignment(assignment, first));
         }
-        let known = words.clone().all(|n| event.known & (1 << n) != 0);
-        let before: Vec<u64> = event.word[words.clone()].iter().map(|word| word.before).collect();
-        let after: Vec<u64> = event.word[words].iter().map(|word| word.after).collect();
-        let former_text =
-            (assignment.shape == Shape::String && known && text < event.texts as usize).then(|| {
-                text += 1;
-                let length = (event.text_length[text - 1] as usize).min(TEXT);
-                let cut = before.get(1).is_some_and(|full| *full > length as u64);
-                shown_text(&event.text[text - 1][..length], cut)
-            });
-        all.push(Shown {
-            path: assignment.path.clone(),
-            type_name: assignment.type_name.clone(),
-            before: known.then(|| former_text.unwrap_or_else(|| value(assignment, &before))),
-            after: after_value(assignment, &after),
-        });
     }
     all
 }
 
-fn shown_text(bytes: &[u8], cut: bool) -> Value {
-    let text = String::from_utf8_lossy(bytes);
-    Value::String(if cut {
-        format!("{text}…")
-    } else {
-        text.into_owned()
-    })
+/// Reads an event from its first word and its first text on.
+struct Reader<'a> {
+    plan: &'a Plan,
+    types: &'a DynamicTypes<'a>,
+    event: &'a Event,
+    text: usize,
 }
 
-/// What was put there: a text or an error is shown as the rule file has it, for its bytes are elsewhere.
-fn after_value(assignment: &Assignment, words: &[u64]) -> Value {
-    let literal = assignment
-        .edits
-        .iter()
-        .all(|edit| matches!(edit.source, Source::Literal(_) | Source::Keep));
-    match assignment.shape {
-        Shape::String | Shape::Words if !literal || assignment.shape == Shape::String => {
-            Value::String(assignment.value.clone())
+/// One value of an event: its edits and its words.
+#[derive(Clone, Copy)]
+struct Words<'a> {
+    edits: &'a [Edit],
+    first: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn assignment(&mut self, assignment: &Assignment, first: usize) -> Shown {
+        let words = Words {
+            edits: &assignment.edits,
+            first,
+        };
+        let known = (first..first + assignment.edits.len()).all(|n| self.event.known & (1 << n) != 0);
+        let (before, after) = self.both(&assignment.shape, words);
+        Shown {
+            path: assignment.path.clone(),
+            type_name: assignment.type_name.clone(),
+            before: known.then_some(before),
+            after,
         }
-        _ => value(assignment, words),
     }
-}
 
-fn value(assignment: &Assignment, words: &[u64]) -> Value {
-    let (Some(word), Some(edit)) = (words.first().copied(), assignment.edits.first()) else {
-        return Value::Null;
-    };
-    match assignment.shape {
-        Shape::Bool => Value::Bool(word & 1 != 0),
-        Shape::Int => json!(signed(word, edit.size)),
-        Shape::Uint => json!(word),
-        Shape::Duration => Value::String(duration(signed(word, edit.size))),
-        Shape::Float => float(word, edit.size),
-        Shape::String | Shape::Words | Shape::Hidden => {
-            if words.iter().all(|word| *word == 0) && edit.extend == Extend::Zero {
-                return Value::Null;
+    /// A value before and after.
+    fn both(&mut self, shape: &Shape, words: Words<'_>) -> (Seen, Seen) {
+        let parts = |reader: &mut Self, shapes: &mut dyn Iterator<Item = &Shape>| {
+            let mut at = 0;
+            let mut before = Vec::new();
+            let mut after = Vec::new();
+            for shape in shapes {
+                let end = at + shape.words();
+                let words = Words {
+                    edits: &words.edits[at..end],
+                    first: words.first + at,
+                };
+                let (former, new) = reader.both(shape, words);
+                before.push(former);
+                after.push(new);
+                at = end;
             }
-            let words: Vec<String> = words.iter().map(|word| format!("0x{word:x}")).collect();
-            Value::String(words.join(" "))
+            (before, after)
+        };
+        match shape {
+            Shape::Struct(fields) => {
+                let (before, after) = parts(self, &mut fields.iter().map(|(_, shape)| shape));
+                let named = |values: Vec<Seen>| {
+                    let names = fields.iter().map(|(name, _)| name.clone());
+                    Seen::Fields(names.zip(values).collect())
+                };
+                (named(before), named(after))
+            }
+            Shape::Array(elements) => {
+                let (before, after) = parts(self, &mut elements.iter());
+                (Seen::Elements(before), Seen::Elements(after))
+            }
+            Shape::String => self.string(words),
+            Shape::Interface { empty } => self.interface(words, *empty),
+            Shape::Slice => {
+                let slice = |[address, len, cap]: [u64; 3], is_made: bool| match address {
+                    0 => Seen::Nil,
+                    address => Seen::Slice {
+                        len,
+                        cap,
+                        address: is_made.then_some(address),
+                    },
+                };
+                let is_made = !self.is_observed() || !is_copy(&words.edits[0].source);
+                (slice(self.before(words), true), slice(self.after(words), is_made))
+            }
+            Shape::Complex => {
+                let size = words.edits[0].size;
+                let complex = |[re, im]: [u64; 2]| Seen::Complex(float(re, size), float(im, size));
+                (complex(self.before(words)), complex(self.after(words)))
+            }
+            scalar => {
+                let size = words.edits[0].size;
+                let seen = |[word]: [u64; 1]| match scalar {
+                    Shape::Bool => Seen::Bool(word & 1 != 0),
+                    Shape::Int => Seen::Int(signed(word, size).into()),
+                    Shape::Duration => Seen::Duration(signed(word, size)),
+                    Shape::Float => Seen::Float(float(word, size)),
+                    Shape::Pointer if word == 0 => Seen::Nil,
+                    Shape::Pointer => Seen::Address(word),
+                    _ => Seen::Int(word.into()),
+                };
+                (seen(self.before(words)), seen(self.after(words)))
+            }
         }
+    }
+
+    fn string(&mut self, words: Words<'_>) -> (Seen, Seen) {
+        let [_, length] = self.before(words);
+        let (known, _) = self.next_text(words.first);
+        let [_, new_length] = self.after(words);
+        let after = match &words.edits[0].source {
+            Source::Literal(_) => text(b"", 0),
+            Source::Scratch(offset) => {
+                let shown = new_length.min(TEXT as u64);
+                text(
+                    self.plan.scratch.text(*offset, shown).unwrap_or_default(),
+                    new_length,
+                )
+            }
+            Source::Flip(mask) => {
+                let flipped: Vec<u8> = known.iter().map(|byte| byte ^ mask).collect();
+                text(&flipped, length)
+            }
+            _ => {
+                let kept = usize::try_from(new_length).map_or(known.len(), |most| most.min(known.len()));
+                text(&known[..kept], new_length)
+            }
+        };
+        (text(known, length), after)
+    }
+
+    fn interface(&mut self, words: Words<'_>, empty: bool) -> (Seen, Seen) {
+        let (known, length) = if empty {
+            (&[][..], 0)
+        } else {
+            self.next_text(words.first)
+        };
+        let before = self.interface_value(self.before(words), empty, |type_name| match type_name {
+            ERROR_STRING if !empty => Some(Content::Message(Box::new(text(known, length)))),
+            ERRNO => Some(Content::Errno(error_name(u64::from_le_bytes(
+                known.try_into().ok()?,
+            )))),
+            _ => None,
+        });
+        let scratch = &self.plan.scratch;
+        let after = self.interface_value(self.after(words), empty, |type_name| {
+            match (&words.edits[1].source, type_name) {
+                (Source::Copy(global) | Source::Address(global), _) => {
+                    Some(Content::Variable(global.name.clone()))
+                }
+                (Source::Scratch(object), ERROR_STRING) => message(scratch, *object),
+                (Source::Scratch(object), ERRNO) => Some(Content::Errno(error_name(scratch.word(*object)?))),
+                _ => None,
+            }
+        });
+        (before, after)
+    }
+
+    fn interface_value(
+        &self,
+        [first, second]: [u64; 2],
+        empty: bool,
+        content: impl FnOnce(&str) -> Option<Content>,
+    ) -> Seen {
+        if first == 0 {
+            return Seen::Nil;
+        }
+        let type_name = self.types.name(first, empty);
+        let content = content(type_name.as_deref().unwrap_or_default());
+        Seen::Interface {
+            type_name,
+            content: content.unwrap_or(Content::Address(second)),
+        }
+    }
+
+    fn before<const N: usize>(&self, words: Words<'_>) -> [u64; N] {
+        std::array::from_fn(|n| self.event.word[words.first + n].before)
+    }
+
+    fn after<const N: usize>(&self, words: Words<'_>) -> [u64; N] {
+        std::array::from_fn(|n| self.event.word[words.first + n].after)
+    }
+
+    fn is_observed(&self) -> bool {
+        self.event.flags & EVENT_OBSERVED != 0
+    }
+
+    /// What the event tells of the text behind the word `n`, and how long it is.
+    fn next_text(&mut self, n: usize) -> (&'a [u8], u64) {
+        let event = self.event;
+        let known = event.known >> n & 3 == 3;
+        if !known || self.text >= event.texts as usize {
+            return (&[], 0);
+        }
+        let length = event.text_length[self.text];
+        let text = &event.text[self.text];
+        self.text += 1;
+        (&text[..TEXT.min(length as usize)], length.into())
     }
 }
 
-fn duration(nanoseconds: i64) -> String {
-    let sign = if nanoseconds < 0 { "-" } else { "" };
-    format!(
-        "{sign}{}",
-        format_duration(std::time::Duration::from_nanos(nanoseconds.unsigned_abs()))
-    )
+/// Whether a value gets memory of its own when it is put in place.
+fn is_copy(source: &Source) -> bool {
+    matches!(source, Source::Fresh { .. } | Source::Flip(_))
+}
+
+/// A text of which the beginning is known.
+fn text(known: &[u8], length: u64) -> Seen {
+    Seen::Text {
+        text: String::from_utf8_lossy(known).into_owned(),
+        cut: length > known.len() as u64,
+    }
+}
+
+/// The text of an error that the plan has made.
+fn message(scratch: &Scratch, object: u32) -> Option<Content> {
+    let length = scratch.word(object + 8)?;
+    let bytes = match scratch.pointer(object) {
+        Some(Pointee::Scratch(offset)) => scratch.text(*offset, length)?,
+        _ => &[],
+    };
+    Some(Content::Message(Box::new(text(
+        &bytes[..bytes.len().min(TEXT)],
+        length,
+    ))))
+}
+
+fn error_name(number: u64) -> String {
+    errno::name(number.into()).map_or_else(|| number.to_string(), str::to_owned)
 }
 
 fn signed(word: u64, size: u8) -> i64 {
@@ -109,20 +285,11 @@ fn signed(word: u64, size: u8) -> i64 {
     (word << shift).cast_signed() >> shift
 }
 
-/// JSON has no NaN and no infinities: they are texts, as rule files write them.
-fn float(word: u64, size: u8) -> Value {
-    let number = if size == 4 {
+fn float(word: u64, size: u8) -> f64 {
+    if size == 4 {
         // The shortest decimal of a float32 is not that of the same float64.
         let narrow = f32::from_bits(word as u32);
-        narrow.to_string().parse().unwrap_or(f64::from(narrow))
-    } else {
-        f64::from_bits(word)
-    };
-    if number.is_nan() {
-        return Value::String(".nan".to_owned());
+        return narrow.to_string().parse().unwrap_or(f64::from(narrow));
     }
-    if number.is_infinite() {
-        return Value::String(if number > 0.0 { ".inf" } else { "-.inf" }.to_owned());
-    }
-    json!(number)
+    f64::from_bits(word)
 }

@@ -5,6 +5,7 @@ use goinject_rules::model::{CountRange, ExitExpect, RuleSet};
 
 use crate::engine::End;
 use crate::error::ExitCode;
+use crate::plan::Plan;
 
 /// How a run came to its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,8 +86,25 @@ pub fn exit_is_expected(rules: &RuleSet, outcome: &Outcome) -> bool {
     }
 }
 
+/// How often the target panicked, if that is not as expected.
+pub fn unexpected_panics(rules: &RuleSet, plan: &Plan, counters: &[Counters]) -> Option<Unmet> {
+    let expected = rules.expect.panics.as_ref()?.value;
+    let row = plan.rules.iter().position(|rule| rule.counts_panics)?;
+    let actual = counters[row].calls;
+    (!expected.contains(actual)).then_some(Unmet {
+        what: "panics",
+        expected,
+        actual,
+    })
+}
+
 /// The exit code of a run: where several hold, the first of 130, 6, 1, 4, 5 counts.
-pub fn exit_code(rules: &RuleSet, verdicts: &[RuleVerdict], outcome: &Outcome) -> ExitCode {
+pub fn exit_code(
+    rules: &RuleSet,
+    verdicts: &[RuleVerdict],
+    panics: Option<&Unmet>,
+    outcome: &Outcome,
+) -> ExitCode {
     // A rule that never fired is exit code 4, as long as nothing else about it is wrong.
     let only_never_fired = |verdict: &RuleVerdict| {
         verdict.never_fired
@@ -102,7 +120,7 @@ pub fn exit_code(rules: &RuleSet, verdicts: &[RuleVerdict], outcome: &Outcome) -
         ExitCode::Interrupted
     } else if matches!(outcome.end, Some(End::Killed(_))) {
         ExitCode::TargetKilled
-    } else if unmet || !exit_is_expected(rules, outcome) {
+    } else if unmet || panics.is_some() || !exit_is_expected(rules, outcome) {
         ExitCode::Unmet
     } else if verdicts.iter().any(|verdict| verdict.never_fired) {
         ExitCode::NeverFired

@@ -70,19 +70,24 @@ pub(super) fn slot(
                 .help(help),
         )
     };
+    delayed_at(function, sites, binary).map(Some).map_err(refuse)
+}
+
+/// Where calls of a function are held up, or why they can't be.
+pub(super) fn delayed_at(function: &Function, sites: &Sites, binary: &Binary) -> Result<Slot, &'static str> {
     let Some(morestack) = &sites.morestack else {
-        return Err(refuse("it has no stack check, where Go could hold a call up"));
+        return Err("it has no stack check, where Go could hold a call up");
     };
     if morestack.callee == MorestackCallee::System {
-        return Err(refuse("it runs on the system stack"));
+        return Err("it runs on the system stack");
     }
-    Ok(Some(Slot {
+    Ok(Slot {
         start: morestack.start,
         after_call: morestack.after_call,
         sleeps: morestack.callee == MorestackCallee::NoContext
             && function.convention() == Convention::Register
             && binary.sleep().is_some(),
-    }))
+    })
 }
 
 /// The results of an early return: the given ones, and zero for all others.

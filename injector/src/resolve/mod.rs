@@ -12,15 +12,22 @@ pub mod path;
 pub(crate) mod place;
 mod policy;
 mod rule;
+mod signature;
 mod value;
 mod within;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use goinject_probes::table::BINDINGS;
 use goinject_rules::diagnostic::{Diagnostic, Severity};
 use goinject_rules::model::RuleSet;
 
 use crate::error::ExitCode;
+use crate::go::address::Address;
 use crate::go::sites::Sites;
 use crate::go::{Binary, Function};
+use crate::plan::scratch::{Scratch, ScratchBuilder};
 use crate::plan::{Assignment, CodeRange, Fault, Slot};
 
 use self::condition::Condition;
@@ -104,8 +111,12 @@ impl Finding {
 pub struct Resolution {
     /// One for each rule, where there is no error.
     pub rules: Vec<ResolvedRule>,
+    /// `runtime.gopanic`, if the file expects anything of the target's panics.
+    pub panics: Option<ResolvedFunction>,
     /// In file order.
     pub findings: Vec<Finding>,
+    /// The texts and objects that the rules' values refer to.
+    pub scratch: Scratch,
 }
 
 impl Resolution {
@@ -117,15 +128,48 @@ impl Resolution {
     }
 }
 
+/// A probe serves a limited number of rules.
+fn too_many_rules(rules: &RuleSet, resolution: &mut Resolution) {
+    let mut count: HashMap<Address, usize> = HashMap::new();
+    for resolved in &resolution.rules {
+        let rule = &rules.rules[resolved.rule];
+        for of in &resolved.functions {
+            let count = count.entry(of.function.entry).or_default();
+            *count += 1;
+            if *count == BINDINGS + 1 {
+                let message = format!("`{}` has more than {BINDINGS} rules", of.function.name);
+                let diagnostic = Diagnostic::error(message).at(rule.function.span).rule(&rule.name);
+                resolution
+                    .findings
+                    .push(Finding::invalid(diagnostic.help("join rules that do the same")));
+            }
+        }
+    }
+}
+
 /// Resolves every rule.
 pub fn resolve(rules: &RuleSet, binary: &Binary) -> Resolution {
     let mut resolution = Resolution::default();
+    let scratch: RefCell<ScratchBuilder> = RefCell::default();
     for (n, rule) in rules.rules.iter().enumerate() {
-        let functions = rule::resolve(rules, rule, binary, &mut resolution.findings);
+        let functions = rule::resolve(rules, rule, binary, &scratch, &mut resolution.findings);
         if !functions.is_empty() {
             resolution.rules.push(ResolvedRule { rule: n, functions });
         }
     }
+    if let Some(expected) = &rules.expect.panics {
+        match rule::panics(binary) {
+            Some(function) => resolution.panics = Some(function),
+            None => resolution.findings.push(Finding::unarmable(
+                Diagnostic::error(
+                    "panics cannot be counted: `runtime.gopanic` cannot be probed in this binary",
+                )
+                .at(expected.span),
+            )),
+        }
+    }
+    too_many_rules(rules, &mut resolution);
+    resolution.scratch = scratch.into_inner().finish();
     inlined::warn(rules, binary, &mut resolution);
     resolution
         .findings

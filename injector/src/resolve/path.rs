@@ -1,11 +1,15 @@
 //! Paths of rule files, followed through the types of a function.
 
+use std::cell::RefCell;
+
 use goinject_rules::diagnostic::did_you_mean;
 use goinject_rules::model::{Path, Root, Step};
 
 use super::place::{Located, NoSuchPlace, WORD, field_names};
+use crate::go::Binary;
 use crate::go::abi::{Layout, Placement};
 use crate::go::types::{Kind, Signature, Types, Variable};
+use crate::plan::scratch::ScratchBuilder;
 
 /// Which end of a call a value belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +29,10 @@ pub(super) struct Scope<'a> {
     pub(super) layout: &'a Layout,
     /// The arena of their types.
     pub(super) types: &'a Types,
+    /// The program.
+    pub(super) binary: &'a Binary,
+    /// Where the texts and objects of new values go.
+    pub(super) scratch: &'a RefCell<ScratchBuilder>,
 }
 
 /// What a path leads to.

@@ -1,6 +1,7 @@
 //! Values in a call: where a parameter is, and where its fields and elements are.
 
 use crate::go::abi::{Part, Placement};
+use crate::go::address::Address;
 use crate::go::types::{Field, Kind, TypeId, Types};
 use crate::plan::{Base, Place, Step};
 
@@ -62,6 +63,18 @@ impl Located {
             },
         };
         Located { ty, place }
+    }
+
+    /// A value of a type at address 0: offsets within it are addresses.
+    pub(super) fn at_start(ty: TypeId) -> Located {
+        Located {
+            ty,
+            place: Whole::Bytes {
+                base: Base::Absolute(Address(0)),
+                steps: Vec::new(),
+                offset: 0,
+            },
+        }
     }
 
     /// The part of it that starts `offset` bytes in and has type `ty`.

@@ -1,5 +1,8 @@
 //! One rule against a binary.
 
+use std::cell::RefCell;
+
+use goinject_probes::table::EDITS;
 use goinject_rules::diagnostic::Diagnostic;
 use goinject_rules::model::{Assignment as Written, FunctionSelector, Rule, RuleSet};
 use goinject_rules::source::Span;
@@ -8,22 +11,25 @@ use super::condition::{self, Condition};
 use super::fault;
 use super::function::{self, traced_name};
 use super::path::{Scope, Side, Target};
-use super::place::{Located, NoSuchPlace};
+use super::place::NoSuchPlace;
 use super::policy;
-use super::value;
+use super::signature::signature;
+use super::value::{self, Context, Misfit};
 use super::within;
 use super::{Finding, ResolvedFunction};
 use crate::go::abi::{self, Layout, Placement, Register};
 use crate::go::sites::{Sites, sites};
 use crate::go::types::{Signature, Types, Variable};
 use crate::go::{Binary, Function};
-use crate::plan::{Assignment, Edit, Extend, Fault, Shape, Source};
+use crate::plan::scratch::ScratchBuilder;
+use crate::plan::{Assignment, Fault};
 
 /// Resolves a rule in all its functions. Errors go to `findings`; then the result is not to be used.
 pub(super) fn resolve(
     rules: &RuleSet,
     rule: &Rule,
     binary: &Binary,
+    scratch: &RefCell<ScratchBuilder>,
     findings: &mut Vec<Finding>,
 ) -> Vec<ResolvedFunction> {
     let functions = match function::select(rule, binary) {
@@ -38,7 +44,7 @@ pub(super) fn resolve(
     let mut misfits = Vec::new();
     for function in functions {
         let mut own = Vec::new();
-        match in_function(rules, rule, binary, &function, &mut own) {
+        match in_function(rules, rule, binary, scratch, &function, &mut own) {
             Some(fit) => {
                 findings.append(&mut own);
                 resolved.push(fit);
@@ -74,6 +80,27 @@ fn report_misfits(
     }
 }
 
+/// The function that every panic goes through, observed only.
+pub(super) fn panics(binary: &Binary) -> Option<ResolvedFunction> {
+    let function = binary
+        .functions()
+        .find("runtime.gopanic")
+        .into_iter()
+        .find(|function| !function.is_wrapper)?;
+    Some(ResolvedFunction {
+        sites: sites(binary, &function).ok()?,
+        function,
+        declaration: "func gopanic(e any)".to_owned(),
+        float_parameters: 0,
+        at_entry: Vec::new(),
+        at_return: Vec::new(),
+        fault: Fault::default(),
+        slot: None,
+        condition: None,
+        within: Vec::new(),
+    })
+}
+
 /// A rule with the file it stands in.
 #[derive(Clone, Copy)]
 pub(super) struct Resolver<'a> {
@@ -85,6 +112,7 @@ fn in_function(
     rules: &RuleSet,
     rule: &Rule,
     binary: &Binary,
+    scratch: &RefCell<ScratchBuilder>,
     function: &Function,
     findings: &mut Vec<Finding>,
 ) -> Option<ResolvedFunction> {
@@ -103,7 +131,7 @@ fn in_function(
             return None;
         }
     };
-    let signature = signature(rule, binary, function)
+    let signature = signature(&rules.source, rule, binary, function)
         .map_err(|finding| findings.push(finding))
         .ok()?;
     let layout = abi::layout(
@@ -116,6 +144,8 @@ fn in_function(
         signature: &signature,
         layout: &layout,
         types: binary.types(),
+        binary,
+        scratch,
     };
     let mut wrongs = Vec::new();
     let (mut at_entry, at_return) = resolver.assignments(&scope, &mut wrongs);
@@ -129,7 +159,22 @@ fn in_function(
         let message = format!("{} (in `{}`)", wrong.message, traced_name(&function.name));
         let mut diagnostic = Diagnostic::error(message).at(wrong.span).rule(&rule.name);
         diagnostic.help = wrong.help;
-        findings.push(Finding::invalid(diagnostic));
+        findings.push(match wrong.unarmable {
+            true => Finding::unarmable(diagnostic),
+            false => Finding::invalid(diagnostic),
+        });
+    }
+    for assignments in [&at_entry, &at_return] {
+        let words: usize = assignments.iter().map(|assignment| assignment.edits.len()).sum();
+        if words > EDITS {
+            let name = traced_name(&function.name);
+            let message = format!("the rule writes {words} words at once in `{name}`");
+            let help =
+                format!("at most {EDITS} are possible: write fewer fields, or divide them among rules");
+            findings.push(Finding::invalid(
+                at_function(Diagnostic::error(message)).help(help),
+            ));
+        }
     }
     findings.extend(fault::refusal(rule, function));
     let slot = fault::slot(rule, function, &sites, binary).unwrap_or_else(|finding| {
@@ -140,6 +185,16 @@ fn in_function(
         findings.push(finding);
         Vec::new()
     });
+    let words = |assignments: &[Assignment]| assignments.iter().map(|a| a.edits.len()).sum::<usize>();
+    if words(&at_entry).max(words(&at_return)) > EDITS {
+        let message = format!(
+            "the rule sets more than {EDITS} words in one call of `{}`",
+            function.name
+        );
+        findings.push(Finding::invalid(
+            at_function(Diagnostic::error(message)).help("set fewer values"),
+        ));
+    }
     let reachable = at_return.is_empty() || results_reachable(rule, function, &sites, findings);
     let fits = reachable && !findings[before..].iter().any(Finding::is_error);
     fits.then(|| ResolvedFunction {
@@ -208,34 +263,14 @@ impl Resolver<'_> {
     }
 }
 
-fn signature(rule: &Rule, binary: &Binary, function: &Function) -> Result<Signature, Finding> {
-    let unarmable = |message: String, help: &str| {
-        Finding::unarmable(
-            Diagnostic::error(message)
-                .at(rule.function.span)
-                .rule(&rule.name)
-                .help(help),
-        )
-    };
-    match binary.signature(function) {
-        Ok(Some(signature)) => Ok(signature),
-        Ok(None) => Err(unarmable(
-            format!("the binary has no types for `{}`", function.name),
-            "say its types with `signature: \"func(…) (…)\"`, or build without `-ldflags=-s` and `-w`",
-        )),
-        Err(error) => Err(unarmable(
-            format!("the types of `{}` cannot be read: {error}", function.name),
-            "say its types with `signature: \"func(…) (…)\"`",
-        )),
-    }
-}
-
 /// What is wrong with one path, value or condition.
 #[derive(Debug)]
 pub(super) struct Wrong {
     pub(super) span: Span,
     pub(super) message: String,
     pub(super) help: Option<String>,
+    /// Another build of the program would do.
+    pub(super) unarmable: bool,
 }
 
 impl Wrong {
@@ -244,6 +279,7 @@ impl Wrong {
             span,
             message: message.into(),
             help: Some(help.into()),
+            unarmable: false,
         }
     }
 
@@ -252,6 +288,16 @@ impl Wrong {
             span,
             message: error.message,
             help: error.help,
+            unarmable: false,
+        }
+    }
+
+    fn value(span: Span, misfit: Misfit) -> Wrong {
+        Wrong {
+            span: misfit.span.unwrap_or(span),
+            message: misfit.message,
+            help: Some(misfit.help),
+            unarmable: misfit.unarmable,
         }
     }
 }
@@ -269,75 +315,36 @@ fn assignment(rules: &RuleSet, written: &Written, scope: &Scope<'_>) -> Result<(
     let reached = scope
         .reach(&written.path.value)
         .map_err(|error| Wrong::place(at, error))?;
-    let named = |type_name: String, shape, edits| Assignment {
-        path: text(at),
-        type_name,
-        shape,
-        value: text(written.value.span),
-        edits,
-    };
-    let located = match reached.target {
-        Target::Value(located) => located,
+    let (fitted, type_name) = match reached.target {
+        Target::Value(located) => {
+            let mut context = Context {
+                binary: scope.binary,
+                scratch: &mut scope.scratch.borrow_mut(),
+            };
+            let fitted = value::fit(&written.value.value, &located, &mut context);
+            (fitted, scope.types.get(located.ty).name.clone())
+        }
         Target::Count { word, settable: true } => {
-            let edit = length_edit(&written.value.value, word).map_err(|message| Wrong {
-                span: written.value.span,
-                message,
-                help: Some("write a whole number from 0 to 9223372036854775807".to_owned()),
-            })?;
-            return Ok((reached.side, named("int".to_owned(), Shape::Int, vec![edit])));
+            (value::length(&written.value.value, word), "int".to_owned())
         }
         Target::Count { .. } | Target::Fixed(_) => {
-            let message = "this length cannot be set: it is not part of the value itself".to_owned();
             return Err(Wrong {
                 span: at,
-                message,
+                message: "this length cannot be set: it is not part of the value itself".to_owned(),
                 help: Some("only strings and slices have a length of their own".to_owned()),
+                unarmable: false,
             });
         }
     };
-    let words = value::words(&written.value.value, located.ty, scope.types).map_err(|misfit| Wrong {
-        span: written.value.span,
-        message: misfit.message,
-        help: Some(misfit.help),
-    })?;
-    let edits = words
-        .iter()
-        .map(|word| edit(&located, word))
-        .collect::<Option<Vec<_>>>()
-        .ok_or_else(|| Wrong {
-            span: at,
-            message: "it is spread over places that goinject cannot tell apart".to_owned(),
-            help: None,
-        })?;
-    let ty = scope.types.get(located.ty);
-    Ok((reached.side, named(ty.name.clone(), value::shape(ty), edits)))
-}
-
-fn edit(located: &Located, word: &value::Word) -> Option<Edit> {
-    Some(Edit {
-        place: located.scalar(word.offset, u64::from(word.size))?,
-        size: word.size,
-        extend: word.extend,
-        source: word.source,
-        pointer: word.pointer,
-    })
-}
-
-fn length_edit(value: &goinject_rules::model::Value, place: crate::plan::Place) -> Result<Edit, String> {
-    let length = match value {
-        goinject_rules::model::Value::Integer(length) => {
-            u64::try_from(*length).ok().filter(|n| *n <= i64::MAX as u64)
-        }
-        _ => None,
+    let fitted = fitted.map_err(|misfit| Wrong::value(written.value.span, misfit))?;
+    let assignment = Assignment {
+        path: text(at),
+        type_name,
+        shape: fitted.shape,
+        value: text(written.value.span),
+        edits: fitted.edits,
     };
-    let length = length.ok_or_else(|| format!("{} is not a length", value::describe(value)))?;
-    Ok(Edit {
-        place,
-        size: 8,
-        extend: Extend::Sign,
-        source: Source::Literal(length),
-        pointer: false,
-    })
+    Ok((reached.side, assignment))
 }
 
 /// Whether results can be changed: calls that end in a jump to another function return from there.

@@ -10,6 +10,8 @@ pub struct Mapping {
     pub range: Range<u64>,
     /// Whether code runs there.
     pub executable: bool,
+    /// Whether the process may write there.
+    pub writable: bool,
     /// Offset in the file.
     pub offset: u64,
     /// Inode of the file; 0 for none.
@@ -31,14 +33,15 @@ fn parse_line(line: &str) -> Option<Mapping> {
     let mut fields = line.splitn(6, ' ');
     let (start, end) = fields.next()?.split_once('-')?;
     let range = u64::from_str_radix(start, 16).ok()?..u64::from_str_radix(end, 16).ok()?;
-    let executable = fields.next()?.contains('x');
+    let permissions = fields.next()?;
     let offset = u64::from_str_radix(fields.next()?, 16).ok()?;
     let _device = fields.next()?;
     let inode = fields.next()?.parse().ok()?;
     let name = fields.next().unwrap_or_default().trim_start().to_owned();
     Some(Mapping {
         range,
-        executable,
+        executable: permissions.contains('x'),
+        writable: permissions.contains('w'),
         offset,
         inode,
         name,
@@ -95,6 +98,7 @@ c000000000-c000400000 rw-p 00000000 00:00 0
         assert_eq!(mappings.len(), 4);
         assert_eq!(mappings[0].name, "/tmp/a b");
         assert!(mappings[0].executable && !mappings[1].executable);
+        assert!(mappings[2].writable && !mappings[1].writable);
         assert_eq!(mappings[1].offset, 0x9a000);
         assert_eq!(mappings[3].range, 0x7fff_f7fc_9000..0x7fff_f7fc_d000);
     }

@@ -6,7 +6,8 @@ use super::memory::Memory;
 use super::ptrace::{GeneralRegisters, Resume};
 use super::stop::{Report, Stop, Why};
 
-/// A stopped thread lent for system calls. [`Remote::finish`] puts everything back.
+/// A stopped thread lent for system calls. [`Remote::finish`] puts everything back, and so does dropping
+/// this, but then the thread stays stopped.
 #[derive(Debug)]
 pub struct Remote<'a> {
     stop: Stop,
@@ -17,16 +18,22 @@ pub struct Remote<'a> {
     registers: GeneralRegisters,
     mask: u64,
     instruction: u64,
+    finished: bool,
 }
 
 impl<'a> Remote<'a> {
     pub(super) fn new(stop: Stop, pid: i32, memory: &'a Memory) -> io::Result<Remote<'a>> {
+        let stopped_for = stop.why();
+        let stop = match stopped_for {
+            // Still within the kernel, which would overwrite what is put into RAX.
+            Why::Exec(_) => leave_exec(stop, pid)?,
+            _ => stop,
+        };
         let registers = stop.registers()?;
         let instruction = find_syscall_instruction(pid, memory)?;
         // No signal may be delivered to the thread while its registers are borrowed. SIGTRAP stays open:
         // a step's trap that finds it blocked makes the kernel reset the process's handler.
         let mask = stop.swap_signal_mask(!(1 << (libc::SIGTRAP - 1)))?;
-        let stopped_for = stop.why();
         Ok(Remote {
             stop,
             stopped_for,
@@ -35,6 +42,7 @@ impl<'a> Remote<'a> {
             registers,
             mask,
             instruction,
+            finished: false,
         })
     }
 
@@ -85,10 +93,33 @@ impl<'a> Remote<'a> {
     }
 
     /// Gives the thread back as it was, still stopped.
-    pub fn finish(self) -> io::Result<Stop> {
+    pub fn finish(mut self) -> io::Result<Stop> {
+        self.finished = true;
+        self.put_back()?;
+        Ok(self.stop.stopped_for(self.stopped_for))
+    }
+
+    fn put_back(&self) -> io::Result<()> {
         self.stop.set_registers(self.registers)?;
         self.stop.swap_signal_mask(self.mask)?;
-        Ok(self.stop.stopped_for(self.stopped_for))
+        Ok(())
+    }
+}
+
+impl Drop for Remote<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            // If this fails the thread is gone, and nothing is to be put back.
+            let _ = self.put_back();
+        }
+    }
+}
+
+/// Takes a thread from the stop within `exec` to the one at its end.
+fn leave_exec(stop: Stop, pid: i32) -> io::Result<Stop> {
+    match stop.go_to_next_stop(Resume::ToSystemCall, pid)? {
+        Report::Stopped(stop) => Ok(stop),
+        _ => Err(io::Error::from_raw_os_error(libc::ESRCH)),
     }
 }
 

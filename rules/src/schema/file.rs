@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 
 use super::rule::Rule;
-use super::scalar::{Duration, Exit, Word};
+use super::scalar::{CountRange, Duration, Exit, Word};
 
 /// Faults to inject into a Go program: where, when, and what is expected to come of it.
 #[derive(JsonSchema)]
@@ -77,6 +77,8 @@ pub(super) struct Limits {
 pub(super) struct FileExpect {
     /// The exit status of the command; 0 where absent.
     exit: Option<Exit>,
+    /// How often the program panics while it is armed, recovered or not, injected or not.
+    panics: Option<CountRange>,
 }
 
 /// Whether anything is written.

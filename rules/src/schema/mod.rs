@@ -9,9 +9,9 @@ mod inject;
 mod rule;
 mod scalar;
 
-use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform, transform_subschemas};
+use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
 /// The JSON Schema (draft 2020-12) of rule files, as committed in `schema/rules.schema.json`.
@@ -20,13 +20,63 @@ use serde_json::Value;
 ///
 /// Never in practice: a schema is JSON by construction.
 pub fn rules_schema() -> String {
-    let schema = SchemaSettings::draft2020_12()
+    printed(&rules())
+}
+
+/// The same schema for one program: where a function is to be named, editors offer these names. Others
+/// are still taken.
+///
+/// # Panics
+///
+/// Never in practice: a schema is JSON by construction.
+pub fn rules_schema_offering(functions: &[String]) -> String {
+    let mut schema = rules();
+    let definitions = schema.get_mut("$defs").and_then(Value::as_object_mut);
+    let definitions = definitions.expect("the schema has definitions");
+    let offered = serde_json::json!({"description": "A function of the program.", "enum": functions});
+    for name in ["Function", "FunctionName"] {
+        let Some(Value::Object(definition)) = definitions.get_mut(name) else {
+            continue;
+        };
+        definition.remove("examples");
+        let mut choices = match definition.remove("anyOf") {
+            Some(Value::Array(choices)) => choices,
+            _ => vec![serde_json::json!({
+                "type": definition.remove("type"),
+                "pattern": definition.remove("pattern"),
+            })],
+        };
+        choices.insert(0, offered.clone());
+        definition.insert("anyOf".to_owned(), Value::Array(choices));
+    }
+    printed(&schema)
+}
+
+fn rules() -> Schema {
+    SchemaSettings::draft2020_12()
         .with_transform(RecursiveTransform(neutral))
         .with_transform(Absent)
         .with_transform(RecursiveTransform(allow_extensions))
         .into_generator()
-        .into_root_schema_for::<file::RuleFile>();
-    let mut text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
+        .into_root_schema_for::<file::RuleFile>()
+}
+
+/// The JSON Schema (draft 2020-12) of what goinject itself writes.
+///
+/// # Panics
+///
+/// Never in practice: a schema is JSON by construction.
+pub fn output_schema<T: JsonSchema>() -> String {
+    let schema = SchemaSettings::draft2020_12()
+        .with_transform(RecursiveTransform(neutral))
+        .for_serialize()
+        .into_generator()
+        .into_root_schema_for::<T>();
+    printed(&schema)
+}
+
+fn printed(schema: &Schema) -> String {
+    let mut text = serde_json::to_string_pretty(schema).expect("a schema is JSON");
     text.push('\n');
     text
 }

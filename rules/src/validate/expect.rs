@@ -43,7 +43,7 @@ pub(super) fn expect(reader: &mut Reader<'_>, node: Option<&Node>, most: u64, ru
 }
 
 /// Reads `N`, `">=N"`, `"<=N"` or `"A..B"`.
-fn count_range(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<CountRange> {
+pub(super) fn count_range(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<CountRange> {
     match node.scalar().map(|scalar| &scalar.meaning) {
         Some(Meaning::Integer(_)) if node.tag.is_none() => reader.count(node, what).map(|exact| CountRange {
             min: exact,

@@ -18,7 +18,7 @@ pub(crate) const LIMITS: Keys = Keys {
 };
 pub(crate) const FILE_EXPECT: Keys = Keys {
     place: "the file's `expect`",
-    names: &["exit"],
+    names: &["exit", "panics"],
 };
 pub(crate) const RULE: Keys = Keys {
     place: "a rule",

@@ -17,6 +17,7 @@ mod value;
 use crate::diagnostic::Diagnostic;
 use crate::document::{Fields, Node, Reader};
 use crate::model::{ExitExpect, Limits, Mode, Rule, RuleSet, Target, TargetExpect};
+use crate::source::Spanned;
 
 const MODES: [(&str, Mode); 2] = [("inject", Mode::Inject), ("observe", Mode::Observe)];
 
@@ -51,6 +52,7 @@ pub(crate) fn file(reader: &mut Reader<'_>, root: &Node) -> Option<RuleSet> {
         Some(TargetExpect {
             exit: ExitExpect::Status(_),
             span: Some(span),
+            ..
         }),
     ) = (&target, &expect)
     {
@@ -67,10 +69,7 @@ pub(crate) fn file(reader: &mut Reader<'_>, root: &Node) -> Option<RuleSet> {
         seed,
         target,
         limits,
-        expect: expect.unwrap_or(TargetExpect {
-            exit: ExitExpect::Status(0),
-            span: None,
-        }),
+        expect: expect.unwrap_or(NOTHING_EXPECTED),
         rules,
     })
 }
@@ -122,9 +121,25 @@ fn no_limit_of_zero(node: &Node) -> Diagnostic {
         .help("write `mode: observe` at the top to inject nothing, or remove the limit")
 }
 
+/// What is expected of the target where the file says nothing.
+const NOTHING_EXPECTED: TargetExpect = TargetExpect {
+    exit: ExitExpect::Status(0),
+    panics: None,
+    span: None,
+};
+
 fn target_expect(reader: &mut Reader<'_>, node: &Node) -> Option<TargetExpect> {
     let fields = reader.fields(node, &keys::FILE_EXPECT)?;
-    let node = fields.get("exit")?;
+    let panics = fields.get("panics").and_then(|node| {
+        let range = expect::count_range(reader, node, "`panics`")?;
+        Some(Spanned::new(range, node.span))
+    });
+    let Some(node) = fields.get("exit") else {
+        return Some(TargetExpect {
+            panics,
+            ..NOTHING_EXPECTED
+        });
+    };
     let exit = match node.scalar() {
         Some(scalar) if scalar.text == "any" && node.tag.is_none() => ExitExpect::Any,
         Some(scalar) if scalar.meaning == crate::document::Meaning::Text && node.tag.is_none() => {
@@ -137,6 +152,7 @@ fn target_expect(reader: &mut Reader<'_>, node: &Node) -> Option<TargetExpect> {
     };
     Some(TargetExpect {
         exit,
+        panics,
         span: Some(node.span),
     })
 }

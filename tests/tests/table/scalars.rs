@@ -78,27 +78,35 @@ pub(crate) fn rows() -> Vec<Case> {
         rows.push(scalar(section, function, low, high).when("lowest in, highest out"));
         rows.push(scalar(section, function, high, low).when("highest in, lowest out"));
     }
-    // What floats have besides numbers, and a zero that differs from zero only in its sign.
-    for (section, function) in [("float32", "Float32"), ("float64", "Float64")] {
-        rows.push(scalar(section, function, ("-0.0", "-0"), (".nan", "NaN")).when("negative zero in"));
-        rows.push(scalar(section, function, (".inf", "+Inf"), ("-.inf", "-Inf")).when("infinities"));
-        rows.push(scalar(section, function, (".nan", "NaN"), ("-0.0", "-0")).when("not a number in"));
-        rows.push(scalar(section, function, ("1", "1"), ("1e3", "1000")).when("whole numbers"));
-    }
-    rows.extend([
-        duration(("1m30s", "1m30s"), ("-2h", "-2h0m0s")).when("texts"),
-        duration(("1500", "1.5µs"), ("0s", "0s")).when("nanoseconds"),
-        duration(
-            ("2562047h47m16.854775807s", "2562047h47m16.854775807s"),
-            ("1ns", "1ns"),
-        )
-        .when("longest"),
-    ]);
+    rows.push(scalar(
+        "time.Duration",
+        "Duration",
+        ("1m30s", "1m30s"),
+        ("-2h", "-2h0m0s"),
+    ));
+    rows.extend([special_floats(), durations()]);
     rows
 }
 
-fn duration(given: (&str, &str), back: (&str, &str)) -> Case {
-    scalar("time.Duration", "Duration", given, back)
+/// What floats have besides numbers, a zero that differs from zero only in its sign, and the smallest of each type.
+fn special_floats() -> Case {
+    let values =
+        "a: -0.0, b: .nan, c: .inf, d: -.inf, e: 5e-324, f: -0.0, g: .nan, h: .inf, i: -.inf, j: 1e-45";
+    let results = "r: -.inf, s: -0.0, t: 1e3, u: 16777217, v: -.inf, w: -0.0, x: 16777217, y: .nan";
+    case(
+        "special floats",
+        set("takeFloats", &format!("{{{values}, {results}}}")),
+    )
+    .prints([
+        "-0 NaN +Inf -Inf 5e-324 -0 NaN +Inf -Inf 1e-45",
+        "-Inf -0 1000 1.6777217e+07 -Inf -0 1.6777216e+07 NaN",
+    ])
+}
+
+fn durations() -> Case {
+    let values = "{a: 1500, b: 2562047h47m16.854775807s, c: 1.5h, r: 0s, s: 1ns, t: -1}";
+    case("durations", set("takeDurations", values))
+        .prints(["1.5µs 2562047h47m16.854775807s 1h30m0s", "0s 1ns -1ns"])
 }
 
 fn scalar(section: &'static str, function: &str, given: (&str, &str), back: (&str, &str)) -> Case {

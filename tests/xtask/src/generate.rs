@@ -16,7 +16,10 @@ pub(crate) struct Options {
 }
 
 /// Generated files, and the arguments of goinject that print them.
-const GENERATED: &[(&str, &[&str])] = &[("schema/rules.schema.json", &["schema"])];
+const GENERATED: &[(&str, &[&str])] = &[
+    ("schema/rules.schema.json", &["schema"]),
+    ("schema/events.schema.json", &["schema", "--events"]),
+];
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     build_goinject()?;

@@ -18,10 +18,11 @@ use goinject_probes::table::{Counters, Lead, Site, SiteKind, Tables, TermCounter
 
 use self::target::Target;
 use self::tracer::Tracer;
+use super::provision::{ProvisionError, WrittenBy, provide, provide_running};
 use super::{Happened, Session};
 use crate::plan::Plan;
-use crate::plan::encode::{LoadBias, encode};
-use crate::tracee::{Spawned, Tracees};
+use crate::plan::encode::{LoadBias, Loaded, encode};
+use crate::tracee::{Memory, Spawned, Stop, Tracees};
 
 /// Why a target can't be armed with BPF.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,9 @@ pub enum ArmError {
     /// The kernel refused something.
     #[error(transparent)]
     Program(#[from] ProgramError),
+    /// The target's memory can't be had.
+    #[error(transparent)]
+    Provision(#[from] ProvisionError),
     /// The target is out of reach.
     #[error("cannot trace the target: {0}")]
     Trace(io::Error),
@@ -69,19 +73,7 @@ impl BpfSession {
         spawned: Spawned,
     ) -> Result<BpfSession, ArmError> {
         let pid = spawned.stop.tid();
-        let program = attach(plan, bias, setup, pid)?;
-        let traced = setup.writers.contains(&WriterKind::Tracer);
-        let tracer = traced
-            .then(|| Tracer::new(Tracees::of_spawned(&spawned.stop), &program))
-            .transpose()
-            .map_err(ArmError::Trace)?;
-        program.start();
-        let resumed = if traced {
-            spawned.stop.resume()
-        } else {
-            spawned.stop.detach()
-        };
-        resumed.map_err(ArmError::Trace)?;
+        let (program, tracer) = arm_stopped(plan, bias, setup, spawned.stop)?;
         Ok(BpfSession {
             program,
             tracer,
@@ -90,7 +82,7 @@ impl BpfSession {
         })
     }
 
-    /// Arms a running process, which is never stopped for it.
+    /// Arms a running process. It is stopped for a moment if it must be given memory.
     pub fn arm_attached(
         plan: &Plan,
         bias: LoadBias,
@@ -98,9 +90,10 @@ impl BpfSession {
         pid: i32,
     ) -> Result<BpfSession, ArmError> {
         let target = Target::process(pid).map_err(ArmError::Trace)?;
-        let program = attach(plan, bias, setup, pid)?;
-        let traced = setup.writers.contains(&WriterKind::Tracer);
-        let tracer = traced
+        let loaded = provide_running(plan, bias, setup.written_by(), pid)?;
+        let program = attach(plan, &loaded, setup, pid)?;
+        let tracer = setup
+            .is_traced()
             .then(|| Tracees::attach(pid).and_then(|tracees| Tracer::new(tracees, &program)))
             .transpose()
             .map_err(ArmError::Trace)?;
@@ -114,8 +107,47 @@ impl BpfSession {
     }
 }
 
-fn attach(plan: &Plan, bias: LoadBias, setup: &Setup<'_>, pid: i32) -> Result<Program, ProgramError> {
-    let mut tables = encode(plan, bias, setup.seed, setup.writers);
+impl Setup<'_> {
+    fn is_traced(&self) -> bool {
+        self.writers.contains(&WriterKind::Tracer)
+    }
+
+    fn written_by(&self) -> WrittenBy {
+        match self.switches.memory {
+            true => WrittenBy::Kernel,
+            false => WrittenBy::Tracer,
+        }
+    }
+}
+
+/// Arms a command before its first instruction, and lets it go.
+fn arm_stopped(
+    plan: &Plan,
+    bias: LoadBias,
+    setup: &Setup<'_>,
+    stop: Stop,
+) -> Result<(Program, Option<Tracer>), ArmError> {
+    let pid = stop.tid();
+    let tracees = Tracees::of_spawned(&stop);
+    let memory = Memory::open(pid).map_err(ArmError::Trace)?;
+    let (loaded, stop) = provide(plan, bias, setup.written_by(), &tracees, &memory, stop)?;
+    let program = attach(plan, &loaded, setup, pid)?;
+    let tracer = setup
+        .is_traced()
+        .then(|| Tracer::new(tracees, &program))
+        .transpose()
+        .map_err(ArmError::Trace)?;
+    program.start();
+    let resumed = match &tracer {
+        Some(_) => stop.resume(),
+        None => stop.detach(),
+    };
+    resumed.map_err(ArmError::Trace)?;
+    Ok((program, tracer))
+}
+
+fn attach(plan: &Plan, loaded: &Loaded, setup: &Setup<'_>, pid: i32) -> Result<Program, ProgramError> {
+    let mut tables = encode(plan, loaded, setup.seed, setup.writers);
     let mut probes: Vec<Probe> = plan
         .sites
         .iter()
@@ -126,7 +158,7 @@ fn attach(plan: &Plan, bias: LoadBias, setup: &Setup<'_>, pid: i32) -> Result<Pr
         })
         .collect();
     if setup.writers.contains(&WriterKind::Frame) {
-        probes.push(add_signal_site(plan, bias, &mut tables));
+        probes.push(add_signal_site(plan, loaded.bias, &mut tables));
     }
     let switches = Switches {
         pid_namespace: pid_namespace(),

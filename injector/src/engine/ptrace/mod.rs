@@ -14,6 +14,7 @@ use goinject_probes::native::Core;
 use goinject_probes::table::{Counters, Event, Tables, TermCounters, WriterKind};
 
 use self::breakpoints::{Breakpoints, Spot};
+use super::provision::{ProvisionError, WrittenBy, provide};
 use super::stopped::{StoppedThread, commit, hit};
 use super::{End, Happened, Session};
 use crate::plan::Plan;
@@ -44,6 +45,9 @@ pub enum ArmError {
         "the target has no handler for SIGTRAP, which every Go runtime installs: is it still starting, or not a Go program?"
     )]
     NoTrapHandler,
+    /// The target's memory can't be had.
+    #[error(transparent)]
+    Provision(#[from] ProvisionError),
     /// The guard process did not start.
     #[error("cannot start the process that guards the breakpoints: {0}")]
     Guard(io::Error),
@@ -100,7 +104,8 @@ impl PtraceSession {
         others: Vec<Stop>,
     ) -> Result<PtraceSession, ArmError> {
         let memory = Memory::open(tracees.pid()).map_err(ArmError::trace)?;
-        let tables = encode(plan, bias, seed, &vec![WriterKind::Direct; plan.sites.len()]);
+        let (loaded, stop) = provide(plan, bias, WrittenBy::Tracer, &tracees, &memory, stop)?;
+        let tables = encode(plan, &loaded, seed, &vec![WriterKind::Direct; plan.sites.len()]);
         let spots = plan
             .sites
             .iter()

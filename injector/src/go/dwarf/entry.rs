@@ -14,6 +14,7 @@ pub(super) const GO_KIND: DwAt = DwAt(0x2900);
 pub(super) const GO_KEY: DwAt = DwAt(0x2901);
 pub(super) const GO_ELEM: DwAt = DwAt(0x2902);
 pub(super) const GO_EMBEDDED_FIELD: DwAt = DwAt(0x2903);
+pub(super) const GO_RUNTIME_TYPE: DwAt = DwAt(0x2904);
 
 /// One entry.
 #[derive(Debug, Default)]

@@ -2,9 +2,9 @@
 
 use std::sync::PoisonError;
 
-use gimli::constants as dw;
+use gimli::{AttributeValue, constants as dw};
 
-use super::entry::{Entry, GO_ELEM, GO_EMBEDDED_FIELD, GO_KEY, GO_KIND};
+use super::entry::{Entry, GO_ELEM, GO_EMBEDDED_FIELD, GO_KEY, GO_KIND, GO_RUNTIME_TYPE};
 use super::{Damage, Dwarf};
 use crate::go::types::{Field, Kind, Type, TypeSource, Types};
 
@@ -54,6 +54,17 @@ impl Dwarf {
             offset = entry.reference(dw::DW_AT_type).ok_or("a name without a type")?;
         }
         Err("names of types in a circle".to_owned())
+    }
+
+    /// Where the runtime's own description of the type at an offset is, in bytes from the start of all
+    /// of them; `None` if the linker found no use for one.
+    pub(in crate::go) fn runtime_type(&self, offset: u64) -> Option<u64> {
+        let offset = self.resolve_names(usize::try_from(offset).ok()?).ok()?;
+        match self.entry(offset).ok()?.attr(GO_RUNTIME_TYPE)? {
+            // An address by its form; the linker writes an offset.
+            AttributeValue::Addr(from_start) => Some(from_start).filter(|from_start| *from_start != 0),
+            _ => None,
+        }
     }
 
     fn read_type(&self, types: &Types, offset: usize, depth: u32) -> Result<Type, Damage> {

@@ -8,7 +8,7 @@ use self::value::Values;
 pub(crate) use self::value::access as type_access;
 pub use self::value::{Access, Part, Role, Value};
 use super::rule::{declaration, float_parameters};
-use super::{function, policy};
+use super::{fault, function, policy};
 use crate::go::abi::{self, Convention};
 use crate::go::address::Address;
 use crate::go::sites::{EntryKind, Sites, sites};
@@ -62,8 +62,22 @@ pub struct FunctionFacts {
     pub values: Vec<Value>,
     /// Where it would be probed.
     pub sites: Vec<FoundSite>,
+    /// How its calls would be delayed; absent if it cannot be probed.
+    pub delay: Option<Delay>,
     /// What else is worth knowing.
     pub notes: Vec<String>,
+}
+
+/// How calls of a function are delayed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delay {
+    /// The goroutine sleeps.
+    Sleeps,
+    /// The goroutine yields to others again and again.
+    Yields,
+    /// Not at all, because of this.
+    Refused(String),
 }
 
 /// A place where a function would be probed.
@@ -129,6 +143,7 @@ fn of(binary: &Binary, function: &Function) -> FunctionFacts {
         untyped: None,
         values: Vec::new(),
         sites: Vec::new(),
+        delay: None,
         notes: Vec::new(),
     };
     let found = match sites(binary, function) {
@@ -173,6 +188,11 @@ fn of(binary: &Binary, function: &Function) -> FunctionFacts {
     }
     if let Some(found) = &found {
         facts.sites = found_sites(binary, found, floats);
+        facts.delay = Some(match fault::delayed_at(function, found, binary) {
+            Ok(slot) if slot.sleeps => Delay::Sleeps,
+            Ok(_) => Delay::Yields,
+            Err(why) => Delay::Refused(why.to_owned()),
+        });
         facts.notes.extend(tail_calls(found));
     }
     if function.is_wrapper {

@@ -1,13 +1,11 @@
 //! The values of a call: where they are, and what a rule may do with them.
 
-use goinject_rules::model;
 use serde::Serialize;
 
 use crate::go::abi::Layout;
 use crate::go::types::{Kind, Signature, TypeId, Types, Variable};
 use crate::plan::Place;
 use crate::resolve::place::{Located, WORD, fields_of};
-use crate::resolve::value;
 
 /// So many fields and elements of a value are listed.
 const LISTED: usize = 24;
@@ -184,35 +182,13 @@ fn path(variable: &Variable, list: &str, n: usize) -> String {
 
 /// What a rule may do with a value of a type, as far as the type goes.
 pub(crate) fn access(ty: TypeId, types: &Types) -> (Access, Option<String>) {
-    if accepts_something(ty, types) {
-        return (Access::Set, None);
-    }
-    let go = types.get(ty);
-    match &go.kind {
+    match &types.get(ty).kind {
         Kind::Struct { fields } if fields.is_empty() => (Access::Neither, Some("it has no bytes".to_owned())),
         Kind::Array { length: 0, .. } => (Access::Neither, Some("it has no bytes".to_owned())),
         Kind::Struct { .. } | Kind::Array { .. } => (Access::Fields, None),
-        Kind::Complex => (
-            Access::Neither,
-            Some("complex numbers cannot be written in rule files".to_owned()),
-        ),
         Kind::Unknown => (Access::Neither, Some("its type is not known".to_owned())),
-        _ => (
-            Access::Observe,
-            Some(format!("values of type `{}` cannot be set", go.name)),
-        ),
+        _ => (Access::Set, None),
     }
-}
-
-/// Whether there is a value in rule files that fits a type: one of each form is tried.
-fn accepts_something(ty: TypeId, types: &Types) -> bool {
-    let forms = [
-        model::Value::Integer(0),
-        model::Value::Bool(false),
-        model::Value::Null,
-        model::Value::Text(String::new()),
-    ];
-    forms.iter().any(|form| value::words(form, ty, types).is_ok())
 }
 
 /// The words of a value, where they are.

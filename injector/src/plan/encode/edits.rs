@@ -1,0 +1,72 @@
+//! Edits as rows, and what of them an event shows.
+
+use goinject_probes::table;
+
+use super::{Loaded, encode_place};
+use crate::plan::{Assignment, Edit, Extend, Global, Shape, Source};
+
+/// The rows of a value.
+pub(super) fn encode(assignment: &Assignment, loaded: &Loaded) -> Vec<table::Edit> {
+    let mut rows: Vec<table::Edit> = assignment
+        .edits
+        .iter()
+        .map(|edit| encode_edit(edit, loaded))
+        .collect();
+    mark_texts(&assignment.shape, &mut rows);
+    rows
+}
+
+/// Has the event show the bytes of every string of a value, and those of every error.
+fn mark_texts(shape: &Shape, rows: &mut [table::Edit]) {
+    let mut rest = rows;
+    let mut each = |shape: &Shape| {
+        let (own, behind) = std::mem::take(&mut rest).split_at_mut(shape.words());
+        mark_texts(shape, own);
+        rest = behind;
+    };
+    match shape {
+        Shape::Struct(fields) => fields.iter().for_each(|(_, field)| each(field)),
+        Shape::Array(elements) => elements.iter().for_each(each),
+        Shape::String => rest[0].flags |= table::EDIT_TEXT,
+        Shape::Interface { empty: false } => rest[0].flags |= table::EDIT_ERROR,
+        _ => {}
+    }
+}
+
+fn encode_edit(edit: &Edit, loaded: &Loaded) -> table::Edit {
+    let at = |global: &Global| loaded.bias.apply(global.address.plus(global.offset));
+    let scratch = |offset: u32| loaded.scratch + u64::from(offset);
+    let (source, operand, extra) = match &edit.source {
+        Source::Literal(bits) => (table::Source::Put, *bits, 0),
+        Source::Address(global) => (table::Source::Put, at(global), 0),
+        Source::Scratch(offset) => (table::Source::Put, scratch(*offset), 0),
+        Source::Copy(global) => (table::Source::Copy, at(global), 0),
+        Source::CopyInterface { from, interface } => (table::Source::Copy, at(from), at(interface)),
+        Source::CopyType(global) => (table::Source::CopyType, at(global), 0),
+        Source::Fresh { offset, length } => (table::Source::Fresh, scratch(*offset), u64::from(*length)),
+        // The mask for eight bytes at once.
+        Source::Flip(mask) => (table::Source::Flip, u64::from_ne_bytes([*mask; 8]), 0),
+        Source::Add(bits) => (table::Source::Add, *bits, 0),
+        Source::Xor(bits) => (table::Source::Xor, *bits, 0),
+        Source::Random { low, high } => (table::Source::Random, *low, *high),
+        Source::Cut(most) => (table::Source::Cut, *most, 0),
+        Source::Shrink(length) => (table::Source::Shrink, *length, 0),
+        Source::Clear(bytes) => (table::Source::Clear, *bytes, 0),
+        Source::Repeat => (table::Source::Repeat, 0, 0),
+        Source::Keep => (table::Source::Keep, 0, 0),
+    };
+    let kind = match edit.extend {
+        Extend::Zero => table::ValueKind::Unsigned,
+        Extend::Sign => table::ValueKind::Signed,
+        Extend::Float => table::ValueKind::Float,
+    };
+    table::Edit {
+        place: encode_place(&edit.place, edit.size, loaded.bias),
+        operand,
+        extra,
+        source: source as u8,
+        kind: kind as u8,
+        flags: if edit.pointer { table::EDIT_POINTER } else { 0 },
+        ..table::Edit::default()
+    }
+}

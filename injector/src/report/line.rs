@@ -1,0 +1,187 @@
+//! The lines of a `--json` file, as types: what is written, and what the schema says of it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::shown::Shown;
+
+/// The version of this format. Fields may be added to a version; a reader must leave those alone that it
+/// does not know.
+pub const VERSION: u32 = 1;
+
+/// goinject events: each line of the file that `goinject run --json FILE` writes is one of these. The first
+/// is `armed`, the last is `end`, after one `rule` for each rule.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[schemars(title = "goinject event")]
+pub enum Line {
+    /// The rules are armed.
+    Armed(Armed),
+    /// A rule fired.
+    Fired(Fired),
+    /// The target executed another program: the rules no longer act.
+    Executed {},
+    /// A limit ended the faults; the target goes on.
+    Limit {},
+    /// What a rule has done in the whole run.
+    Rule(RuleResult),
+    /// The run is over.
+    End(End),
+}
+
+/// The rules are armed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Armed {
+    /// The version of this format: 1.
+    pub version: u32,
+    /// The version of goinject.
+    pub goinject: String,
+    /// The rule file's `name`.
+    pub name: Option<String>,
+    /// The target's process id.
+    pub pid: i32,
+    /// The target's program.
+    pub binary: PathBuf,
+    /// The Go that built it, as `go1.27.3`.
+    pub go: String,
+    /// The engine.
+    pub engine: EngineName,
+    /// The writers in use; none where nothing is written.
+    pub writers: Vec<String>,
+    /// The choice of both in words.
+    pub explanation: String,
+    /// The seed of every chance decision; in a rule file, `seed` repeats it.
+    pub seed: u64,
+    /// The names of the rules, in file order.
+    pub rules: Vec<String>,
+    /// How many instructions are probed.
+    pub sites: usize,
+}
+
+/// An engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EngineName {
+    /// BPF uprobes.
+    Bpf,
+    /// Breakpoints.
+    Ptrace,
+}
+
+/// A rule fired.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Fired {
+    /// Nanoseconds of the monotonic clock (`CLOCK_MONOTONIC`).
+    pub time_ns: u64,
+    /// The rule's name.
+    pub rule: String,
+    /// The function's full name.
+    pub function: String,
+    /// Which end of the call.
+    pub site: SiteName,
+    /// Number of the call among those that matched the rule, from 1; null where the rule had decided
+    /// earlier in the call.
+    pub call: Option<u64>,
+    /// Thread id, as goinject sees it.
+    pub thread: u32,
+    /// Goroutine id, as in stack traces; null if it could not be read.
+    pub goroutine: Option<u64>,
+    /// What came of it.
+    pub outcome: OutcomeName,
+    /// Why it failed; null if it did not.
+    pub reason: Option<String>,
+    /// How long the call was delayed; null if it was not.
+    pub delay_ns: Option<u64>,
+    /// Whether the function returned without running its body.
+    pub returned_early: bool,
+    /// Whether the call panicked.
+    pub panicked: bool,
+    /// The values it set, in the rule's order; none if it failed, and as many as an event has room for.
+    pub values: Vec<Shown>,
+}
+
+/// An end of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SiteName {
+    /// Where parameters are in place.
+    Entry,
+    /// Where results are in place.
+    Return,
+}
+
+/// What came of a rule that fired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OutcomeName {
+    /// The fault was injected.
+    Applied,
+    /// Nothing was written, as `mode: observe` asks.
+    Observed,
+    /// It could not be injected.
+    Failed,
+}
+
+/// What a rule has done in the whole run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RuleResult {
+    /// The rule's name.
+    pub rule: String,
+    /// Calls seen.
+    pub calls: u64,
+    /// Those for which `if` and `within` held.
+    pub matched: u64,
+    /// Those of them that fired.
+    pub fired: u64,
+    /// Faults injected.
+    pub applied: u64,
+    /// Faults that could not be injected.
+    pub failed: u64,
+    /// Those by reason.
+    pub failures: BTreeMap<String, u64>,
+    /// Expectations that were not met.
+    pub unmet: Vec<UnmetExpectation>,
+}
+
+/// An expectation that was not met.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct UnmetExpectation {
+    /// Which counter: `calls`, `matched`, `fired` or `failed`.
+    pub counter: String,
+    /// What was expected, as rule files write it: `3`, `>=1`, `<=5`, `2..4`.
+    pub expected: String,
+    /// What it was.
+    pub actual: u64,
+}
+
+/// The run is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct End {
+    /// What became of the target.
+    pub target: TargetEnd,
+    /// Its exit status, if it exited.
+    pub status: Option<i32>,
+    /// The name of the signal that killed it, if one did.
+    pub signal: Option<String>,
+    /// Events that are missing above because they came too fast. The counts are complete.
+    pub dropped_events: u64,
+    /// goinject's own exit code.
+    pub exit_code: u8,
+}
+
+/// What became of the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetEnd {
+    /// It exited.
+    Exited,
+    /// A signal killed it.
+    Killed,
+    /// It ended; how is known only to its parent, which goinject is not.
+    Gone,
+    /// It goes on, without faults.
+    Released,
+}

@@ -1,0 +1,165 @@
+//! The parameters and results of a function: from the binary, or from the rule where it has none.
+
+use std::cell::OnceCell;
+
+use goinject_rules::diagnostic::Diagnostic;
+use goinject_rules::model::Rule;
+use goinject_rules::source::{Source, Span, Spanned};
+
+use super::Finding;
+use super::function::traced_name;
+use crate::go::types::{Kind, Signature, TypeId, Types, Variable};
+use crate::go::{Binary, Function, GoError};
+
+/// The signature of a function of a rule. Where the rule gives one and the binary has one, they must
+/// be the same; names may be in either.
+pub(super) fn signature(
+    source: &Source,
+    rule: &Rule,
+    binary: &Binary,
+    function: &Function,
+) -> Result<Signature, Finding> {
+    let known = OnceCell::new();
+    let known = || known.get_or_init(|| binary.signature(function));
+    let Some(written) = &rule.signature else {
+        return match known() {
+            Ok(Some(signature)) => Ok(signature.clone()),
+            Ok(None) => Err(untyped(rule, function)),
+            Err(error) => Err(unreadable(rule, function, error)),
+        };
+    };
+    let given = binary
+        .parse_signature(function, &written.value)
+        .map_err(|error| {
+            let message = format!("{error} (in `{}`)", traced_name(&function.name));
+            let at = place_in(source, written, error.offset);
+            Finding::invalid(Diagnostic::error(message).at(at).rule(&rule.name))
+        })?;
+    match known() {
+        Ok(Some(signature)) => combine(signature, &given, binary.types()).map_err(|difference| {
+            let message = format!(
+                "`signature` is not that of `{}`: {difference}",
+                traced_name(&function.name)
+            );
+            let diagnostic = Diagnostic::error(message)
+                .at(written.span)
+                .rule(&rule.name)
+                .help("remove it: the binary has the types");
+            Finding::invalid(diagnostic)
+        }),
+        // What the binary tells leaves more than one reading, and this is one that fits its calls.
+        Ok(None) | Err(_) => Ok(given),
+    }
+}
+
+fn untyped(rule: &Rule, function: &Function) -> Finding {
+    let help = match function.is_assembly {
+        true => "it is assembly: say its types with `signature: \"func(…) (…)\"`",
+        false => "say its types with `signature: \"func(…) (…)\"`, or build without `-ldflags=-s` and `-w`",
+    };
+    let message = format!("the binary has no types for `{}`", function.name);
+    Finding::unarmable(
+        Diagnostic::error(message)
+            .at(rule.function.span)
+            .rule(&rule.name)
+            .help(help),
+    )
+}
+
+fn unreadable(rule: &Rule, function: &Function, error: &GoError) -> Finding {
+    let message = format!("the types of `{}` cannot be read: {error}", function.name);
+    Finding::unarmable(
+        Diagnostic::error(message)
+            .at(rule.function.span)
+            .rule(&rule.name)
+            .help("say its types with `signature: \"func(…) (…)\"`"),
+    )
+}
+
+/// A place in the text of a signature, as a place in the rule file.
+fn place_in(source: &Source, written: &Spanned<String>, offset: usize) -> Span {
+    let raw = source
+        .text()
+        .get(written.span.start..written.span.end)
+        .unwrap_or_default();
+    match raw.find(&written.value) {
+        Some(start) => {
+            let at = written.span.start + start + offset.min(written.value.len());
+            Span {
+                start: at,
+                end: written.span.start + start + written.value.len(),
+            }
+        }
+        // Escaped or folded: its letters are not those of the file.
+        None => written.span,
+    }
+}
+
+/// The binary's signature with the names that only the rule gives, or the first difference.
+fn combine(known: &Signature, given: &Signature, types: &Types) -> Result<Signature, String> {
+    let mut all = known.clone();
+    if known.receiver.is_some() != given.receiver.is_some() {
+        return Err("one has a receiver and the other has none".to_owned());
+    }
+    for (list, own, other) in [
+        ("parameter", &mut all.parameters, &given.parameters),
+        ("result", &mut all.results, &given.results),
+    ] {
+        if own.len() != other.len() {
+            let plural = if own.len() == 1 { "" } else { "s" };
+            return Err(format!(
+                "it has {} {list}{plural}, not {}",
+                own.len(),
+                other.len()
+            ));
+        }
+        for (n, (own, other)) in own.iter_mut().zip(other).enumerate() {
+            agree(own, other, types).map_err(|why| format!("{list} {n} is {why}"))?;
+        }
+    }
+    if let (Some(own), Some(other)) = (&mut all.receiver, &given.receiver) {
+        agree(own, other, types).map_err(|why| format!("its receiver is {why}"))?;
+    }
+    Ok(all)
+}
+
+fn agree(own: &mut Variable, other: &Variable, types: &Types) -> Result<(), String> {
+    if !alike(own.ty, other.ty, types) {
+        let (own, other) = (&types.get(own.ty).name, &types.get(other.ty).name);
+        return Err(format!("a `{own}`, not a `{other}`"));
+    }
+    match (&own.name, &other.name) {
+        (Some(own), Some(other)) if own != other => Err(format!("called `{own}`, not `{other}`")),
+        (None, Some(name)) => {
+            own.name = Some(name.clone());
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether values of two types have the same form, as far as the signature of a rule says it.
+fn alike(a: TypeId, b: TypeId, types: &Types) -> bool {
+    let (a, b) = (types.get(a), types.get(b));
+    if a.size != b.size {
+        return false;
+    }
+    match (&a.kind, &b.kind) {
+        (
+            Kind::Array {
+                element: a,
+                length: m,
+            },
+            Kind::Array {
+                element: b,
+                length: n,
+            },
+        ) => m == n && alike(*a, *b, types),
+        (Kind::Struct { fields: a }, Kind::Struct { fields: b }) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| alike(a.ty, b.ty, types))
+        }
+        (Kind::Interface { empty: a }, Kind::Interface { empty: b }) => a == b,
+        // Behind these a signature may have any name.
+        (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
+    }
+}
