@@ -16,7 +16,9 @@ use memmap2::{MmapOptions, MmapRaw};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::native::{Core, Memories, Scratch, Shared};
-use crate::table::{Call, CallKey, Control, Counters, Delay, Event, Goroutine, GoroutineKey, Tables, TermCounters};
+use crate::table::{
+    Call, CallKey, Control, Counters, Delay, Event, Goroutine, GoroutineKey, Tables, TermCounters,
+};
 use crate::verifier;
 
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/inject.bpf.o"));
