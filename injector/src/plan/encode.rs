@@ -323,7 +323,7 @@ fn encode_site(
             site.slot.is_some() && site.kind != SiteKind::Slot,
             table::SITE_DELAYS,
         ),
-        (site.slot.is_some_and(|slot| slot.sleeps), table::SITE_SLEEPS),
+        (site.slot.is_some_and(|slot| slot.sleeps()), table::SITE_SLEEPS),
     ];
     let kind = match site.kind {
         SiteKind::Entry | SiteKind::EntryCheckJump { .. } => table::SiteKind::Entry,
