@@ -12,6 +12,7 @@ pub mod goinject;
 pub mod guest;
 pub mod native;
 mod outcome;
+mod storm;
 mod tally;
 mod writer;
 
@@ -19,5 +20,6 @@ pub use batch::{Batch, alone, together};
 pub use case::{Case, Counts, case, counts, set};
 pub use fixture::{Build, Flags, Strip, VERSIONS, fixture};
 pub use outcome::Outcome;
+pub use storm::{Seen, Storm};
 pub use tally::Tally;
 pub use writer::Writer;
