@@ -5,12 +5,14 @@
 //! [`Tally`] counts it with goinject's own reason.
 
 mod batch;
+pub mod busy;
 mod case;
 mod fixture;
 pub mod goinject;
 pub mod guest;
 pub mod native;
 mod outcome;
+mod storm;
 mod tally;
 mod writer;
 
@@ -18,5 +20,6 @@ pub use batch::{Batch, alone, together};
 pub use case::{Case, Counts, case, counts, set};
 pub use fixture::{Build, Flags, Strip, VERSIONS, fixture};
 pub use outcome::Outcome;
+pub use storm::{Seen, Storm};
 pub use tally::Tally;
 pub use writer::Writer;

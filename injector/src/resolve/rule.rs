@@ -344,7 +344,7 @@ fn assignment(rules: &RuleSet, written: &Written, scope: &Scope<'_>) -> Result<(
     };
     let fitted = fitted.map_err(|misfit| Wrong::value(written.value.span, misfit))?;
     let assignment = Assignment {
-        path: text(at),
+        path: written.path.value.to_string(),
         type_name,
         shape: fitted.shape,
         value: text(written.value.span),

@@ -5,14 +5,18 @@
 //! and goinject ends with 0.
 
 mod calls;
+mod conditions;
+mod delays;
+mod faults;
 mod files;
 mod leaves;
 mod mixtures;
 mod paths;
+mod policies;
 mod scalars;
 mod values;
 
-use goinject_tests::{Build, Case, Flags, Tally, Writer, alone, guest, native, together};
+use goinject_tests::{Build, Case, Flags, Tally, VERSIONS, Writer, alone, guest, native, together};
 
 const PLAIN: [Build; 3] = [Build::plain("1.15"), Build::plain("1.19"), Build::plain("1.27")];
 
@@ -41,16 +45,24 @@ fn lists_blanks(build: &Build) -> bool {
     !["1.15", "1.19"].contains(&build.version)
 }
 
+/// All rows, or those with the text of `GOINJECT_ROWS` in their names.
 fn rows() -> Vec<Case> {
-    [
+    let wanted = std::env::var("GOINJECT_ROWS").unwrap_or_default();
+    let mut rows = [
         scalars::rows(),
         mixtures::rows(),
         paths::rows(),
         leaves::rows(),
         calls::rows(),
         files::rows(),
+        faults::rows(),
+        delays::rows(),
+        conditions::rows(),
+        policies::rows(),
     ]
-    .concat()
+    .concat();
+    rows.retain(|row| row.name.contains(&wanted));
+    rows
 }
 
 /// What runs in every build and every guest.
@@ -64,6 +76,20 @@ fn every_row_by_itself_on_this_host() {
     let mut tally = Tally::new("cases by themselves, on this host");
     for build in PLAIN {
         native::run(&alone(&cases, build, &Writer::ANYWHERE), &mut tally);
+    }
+    tally.finish();
+}
+
+/// What depends most on the code that each release compiles to.
+#[test]
+fn early_returns_panics_and_delays_in_other_releases() {
+    let cases = [faults::rows(), delays::rows()].concat();
+    let mut tally = Tally::new("faults in other releases, on this host");
+    for version in VERSIONS {
+        let build = Build::plain(version);
+        if !PLAIN.contains(&build) {
+            native::run(&together(&cases, build, &Writer::ANYWHERE), &mut tally);
+        }
     }
     tally.finish();
 }
