@@ -749,6 +749,34 @@ pub enum Held {
     Unreadable = 7,
 }
 
+impl Held {
+    /// All of them, in the order in which a call meets them.
+    pub const ALL: [Held; HELDS] = [
+        Held::Unreadable,
+        Held::Within,
+        Held::Calls,
+        Held::Window,
+        Held::Chance,
+        Held::Rate,
+        Held::Times,
+        Held::Limit,
+    ];
+
+    /// A name for programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Held::Unreadable => "unreadable",
+            Held::Within => "within",
+            Held::Calls => "calls",
+            Held::Window => "window",
+            Held::Chance => "probability",
+            Held::Rate => "rate",
+            Held::Times => "times",
+            Held::Limit => "limits",
+        }
+    }
+}
+
 /// All rows of one plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tables {

@@ -5,6 +5,7 @@
 //! [`Tally`] counts it with goinject's own reason.
 
 mod batch;
+pub mod busy;
 mod case;
 mod fixture;
 pub mod goinject;

@@ -14,6 +14,7 @@ mod mixtures;
 mod paths;
 mod policies;
 mod scalars;
+mod values;
 
 use goinject_tests::{Build, Case, Flags, Tally, VERSIONS, Writer, alone, guest, native, together};
 
@@ -64,6 +65,11 @@ fn rows() -> Vec<Case> {
     rows
 }
 
+/// What runs in every build and every guest.
+fn selection() -> Vec<Case> {
+    [rows(), values::selection()].concat()
+}
+
 #[test]
 fn every_row_by_itself_on_this_host() {
     let cases = rows();
@@ -89,8 +95,18 @@ fn early_returns_panics_and_delays_in_other_releases() {
 }
 
 #[test]
+fn every_kind_of_value_on_this_host() {
+    let cases = values::rows();
+    let mut tally = Tally::new("values, on this host");
+    for build in PLAIN {
+        native::run(&together(&cases, build, &Writer::ANYWHERE), &mut tally);
+    }
+    tally.finish();
+}
+
+#[test]
 fn position_independent_and_externally_linked_builds_on_this_host() {
-    let cases = rows();
+    let cases = selection();
     let mut tally = Tally::new("special builds, on this host");
     for build in SPECIAL {
         native::run(&together(&cases, build, &Writer::ALL), &mut tally);
@@ -100,7 +116,7 @@ fn position_independent_and_externally_linked_builds_on_this_host() {
 
 #[test]
 fn rows_have_names_of_their_own() {
-    let cases = rows();
+    let cases = [rows(), values::rows()].concat();
     let mut names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
     names.sort_unstable();
     for pair in names.windows(2) {
@@ -128,7 +144,7 @@ fn guest_newest() {
 /// files, which are about what happens outside of the kernel.
 fn in_a_guest(kernel: &str) {
     let mut tally = Tally::new(format!("cases, Linux {kernel}"));
-    let (sociable, whole_files): (Vec<Case>, Vec<Case>) = rows().into_iter().partition(Case::sociable);
+    let (sociable, whole_files): (Vec<Case>, Vec<Case>) = selection().into_iter().partition(Case::sociable);
     let mut batches = Vec::new();
     for build in PLAIN.iter().chain(&SPECIAL[4..]) {
         batches.extend(together(&sociable, *build, &Writer::IN_KERNEL));
