@@ -1,6 +1,7 @@
 //! Cases that run together: one program, one rule file, one run of goinject.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use goinject::go::Binary;
@@ -18,10 +19,21 @@ use crate::{Case, Outcome, Writer};
 pub struct Batch<'a> {
     /// The program's build.
     pub build: Build,
+    /// The program, where it is another one than the build gives, and options of goinject that go with it.
+    pub stand_in: Option<StandIn>,
     /// How goinject writes.
     pub writer: Writer,
     /// All of one program.
     pub cases: Vec<&'a Case>,
+}
+
+/// A program that was made from a build, such as one without its debug information.
+#[derive(Clone, Debug)]
+pub struct StandIn {
+    /// Where it is.
+    pub program: PathBuf,
+    /// Options of goinject.
+    pub options: Vec<OsString>,
 }
 
 /// Every case by itself, with each writer: a failure is easy to read.
@@ -31,6 +43,7 @@ pub fn alone<'a>(cases: &'a [Case], build: Build, writers: &[Writer]) -> Vec<Bat
     let batches = chosen.flat_map(|case| {
         writers.iter().map(move |writer| Batch {
             build,
+            stand_in: None,
             writer: *writer,
             cases: vec![case],
         })
@@ -42,17 +55,56 @@ pub fn alone<'a>(cases: &'a [Case], build: Build, writers: &[Writer]) -> Vec<Bat
 /// refused, so only cases with the same needs share a run; and no function may be in two of them.
 #[must_use]
 pub fn together<'a>(cases: &'a [Case], build: Build, writers: &[Writer]) -> Vec<Batch<'a>> {
+    let groups = groups(&shaped(cases, build), |needs| needs);
+    let batches = groups.into_iter().flat_map(|group| {
+        writers.iter().map(move |writer| Batch {
+            build,
+            stand_in: None,
+            writer: *writer,
+            cases: group.cases.clone(),
+        })
+    });
+    batches.collect()
+}
+
+/// Even fewer runs, for writers that have registers of all kinds: only what one must refuse is kept apart.
+#[must_use]
+pub fn packed<'a>(cases: &'a [Case], build: Build, writers: &[Writer]) -> Vec<Batch<'a>> {
+    let shaped = shaped(cases, build);
+    let batches = writers.iter().flat_map(|&writer| {
+        let is_refused = move |(_, _, before)| (false, false, before && writer == Writer::Tracer);
+        groups(&shaped, is_refused).into_iter().map(move |group| Batch {
+            build,
+            stand_in: None,
+            writer,
+            cases: group.cases,
+        })
+    });
+    batches.collect()
+}
+
+/// The cases that are for a build, and their shapes; those that must run by themselves have none.
+fn shaped(cases: &[Case], build: Build) -> Vec<(&Case, Option<Shape>)> {
     let mut binaries: BTreeMap<&str, Binary> = BTreeMap::new();
-    let mut groups: Vec<Group<'a>> = Vec::new();
-    for case in cases.iter().filter(|case| (case.builds)(&build)) {
+    let chosen = cases.iter().filter(|case| (case.builds)(&build));
+    let shaped = chosen.map(|case| {
         let binary = binaries
             .entry(case.program)
             .or_insert_with(|| Binary::open(&build.of(case.program)).expect("a fixture is a Go binary"));
-        let shape = if case.sociable() {
-            Shape::of(case, binary)
-        } else {
-            None
-        };
+        let shape = case.sociable().then(|| Shape::of(case, binary)).flatten();
+        (case, shape)
+    });
+    shaped.collect()
+}
+
+/// Cases that may share a run; what keeps them apart is their classes, as far as `relevant` tells.
+fn groups<'a>(shaped: &[(&'a Case, Option<Shape>)], relevant: impl Fn(Class) -> Class) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'a>> = Vec::new();
+    for (case, shape) in shaped {
+        let mut shape = shape.clone();
+        if let Some(shape) = &mut shape {
+            shape.needs = relevant(shape.needs);
+        }
         let found = shape.as_ref().and_then(|shape| {
             groups
                 .iter_mut()
@@ -63,17 +115,11 @@ pub fn together<'a>(cases: &'a [Case], build: Build, writers: &[Writer]) -> Vec<
             None => groups.push(Group::new(case, shape)),
         }
     }
-    let batches = groups.iter().flat_map(|group| {
-        writers.iter().map(|writer| Batch {
-            build,
-            writer: *writer,
-            cases: group.cases.clone(),
-        })
-    });
-    batches.collect()
+    groups
 }
 
 /// What a case touches, and what that needs.
+#[derive(Clone)]
 struct Shape {
     functions: HashSet<String>,
     needs: Class,
@@ -158,7 +204,16 @@ impl Batch<'_> {
     /// The program.
     #[must_use]
     pub fn program(&self) -> PathBuf {
-        self.build.of(self.cases[0].program)
+        match &self.stand_in {
+            Some(stand_in) => stand_in.program.clone(),
+            None => self.build.of(self.cases[0].program),
+        }
+    }
+
+    /// Options of goinject that go with the program.
+    #[must_use]
+    pub fn options(&self) -> &[OsString] {
+        self.stand_in.as_ref().map_or(&[], |stand_in| &stand_in.options)
     }
 
     /// The program's arguments.

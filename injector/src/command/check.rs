@@ -25,7 +25,7 @@ fn check(arguments: &Check) -> Told<()> {
         ));
         return Ok(());
     };
-    let binary = open_binary(path)?;
+    let binary = open_binary(path, &arguments.debug)?;
     let plan = make_plan(&rules, &binary)?;
     say(format!(
         "{}: {count} rule{plural}, no mistakes; {} site{} in {}",
