@@ -193,6 +193,46 @@ fn replaced_in_programs_with_the_race_detector() {
     }
 }
 
+/// The target keeps what it was given, and no more: not the memory that further copies would have had.
+#[test]
+fn nothing_is_left_of_the_memory_that_was_not_used() {
+    let program = Build::plain("1.27").of("values");
+    for writer in Writer::ANYWHERE {
+        let mut target = std::process::Command::new(&program)
+            .args(["stress", "100000000"])
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .expect("it starts");
+        let pid = i32::try_from(target.id()).expect("process ids are small");
+        let outcomes: Vec<Outcome> = (0..3).map(|_| attach_for_a_while(pid, writer)).collect();
+        let locked = locked_memory(pid);
+        let size = |stretch: &String| -> u64 {
+            let words = stretch.split_whitespace().nth(1).expect("its size");
+            words.parse().expect("a number")
+        };
+        let total: u64 = locked.iter().map(size).sum();
+        let alive = target.try_wait().expect("it can be waited for").is_none();
+        target.kill().expect("it can be killed");
+        target.wait().expect("it can be waited for");
+        for outcome in &outcomes {
+            assert_eq!(outcome.code, Some(5), "{}: {}", writer.name(), outcome.describe());
+        }
+        assert!(alive, "{}: the target goes on", writer.name());
+        // Three times a page of constants, and 50 copies of 64 bytes.
+        assert!((12..=48).contains(&total), "{}: {locked:?}", writer.name());
+    }
+}
+
+fn attach_for_a_while(pid: i32, writer: Writer) -> Outcome {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = folder.path().join("rules.yaml");
+    let text = "version: 1\nlimits: {faults: 50}\nrules:\n- {function: main.sBytes, inject: {set: {p: new bytes}}}\n";
+    fs::write(&rules, text).expect("written");
+    let mut command = goinject::command(["run", "--quiet", "--writer", writer.name(), "--pid"]);
+    command.arg(pid.to_string()).arg(&rules);
+    Running::start(&mut command).end()
+}
+
 /// A million replacements with each writer: `cargo xtask stress`.
 #[test]
 #[ignore = "takes minutes"]
