@@ -48,7 +48,7 @@ impl Storm {
             .filter(|line| !line.contains("\"type\":\"fired\""))
             .collect();
         outcome.json = Outcome::lines(&kept.join("\n"));
-        let name = format!("{self:?}, {}, {}", build.name(), writer.name());
+        let name = format!("{}, {}, {}", self.kind, build.name(), writer.name());
         self.judge(&name, &outcome)
     }
 

@@ -52,15 +52,15 @@ fn a_hundred_thousand_panics() {
 /// Entries and returns of the same call find each other, through recursion, panics and moving stacks.
 #[test]
 fn results_meet_the_parameters_of_their_own_calls() {
-    let calls = 20_000;
+    let calls: u64 = 20_000;
     // As the program does it: every seventh call calls itself once, every eleventh of the others panics.
-    let panics = |n: u64| n % 11 == 0 && (n == 0 || n % 7 != 0);
+    let panics = |n: u64| n.is_multiple_of(11) && (n == 0 || !n.is_multiple_of(7));
     let mut returns = 0;
     let mut fired = 0;
     let mut seen_fired = 0;
     for n in 0..calls {
         let picked = n % 100 == 5 && n > 100;
-        if n > 0 && n % 7 == 0 {
+        if n > 0 && n.is_multiple_of(7) {
             if !panics(n - 1) {
                 returns += 2;
                 fired += u64::from(picked);
