@@ -269,6 +269,7 @@ pid=$!
 for writer in signal-frame context; do
 	goinject run --quiet --writer $writer --pid $pid /srv/rules/bytes.yaml 2>/tmp/err
 	echo "attached exit $?"
+	cat /tmp/err
 done
 awk '/^Locked/ {sum += $2} END {print "locked", sum}' /proc/$pid/smaps
 kill -0 $pid && echo alive
