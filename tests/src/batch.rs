@@ -1,6 +1,7 @@
 //! Cases that run together: one program, one rule file, one run of goinject.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use goinject::go::Binary;
@@ -18,10 +19,21 @@ use crate::{Case, Outcome, Writer};
 pub struct Batch<'a> {
     /// The program's build.
     pub build: Build,
+    /// The program, where it is another one than the build gives, and options of goinject that go with it.
+    pub stand_in: Option<StandIn>,
     /// How goinject writes.
     pub writer: Writer,
     /// All of one program.
     pub cases: Vec<&'a Case>,
+}
+
+/// A program that was made from a build, such as one without its debug information.
+#[derive(Clone, Debug)]
+pub struct StandIn {
+    /// Where it is.
+    pub program: PathBuf,
+    /// Options of goinject.
+    pub options: Vec<OsString>,
 }
 
 /// Every case by itself, with each writer: a failure is easy to read.
@@ -31,6 +43,7 @@ pub fn alone<'a>(cases: &'a [Case], build: Build, writers: &[Writer]) -> Vec<Bat
     let batches = chosen.flat_map(|case| {
         writers.iter().map(move |writer| Batch {
             build,
+            stand_in: None,
             writer: *writer,
             cases: vec![case],
         })
@@ -63,6 +76,7 @@ pub fn together<'a>(cases: &'a [Case], build: Build, writers: &[Writer]) -> Vec<
         }
         batches.extend(groups.into_iter().map(|group| Batch {
             build,
+            stand_in: None,
             writer: *writer,
             cases: group.cases,
         }));
@@ -165,7 +179,16 @@ impl Batch<'_> {
     /// The program.
     #[must_use]
     pub fn program(&self) -> PathBuf {
-        self.build.of(self.cases[0].program)
+        match &self.stand_in {
+            Some(stand_in) => stand_in.program.clone(),
+            None => self.build.of(self.cases[0].program),
+        }
+    }
+
+    /// Options of goinject that go with the program.
+    #[must_use]
+    pub fn options(&self) -> &[OsString] {
+        self.stand_in.as_ref().map_or(&[], |stand_in| &stand_in.options)
     }
 
     /// The program's arguments.

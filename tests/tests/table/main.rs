@@ -4,11 +4,13 @@
 //! section there and a row in the module here that fits. Counters and exit status have defaults: every rule acts once,
 //! and goinject ends with 0.
 
+mod builds;
 mod calls;
 mod conditions;
 mod delays;
 mod faults;
 mod files;
+mod kinds;
 mod leaves;
 mod mixtures;
 mod paths;
@@ -52,6 +54,7 @@ fn rows() -> Vec<Case> {
         scalars::rows(),
         mixtures::rows(),
         paths::rows(),
+        kinds::rows(),
         leaves::rows(),
         calls::rows(),
         files::rows(),
