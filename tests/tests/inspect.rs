@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use goinject::cli::{Format, Inspect};
+use goinject::cli::{DebugInformation, Format, Inspect};
 use goinject::command;
 use goinject::error::ExitCode;
 use goinject::go::Binary;
@@ -116,6 +116,7 @@ fn exit_codes() {
         command::inspect::run(&Inspect {
             binary,
             function: function.map(str::to_owned),
+            debug: DebugInformation::default(),
             format: Format::Json,
         })
     };

@@ -193,3 +193,29 @@ fn functions_and_positions() {
     );
     insta::assert_snapshot!(format!("{of_1_27}Go 1.15\n{of_1_15}Go 1.19\n{of_1_19}"));
 }
+
+#[test]
+fn conditions_on_values() {
+    let path = Build::plain("1.27").of("values");
+    let binary = Binary::open(&path).expect("a fixture is a Go binary");
+    let mut text = String::new();
+    for (function, condition) in [
+        ("pair", "p.Nmae == 'x'"),
+        ("pair", "p.Name == 5"),
+        ("pair", "p == null"),
+        ("config", "c.Prot > 1"),
+        ("config", "c.Port > 70000"),
+        ("config", "c.Tags[0].x == 'x'"),
+        ("config", "c.Err.Code == 1"),
+        ("references", "m['a'] == 1"),
+        ("references", "f() == 1"),
+        ("complexes", "c == 1"),
+        ("(*server).serve", "s.cfg.limits[2].maxx > 1"),
+        ("logf", "args[0] == 'x'"),
+    ] {
+        let rule = format!("{{function: \"main.{function}\", if: \"{condition}\", inject: {{panic: true}}}}");
+        let said = said(&rule, &binary).replace("rules.yaml:3:", "");
+        let _ = writeln!(text, "{function} {condition}\n{said}");
+    }
+    insta::assert_snapshot!(text);
+}

@@ -109,27 +109,59 @@ fn child_that_runs(parent: i32, program: &Path) -> Option<i32> {
     pids.find(|pid| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == program))
 }
 
-/// Every locked mapping: its addresses, and how much of it is in memory and locked.
+/// Stretches of locked memory: where they are, and how much of them is in memory and locked. Neighbours count as one, as
+/// a part of it is made read-only at the start.
 fn locked_memory(pid: i32) -> Vec<String> {
     let Ok(text) = fs::read_to_string(format!("/proc/{pid}/smaps")) else {
         return Vec::new();
     };
-    let (mut range, mut size, mut resident) = ("", "", "");
-    let mut locked = Vec::new();
+    let mut stretches: Vec<Stretch> = Vec::new();
+    let (mut range, mut resident) = ((0, 0), 0);
     for line in text.lines() {
         let mut words = line.split_whitespace();
-        match words.next() {
-            Some("Size:") => size = words.next().unwrap_or_default(),
-            Some("Rss:") => resident = words.next().unwrap_or_default(),
-            Some("Locked:") => match words.next().unwrap_or_default() {
-                "0" => {}
-                of => locked.push(format!("{range}: {size} kB, {resident} in memory, {of} locked")),
+        let first = words.next().unwrap_or_default();
+        let mut number = || words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
+        match first {
+            "Rss:" => resident = number(),
+            "Locked:" => match (number(), stretches.last_mut()) {
+                (0, _) => {}
+                (locked, Some(last)) if last.end == range.0 => {
+                    last.end = range.1;
+                    last.resident += resident;
+                    last.locked += locked;
+                }
+                (locked, _) => stretches.push(Stretch {
+                    start: range.0,
+                    end: range.1,
+                    resident,
+                    locked,
+                }),
             },
-            Some(first) if !first.ends_with(':') => range = first,
-            _ => {}
+            other => range = address_range(other).unwrap_or(range),
         }
     }
-    locked
+    let words = |of: &Stretch| {
+        let (start, size) = (of.start, (of.end - of.start) / 1024);
+        format!(
+            "0x{start:x}: {size} kB, {} in memory, {} locked",
+            of.resident, of.locked
+        )
+    };
+    stretches.iter().map(words).collect()
+}
+
+struct Stretch {
+    start: u64,
+    end: u64,
+    /// In KiB.
+    resident: u64,
+    locked: u64,
+}
+
+fn address_range(text: &str) -> Option<(u64, u64)> {
+    let (start, end) = text.split_once('-')?;
+    let number = |digits| u64::from_str_radix(digits, 16).ok();
+    Some((number(start)?, number(end)?))
 }
 
 /// Fifty thousand replacements with one writer.

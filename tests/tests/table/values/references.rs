@@ -61,6 +61,13 @@ pub(crate) fn rows() -> Vec<Case> {
             .when("in a page that the program never wrote")
             .prints(["saw [0 0 7 0]", "gave 0 [0 0 7 0]"]),
         rule(
+            "constant",
+            "{function: main.constant, inject: {set: {\"letters[0]\": 79}}, expect: {failed: 1}}",
+        )
+        .when("in a constant, which is left alone")
+        .counted([goinject_tests::counts(1, 1, 1, 1)])
+        .prints(["saw original", "gave 8 original"]),
+        rule(
             "rename",
             "{function: main.(*Inner).Rename, inject: {set: {tag: other, i.ID: 6}}}",
         )
