@@ -19,6 +19,6 @@ pub mod plan;
 pub mod report;
 pub mod resolve;
 pub mod signals;
-pub mod table;
 pub mod target;
 pub mod tracee;
+pub mod words;

@@ -48,14 +48,24 @@ pub fn read(path: impl AsRef<Path>) -> Result<Source, ReadError> {
 ///
 /// All mistakes of the file, in its order, warnings among them; only a YAML syntax error comes alone.
 pub fn parse(source: &Source) -> Result<(RuleSet, Vec<Diagnostic>), Vec<Diagnostic>> {
-    let root = document::load(source).map_err(|error| vec![*error])?;
-    let mut reader = document::Reader::new(source);
-    let rules = validate::file(&mut reader, &root);
-    let mut findings = reader.into_findings();
-    findings.sort_by_key(|finding| finding.span.map_or(0, |span| span.start));
+    let (rules, findings) = parse_in_part(source);
     let refused = findings.iter().any(|finding| finding.severity == Severity::Error);
     match rules {
         Some(rules) if !refused => Ok((rules, findings)),
         _ => Err(findings),
     }
+}
+
+/// Checks a rule file and gives whatever of it makes sense, with all findings in the file's order. Where
+/// these have errors the rules are good for finding more mistakes, and for nothing else.
+pub fn parse_in_part(source: &Source) -> (Option<RuleSet>, Vec<Diagnostic>) {
+    let root = match document::load(source) {
+        Ok(root) => root,
+        Err(error) => return (None, vec![*error]),
+    };
+    let mut reader = document::Reader::new(source);
+    let rules = validate::file(&mut reader, &root);
+    let mut findings = reader.into_findings();
+    findings.sort_by_key(|finding| finding.span.map_or(0, |span| span.start));
+    (rules, findings)
 }

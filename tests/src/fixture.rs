@@ -156,8 +156,8 @@ impl Flags {
     }
 }
 
-/// The binary of a program: a folder of `tests/fixtures/go`, or a command of the Go distribution
-/// such as `cmd/go`.
+/// The binary of a program: a folder of `tests/fixtures/go`, an example such as `examples/retry`, or a command of the Go
+/// distribution such as `cmd/go`.
 ///
 /// # Panics
 /// If the toolchain is missing, with the advice to run `cargo xtask setup`, or the build fails.
@@ -170,9 +170,12 @@ pub fn fixture(program: &str, version: &str, flags: Flags) -> PathBuf {
         )
     });
     let is_command = program.starts_with("cmd/");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fixtures/go")
-        .join(program);
+    let source = match program.starts_with("examples/") {
+        true => Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(program),
+        false => Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("fixtures/go")
+            .join(program),
+    };
     let mut hasher = DefaultHasher::new();
     (go.as_os_str(), flags.arguments()).hash(&mut hasher);
     if !is_command {
@@ -281,7 +284,8 @@ fn hash_folder(folder: &Path, hasher: &mut DefaultHasher) {
     for file in files {
         if file.is_dir() {
             hash_folder(&file, hasher);
-        } else {
+        } else if file.extension().is_some() {
+            // What `go build` leaves in an example has none.
             (file.file_name(), fs::read(&file).expect("a readable fixture")).hash(hasher);
         }
     }

@@ -5,6 +5,7 @@
 //! [`Tally`] counts it with goinject's own reason.
 
 mod batch;
+pub mod busy;
 mod case;
 mod fixture;
 pub mod goinject;
@@ -12,13 +13,15 @@ pub mod guest;
 pub mod native;
 mod outcome;
 mod signature;
+mod storm;
 mod tally;
 mod writer;
 
-pub use batch::{Batch, StandIn, alone, packed, together};
+pub use batch::{Batch, StandIn, alone, together};
 pub use case::{Case, Counts, case, counts, set};
 pub use fixture::{Build, Flags, Strip, VERSIONS, fixture};
 pub use outcome::Outcome;
 pub use signature::written;
+pub use storm::{Seen, Storm};
 pub use tally::Tally;
 pub use writer::Writer;

@@ -58,11 +58,9 @@ impl Outcome {
         let reason = reasons.lines().take_while(|line| line.starts_with("  ")).last()?;
         let reason = reason.trim().trim_start_matches("bpf with the tracer: ");
         let reason = reason.trim_start_matches("bpf: ");
-        // "main.f at 0x4a: why" and "main.f must be changed before …: why".
-        let reason = match reason.split_once(": ") {
-            Some((place, why)) if place.contains(" at 0x") => why,
-            _ => reason,
-        };
+        let reason = reason
+            .split_once(", which is needed at ")
+            .map_or(reason, |(why, _)| why);
         Some(match reason.split_once(" must be changed before its first") {
             Some((function, _)) => reason.replacen(function, "a function", 1),
             None => reason.to_owned(),
@@ -95,8 +93,8 @@ mod tests {
             ..Outcome::default()
         };
         assert_eq!(
-            outcome("main.f at 0x4a: registers must be written").refusal(),
-            Some("registers must be written".to_owned())
+            outcome("user-memory cannot write registers, which is needed at main.f").refusal(),
+            Some("user-memory cannot write registers".to_owned())
         );
         assert_eq!(
             outcome("main.f must be changed before its first instruction runs: `mulsd xmm0, xmm0`").refusal(),

@@ -48,16 +48,14 @@ impl Writer {
     #[must_use]
     pub fn may_refuse(self, reason: &str) -> bool {
         let reasons: &[&str] = match self {
-            Writer::UserMemory => &[
-                "registers must be written, which user-memory cannot",
-                REFUSED_MEMORY,
-            ],
+            Writer::UserMemory => &["user-memory cannot write registers", LOCKDOWN],
             Writer::Context => &[
-                "floating-point registers must be written, which context cannot",
-                "writing registers from BPF is refused here",
-                REFUSED_MEMORY,
+                "context cannot write floating-point registers",
+                "writing registers from BPF came with Linux 6.18",
+                "this kernel's BPF cannot write registers",
+                LOCKDOWN,
             ],
-            Writer::SignalFrame => &[BEFORE, REFUSED_MEMORY],
+            Writer::SignalFrame => &[BEFORE, LOCKDOWN],
             Writer::Tracer => &[BEFORE],
             Writer::Breakpoints => &[],
         };
@@ -65,5 +63,5 @@ impl Writer {
     }
 }
 
-const REFUSED_MEMORY: &str = "writing user memory from BPF is refused here";
+const LOCKDOWN: &str = "kernel lockdown refuses BPF writes";
 const BEFORE: &str = "must be changed before its first instruction runs";

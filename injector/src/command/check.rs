@@ -1,10 +1,16 @@
 //! `goinject check`: everything that can be wrong, all at once.
 
-use super::{Told, make_plan, open_binary, read_rules, say};
+use goinject_rules::diagnostic::{Diagnostic, Severity};
+
+use super::{Told, fail, open_binary, print_diagnostics, say};
 use crate::cli::Check;
 use crate::engine::select::{EngineChoice, select};
 use crate::error::ExitCode;
+use crate::go::Binary;
 use crate::host;
+use crate::plan::compile::compile;
+use crate::resolve::{Resolution, resolve};
+use crate::words::{self, count};
 
 /// Checks a rule file, and with a binary also functions, names, types, inlining and the host.
 pub fn run(arguments: &Check) -> ExitCode {
@@ -15,30 +21,61 @@ pub fn run(arguments: &Check) -> ExitCode {
 }
 
 fn check(arguments: &Check) -> Told<()> {
-    let rules = read_rules(&arguments.file)?;
-    let count = rules.rules.len();
-    let plural = if count == 1 { "" } else { "s" };
-    let Some(path) = &arguments.binary else {
+    let source = goinject_rules::read(&arguments.file).map_err(|error| fail(ExitCode::Invalid, error))?;
+    let (rules, mut findings) = goinject_rules::parse_in_part(&source);
+    let in_file = has_errors(&findings);
+    // A binary that can't be opened is one more mistake, told after those of the file.
+    let mut binary: Option<Told<Binary>> = None;
+    let mut resolution = Resolution::default();
+    if let Some(path) = &arguments.binary {
+        binary = Some(open_binary(path, &arguments.debug));
+        if let (Some(Ok(binary)), Some(rules)) = (&binary, &rules) {
+            resolution = resolve(rules, binary);
+            let in_binary = resolution.findings.iter();
+            findings.extend(in_binary.map(|finding| (*finding.diagnostic).clone()));
+            findings.sort_by_key(|finding| finding.span.map_or(0, |span| span.start));
+        }
+    }
+    print_diagnostics(&findings, &source);
+    if has_errors(&findings) {
+        let errors = findings
+            .iter()
+            .filter(|finding| finding.severity == Severity::Error);
         say(format!(
-            "{}: {count} rule{plural}, no mistakes",
-            arguments.file.display()
+            "{}: {}",
+            arguments.file.display(),
+            count(errors.count(), "mistake")
         ));
+        let in_binary = resolution.failure().unwrap_or(ExitCode::Invalid);
+        return Err(if in_file { ExitCode::Invalid } else { in_binary });
+    }
+    let Some(rules) = rules else {
+        return Err(ExitCode::Invalid);
+    };
+    let good = format!(
+        "{}: {}, no mistakes",
+        arguments.file.display(),
+        count(rules.rules.len(), "rule")
+    );
+    let Some(binary) = binary.transpose()? else {
+        say(good);
         return Ok(());
     };
-    let binary = open_binary(path, &arguments.debug)?;
-    let plan = make_plan(&rules, &binary)?;
+    let plan = compile(&rules, &resolution, &binary);
     say(format!(
-        "{}: {count} rule{plural}, no mistakes; {} site{} in {}",
-        arguments.file.display(),
-        plan.sites.len(),
-        if plan.sites.len() == 1 { "" } else { "s" },
-        path.display(),
+        "{good}; {} in {}",
+        count(plan.sites.len(), "site"),
+        words::path(binary.path())
     ));
     match select(&plan, &host::look_at_all(), EngineChoice::Auto, None) {
         Ok(selection) => {
             say(format!("this host would use {}", selection.explanation));
             Ok(())
         }
-        Err(error) => Err(super::fail(ExitCode::Unarmable, error)),
+        Err(error) => Err(fail(ExitCode::Unarmable, error)),
     }
+}
+
+fn has_errors(findings: &[Diagnostic]) -> bool {
+    findings.iter().any(|finding| finding.severity == Severity::Error)
 }

@@ -95,7 +95,7 @@ pub fn make_plan(rules: &RuleSet, binary: &Binary) -> Told<Plan> {
     }
 }
 
-fn print_diagnostics(diagnostics: &[Diagnostic], source: &Source) {
+pub(super) fn print_diagnostics(diagnostics: &[Diagnostic], source: &Source) {
     if diagnostics.is_empty() {
         return;
     }

@@ -17,8 +17,8 @@ use crate::engine::{End, Happened, Session};
 use crate::error::ExitCode;
 use crate::plan::Plan;
 use crate::plan::encode::LoadBias;
-use crate::report::Report;
 use crate::report::verdict::Outcome;
+use crate::report::{Report, Totals};
 use crate::signals::{Received, Signals};
 use crate::target::{Target, shares_terminal, verify};
 use crate::tracee::{Spawned, signal_name};
@@ -67,7 +67,13 @@ fn carry_out(arguments: &Run) -> Told<(ExitCode, Option<i32>)> {
         let _ = session.disarm();
         fail(ExitCode::Unarmable, format!("lost the target: {error}"))
     })?;
-    let code = report.finish(&session.counters(), session.dropped_events(), &outcome);
+    let totals = Totals {
+        counters: session.counters(),
+        terms: session.term_counters(),
+        dropped_events: session.dropped_events(),
+        lost_hits: session.lost_hits(),
+    };
+    let code = report.finish(&totals, &outcome);
     let status = match outcome.end {
         Some(End::Exited(status)) if started => Some(status),
         _ => None,

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use super::{Answer, Check, Diagnosis};
 use crate::host::facts::{Facts, Lockdown};
-use crate::table::columns;
+use crate::words::columns;
 
 impl Display for Diagnosis {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

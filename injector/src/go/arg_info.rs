@@ -5,6 +5,8 @@
 //! a name like any other, so it proves (or refutes) a list of parameters that was read elsewhere.
 //! Source: `EmitArgInfo` in `cmd/compile/internal/ssagen/ssa.go`, Go 1.19 to 1.27.
 
+use std::fmt::{self, Display, Formatter};
+
 use super::abi::Incoming;
 use super::types::{Kind, TypeId, Types};
 
@@ -55,6 +57,37 @@ impl Tree {
             Tree::Cut => {}
         }
     }
+}
+
+/// Sizes in bytes, grouped as in Go's stack traces: `({8 8} 4 …)`.
+impl Display for ArgInfo {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let trees = self.items().into_iter().map(|item| item.tree);
+        f.write_str("(")?;
+        write_all(f, &trees.collect::<Vec<_>>())?;
+        f.write_str(if self.is_cut() { " …)" } else { ")" })
+    }
+}
+
+impl Display for Tree {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Tree::Scalar { size, .. } => write!(f, "{size}"),
+            Tree::Aggregate(parts) => {
+                f.write_str("{")?;
+                write_all(f, parts)?;
+                f.write_str("}")
+            }
+            Tree::Cut => f.write_str("…"),
+        }
+    }
+}
+
+fn write_all(f: &mut Formatter<'_>, trees: &[Tree]) -> fmt::Result {
+    for (i, tree) in trees.iter().enumerate() {
+        write!(f, "{}{tree}", if i > 0 { " " } else { "" })?;
+    }
+    Ok(())
 }
 
 impl ArgInfo {

@@ -6,7 +6,7 @@ use super::Found;
 use super::overview::{Listed, Overview};
 use super::types::TypeFacts;
 use crate::resolve::facts::{Access, Delay, FunctionFacts, InlinedPlace, NamedFunction, Role, Value};
-use crate::table::{columns, count};
+use crate::words::{self, columns, count};
 
 /// Call sites that are listed.
 const SHOWN: usize = 10;
@@ -46,7 +46,7 @@ impl Display for Overview {
             writeln!(
                 f,
                 "\nother packages: goinject inspect {} net/http, or a pattern such as 'net/http.(*Client).*'",
-                self.path.display()
+                words::path(&self.path)
             )?;
         }
         Ok(())
@@ -55,7 +55,7 @@ impl Display for Overview {
 
 impl Overview {
     fn write_program(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.go_version)?;
+        write!(f, "{}: {}", words::path(&self.path), self.go_version)?;
         match &self.main_module {
             Some(module) => writeln!(f, ", module {module}")?,
             None => writeln!(f)?,

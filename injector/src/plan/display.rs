@@ -10,6 +10,7 @@ use super::{
     Source, Term,
 };
 use crate::go::abi::Register;
+use crate::words;
 
 /// Integer registers of Go's convention on amd64, in its sequence.
 const INTEGER: [&str; 9] = ["RAX", "RBX", "RCX", "RDI", "RSI", "R8", "R9", "R10", "R11"];
@@ -24,7 +25,7 @@ impl fmt::Display for Plan {
         writeln!(
             f,
             "{}: {}{kind}",
-            self.binary.path.display(),
+            words::path(&self.binary.path),
             self.binary.go_version
         )?;
         if let Some(build_id) = &self.binary.build_id {
@@ -49,12 +50,10 @@ impl Plan {
         let kind = site.kind.words();
         write!(f, "  {kind} {}", site.instruction)?;
         if let Some(slot) = site.slot.filter(|_| site.kind != SiteKind::Slot) {
-            let how = if slot.sleeps {
-                "sleep"
-            } else {
-                "yield until their time"
-            };
-            write!(f, ", delayed calls {how}")?;
+            match slot.yields_because {
+                None => write!(f, ", delayed calls sleep")?,
+                Some(why) => write!(f, ", delayed calls yield until their time: {why}")?,
+            }
         }
         writeln!(f)?;
         site.bindings

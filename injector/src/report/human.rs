@@ -3,14 +3,17 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use goinject_probes::table::{Counters, Event, Reason};
+use goinject_probes::table::{Event, Reason};
 use goinject_rules::model::{CountRange, RuleSet};
 use goinject_rules::units::format_duration;
 
+use super::Totals;
 use super::dynamic::DynamicTypes;
 use super::shown::shown;
 use super::verdict::RuleVerdict;
+use super::whereabouts::whereabouts;
 use crate::plan::{Plan, Site};
+use crate::words::aligned;
 
 /// The line of a rule that fired.
 pub fn event_line(plan: &Plan, types: &DynamicTypes<'_>, event: &Event) -> String {
@@ -29,28 +32,31 @@ pub fn event_line(plan: &Plan, types: &DynamicTypes<'_>, event: &Event) -> Strin
         }
     }
     if let Some(binding) = binding(site, event) {
-        for (n, value) in shown(plan, types, binding, event).iter().enumerate() {
-            let before = value
-                .before
-                .as_ref()
-                .map_or_else(|| "?".to_owned(), ToString::to_string);
-            let separator = if n == 0 { "" } else { "," };
-            let _ = write!(line, "{separator} {} {before} → {}", value.path, value.after);
-        }
         let fault = &binding.fault;
+        let mut words = Vec::new();
         if event.delay > 0 {
-            let _ = write!(
-                line,
-                " delayed {}",
-                format_duration(Duration::from_nanos(event.delay))
-            );
+            let delay = Duration::from_nanos(event.delay);
+            words.push(format!("delayed {}", format_duration(delay)));
         }
+        let values = shown(plan, types, binding, event);
         if fault.early_return {
-            line.push_str(" returned early");
+            let results = values
+                .iter()
+                .map(|value| format!("{} {}", value.path, value.after));
+            let results: Vec<String> = results.collect();
+            let with = if results.is_empty() { "" } else { " with " };
+            words.push(format!("returned early{with}{}", results.join(", ")));
+        } else {
+            words.extend(values.iter().map(|value| {
+                let before = value.before.as_ref();
+                let before = before.map_or_else(|| "?".to_owned(), ToString::to_string);
+                format!("{} {before} → {}", value.path, value.after)
+            }));
         }
         if fault.panic {
-            line.push_str(" panicked");
+            words.push("panicked".to_owned());
         }
+        let _ = write!(line, " {}", words.join(", "));
     }
     if event.flags & goinject_probes::table::EVENT_OBSERVED != 0 {
         line.push_str(" (observed, not written)");
@@ -65,8 +71,8 @@ pub(super) fn binding<'a>(site: &'a Site, event: &Event) -> Option<&'a crate::pl
         .find(|binding| binding.rule == event.rule as usize)
 }
 
-/// The table at the end of a run: one row per rule.
-pub fn summary(rules: &RuleSet, plan: &Plan, counters: &[Counters], verdicts: &[RuleVerdict]) -> String {
+/// The table at the end of a run, one row per rule, and below it what went wrong.
+pub fn summary(rules: &RuleSet, plan: &Plan, totals: &Totals, verdicts: &[RuleVerdict]) -> String {
     let mut rows = vec![
         [
             "rule", "sites", "calls", "matched", "fired", "applied", "failed", "",
@@ -79,7 +85,7 @@ pub fn summary(rules: &RuleSet, plan: &Plan, counters: &[Counters], verdicts: &[
         .enumerate()
         .filter(|(_, rule)| !rule.counts_panics)
     {
-        let counter = &counters[n];
+        let counter = &totals.counters[n];
         let sites = plan
             .sites
             .iter()
@@ -100,22 +106,45 @@ pub fn summary(rules: &RuleSet, plan: &Plan, counters: &[Counters], verdicts: &[
             verdict_words(&verdicts[n]),
         ]);
     }
-    let mut text = table(&rows);
-    for (n, rule) in rules.rules.iter().enumerate() {
+    let mut text = aligned(&rows, "", [false, true, true, true, true, true, true, false]);
+    for (n, (rule, verdict)) in rules.rules.iter().zip(verdicts).enumerate() {
+        if verdict.fired_too_seldom {
+            let _ = writeln!(text, "{}: {}", rule.name, whereabouts(n, rule, plan, totals));
+        }
         for reason in Reason::FAILURES {
-            let count = counters[n].failed[reason as usize];
+            let count = totals.counters[n].failed[reason as usize];
             if count > 0 {
                 let _ = writeln!(text, "{}: {count} failed: {}", rule.name, reason.words());
             }
+        }
+        let counters = &totals.counters[n];
+        let begun = counters
+            .fired
+            .saturating_sub(counters.applied + counters.failures());
+        if begun > 0 && !plan.rules[n].observe {
+            let words = "begun, but not over when the run was";
+            let _ = writeln!(text, "{}: {begun} {words}", rule.name);
         }
     }
     text
 }
 
 fn verdict_words(verdict: &RuleVerdict) -> String {
-    match verdict.unmet.first() {
-        None => "ok".to_owned(),
-        Some(unmet) => format!("expected {} {}", unmet.what, range_words(unmet.expected)),
+    let words: Vec<String> = verdict
+        .unmet
+        .iter()
+        .map(|unmet| {
+            format!(
+                "{} {}, expected {}",
+                unmet.what,
+                unmet.actual,
+                range_words(unmet.expected)
+            )
+        })
+        .collect();
+    match words.as_slice() {
+        [] => "ok".to_owned(),
+        words => words.join("; "),
     }
 }
 
@@ -127,33 +156,4 @@ pub fn range_words(range: CountRange) -> String {
         (min, u64::MAX) => format!(">={min}"),
         (min, max) => format!("{min}..{max}"),
     }
-}
-
-/// Columns: the first and last to the left, numbers to the right.
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let mut text = String::new();
-    for row in rows {
-        let mut line = String::new();
-        for (column, cell) in row.iter().enumerate() {
-            match column {
-                0 => {
-                    let _ = write!(line, "{cell:<0$}", width(0));
-                }
-                last if last == N - 1 => {
-                    let _ = write!(line, "  {cell}");
-                }
-                _ => {
-                    let _ = write!(line, "  {cell:>0$}", width(column));
-                }
-            }
-        }
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
-    text
 }

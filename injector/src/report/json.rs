@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use goinject_probes::table::{Counters, EVENT_OBSERVED, Event, Reason};
+use goinject_probes::table::{Counters, EVENT_OBSERVED, Event, Held, Reason};
 use goinject_rules::model::RuleSet;
 
+use super::Totals;
 use super::dynamic::DynamicTypes;
 use super::human::{binding, range_words};
 use super::line::{
@@ -15,6 +16,7 @@ use super::line::{
 };
 use super::shown::shown;
 use super::verdict::{Outcome, RuleVerdict};
+use super::whereabouts::tests;
 use crate::engine::End;
 use crate::engine::select::{Engine, Selection, writer_names};
 use crate::error::ExitCode;
@@ -106,14 +108,15 @@ impl JsonLines {
     pub fn finish(
         &mut self,
         plan: &Plan,
-        counters: &[Counters],
+        totals: &Totals,
         verdicts: &[RuleVerdict],
-        dropped: u64,
         outcome: &Outcome,
         code: ExitCode,
     ) {
-        for ((rule, counters), verdict) in plan.rules.iter().zip(counters).zip(verdicts) {
-            self.line(&Line::Rule(rule_result(&rule.name, counters, verdict)));
+        for (n, (rule, verdict)) in plan.rules.iter().zip(verdicts).enumerate() {
+            let mut result = rule_result(&rule.name, &totals.counters[n], verdict);
+            result.tests = tests(n, plan, totals);
+            self.line(&Line::Rule(result));
         }
         let (target, status, signal) = match outcome.end {
             Some(End::Exited(status)) => (TargetEnd::Exited, Some(status), None),
@@ -125,7 +128,8 @@ impl JsonLines {
             target,
             status,
             signal,
-            dropped_events: dropped,
+            dropped_events: totals.dropped_events,
+            lost_calls: totals.lost_hits,
             exit_code: code as u8,
         }));
     }
@@ -151,6 +155,10 @@ fn rule_result(name: &str, counters: &Counters, verdict: &RuleVerdict) -> RuleRe
         .into_iter()
         .map(|reason| (reason.words().to_owned(), counters.failed[reason as usize]))
         .filter(|(_, count)| *count > 0);
+    let held_back = Held::ALL
+        .into_iter()
+        .map(|held| (held.name().to_owned(), counters.held[held as usize]))
+        .filter(|(_, count)| *count > 0);
     let unmet = verdict.unmet.iter().map(|unmet| UnmetExpectation {
         counter: unmet.what.to_owned(),
         expected: range_words(unmet.expected),
@@ -164,6 +172,8 @@ fn rule_result(name: &str, counters: &Counters, verdict: &RuleVerdict) -> RuleRe
         applied: counters.applied,
         failed: counters.failures(),
         failures: failures.collect(),
+        held_back: held_back.collect(),
+        tests: Vec::new(),
         unmet: unmet.collect(),
     }
 }

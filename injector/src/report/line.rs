@@ -142,8 +142,27 @@ pub struct RuleResult {
     pub failed: u64,
     /// Those by reason.
     pub failures: BTreeMap<String, u64>,
+    /// Calls that did not fire, by what held them back: `unreadable` (a value of `if`) and `within` before they
+    /// matched; then `calls` (`nth`, `every`, `first`, `after`, `until`), `window` (`after`, `until` as times),
+    /// `probability`, `rate`, `times`, `limits`.
+    pub held_back: BTreeMap<String, u64>,
+    /// The tests of its `if`, and how they came out.
+    pub tests: Vec<TestResult>,
     /// Expectations that were not met.
     pub unmet: Vec<UnmetExpectation>,
+}
+
+/// How a test of a condition came out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct TestResult {
+    /// As the rule file has it.
+    pub text: String,
+    /// Calls for which it was looked at; `&&` and `||` leave tests out that decide nothing.
+    pub tested: u64,
+    /// Those for which it was true.
+    pub held: u64,
+    /// Those for which a value could not be read, such as one behind a nil pointer.
+    pub unreadable: u64,
 }
 
 /// An expectation that was not met.
@@ -168,6 +187,8 @@ pub struct End {
     pub signal: Option<String>,
     /// Events that are missing above because they came too fast. The counts are complete.
     pub dropped_events: u64,
+    /// Calls that are missing in all counts, because more threads made them at a time than there was room for.
+    pub lost_calls: u64,
     /// goinject's own exit code.
     pub exit_code: u8,
 }

@@ -7,12 +7,13 @@ pub mod line;
 pub mod seen;
 pub mod shown;
 pub mod verdict;
+mod whereabouts;
 
 use std::io;
 use std::path::Path;
 
-use goinject_probes::table::{Counters, Event};
-use goinject_rules::model::RuleSet;
+use goinject_probes::table::{Counters, Event, TermCounters};
+use goinject_rules::model::{ExitExpect, RuleSet};
 
 use self::dynamic::DynamicTypes;
 use self::json::JsonLines;
@@ -24,11 +25,24 @@ use crate::error::ExitCode;
 use crate::go::Binary;
 use crate::plan::Plan;
 use crate::plan::encode::LoadBias;
-use crate::table::count;
 use crate::tracee::signal_name;
+use crate::words::{self, count};
 
 /// Events that are printed for each rule; the rest is only counted.
 const SHOWN: u64 = 10;
+
+/// What a run has added up to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// One for each rule.
+    pub counters: Vec<Counters>,
+    /// One for each row of the conditions, in the order of sites, bindings and rows.
+    pub terms: Vec<TermCounters>,
+    /// Events that nobody took fast enough.
+    pub dropped_events: u64,
+    /// Calls that could not even be looked at.
+    pub lost_hits: u64,
+}
 
 /// The reporters of one run.
 #[derive(Debug)]
@@ -71,7 +85,7 @@ impl<'a> Report<'a> {
             "armed {} at {} in process {pid} ({}, {})",
             count(self.rules.rules.len(), "rule"),
             count(self.plan.sites.len(), "site"),
-            self.plan.binary.path.display(),
+            words::path(&self.plan.binary.path),
             self.plan.binary.go_version,
         ));
         say(format!("{}; seed {seed}", selection.explanation));
@@ -116,16 +130,23 @@ impl<'a> Report<'a> {
     }
 
     /// The run is over: prints the result and gives its exit code.
-    pub fn finish(mut self, counters: &[Counters], dropped: u64, outcome: &Outcome) -> ExitCode {
-        let verdicts = verdict::judge_rules(self.rules, counters);
-        let panics = verdict::unexpected_panics(self.rules, self.plan, counters);
+    pub fn finish(mut self, totals: &Totals, outcome: &Outcome) -> ExitCode {
+        let verdicts = verdict::judge_rules(self.rules, &totals.counters);
+        let panics = verdict::unexpected_panics(self.rules, self.plan, &totals.counters);
         let code = verdict::exit_code(self.rules, &verdicts, panics.as_ref(), outcome);
-        for line in human::summary(self.rules, self.plan, counters, &verdicts).lines() {
+        for line in human::summary(self.rules, self.plan, totals, &verdicts).lines() {
             say(line);
         }
-        if dropped > 0 {
+        if totals.dropped_events > 0 {
             say(format!(
-                "{dropped} events were lost because they came too fast; the counts above are complete"
+                "{} were lost because they came too fast; the counts above are complete",
+                count_of(totals.dropped_events, "event")
+            ));
+        }
+        if totals.lost_hits > 0 {
+            say(format!(
+                "{} could not be looked at and are not counted: more threads than there is room for",
+                count_of(totals.lost_hits, "call")
             ));
         }
         if let Some(panics) = panics {
@@ -135,18 +156,28 @@ impl<'a> Report<'a> {
                 human::range_words(panics.expected)
             ));
         }
-        say(end_words(outcome));
-        if !verdict::exit_is_expected(self.rules, outcome) {
-            say("the target's exit status is not the expected one");
+        let expected = match self.rules.expect.exit {
+            ExitExpect::Status(status) if !verdict::exit_is_expected(self.rules, outcome) => {
+                format!(", expected {status}")
+            }
+            _ => String::new(),
+        };
+        say(format!("{}{expected}", end_words(outcome)));
+        if let Some(why) = verdict::exit_words(code) {
+            say(format!("exit code {}: {why}", code as u8));
         }
         if let Some(json) = &mut self.json {
-            json.finish(self.plan, counters, &verdicts, dropped, outcome, code);
+            json.finish(self.plan, totals, &verdicts, outcome, code);
         }
         if let Some(Err(error)) = self.json.map(JsonLines::close) {
             say(format!("error: the events are not complete: {error}"));
         }
         code
     }
+}
+
+fn count_of(number: u64, noun: &str) -> String {
+    count(usize::try_from(number).unwrap_or(usize::MAX), noun)
 }
 
 fn end_words(outcome: &Outcome) -> String {

@@ -25,7 +25,7 @@ pub struct Shown {
     /// Its Go type.
     #[serde(rename = "type")]
     pub type_name: String,
-    /// What was there; absent if it could not be read.
+    /// What was there; absent if it could not be read, and for results of a call that returned early.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Value>")]
     pub before: Option<Seen>,
@@ -40,6 +40,7 @@ pub fn shown(plan: &Plan, types: &DynamicTypes<'_>, binding: &Binding, event: &E
         plan,
         types,
         event,
+        returns_early: binding.fault.early_return,
         text: 0,
     };
     let mut word = 0;
@@ -62,6 +63,7 @@ struct Reader<'a> {
     plan: &'a Plan,
     types: &'a DynamicTypes<'a>,
     event: &'a Event,
+    returns_early: bool,
     text: usize,
 }
 
@@ -78,7 +80,9 @@ impl<'a> Reader<'a> {
             edits: &assignment.edits,
             first,
         };
-        let known = (first..first + assignment.edits.len()).all(|n| self.event.known & (1 << n) != 0);
+        let mut seen = (first..first + assignment.edits.len()).map(|n| self.event.known & (1 << n) != 0);
+        // What lies in the place of a result before the body has run is none.
+        let known = !self.returns_early && seen.all(|known| known);
         let (before, after) = self.both(&assignment.shape, words);
         Shown {
             path: assignment.path.clone(),

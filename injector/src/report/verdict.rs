@@ -38,6 +38,8 @@ pub struct RuleVerdict {
     pub unmet: Vec<Unmet>,
     /// It was expected to fire and never did.
     pub never_fired: bool,
+    /// It fired less often than expected, perhaps never.
+    pub fired_too_seldom: bool,
 }
 
 /// Compares every rule's counters with its expectations.
@@ -73,6 +75,7 @@ pub fn judge_rules(rules: &RuleSet, counters: &[Counters]) -> Vec<RuleVerdict> {
         RuleVerdict {
             unmet,
             never_fired: expect.fired.min > 0 && counters.fired == 0,
+            fired_too_seldom: counters.fired < expect.fired.min,
         }
     };
     rules.rules.iter().zip(counters).map(judge).collect()
@@ -83,6 +86,20 @@ pub fn exit_is_expected(rules: &RuleSet, outcome: &Outcome) -> bool {
     match (outcome.end, rules.expect.exit) {
         (Some(End::Exited(status)), ExitExpect::Status(expected)) if outcome.started => status == expected,
         _ => true,
+    }
+}
+
+/// Why a run ends with its exit code, for people; none for 0.
+pub fn exit_words(code: ExitCode) -> Option<&'static str> {
+    match code {
+        ExitCode::Met => None,
+        ExitCode::Unmet => Some("an expectation was not met"),
+        ExitCode::Invalid => Some("the rule file is wrong"),
+        ExitCode::Unarmable => Some("the rules cannot be armed here"),
+        ExitCode::NeverFired => Some("a rule that was expected to fire never did"),
+        ExitCode::Limit => Some("a limit ended the faults"),
+        ExitCode::TargetKilled => Some("the target was killed by a signal"),
+        ExitCode::Interrupted => Some("interrupted"),
     }
 }
 

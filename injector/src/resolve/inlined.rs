@@ -7,7 +7,7 @@ use goinject_rules::model::RuleSet;
 
 use super::{Finding, Resolution};
 use crate::go::{Binary, InlinedCall};
-use crate::table::count;
+use crate::words::count;
 
 /// How many call sites a message shows.
 const SHOWN: usize = 5;

@@ -82,6 +82,14 @@ pub(super) fn signal_code(tid: i32) -> io::Result<i32> {
     Ok(ptrace::getsiginfo(Pid::from_raw(tid))?.si_code)
 }
 
+/// Writes a number into the field `si_errno` of the signal that a thread is stopped with, which traps do
+/// not use.
+pub(super) fn mark_signal(tid: i32, mark: i32) -> io::Result<()> {
+    let mut info = ptrace::getsiginfo(Pid::from_raw(tid))?;
+    info.si_errno = mark;
+    Ok(ptrace::setsiginfo(Pid::from_raw(tid), &info)?)
+}
+
 /// The argument of a ptrace event: the new thread's id for a clone, the former id for an exec.
 pub(super) fn event_message(tid: i32) -> io::Result<i64> {
     Ok(ptrace::getevent(Pid::from_raw(tid))?)
@@ -111,6 +119,48 @@ pub(super) fn swap_signal_mask(tid: i32, mask: u64) -> io::Result<u64> {
 pub(super) struct Status {
     pub(super) tid: i32,
     pub(super) status: i32,
+}
+
+/// Looks at the next change of state: of one thread, or of any child or tracee. None if there is none
+/// yet and `block` is not set; the error ECHILD if nothing is left to wait for.
+///
+/// A stop for a signal is not taken. Until the thread is resumed its tracer may die, and then the kernel
+/// delivers a signal that was not taken, and forgets one that was: a breakpoint's trap or one of Go's
+/// preemption signals would be lost. Nothing but resuming the thread ends such a report.
+pub(super) fn look(tid: Option<i32>, block: bool) -> io::Result<Option<Status>> {
+    let (kind, id) = match tid {
+        Some(tid) => (libc::P_PID, tid.cast_unsigned()),
+        None => (libc::P_ALL, 0),
+    };
+    let no_hang = if block { 0 } else { libc::WNOHANG };
+    let flags = libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT | libc::__WALL | no_hang;
+    loop {
+        // SAFETY: a siginfo_t is plain data, and zero is a value of it.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        // SAFETY: `info` is a valid place for the result.
+        if unsafe { libc::waitid(kind, id, &raw mut info, flags) } < 0 {
+            let error = io::Error::last_os_error();
+            match error.kind() {
+                io::ErrorKind::Interrupted => continue,
+                _ => return Err(error),
+            }
+        }
+        // SAFETY: waitid fills in these fields, and leaves zero where nothing has happened.
+        let (tid, code) = unsafe { (info.si_pid(), info.si_status()) };
+        if tid == 0 {
+            return Ok(None);
+        }
+        let is_signal = info.si_code == libc::CLD_TRAPPED && code >> 8 == 0 && code & 0x80 == 0;
+        if is_signal {
+            // As waitpid would have it.
+            let status = code << 8 | 0x7f;
+            return Ok(Some(Status { tid, status }));
+        }
+        // It may have been killed meanwhile: then this is another status, which is as good.
+        if let Some(status) = wait(Some(tid), false) {
+            return Ok(Some(status));
+        }
+    }
 }
 
 /// Takes the next change of state: of one thread, or of any child or tracee. None if there is none

@@ -127,6 +127,16 @@ impl Stop {
         })
     }
 
+    /// Marks the signal that the thread is stopped with; see [`ptrace::mark_signal`].
+    pub fn mark_signal(&self, mark: i32) -> io::Result<()> {
+        ptrace::mark_signal(self.tid, mark)
+    }
+
+    /// The same stopped thread, without the signal that it stopped with.
+    pub fn without_signal(self) -> Stop {
+        self.stopped_for(Why::Interrupted)
+    }
+
     /// The same stopped thread, as it had reported before.
     pub(super) fn stopped_for(&self, why: Why) -> Stop {
         Stop { tid: self.tid, why }

@@ -2,10 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::time::Duration;
 
 use super::ptrace;
 use super::remote::Remote;
 use super::stop::{Report, Stop, Why};
+
+/// Between two looks at threads that are about to stop.
+const PAUSE: Duration = Duration::from_micros(50);
 
 /// The traced threads of one process.
 #[derive(Debug)]
@@ -84,7 +88,7 @@ impl Tracees {
         loop {
             let report = match self.held.pop() {
                 Some(report) => report,
-                None => match ptrace::wait(None, block) {
+                None => match ptrace::look(None, block).or_else(nothing_left)? {
                     None => return Ok(None),
                     Some(status) => Report::of(status, self.pid),
                 },
@@ -124,9 +128,11 @@ impl Tracees {
                     interrupted.insert(tid);
                 }
             }
-            let Some(status) = ptrace::wait(None, true) else {
-                self.held = ended;
-                return Ok(stopped.into_values().collect());
+            let running = self.threads.iter().copied();
+            let running: Vec<i32> = running.filter(|tid| !stopped.contains_key(tid)).collect();
+            let Some(status) = self.look_at(&running)? else {
+                std::thread::sleep(PAUSE);
+                continue;
             };
             match Report::of(status, self.pid) {
                 Report::Stopped(stop) => {
@@ -154,14 +160,43 @@ impl Tracees {
         }
     }
 
+    /// The next change of state of some of the threads, if there is one. The reports of others, which may
+    /// be stopped, are left alone.
+    fn look_at(&mut self, tids: &[i32]) -> io::Result<Option<ptrace::Status>> {
+        for tid in tids {
+            match ptrace::look(Some(*tid), false) {
+                Ok(None) => {}
+                Ok(some) => return Ok(some),
+                // Another thread has taken its place by an exec.
+                Err(error) if error.raw_os_error() == Some(libc::ECHILD) => {
+                    self.threads.remove(tid);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Has a stopped thread go on to the signal that waits for it. None if it ends instead, which
+    /// [`Tracees::next_ready`] will tell.
+    pub fn go_on_to_signal(&mut self, stop: Stop) -> io::Result<Option<Stop>> {
+        let tid = stop.tid();
+        stop.resume()?;
+        let Some(status) = ptrace::look(Some(tid), true).or_else(nothing_left)? else {
+            return Ok(None);
+        };
+        match Report::of(status, self.pid) {
+            Report::Stopped(stop) => Ok(Some(stop)),
+            end => {
+                self.held.push(end);
+                Ok(None)
+            }
+        }
+    }
+
     /// Runs system calls in a stopped thread.
     pub fn remote<'a>(&self, stop: Stop, memory: &'a super::Memory) -> io::Result<Remote<'a>> {
         Remote::new(stop, self.pid, memory)
-    }
-
-    /// Keeps a report for [`Tracees::next_ready`].
-    pub fn hold(&mut self, report: Report) {
-        self.held.push(report);
     }
 
     fn adopt(&mut self, tid: i32) {
@@ -199,6 +234,13 @@ impl Tracees {
             }
             end => Ok(Some(end)),
         }
+    }
+}
+
+fn nothing_left(error: io::Error) -> io::Result<Option<ptrace::Status>> {
+    match error.raw_os_error() {
+        Some(libc::ECHILD) => Ok(None),
+        _ => Err(error),
     }
 }
 

@@ -7,14 +7,14 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use goinject::go::Binary;
 use goinject::plan::compile::compile;
 use goinject::resolve::resolve;
 use goinject_rules::source::Source;
-use goinject_tests::{Batch, Build, Case, Flags, StandIn, Strip, Tally, Writer, native, packed, written};
+use goinject_tests::{Build, Case, Flags, StandIn, Strip, Tally, Writer, native, together, written};
 
 use crate::rows;
 
@@ -174,7 +174,7 @@ fn separated(build: Build, how: Made, folder: &Path) -> StandIn {
     }
 }
 
-fn objcopy(how: &str, from: &Path, to: &PathBuf) {
+fn objcopy(how: &str, from: &Path, to: &Path) {
     let status = Command::new("objcopy").arg(how).args([from, to]).status();
     assert!(
         status.is_ok_and(|status| status.success()),
@@ -207,7 +207,7 @@ fn every_build_of(version: &'static str) {
             how => Some(separated(build, how, folder.path())),
         };
         let before: usize = Writer::ANYWHERE.map(|writer| tally.passed(writer)).iter().sum();
-        let mut batches = packed(cases, build, &Writer::ANYWHERE);
+        let mut batches = together(cases, build, &Writer::ANYWHERE);
         batches
             .iter_mut()
             .for_each(|batch| batch.stand_in.clone_from(&stand_in));

@@ -1,6 +1,8 @@
-//! `cargo xtask demo`: from a fresh checkout to a fault in a running Go program.
+//! `cargo xtask demo`: from a fresh checkout to a fault in a running Go program, which runs without it
+//! first, so that the difference shows.
 
-use std::process::{Command, ExitCode};
+use std::path::Path;
+use std::process::{Command, ExitCode, ExitStatus};
 
 use goinject_lab::{Cache, Toolchain};
 
@@ -28,18 +30,25 @@ pub(crate) fn run() -> Result<ExitCode> {
     captured(build.args(["build", "-o", name, "."]).current_dir(&folder))?;
 
     // Relative, so that what is printed can be typed.
+    let mut alone = Command::new(format!("{EXAMPLE}/{name}"));
+    run_shown(&mut alone, &folder.join(name))?;
     let mut inject = Command::new("target/release/goinject");
     inject.args(["run", &format!("{EXAMPLE}/chaos.yaml")]);
-    println!("demo: $ {}\n", shown(&inject));
-    let mut run = Command::new(goinject());
-    run.args(inject.get_args()).current_dir(root());
-    let status = run
-        .status()
-        .map_err(|error| Error::new(format!("{}: {error}", goinject().display())))?;
+    let status = run_shown(&mut inject, &goinject())?;
     println!("\ndemo: exit status {}", status.code().unwrap_or(-1));
     Ok(if status.success() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Runs a command as it is shown, from the root of the repository.
+fn run_shown(command: &mut Command, program: &Path) -> Result<ExitStatus> {
+    println!("\ndemo: $ {}", shown(command));
+    Command::new(program)
+        .args(command.get_args())
+        .current_dir(root())
+        .status()
+        .map_err(|error| Error::new(format!("{}: {error}", program.display())))
 }

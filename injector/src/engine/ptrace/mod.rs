@@ -129,24 +129,26 @@ impl PtraceSession {
         })
     }
 
-    /// Handles a thread at one of our breakpoints; gives back a stop that is none of ours.
-    fn handle(&mut self, stop: Stop, events: &mut Vec<Event>) -> io::Result<Option<Stop>> {
+    /// Has a thread that is at one of our breakpoints go on behind it when it is resumed without the
+    /// signal; false if it stopped for another reason.
+    fn serve(&mut self, stop: &Stop, events: &mut Vec<Event>) -> io::Result<bool> {
         if stop.why() != Why::Signal(libc::SIGTRAP) || !stop.is_from_kernel() {
-            return Ok(Some(stop));
+            return Ok(false);
         }
         let mut registers = stop.registers()?;
         let address = registers.rip.wrapping_sub(1);
         let Some(row) = self.breakpoints.row(address) else {
-            return Ok(Some(stop));
+            return Ok(false);
         };
         let mut hit = hit(&registers, address, row, stop.tid());
-        let mut thread = StoppedThread::new(&stop, &registers, &self.memory, events);
+        let mut thread = StoppedThread::new(stop, &registers, &self.memory, events);
         self.core.hit(&mut thread, &mut hit);
         thread.commit_floats();
         commit(&hit, &mut registers, self.breakpoints.copy(row));
+        // If goinject is killed from here on, the trap is delivered, but nothing is left to do about it.
+        stop.mark_signal(stub::SERVED)?;
         stop.set_registers(registers)?;
-        stop.resume_without_signal()?;
-        Ok(None)
+        Ok(true)
     }
 
     fn take(&mut self, report: Report, happened: &mut Happened) -> io::Result<()> {
@@ -156,7 +158,9 @@ impl PtraceSession {
                     happened.executed = true;
                     self.breakpoints.forget();
                 }
-                if let Some(stop) = self.handle(stop, &mut happened.events).or_else(gone)? {
+                if self.serve(&stop, &mut happened.events).or_else(gone)? {
+                    stop.resume_without_signal()?;
+                } else {
                     stop.resume()?;
                 }
             }
@@ -222,20 +226,18 @@ impl Session for PtraceSession {
         }
         self.core.cease();
         self.breakpoints.lift(&self.memory);
-        let mut stops = self.tracees.stop_all()?;
-        // A thread may have passed a breakpoint and not have reported its trap yet: it runs into its
-        // report now, before the stub that would catch the trap is taken away.
         let mut clean = Vec::new();
-        while let Some(stop) = stops.pop() {
-            if !stop.has_pending_trap() {
-                match self.handle(stop, &mut happened.events).or_else(gone)? {
-                    Some(stop) => clean.push(stop),
-                    None => stops.extend(self.tracees.stop_all()?),
+        for mut stop in self.tracees.stop_all()? {
+            // A thread may have passed a breakpoint and not have reported its trap yet: it runs into its
+            // report now, before the stub that would catch the trap is taken away.
+            if stop.has_pending_trap() {
+                match self.tracees.go_on_to_signal(stop)? {
+                    Some(next) => stop = next,
+                    None => continue,
                 }
-                continue;
             }
-            stop.resume()?;
-            stops.extend(self.tracees.stop_all()?);
+            let served = self.serve(&stop, &mut happened.events).or_else(gone)?;
+            clean.push(if served { stop.without_signal() } else { stop });
         }
         if let Some(stop) = clean.pop() {
             clean.push(
@@ -260,9 +262,9 @@ impl Session for PtraceSession {
 }
 
 /// The thread was killed while it was handled; its end is reported by itself.
-fn gone<T>(error: io::Error) -> io::Result<Option<T>> {
+fn gone(error: io::Error) -> io::Result<bool> {
     if error.raw_os_error() == Some(libc::ESRCH) {
-        Ok(None)
+        Ok(false)
     } else {
         Err(error)
     }

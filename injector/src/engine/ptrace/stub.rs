@@ -2,13 +2,17 @@
 //!
 //! A breakpoint whose tracer is dead raises SIGTRAP in the target. The stub is the target's handler
 //! for SIGTRAP while breakpoints are in: it finds the displaced copy of the instruction under the
-//! breakpoint and lets the thread go on there. Any other SIGTRAP goes to the handler that was there
-//! before. It is entered by the kernel with the C convention, on the thread's signal stack.
+//! breakpoint and lets the thread go on there. A trap that is marked as served was taken care of by
+//! goinject, which then died before it could take the signal back. Any other SIGTRAP goes to the handler
+//! that was there before. It is entered by the kernel with the C convention, on the thread's signal stack.
 
 use std::arch::global_asm;
 
+/// The mark of a trap that goinject has taken care of; no number of an error.
+pub(super) const SERVED: i32 = 0x676f_696e;
+
 // 168 is the saved RIP: 40 bytes into struct ucontext start the registers, RIP is the 17th.
-// 15 is rt_sigreturn.
+// The second word of siginfo is si_errno. 15 is rt_sigreturn.
 global_asm!(
     ".pushsection .rodata.goinject_stub, \"a\"",
     ".balign 16",
@@ -29,7 +33,10 @@ global_asm!(
     "4: mov rax, [r8 + 8]",
     "mov [rdx + 168], rax",
     "ret",
-    "3: jmp [rip + goinject_stub_previous]",
+    "3: cmp dword ptr [rsi + 4], {served}",
+    "je 5f",
+    "jmp [rip + goinject_stub_previous]",
+    "5: ret",
     ".globl goinject_stub_restorer",
     ".hidden goinject_stub_restorer",
     "goinject_stub_restorer:",
@@ -46,6 +53,7 @@ global_asm!(
     ".hidden goinject_stub_table",
     "goinject_stub_table:",
     ".popsection",
+    served = const SERVED,
 );
 
 unsafe extern "C" {
@@ -103,7 +111,7 @@ mod tests {
         assert_eq!(empty[restorer_offset()..][..7], [0xb8, 15, 0, 0, 0, 0x0f, 0x05]);
     }
 
-    type Handler = extern "C" fn(i32, u64, *mut u64);
+    type Handler = extern "C" fn(i32, *const i32, *mut u64);
 
     #[test]
     fn the_handler_sends_known_breakpoints_to_their_copies() {
@@ -115,10 +123,16 @@ mod tests {
         // SAFETY: the stub follows the C convention and only touches its own data and the context.
         let handler: Handler = unsafe { std::mem::transmute(memory.as_ptr()) };
         let mut context = [0u64; 40];
+        let mut info = [0; 32];
         for (site, copy) in table {
             context[21] = site + 1;
-            handler(libc::SIGTRAP, 0, context.as_mut_ptr());
+            handler(libc::SIGTRAP, info.as_ptr(), context.as_mut_ptr());
             assert_eq!(context[21], copy);
         }
+        // Redirected elsewhere by goinject.
+        context[21] = 0x5000;
+        info[1] = SERVED;
+        handler(libc::SIGTRAP, info.as_ptr(), context.as_mut_ptr());
+        assert_eq!(context[21], 0x5000);
     }
 }

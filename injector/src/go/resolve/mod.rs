@@ -108,16 +108,17 @@ pub(super) fn check(
     }
     if let Some(recorded) = &evidence.arg_info {
         let computed = ArgInfo::of(types, &frame.homes, name.contains('['));
-        if recorded
-            .as_ref()
-            .map_or(frame.homes.len() > usize::from(name.contains('[')), |r| {
-                *r != computed
-            })
-        {
-            return Err(
-                "this does not fit the function: the compiler recorded parameters of another form or order"
-                    .to_owned(),
-            );
+        match recorded {
+            None if frame.homes.len() > usize::from(name.contains('[')) => {
+                return Err("this does not fit the function: it takes no parameters".to_owned());
+            }
+            Some(recorded) if *recorded != computed => {
+                return Err(format!(
+                    "this does not fit the function: the compiler recorded parameters of the sizes {recorded}, and \
+                     these are {computed} (bytes, grouped as in Go's stack traces)"
+                ));
+            }
+            _ => {}
         }
     }
     if let Some(saved) = (evidence.spills)() {

@@ -1,4 +1,6 @@
-//! Text in columns, and counts with their noun, wherever people read them.
+//! Text for people: columns, counts with their noun, paths as one would type them.
+
+use std::path::Path;
 
 /// Rows in columns that start where the widest cell before them ends; no blanks at the ends of lines.
 pub fn columns<const N: usize>(rows: &[[String; N]], indent: &str) -> String {
@@ -37,9 +39,34 @@ pub fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{plural}")
 }
 
+/// A path as one would type it here: from the current folder on where it is in there, and what
+/// `/proc/PID/exe` stands for.
+pub fn path(path: &Path) -> String {
+    let linked = path
+        .starts_with("/proc")
+        .then(|| std::fs::read_link(path).ok())
+        .flatten();
+    let path = linked.as_deref().unwrap_or(path);
+    let here = std::env::current_dir().ok();
+    match here.and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned)) {
+        Some(inside) if inside.components().count() == 1 => format!("./{}", inside.display()),
+        Some(inside) => inside.display().to_string(),
+        None => path.display().to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_are_as_one_types_them() {
+        let here = std::env::current_dir().expect("a folder");
+        assert_eq!(path(&here.join("shop")), "./shop");
+        assert_eq!(path(&here.join("bin/shop")), "bin/shop");
+        assert_eq!(path(Path::new("/nonexistent/shop")), "/nonexistent/shop");
+        assert!(!path(Path::new("/proc/self/exe")).starts_with("/proc"));
+    }
 
     #[test]
     fn columns_line_up() {

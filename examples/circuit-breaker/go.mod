@@ -1,0 +1,3 @@
+module example.com/circuit-breaker
+
+go 1.15

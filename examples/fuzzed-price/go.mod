@@ -1,0 +1,3 @@
+module example.com/fuzzed-price
+
+go 1.15

@@ -1,0 +1,243 @@
+//! goinject killed at any moment: the target runs on to its end, unharmed.
+//!
+//! The program's goroutines are inside of probed functions all the time. Where goinject is killed the program becomes a
+//! child of the test, which therefore knows how it ended.
+
+use std::fs::{self, File};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use goinject_tests::{Build, Writer, busy, goinject};
+
+const BUILDS: [Build; 3] = [Build::plain("1.15"), Build::plain("1.19"), Build::plain("1.27")];
+
+/// Kills of each kind with each engine.
+const KILLS: usize = 100;
+
+/// Runs that go on at the same time.
+const PARALLEL: usize = 4;
+
+/// How long the program calls its functions.
+const PERIOD: Duration = Duration::from_millis(150);
+
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Children are shared by a test process; each test wants to see that none is left.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Who is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whom {
+    /// goinject, which traces.
+    Process,
+    /// Its process group.
+    Group,
+    /// That, and the guard: what is in the target must do.
+    GroupAndGuard,
+}
+
+#[test]
+fn the_tracing_process_is_killed_with_bpf() {
+    kill_often(Writer::Tracer, Whom::Process, KILLS);
+}
+
+#[test]
+fn the_process_group_is_killed_with_bpf() {
+    kill_often(Writer::Tracer, Whom::Group, KILLS);
+}
+
+#[test]
+fn the_tracing_process_is_killed_with_ptrace() {
+    kill_often(Writer::Breakpoints, Whom::Process, KILLS);
+}
+
+#[test]
+fn the_process_group_is_killed_with_ptrace() {
+    kill_often(Writer::Breakpoints, Whom::Group, KILLS);
+}
+
+#[test]
+fn the_guard_is_killed_too() {
+    kill_often(Writer::Breakpoints, Whom::GroupAndGuard, KILLS / 4);
+}
+
+/// What became of a run.
+struct Survived {
+    calls: u64,
+    halfway: u64,
+    /// It was killed while rules acted, and the program ran on for a while.
+    midway: bool,
+}
+
+fn kill_often(writer: Writer, whom: Whom, kills: usize) {
+    let _alone = ALONE.lock();
+    // SAFETY: sets an attribute of this process: orphans become its children.
+    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (runs, midway) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let outcome: Mutex<(u64, u64, Vec<String>)> = Mutex::default();
+    thread::scope(|scope| {
+        for _ in 0..PARALLEL {
+            scope.spawn(|| {
+                while midway.load(Ordering::Relaxed) < kills {
+                    let run = runs.fetch_add(1, Ordering::Relaxed);
+                    let survived = kill_once(writer, whom, run, folder.path());
+                    let mut outcome = outcome.lock().expect("nobody panics");
+                    match survived {
+                        Ok(survived) => {
+                            outcome.0 += survived.calls;
+                            outcome.1 += survived.halfway;
+                            midway.fetch_add(usize::from(survived.midway), Ordering::Relaxed);
+                        }
+                        Err(wrong) => outcome.2.push(format!("run {run}: {wrong}")),
+                    }
+                    if outcome.2.len() > 3 || run > 10 * kills {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    let (calls, halfway, failures) = outcome.into_inner().expect("nobody panics");
+    let (runs, midway) = (runs.into_inner(), midway.into_inner());
+    println!(
+        "{}, {whom:?}: {runs} runs, {midway} killed midway, {calls} calls of which {halfway} halfway, {} runs wrong",
+        writer.name(),
+        failures.len()
+    );
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    assert!(midway >= kills, "the moments were badly chosen");
+    assert!(all_ended(), "processes are left");
+}
+
+fn kill_once(writer: Writer, whom: Whom, run: usize, folder: &Path) -> Result<Survived, String> {
+    let build = BUILDS[run % BUILDS.len()];
+    let file = |kind: &str| folder.join(format!("{run}.{kind}"));
+    let (rules, stdout, stderr) = (file("yaml"), file("out"), file("err"));
+    let functions = busy::functions(writer, build.version);
+    fs::write(&rules, busy::rules(&functions, "")).expect("rules are written");
+    let create = |path: &Path| Stdio::from(File::create(path).expect("a file for output"));
+    let mut injector = Command::new(goinject::program())
+        .args(["run", "--quiet", "--writer", writer.name()])
+        .arg(&rules)
+        .arg("--")
+        .arg(build.of("busy"))
+        .args(["-for", &format!("{}ms", PERIOD.as_millis())])
+        .stdin(Stdio::null())
+        .stdout(create(&stdout))
+        .stderr(create(&stderr))
+        .process_group(0)
+        .spawn()
+        .expect("goinject starts");
+    let pid = i32::try_from(injector.id()).expect("process ids are small");
+    let text = |path: &Path| fs::read_to_string(path).unwrap_or_default();
+    let describe = |what: &str| {
+        let (stdout, stderr) = (text(&stdout), text(&stderr));
+        Err(format!("{} {what}\n{stdout}\n{stderr}", build.name()))
+    };
+
+    let Some(target) = wait_for(|| started(&text(&stdout))) else {
+        let _ = injector.kill();
+        let _ = injector.wait();
+        return describe("did not start");
+    };
+    let guard = (whom == Whom::GroupAndGuard).then(|| guard_of(pid));
+    thread::sleep(PERIOD.mul_f64(random() * 0.8));
+    match whom {
+        Whom::Process => kill(pid),
+        Whom::Group => kill(-pid),
+        Whom::GroupAndGuard => {
+            kill(-pid);
+            kill(guard.flatten().ok_or("goinject has no guard")?);
+        }
+    }
+    let status = injector.wait().expect("goinject is a child");
+    if status.signal() != Some(libc::SIGKILL) {
+        // It was over before; try another moment.
+        return Ok(Survived {
+            calls: 0,
+            halfway: 0,
+            midway: false,
+        });
+    }
+    let Some(status) = wait_for(|| end_of(target)) else {
+        kill(target);
+        wait_for(|| end_of(target));
+        return describe("does not end");
+    };
+    if !(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0) {
+        return describe(&format!("ended with wait status {status:#x}"));
+    }
+    match busy::total(&text(&stdout)) {
+        // Values are not written all at once. Only the one edit that was being made can be incomplete.
+        Ok(total) if total.halfway <= 1 => Ok(Survived {
+            calls: total.calls,
+            halfway: total.halfway,
+            midway: total.replaced > 0 && total.kept > 0,
+        }),
+        _ => describe("was disturbed"),
+    }
+}
+
+/// The id of the program, once it tells it.
+fn started(stdout: &str) -> Option<i32> {
+    let (first, _) = stdout.split_once('\n')?;
+    first.strip_prefix("started ")?.parse().ok()
+}
+
+/// The wait status of a child that is at its end. Until goinject is gone, the program is no child.
+fn end_of(pid: i32) -> Option<i32> {
+    let mut status = 0;
+    // SAFETY: `status` is a valid place for the result.
+    let ended = unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) };
+    (ended == pid).then_some(status)
+}
+
+fn kill(pid: i32) {
+    // SAFETY: the process was started here or by goinject, and is not waited for yet.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+}
+
+/// The process that takes breakpoints out when goinject is gone.
+fn guard_of(pid: i32) -> Option<i32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    children
+        .split_whitespace()
+        .filter_map(|child| child.parse().ok())
+        .find(|child: &i32| {
+            fs::read_to_string(format!("/proc/{child}/cmdline")).is_ok_and(|line| line.contains("__guard"))
+        })
+}
+
+/// Whether every process that goinject left behind ends by itself.
+fn all_ended() -> bool {
+    // SAFETY: waits for any child and stores no status.
+    wait_for(|| (unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } < 0).then_some(()))
+        .is_some()
+}
+
+fn wait_for<T>(mut found: impl FnMut() -> Option<T>) -> Option<T> {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = found() {
+            return Some(found);
+        }
+        if start.elapsed() > PATIENCE {
+            return None;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Between 0 and 1.
+fn random() -> f64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let bits = u32::try_from(RandomState::new().build_hasher().finish() >> 32).expect("32 bits");
+    f64::from(bits) / f64::from(u32::MAX)
+}
