@@ -46,7 +46,7 @@ const fn special(version: &'static str, pie: bool, external: bool) -> Build {
 
 /// Whether debug information lists values that have no name. Where it does not, goinject asks for the signature.
 fn lists_blanks(build: &Build) -> bool {
-    !["1.15", "1.19"].contains(&build.version)
+    !["1.15", "1.19", "1.21"].contains(&build.version)
 }
 
 /// All rows, or those with the text of `GOINJECT_ROWS` in their names.
