@@ -36,6 +36,17 @@ pub enum Command {
     Guard,
 }
 
+/// Where debug information is, if not in the binary.
+#[derive(Debug, Default, Args)]
+pub struct DebugInformation {
+    /// The binary's separate debug file, or a folder to look for it in by build id
+    ///
+    /// Without it, a binary that has no debug information is looked up under /usr/lib/debug by its
+    /// build id, and by its debug link.
+    #[arg(long = "debug", value_name = "FILE")]
+    pub path: Option<PathBuf>,
+}
+
 /// `goinject run`.
 #[derive(Debug, Args)]
 pub struct Run {
@@ -59,6 +70,9 @@ pub struct Run {
     /// Print no events, only the result
     #[arg(long, short)]
     pub quiet: bool,
+    /// Where debug information is, if not in the binary
+    #[command(flatten)]
+    pub debug: DebugInformation,
     /// The command to run instead of the file's target
     #[arg(last = true, value_name = "CMD")]
     pub target: Vec<OsString>,
@@ -72,6 +86,9 @@ pub struct Check {
     /// Check functions, names and types against this binary, too
     #[arg(long, value_name = "B")]
     pub binary: Option<PathBuf>,
+    /// Where debug information is, if not in the binary
+    #[command(flatten)]
+    pub debug: DebugInformation,
 }
 
 /// `goinject plan`.
@@ -82,6 +99,9 @@ pub struct PlanArguments {
     /// The binary, instead of the file's target
     #[arg(long, value_name = "B")]
     pub binary: Option<PathBuf>,
+    /// Where debug information is, if not in the binary
+    #[command(flatten)]
+    pub debug: DebugInformation,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -106,6 +126,9 @@ pub struct Inspect {
     /// A function, type or package by its name, or a glob of function names
     #[arg(value_name = "FUNCTION")]
     pub function: Option<String>,
+    /// Where debug information is, if not in the binary
+    #[command(flatten)]
+    pub debug: DebugInformation,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,

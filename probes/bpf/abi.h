@@ -42,7 +42,7 @@ typedef int64_t gi_s64;
 /* Code ranges of the functions that one rule must be called within. */
 #define GI_RANGES 64
 /* Frames that are looked at to find out whether a call is within a function. */
-#define GI_FRAMES 128
+#define GI_FRAMES 1024
 /* Bytes of a string that conditions look at. */
 #define GI_CONDITION_TEXT 256
 /* Words shown in one event, and texts, and bytes of each text. */
@@ -178,7 +178,9 @@ enum gi_operand {
 };
 
 /* gi_term.flags */
-#define GI_TERM_NIL_IS_ZERO 1 /* a nil pointer on the way makes the left operand 0: the length of a nil map */
+/* The last pointer on the way to an operand may be nil, and then the operand is 0: the length of a nil map. */
+#define GI_TERM_NIL_IS_ZERO_LEFT 1
+#define GI_TERM_NIL_IS_ZERO_RIGHT 2
 
 /* One row of a condition. */
 struct gi_term {
@@ -262,7 +264,7 @@ enum gi_reason {
 	GI_TOO_MANY = 11,   /* more than GI_FIRED rules fired in one call */
 	GI_NO_ROW = 12,     /* a row that is not there: a defect of goinject */
 	GI_NO_ENTRY = 13,   /* the call began before it could be seen */
-	GI_TOO_LONG = 14,   /* a string longer than GI_CONDITION_TEXT, a stack deeper than GI_FRAMES */
+	GI_TOO_LONG = 14,   /* a string longer than GI_CONDITION_TEXT */
 	GI_NOT_HERE = 15,   /* not on a goroutine's own stack */
 	GI_WRONG_TYPE = 16, /* a variable does not hold what its name promised */
 	GI_NO_COPIES = 17,  /* the memory for copies is used up */
@@ -277,7 +279,7 @@ enum gi_held {
 	GI_HELD_TIMES = 4,
 	GI_HELD_LIMIT = 5,
 	GI_HELD_WITHIN = 6, /* not even matched: called from elsewhere */
-	GI_HELD_UNREADABLE = 7, /* not even matched: the condition could not be read */
+	GI_HELD_UNREADABLE = 7, /* not even matched: the condition or the callers could not be read, or are more than GI_FRAMES */
 };
 
 /* What a rule has done. Only ever added to, atomically. */
@@ -424,14 +426,21 @@ struct gi_delay {
 	gi_u64 depth;
 	gi_u32 site;
 	gi_u32 fired_count;
+	gi_u32 sent; /* it is on its way to the slot, and not there by itself to grow its stack */
+	gi_u32 padding;
 	struct gi_fired fired[GI_DELAYED];
 };
 
-/* A rule's calls on one goroutine. */
+/* A rule's calls on one goroutine. The runtime uses a g again for another goroutine, which has another id. */
 struct gi_goroutine_key {
-	gi_u64 goid;
+	gi_u64 g;
 	gi_u32 rule;
 	gi_u32 padding;
+};
+
+struct gi_goroutine {
+	gi_u64 goid;
+	gi_u64 calls;
 };
 
 _Static_assert(sizeof(struct gi_place) == 64, "gi_place");
@@ -445,6 +454,6 @@ _Static_assert(sizeof(struct gi_control) == 152, "gi_control");
 _Static_assert(sizeof(struct gi_event) == 528, "gi_event");
 _Static_assert(sizeof(struct gi_fired) == 24, "gi_fired");
 _Static_assert(sizeof(struct gi_call) == 56, "gi_call");
-_Static_assert(sizeof(struct gi_delay) == 216, "gi_delay");
+_Static_assert(sizeof(struct gi_delay) == 224, "gi_delay");
 
 #endif

@@ -42,7 +42,8 @@ GI_SUBPROGRAM int gi_load_operand(struct gi_scratch *s, gi_u32 row, gi_u32 side)
 		reason = gi_resolve(s, place);
 		if (!reason)
 			reason = gi_load(s, place->size);
-		if (reason == GI_NIL && !side && (term->flags & GI_TERM_NIL_IS_ZERO)) {
+		if (reason == GI_NIL && s->where.index + 1 == place->steps &&
+		    (term->flags & (side ? GI_TERM_NIL_IS_ZERO_RIGHT : GI_TERM_NIL_IS_ZERO_LEFT))) {
 			s->word[0] = 0;
 			reason = GI_OK;
 		}

@@ -145,7 +145,8 @@ static __inline__ int gi_matches(struct gi_scratch *s, const struct gi_binding *
 		truth = gi_condition(s, binding->first_term, binding->terms);
 	if (truth != GI_TRUE || !binding->ranges)
 		return truth;
-	return gi_within(s, binding->first_range, binding->ranges) == GI_TRUE ? GI_TRUE : GI_TRUTH_ELSEWHERE;
+	truth = gi_within(s, binding->first_range, binding->ranges);
+	return truth == GI_FALSE ? GI_TRUTH_ELSEWHERE : truth;
 }
 
 /* The number of this call among those that the rule's trigger counts; 0 if it can't be counted. */
@@ -158,10 +159,10 @@ static __inline__ gi_u64 gi_number(struct gi_scratch *s, const struct gi_rule *r
 	control = gi_control_row(s);
 	if (!control || !s->hit.g || gi_user_read(s, &s->word[0], 8, s->hit.g + control->goid_offset))
 		return 0;
-	s->goroutine_key.goid = s->word[0];
+	s->goroutine_key.g = s->hit.g;
 	s->goroutine_key.rule = row;
 	s->goroutine_key.padding = 0;
-	return gi_count_goroutine(s);
+	return gi_count_goroutine(s, s->word[0]);
 }
 
 /* Counts a call of a rule and decides: the call's number if it fires, else 0. */
@@ -361,21 +362,30 @@ GI_SUBPROGRAM int gi_report(struct gi_scratch *s, gi_u32 n, gi_u32 reason)
 	return 0;
 }
 
-/* Ends the call before it begins: returns to the caller, or calls nil. Returns enum gi_reason. */
-static __inline__ int gi_redirect(struct gi_scratch *s, gi_u32 flags)
+/* Finds where a call goes on that ends before it begins: s->hit.to. Returns enum gi_reason. */
+GI_SUBPROGRAM int gi_find_end(struct gi_scratch *s, gi_u32 flags)
 {
+	if (!s)
+		return GI_NO_ROW;
 	if (flags & GI_BINDING_PANICS) {
-		/* Go takes a fault at address 0 for a call of a nil func, made by the caller of this one. */
+		/* Go takes a fault at address 0 for a call of a nil func, made by the caller of this one; on a
+		 * scheduler's or signal handler's stack it takes any fault for its own, and ends the program. */
 		s->hit.to = 0;
-	} else {
-		if (gi_user_read(s, &s->word[0], 8, s->hit.reg[GI_RSP]))
-			return GI_READ_FAULT;
-		s->hit.to = s->word[0];
-		s->hit.reg[GI_RSP] += 8;
+		return gi_on_goroutine(s) ? GI_OK : GI_NOT_HERE;
 	}
+	if (gi_user_read(s, &s->word[0], 8, s->hit.reg[GI_RSP]))
+		return GI_READ_FAULT;
+	s->hit.to = s->word[0];
+	return GI_OK;
+}
+
+/* Ends the call before it begins: returns to the caller, or calls nil. */
+static __inline__ void gi_end_call(struct gi_scratch *s, gi_u32 flags)
+{
+	if (!(flags & GI_BINDING_PANICS))
+		s->hit.reg[GI_RSP] += 8;
 	s->hit.redirected = 1;
 	s->hit.edited = 1;
-	return GI_OK;
 }
 
 /* Does what a rule that fired asks for, and reports it. */
@@ -384,8 +394,8 @@ GI_SUBPROGRAM int gi_apply_binding(struct gi_scratch *s, gi_u32 n)
 	struct gi_binding *binding;
 	struct gi_counters *counters;
 	struct gi_rule *rule;
-	gi_u32 observe;
-	int reason;
+	gi_u32 ends, observe;
+	int reason = GI_OK;
 
 	if (!s || n >= GI_FIRED)
 		return 0;
@@ -398,9 +408,14 @@ GI_SUBPROGRAM int gi_apply_binding(struct gi_scratch *s, gi_u32 n)
 		return 0;
 	observe = rule->flags & GI_RULE_OBSERVE;
 	s->applying = n;
-	reason = gi_make_edits(s, binding->first_edit, binding->edits, observe);
-	if (!reason && !observe && (binding->flags & (GI_BINDING_RETURNS | GI_BINDING_PANICS)))
-		reason = gi_redirect(s, binding->flags);
+	ends = observe ? 0 : binding->flags & (GI_BINDING_RETURNS | GI_BINDING_PANICS);
+	/* First, for the results lie where the arguments are: a call that goes on must not meet them. */
+	if (ends)
+		reason = gi_find_end(s, ends);
+	if (!reason)
+		reason = gi_make_edits(s, binding->first_edit, binding->edits, observe);
+	if (ends && !reason)
+		gi_end_call(s, ends);
 	if (reason)
 		gi_fail(counters, reason);
 	else if (!observe && (binding->flags & GI_BINDING_COMPLETES))
@@ -466,7 +481,7 @@ GI_SUBPROGRAM int gi_perform(struct gi_scratch *s)
 	case GI_STAGE_SLOT:
 		return gi_enter_sleep(s);
 	case GI_STAGE_AGAIN:
-		return gi_go_to_slot(s);
+		return gi_delay_further(s);
 	default:
 		return gi_apply(s);
 	}

@@ -37,6 +37,13 @@ GI_SUBPROGRAM int gi_on_goroutine(struct gi_scratch *s)
 	return s->word[1] == s->hit.g;
 }
 
+/* Has the goroutine's next stack check fail, and the runtime let others run. */
+static __inline__ int gi_request_preemption(struct gi_scratch *s)
+{
+	s->word[0] = GI_STACK_PREEMPT;
+	return gi_user_write(s, s->hit.g + GI_G_STACK_GUARD, &s->word[0], 8);
+}
+
 /* Sends the thread to its function's slot, at an entry site. Returns enum gi_reason. */
 GI_SUBPROGRAM int gi_go_to_slot(struct gi_scratch *s)
 {
@@ -47,11 +54,8 @@ GI_SUBPROGRAM int gi_go_to_slot(struct gi_scratch *s)
 	site = gi_site_row(s, s->hit.site);
 	if (!site)
 		return GI_NO_ROW;
-	if (!(site->flags & GI_SITE_SLEEPS)) {
-		s->word[0] = GI_STACK_PREEMPT;
-		if (gi_user_write(s, s->hit.g + GI_G_STACK_GUARD, &s->word[0], 8))
-			return GI_WRITE_FAULT;
-	}
+	if (!(site->flags & GI_SITE_SLEEPS) && gi_request_preemption(s))
+		return GI_WRITE_FAULT;
 	s->hit.to = site->slot;
 	s->hit.redirected = 1;
 	s->hit.edited = 1;
@@ -74,6 +78,8 @@ GI_SUBPROGRAM int gi_start_delay(struct gi_scratch *s, gi_u64 duration)
 	s->delay.depth = s->depth;
 	s->delay.site = s->hit.site;
 	s->delay.fired_count = s->fired_count;
+	s->delay.sent = 1;
+	s->delay.padding = 0;
 	for (i = 0; i < GI_DELAYED; i++)
 		s->delay.fired[i] = s->fired[i];
 	if (gi_delay_save(s))
@@ -84,7 +90,14 @@ GI_SUBPROGRAM int gi_start_delay(struct gi_scratch *s, gi_u64 duration)
 	return reason;
 }
 
-/* At the slot: calls time.Sleep through the frame of runtime.Gosched. Returns enum gi_reason. */
+/*
+ * At the slot: calls time.Sleep through the frame of runtime.Gosched. Returns enum gi_reason.
+ *
+ * It was sent there, so the CALL must not be made: it would double the stack, each time. Hence the sleep
+ * even if it is late by now. Where the kernel can't write to the stack, for instance to a page of it that
+ * was never used, the CALL is made with a preemption request instead: it yields, comes back to the
+ * entry, and has used that page.
+ */
 GI_SUBPROGRAM int gi_enter_sleep(struct gi_scratch *s)
 {
 	struct gi_control *control;
@@ -97,15 +110,20 @@ GI_SUBPROGRAM int gi_enter_sleep(struct gi_scratch *s)
 	site = gi_site_row(s, s->hit.site);
 	if (!control || !site)
 		return GI_NO_ROW;
+	s->delay.sent = 0;
+	if (gi_delay_save(s))
+		return GI_NO_ROOM;
 	sp = s->hit.reg[GI_RSP];
 	s->word[0] = control->gosched_return;
 	s->word[1] = s->hit.reg[GI_RBP];
 	s->word[2] = site->slot;
 	if (gi_user_write(s, sp - 32, &s->word[0], 8) || gi_user_write(s, sp - 16, &s->word[1], 8) ||
-	    gi_user_write(s, sp - 8, &s->word[2], 8))
+	    gi_user_write(s, sp - 8, &s->word[2], 8)) {
+		gi_request_preemption(s);
 		return GI_WRITE_FAULT;
+	}
 	now = gi_now();
-	s->hit.reg[GI_RAX] = s->delay.deadline > now ? s->delay.deadline - now : 1;
+	s->hit.reg[GI_RAX] = s->delay.deadline > now ? s->delay.deadline - now : 0;
 	s->hit.reg[GI_RBP] = sp - 16;
 	s->hit.reg[GI_RSP] = sp - 32;
 	s->hit.to = control->sleep;
@@ -114,10 +132,21 @@ GI_SUBPROGRAM int gi_enter_sleep(struct gi_scratch *s)
 	return GI_OK;
 }
 
-/* Whether a thread at a slot is on its way to sleep there. */
+/* Whether a thread at a slot was sent there to sleep. */
 static __inline__ int gi_at_slot(struct gi_scratch *s)
 {
-	return !gi_delay_load(s) && !gi_find_depth(s) && s->depth == s->delay.depth && gi_now() < s->delay.deadline;
+	return !gi_delay_load(s) && s->delay.sent && !gi_find_depth(s) && s->depth == s->delay.depth;
+}
+
+/* Sends a goroutine that came back too early to its slot again. Returns enum gi_reason. */
+GI_SUBPROGRAM int gi_delay_further(struct gi_scratch *s)
+{
+	if (!s)
+		return GI_NO_ROW;
+	s->delay.sent = 1;
+	if (gi_delay_save(s))
+		return GI_NO_ROOM;
+	return gi_go_to_slot(s);
 }
 
 /* enum gi_back: what brings a goroutine to an entry site. */

@@ -75,7 +75,7 @@ struct {
 GI_HASH(gi_passes, 16384, gi_u64, struct gi_pass);
 GI_HASH(gi_delays, 16384, gi_u64, struct gi_delay);
 GI_HASH(gi_calls, 65536, struct gi_call_key, struct gi_call);
-GI_HASH(gi_goroutines, 65536, struct gi_goroutine_key, gi_u64);
+GI_HASH(gi_goroutines, 65536, struct gi_goroutine_key, struct gi_goroutine);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -207,18 +207,20 @@ GI_SUBPROGRAM int gi_delay_forget(struct gi_scratch *s)
 }
 
 /* One goroutine is on one thread at a time: no other counts the same key meanwhile. */
-GI_SUBPROGRAM gi_u64 gi_count_goroutine(struct gi_scratch *s)
+GI_SUBPROGRAM gi_u64 gi_count_goroutine(struct gi_scratch *s, gi_u64 goid)
 {
 	struct gi_goroutine_key key;
-	gi_u64 *count, one = 1;
+	struct gi_goroutine *counted, first;
 
 	if (!s)
 		return 0;
 	key = s->goroutine_key;
-	count = bpf_map_lookup_elem(&gi_goroutines, &key);
-	if (count)
-		return ++*count;
-	return bpf_map_update_elem(&gi_goroutines, &key, &one, BPF_NOEXIST) ? 0 : 1;
+	counted = bpf_map_lookup_elem(&gi_goroutines, &key);
+	if (counted && counted->goid == goid)
+		return ++counted->calls;
+	first.goid = goid;
+	first.calls = 1;
+	return bpf_map_update_elem(&gi_goroutines, &key, &first, BPF_ANY) ? 0 : 1;
 }
 
 /* This thread's scratch, made at its first use. */

@@ -130,14 +130,15 @@ static int gi_delay_forget(struct gi_scratch *s)
 	return gi_remember(s, GI_MEMORY_DELAYS, GI_FORGET, &s->hit.g, &s->delay);
 }
 
-static gi_u64 gi_count_goroutine(struct gi_scratch *s)
+static gi_u64 gi_count_goroutine(struct gi_scratch *s, gi_u64 goid)
 {
-	gi_u64 count = 0;
+	struct gi_goroutine counted = {0};
 
-	if (gi_remember(s, GI_MEMORY_GOROUTINES, GI_LOAD, &s->goroutine_key, &count))
-		count = 0;
-	count++;
-	return gi_remember(s, GI_MEMORY_GOROUTINES, GI_SAVE, &s->goroutine_key, &count) ? 0 : count;
+	if (gi_remember(s, GI_MEMORY_GOROUTINES, GI_LOAD, &s->goroutine_key, &counted) || counted.goid != goid)
+		counted.calls = 0;
+	counted.goid = goid;
+	counted.calls++;
+	return gi_remember(s, GI_MEMORY_GOROUTINES, GI_SAVE, &s->goroutine_key, &counted) ? 0 : counted.calls;
 }
 
 static void gi_emit(struct gi_scratch *s)
@@ -181,6 +182,6 @@ const gi_u64 goinject_sizes[] = {
 	sizeof(struct gi_term), sizeof(struct gi_fixed_text), sizeof(struct gi_range),
 	sizeof(struct gi_counters), sizeof(struct gi_term_counters), sizeof(struct gi_site),
 	sizeof(struct gi_control), sizeof(struct gi_event), sizeof(struct gi_call_key), sizeof(struct gi_call),
-	sizeof(struct gi_delay), sizeof(struct gi_goroutine_key), sizeof(struct gi_hit),
+	sizeof(struct gi_delay), sizeof(struct gi_goroutine_key), sizeof(struct gi_goroutine), sizeof(struct gi_hit),
 	sizeof(struct gi_scratch), sizeof(struct gi_host),
 };

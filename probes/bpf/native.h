@@ -10,7 +10,7 @@
 enum gi_memory {
 	GI_MEMORY_CALLS = 0,      /* struct gi_call_key, struct gi_call */
 	GI_MEMORY_DELAYS = 1,     /* gi_u64 g, struct gi_delay */
-	GI_MEMORY_GOROUTINES = 2, /* struct gi_goroutine_key, gi_u64 */
+	GI_MEMORY_GOROUTINES = 2, /* struct gi_goroutine_key, struct gi_goroutine */
 };
 
 enum gi_action {

@@ -80,7 +80,10 @@ static __inline__ int gi_follow(struct gi_scratch *s, const struct gi_step *step
 	return GI_OK;
 }
 
-/* Finds where a place is in this call: s->where. Returns enum gi_reason. */
+/*
+ * Finds where a place is in this call: s->where. Returns enum gi_reason; of a way that can't be followed
+ * s->where.index is the step.
+ */
 GI_SUBPROGRAM int gi_resolve(struct gi_scratch *s, struct gi_place *place)
 {
 	gi_u32 i;
@@ -99,8 +102,10 @@ GI_SUBPROGRAM int gi_resolve(struct gi_scratch *s, struct gi_place *place)
 		if (i >= place->steps)
 			break;
 		reason = gi_follow(s, &place->step[i]);
-		if (reason)
+		if (reason) {
+			s->where.index = i;
 			return reason;
+		}
 	}
 	return GI_OK;
 }

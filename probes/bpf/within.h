@@ -27,7 +27,7 @@ GI_SUBPROGRAM int gi_in_ranges(struct gi_scratch *s, gi_u32 first, gi_u32 count,
 	return 0;
 }
 
-/* Returns a truth. */
+/* Returns a truth; of a call with more than GI_FRAMES callers and none of them the one, unreadable. */
 GI_SUBPROGRAM int gi_within(struct gi_scratch *s, gi_u32 first, gi_u32 count)
 {
 	gi_u64 frame;

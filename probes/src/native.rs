@@ -9,7 +9,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use crate::table::{
     Binding, CONDITION_TEXT, Call, CallKey, Control, Counters, Delay, EDITS, Edit, Event, FIRED, Fired,
-    FixedText, GoroutineKey, REGISTERS, Range, Reason, Rule, Site, Tables, Term, TermCounters,
+    FixedText, Goroutine, GoroutineKey, REGISTERS, Range, Reason, Rule, Site, Tables, Term, TermCounters,
 };
 
 /// One stopped call: the thread's registers before the probed instruction, edits included.
@@ -69,9 +69,9 @@ pub trait Memories: fmt::Debug {
     /// Keeps or drops it; false if there is no room.
     fn set_delay(&mut self, g: u64, delay: Option<&Delay>) -> bool;
     /// A rule's calls on one goroutine.
-    fn goroutine(&mut self, key: &GoroutineKey) -> Option<u64>;
-    /// Keeps the number; false if there is no room.
-    fn set_goroutine(&mut self, key: &GoroutineKey, calls: u64) -> bool;
+    fn goroutine(&mut self, key: &GoroutineKey) -> Option<Goroutine>;
+    /// Keeps their number; false if there is no room.
+    fn set_goroutine(&mut self, key: &GoroutineKey, calls: &Goroutine) -> bool;
 }
 
 /// Memories of goinject's own.
@@ -79,7 +79,7 @@ pub trait Memories: fmt::Debug {
 struct OwnMemories {
     calls: HashMap<CallKey, Call>,
     delays: HashMap<u64, Delay>,
-    goroutines: HashMap<GoroutineKey, u64>,
+    goroutines: HashMap<GoroutineKey, Goroutine>,
 }
 
 impl Memories for OwnMemories {
@@ -103,11 +103,11 @@ impl Memories for OwnMemories {
         }
         true
     }
-    fn goroutine(&mut self, key: &GoroutineKey) -> Option<u64> {
+    fn goroutine(&mut self, key: &GoroutineKey) -> Option<Goroutine> {
         self.goroutines.get(key).copied()
     }
-    fn set_goroutine(&mut self, key: &GoroutineKey, calls: u64) -> bool {
-        self.goroutines.insert(*key, calls);
+    fn set_goroutine(&mut self, key: &GoroutineKey, calls: &Goroutine) -> bool {
+        self.goroutines.insert(*key, *calls);
         true
     }
 }
@@ -288,7 +288,7 @@ unsafe extern "C" fn remember<T: Thread>(
             (1, SAVE) => memories.set_delay(*key.cast(), Some(&*value.cast())),
             (1, _) => memories.set_delay(*key.cast(), None),
             (_, LOAD) => put(value, memories.goroutine(&*key.cast())),
-            (_, _) => memories.set_goroutine(&*key.cast(), *value.cast()),
+            (_, _) => memories.set_goroutine(&*key.cast(), &*value.cast()),
         }
     };
     c_int::from(!done)
@@ -502,7 +502,7 @@ mod tests {
     };
 
     unsafe extern "C" {
-        static goinject_sizes: [u64; 19];
+        static goinject_sizes: [u64; 20];
     }
 
     #[test]
@@ -524,6 +524,7 @@ mod tests {
             size_of::<Call>(),
             size_of::<Delay>(),
             size_of::<GoroutineKey>(),
+            size_of::<Goroutine>(),
             size_of::<Hit>(),
             size_of::<Scratch>(),
             size_of::<Host>(),

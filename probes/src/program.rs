@@ -16,7 +16,9 @@ use memmap2::{MmapOptions, MmapRaw};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::native::{Core, Memories, Scratch, Shared};
-use crate::table::{Call, CallKey, Control, Counters, Delay, Event, GoroutineKey, Tables, TermCounters};
+use crate::table::{
+    Call, CallKey, Control, Counters, Delay, Event, Goroutine, GoroutineKey, Tables, TermCounters,
+};
 use crate::verifier;
 
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/inject.bpf.o"));
@@ -434,11 +436,11 @@ impl Memories for MapMemories {
     fn set_delay(&mut self, g: u64, delay: Option<&Delay>) -> bool {
         save(&self.delays, g.as_bytes(), delay)
     }
-    fn goroutine(&mut self, key: &GoroutineKey) -> Option<u64> {
+    fn goroutine(&mut self, key: &GoroutineKey) -> Option<Goroutine> {
         load(&self.goroutines, key.as_bytes())
     }
-    fn set_goroutine(&mut self, key: &GoroutineKey, calls: u64) -> bool {
-        save(&self.goroutines, key.as_bytes(), Some(&calls))
+    fn set_goroutine(&mut self, key: &GoroutineKey, calls: &Goroutine) -> bool {
+        save(&self.goroutines, key.as_bytes(), Some(calls))
     }
 }
 

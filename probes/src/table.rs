@@ -276,8 +276,10 @@ pub enum OperandSource {
     Capture = 2,
 }
 
-/// `gi_term.flags`: a nil pointer on the way makes the left operand 0: the length of a nil map.
-pub const TERM_NIL_IS_ZERO: u8 = 1;
+/// `gi_term.flags`: the last pointer on the way to the left operand may be nil, and then it is 0: the length of a nil map.
+pub const TERM_NIL_IS_ZERO_LEFT: u8 = 1;
+/// `gi_term.flags`: the same of the right operand.
+pub const TERM_NIL_IS_ZERO_RIGHT: u8 = 2;
 
 /// One row of a condition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -657,7 +659,7 @@ pub enum Reason {
     NoRow = 12,
     /// The call began before it could be seen.
     NoEntry = 13,
-    /// A string longer than [`CONDITION_TEXT`], or a stack too deep.
+    /// A string longer than [`CONDITION_TEXT`].
     TooLong = 14,
     /// Not on a goroutine's own stack.
     NotHere = 15,
@@ -717,7 +719,7 @@ impl Reason {
             Reason::TooMany => "too many rules fired in one call",
             Reason::NoRow => "a table row was missing (a defect of goinject)",
             Reason::NoEntry => "the call began before it could be seen",
-            Reason::TooLong => "a string or the stack was too long",
+            Reason::TooLong => "a string was too long",
             Reason::NotHere => "the call was not on a goroutine's own stack",
             Reason::WrongType => "a variable did not hold what it should",
             Reason::NoCopies => "the memory for new values was used up",
@@ -743,7 +745,7 @@ pub enum Held {
     Limit = 5,
     /// Called from elsewhere than `within` says: not even matched.
     Within = 6,
-    /// The condition could not be read: not even matched.
+    /// The condition or the callers could not be read, or are too many: not even matched.
     Unreadable = 7,
 }
 
@@ -852,6 +854,10 @@ pub struct Delay {
     pub site: u32,
     /// Entries of `fired` in use.
     pub fired_count: u32,
+    /// Not 0: it is on its way to the slot.
+    pub sent: u32,
+    #[doc(hidden)]
+    pub padding: u32,
     /// What waits for the end of the delay.
     pub fired: [Fired; DELAYED],
 }
@@ -860,12 +866,22 @@ pub struct Delay {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct GoroutineKey {
-    /// The goroutine's id.
-    pub goid: u64,
+    /// Address of the goroutine's g, which the runtime uses again for another goroutine.
+    pub g: u64,
     /// Row of the rule.
     pub rule: u32,
     #[doc(hidden)]
     pub padding: u32,
+}
+
+/// How many they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Goroutine {
+    /// The goroutine's id, which tells it from others that had the same g.
+    pub goid: u64,
+    /// Calls so far.
+    pub calls: u64,
 }
 
 impl Default for Event {

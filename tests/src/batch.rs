@@ -1,6 +1,7 @@
 //! Cases that run together: one program, one rule file, one run of goinject.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use goinject::go::Binary;
@@ -18,10 +19,21 @@ use crate::{Case, Outcome, Writer};
 pub struct Batch<'a> {
     /// The program's build.
     pub build: Build,
+    /// The program, where it is another one than the build gives, and options of goinject that go with it.
+    pub stand_in: Option<StandIn>,
     /// How goinject writes.
     pub writer: Writer,
     /// All of one program.
     pub cases: Vec<&'a Case>,
+}
+
+/// A program that was made from a build, such as one without its debug information.
+#[derive(Clone, Debug)]
+pub struct StandIn {
+    /// Where it is.
+    pub program: PathBuf,
+    /// Options of goinject.
+    pub options: Vec<OsString>,
 }
 
 /// Every case by itself, with each writer: a failure is easy to read.
@@ -31,6 +43,7 @@ pub fn alone<'a>(cases: &'a [Case], build: Build, writers: &[Writer]) -> Vec<Bat
     let batches = chosen.flat_map(|case| {
         writers.iter().map(move |writer| Batch {
             build,
+            stand_in: None,
             writer: *writer,
             cases: vec![case],
         })
@@ -39,48 +52,43 @@ pub fn alone<'a>(cases: &'a [Case], build: Build, writers: &[Writer]) -> Vec<Bat
 }
 
 /// As few runs as possible, where each of them takes seconds. What one case needs of a writer must not have another
-/// refused, so only cases with the same needs share a run; and no function may be in two of them.
+/// refused, so only cases that a writer treats alike share a run; and no function may be in two of them.
 #[must_use]
 pub fn together<'a>(cases: &'a [Case], build: Build, writers: &[Writer]) -> Vec<Batch<'a>> {
     let mut binaries: BTreeMap<&str, Binary> = BTreeMap::new();
-    let mut groups: Vec<Group<'a>> = Vec::new();
+    let mut shapes: Vec<(&Case, Option<Shape>)> = Vec::new();
     for case in cases.iter().filter(|case| (case.builds)(&build)) {
         let binary = binaries
             .entry(case.program)
             .or_insert_with(|| Binary::open(&build.of(case.program)).expect("a fixture is a Go binary"));
-        let shape = if case.sociable() {
-            Shape::of(case, binary)
-        } else {
-            None
-        };
-        let found = shape.as_ref().and_then(|shape| {
-            groups
-                .iter_mut()
-                .find(|group| group.program == case.program && group.takes(case, shape))
-        });
-        match found {
-            Some(group) => group.add(case, shape.expect("it was found by its shape")),
-            None => groups.push(Group::new(case, shape)),
-        }
+        let shape = case.sociable().then(|| Shape::of(case, binary)).flatten();
+        shapes.push((case, shape));
     }
-    let batches = groups.iter().flat_map(|group| {
-        writers.iter().map(|writer| Batch {
+    let mut batches = Vec::new();
+    for writer in writers {
+        let mut groups: Vec<Group<'a>> = Vec::new();
+        for (case, shape) in &shapes {
+            let shape = shape.as_ref();
+            match groups.iter_mut().find(|group| group.takes(case, shape, *writer)) {
+                Some(group) => group.add(case, shape),
+                None => groups.push(Group::new(case, shape, *writer)),
+            }
+        }
+        batches.extend(groups.into_iter().map(|group| Batch {
             build,
+            stand_in: None,
             writer: *writer,
-            cases: group.cases.clone(),
-        })
-    });
-    batches.collect()
+            cases: group.cases,
+        }));
+    }
+    batches
 }
 
 /// What a case touches, and what that needs.
 struct Shape {
     functions: HashSet<String>,
-    needs: Class,
+    needs: Needs,
 }
-
-/// What writers refuse: registers, floating-point registers, edits that can't come after the first instruction.
-type Class = (bool, bool, bool);
 
 impl Shape {
     fn of(case: &Case, binary: &Binary) -> Option<Shape> {
@@ -98,40 +106,53 @@ impl Shape {
             .fold(Needs::default(), Needs::and);
         Some(Shape {
             functions: plan.functions.into_iter().map(|function| function.name).collect(),
-            needs: (needs.general || needs.floats, needs.floats, needs.before),
+            needs,
         })
+    }
+
+    /// Whether the writer may refuse it, for what it needs.
+    fn may_be_refused(&self, writer: Writer) -> bool {
+        match writer {
+            Writer::UserMemory => self.needs.general || self.needs.floats || self.needs.redirect,
+            Writer::Context => self.needs.floats,
+            Writer::SignalFrame | Writer::Tracer => self.needs.before,
+            Writer::Breakpoints => false,
+        }
     }
 }
 
 struct Group<'a> {
-    program: &'static str,
     cases: Vec<&'a Case>,
     functions: HashSet<String>,
     /// None: it takes no more.
-    needs: Option<Class>,
+    may_be_refused: Option<bool>,
 }
 
 impl<'a> Group<'a> {
-    fn new(case: &'a Case, shape: Option<Shape>) -> Group<'a> {
-        let (functions, needs) =
-            shape.map_or_else(Default::default, |shape| (shape.functions, Some(shape.needs)));
-        Group {
-            program: case.program,
-            cases: vec![case],
-            functions,
-            needs,
-        }
+    fn new(case: &'a Case, shape: Option<&Shape>, writer: Writer) -> Group<'a> {
+        let mut group = Group {
+            cases: Vec::new(),
+            functions: HashSet::new(),
+            may_be_refused: shape.map(|shape| shape.may_be_refused(writer)),
+        };
+        group.add(case, shape);
+        group
     }
 
-    fn takes(&self, case: &Case, shape: &Shape) -> bool {
-        self.needs == Some(shape.needs)
+    fn takes(&self, case: &Case, shape: Option<&Shape>, writer: Writer) -> bool {
+        let Some(shape) = shape else { return false };
+        self.may_be_refused == Some(shape.may_be_refused(writer))
             && self.functions.is_disjoint(&shape.functions)
-            && self.cases.iter().all(|other| other.section != case.section)
+            && self
+                .cases
+                .iter()
+                .all(|other| other.program == case.program && other.section != case.section)
     }
 
-    fn add(&mut self, case: &'a Case, shape: Shape) {
+    fn add(&mut self, case: &'a Case, shape: Option<&Shape>) {
         self.cases.push(case);
-        self.functions.extend(shape.functions);
+        self.functions
+            .extend(shape.iter().flat_map(|shape| shape.functions.iter().cloned()));
     }
 }
 
@@ -158,7 +179,16 @@ impl Batch<'_> {
     /// The program.
     #[must_use]
     pub fn program(&self) -> PathBuf {
-        self.build.of(self.cases[0].program)
+        match &self.stand_in {
+            Some(stand_in) => stand_in.program.clone(),
+            None => self.build.of(self.cases[0].program),
+        }
+    }
+
+    /// Options of goinject that go with the program.
+    #[must_use]
+    pub fn options(&self) -> &[OsString] {
+        self.stand_in.as_ref().map_or(&[], |stand_in| &stand_in.options)
     }
 
     /// The program's arguments.

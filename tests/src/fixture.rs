@@ -29,6 +29,8 @@ pub struct Flags {
     pub strip: Strip,
     /// `-ldflags=-compressdwarf=false`.
     pub plain_dwarf: bool,
+    /// `-ldflags=-B 0x…`: a GNU build id, by which debug files are found. Newer releases always give one.
+    pub gnu_build_id: bool,
 }
 
 /// A Go version, and how it builds.
@@ -88,6 +90,7 @@ impl Flags {
         race: false,
         strip: Strip::Nothing,
         plain_dwarf: false,
+        gnu_build_id: false,
     };
 
     /// The arguments of `go build`.
@@ -114,6 +117,9 @@ impl Flags {
         if self.plain_dwarf {
             linker.push("-compressdwarf=false");
         }
+        if self.gnu_build_id {
+            linker.push("-B 0x676f696e6a656374");
+        }
         if !linker.is_empty() {
             arguments.push(format!("-ldflags={}", linker.join(" ")));
         }
@@ -135,6 +141,7 @@ impl Flags {
             (self.race, "race"),
             (self.strip != Strip::Nothing, strip),
             (self.plain_dwarf, "plain"),
+            (self.gnu_build_id, "id"),
         ];
         let set: Vec<&str> = parts
             .iter()

@@ -12,12 +12,16 @@ pub mod goinject;
 pub mod guest;
 pub mod native;
 mod outcome;
+mod signature;
+mod storm;
 mod tally;
 mod writer;
 
-pub use batch::{Batch, alone, together};
+pub use batch::{Batch, StandIn, alone, together};
 pub use case::{Case, Counts, case, counts, set};
 pub use fixture::{Build, Flags, Strip, VERSIONS, fixture};
 pub use outcome::Outcome;
+pub use signature::written;
+pub use storm::{Seen, Storm};
 pub use tally::Tally;
 pub use writer::Writer;

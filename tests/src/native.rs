@@ -38,6 +38,7 @@ fn run_one(batch: &Batch<'_>, base: &Path) -> Outcome {
     let (rules, json) = (base.with_extension("yaml"), base.with_extension("json"));
     fs::write(&rules, batch.rules()).expect("rules are written");
     let mut command = goinject::command(["run", "--quiet", "--writer", batch.writer.name()]);
+    command.args(batch.options());
     command.arg(&rules).arg("--json").arg(&json).arg("--");
     command.arg(batch.program()).args(batch.arguments());
     let mut outcome = goinject::Running::start(&mut command).end();

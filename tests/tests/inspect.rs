@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use goinject::cli::{Format, Inspect};
+use goinject::cli::{DebugInformation, Format, Inspect};
 use goinject::command;
 use goinject::error::ExitCode;
 use goinject::go::Binary;
@@ -63,6 +63,47 @@ fn functions_types_and_lists() {
 }
 
 #[test]
+fn every_kind_of_value_has_its_place_and_what_may_be_done_with_it() {
+    let flags = Flags {
+        trimpath: true,
+        ..Flags::default()
+    };
+    for (version, asked) in [
+        ("1.27", "main.config"),
+        ("1.27", "main.behind"),
+        ("1.27", "main.straddle"),
+        ("1.27", "main.references"),
+        ("1.27", "main.arrays"),
+        ("1.27", "main.complexes"),
+        ("1.27", "main.anything"),
+        ("1.27", "main.blank"),
+        ("1.27", "main.variadic"),
+        ("1.27", "main.embedded"),
+        ("1.27", "main.large"),
+        ("1.27", "main.sum"),
+        ("1.27", "main.closures.func1"),
+        ("1.27", "main.(*Pair).Grow-fm"),
+        ("1.27", "main.(*Inner).Rename"),
+        ("1.27", "main.Largest[...]"),
+        ("1.27", "main.(*List[...]).Add"),
+        ("1.27", "main.Outer"),
+        ("1.27", "main.Labels"),
+        ("1.19", "main.blank"),
+        ("1.19", "main.Largest[...]"),
+        ("1.19", "main.(*List[...]).Add"),
+        ("1.15", "main.straddle"),
+        ("1.15", "main.closures.func1"),
+        ("1.15", "main.unnamed"),
+    ] {
+        let name = format!(
+            "values-{version}-{}",
+            asked.replace(['(', ')', '*', '[', ']'], "")
+        );
+        insta::assert_snapshot!(name, printed(&fixture("values", version, flags), Some(asked)));
+    }
+}
+
+#[test]
 fn a_stripped_program_has_names_and_places() {
     let binary = catalog(Strip::All);
     insta::assert_snapshot!("stripped-overview", printed(&binary, None));
@@ -75,6 +116,7 @@ fn exit_codes() {
         command::inspect::run(&Inspect {
             binary,
             function: function.map(str::to_owned),
+            debug: DebugInformation::default(),
             format: Format::Json,
         })
     };

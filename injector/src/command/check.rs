@@ -28,7 +28,7 @@ fn check(arguments: &Check) -> Told<()> {
     let mut binary: Option<Told<Binary>> = None;
     let mut resolution = Resolution::default();
     if let Some(path) = &arguments.binary {
-        binary = Some(open_binary(path));
+        binary = Some(open_binary(path, &arguments.debug));
         if let (Some(Ok(binary)), Some(rules)) = (&binary, &rules) {
             resolution = resolve(rules, binary);
             let in_binary = resolution.findings.iter();

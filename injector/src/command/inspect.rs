@@ -14,7 +14,7 @@ pub fn run(arguments: &Inspect) -> ExitCode {
 }
 
 fn inspect(arguments: &Inspect) -> Told<()> {
-    let binary = open_binary(&arguments.binary)?;
+    let binary = open_binary(&arguments.binary, &arguments.debug)?;
     let found = find(&binary, arguments.function.as_deref()).map_err(|error| {
         let code = match error {
             NotFound::Malformed(_) => ExitCode::Invalid,

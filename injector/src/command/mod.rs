@@ -14,6 +14,7 @@ use goinject_rules::diagnostic::{Diagnostic, Style, render};
 use goinject_rules::model::RuleSet;
 use goinject_rules::source::Source;
 
+use crate::cli::DebugInformation;
 use crate::error::ExitCode;
 use crate::go::{Binary, GoError};
 use crate::plan::Plan;
@@ -66,8 +67,9 @@ pub fn read_rules(path: &Path) -> Told<RuleSet> {
 }
 
 /// Opens a Go binary; what is wrong with it is printed.
-pub fn open_binary(path: &Path) -> Told<Binary> {
-    let binary = Binary::open(path).map_err(|error: GoError| fail(ExitCode::Unarmable, error))?;
+pub fn open_binary(path: &Path, debug: &DebugInformation) -> Told<Binary> {
+    let binary = Binary::open_with_debug(path, debug.path.as_deref())
+        .map_err(|error: GoError| fail(ExitCode::Unarmable, error))?;
     if binary.version().is_untested() {
         say(format!(
             "warning: {} was built by {}, newer than this release of goinject knows",

@@ -21,7 +21,7 @@ fn print(arguments: &PlanArguments) -> Told<()> {
             .map_err(|error| fail(ExitCode::Invalid, error))?
             .binary(),
     };
-    let plan = make_plan(&rules, &open_binary(&path)?)?;
+    let plan = make_plan(&rules, &open_binary(&path, &arguments.debug)?)?;
     match arguments.format {
         Format::Text => super::print(&plan.to_string()),
         Format::Json => super::print_json(&plan),

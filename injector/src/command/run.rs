@@ -49,7 +49,7 @@ fn carry_out(arguments: &Run) -> Told<(ExitCode, Option<i32>)> {
     let rules = read_rules(&arguments.file)?;
     let target = Target::choose(&rules, arguments.pid, &arguments.target)
         .map_err(|error| fail(ExitCode::Invalid, error))?;
-    let binary = open_binary(&target.binary())?;
+    let binary = open_binary(&target.binary(), &arguments.debug)?;
     let plan = make_plan(&rules, &binary)?;
     let host = crate::host::look(arguments.engine, arguments.writer);
     let selection = select(&plan, &host, arguments.engine, arguments.writer)

@@ -3,7 +3,7 @@
 use goinject_rules::schema::{output_schema, rules_schema, rules_schema_offering};
 
 use super::{Told, open_binary, print};
-use crate::cli::Schema;
+use crate::cli::{DebugInformation, Schema};
 use crate::error::ExitCode;
 use crate::inspect::overview::rule_targets;
 use crate::report::line::Line;
@@ -24,7 +24,10 @@ fn schema(arguments: &Schema) -> Told<String> {
         return Ok(output_schema::<Line>());
     }
     match &arguments.binary {
-        Some(path) => Ok(rules_schema_offering(&rule_targets(&open_binary(path)?))),
+        Some(path) => Ok(rules_schema_offering(&rule_targets(&open_binary(
+            path,
+            &DebugInformation::default(),
+        )?))),
         None => Ok(rules_schema()),
     }
 }

@@ -55,7 +55,7 @@ impl Thread for StoppedThread<'_> {
     }
 
     fn write(&mut self, address: u64, from: &[u8]) -> bool {
-        self.memory.write(address, from).is_ok()
+        self.memory.write_as_program(address, from).is_ok()
     }
 
     fn float(&mut self, index: u32) -> Option<u64> {

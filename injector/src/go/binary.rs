@@ -50,15 +50,16 @@ impl Binary {
         Binary::open_with_debug(path, None)
     }
 
-    /// Opens a program together with a separate file of debug information. Without one given, and
-    /// if the program has none itself, it is looked for by build id under
-    /// `/usr/lib/debug/.build-id` and by the program's `.gnu_debuglink`.
+    /// Opens a program together with a separate file of debug information, or a folder to find it in
+    /// by build id or debug link. Without one given, and if the program has none itself, it is looked
+    /// for under `/usr/lib/debug` and beside the program.
     pub fn open_with_debug(path: &Path, debug: Option<&Path>) -> Result<Binary, GoError> {
         let file = File::open(path).map_err(|e| GoError::io(path, e))?;
         let metadata = file.metadata().map_err(|e| GoError::io(path, e))?;
         let image = Image::from_file(path, &file)?;
         let identity = Identity::new(&image, &metadata);
         let debug = match debug {
+            Some(folder) if folder.is_dir() => Some(debug_file::find_in(&image, folder)?),
             Some(debug) => Some(debug_file::open(&image, debug)?),
             None if Dwarf::open(&image).is_none() => debug_file::find(&image),
             None => None,

@@ -36,12 +36,33 @@ pub(super) fn open(program: &Image, path: &Path) -> Result<Image, GoError> {
 
 /// Looks for the debug file of a program that has no debug information itself.
 pub(super) fn find(program: &Image) -> Option<Image> {
-    candidates(program, Path::new(ROOT)).into_iter().find_map(|path| {
-        // A wrong or damaged file here is not the user's mistake: the program is read without it.
-        open(program, &path)
-            .ok()
-            .filter(|debug| Dwarf::open(debug).is_some())
+    first_whole(program, &candidates(program, Path::new(ROOT)))
+}
+
+/// Looks for the debug file of a program in a folder that was named.
+pub(super) fn find_in(program: &Image, root: &Path) -> Result<Image, GoError> {
+    let candidates = candidates(program, root);
+    first_whole(program, &candidates).ok_or_else(|| GoError::NoDebugFile {
+        path: program.path().to_owned(),
+        root: root.to_owned(),
+        tried: tried(&candidates),
     })
+}
+
+/// A wrong or damaged file in a folder is not the user's mistake: the program is read without it.
+fn first_whole(program: &Image, candidates: &[PathBuf]) -> Option<Image> {
+    let mut opened = candidates.iter().filter_map(|path| open(program, path).ok());
+    opened.find(|debug| Dwarf::open(debug).is_some())
+}
+
+fn tried(candidates: &[PathBuf]) -> String {
+    match candidates {
+        [] => "it has neither a GNU build id nor a debug link: name the file".to_owned(),
+        all => {
+            let all: Vec<String> = all.iter().map(|path| path.display().to_string()).collect();
+            format!("there is no {}", all.join(" and no "))
+        }
+    }
 }
 
 fn candidates(program: &Image, root: &Path) -> Vec<PathBuf> {

@@ -88,6 +88,16 @@ pub enum GoError {
         /// Which identification differs.
         why: String,
     },
+    /// A folder has no debug file of a program.
+    #[error("{}: no debug file for it in {}: {tried}", .path.display(), .root.display())]
+    NoDebugFile {
+        /// The program.
+        path: PathBuf,
+        /// The folder.
+        root: PathBuf,
+        /// Where it was looked for.
+        tried: String,
+    },
     /// The debug information is there and can't be read.
     #[error("{}: unreadable debug information (DWARF): {why}", .path.display())]
     Dwarf {

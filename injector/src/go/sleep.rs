@@ -22,35 +22,35 @@ pub struct Sleep {
 }
 
 impl Binary {
-    /// The means to put a goroutine to sleep; none where `time.Sleep` is not linked in, or a function
-    /// is not of the shape that this needs (before Go 1.17).
-    pub fn sleep(&self) -> Option<Sleep> {
-        let sleep = self
-            .functions()
-            .find("time.Sleep")
-            .into_iter()
-            .find(|function| !function.is_wrapper)?;
+    /// The means to put a goroutine to sleep, or why there are none: `time.Sleep` is not linked in, or a function is not
+    /// of the shape that this needs.
+    pub fn sleep(&self) -> Result<Sleep, &'static str> {
+        let find = |name| {
+            let found = self.functions().find(name);
+            found.into_iter().find(|function| !function.is_wrapper)
+        };
+        let sleep = find("time.Sleep").ok_or("the program does not use `time.Sleep`")?;
         if sleep.convention() != Convention::Register {
-            return None;
+            return Err("Go passed arguments on the stack before 1.17");
         }
+        const SHAPE: &str = "this release's `time.Sleep` or `runtime.Gosched` has another shape";
         // It must save exactly one word of arguments, into the first slot of its caller's frame.
-        let morestack = sites(self, &sleep).ok()?.morestack?;
+        let morestack = sites(self, &sleep)
+            .ok()
+            .and_then(|sites| sites.morestack)
+            .ok_or(SHAPE)?;
         let one_word =
             morestack.spills.len() == 1 && morestack.spills[0].offset == 8 && morestack.spills[0].size == 8;
         if morestack.callee != MorestackCallee::NoContext || !one_word {
-            return None;
+            return Err(SHAPE);
         }
-        let gosched = self
-            .functions()
-            .find("runtime.Gosched")
-            .into_iter()
-            .find(|function| !function.is_wrapper)?;
-        let code = self.code(&gosched).ok()?;
+        let gosched = find("runtime.Gosched").ok_or(SHAPE)?;
+        let code = self.code(&gosched).map_err(|_| SHAPE)?;
         let mut decoder = Decoder::with_ip(64, code, gosched.entry.0, DecoderOptions::NONE);
         let instructions: Vec<Instruction> = decoder.iter().collect();
-        Some(Sleep {
+        Ok(Sleep {
             sleep: sleep.entry,
-            gosched_return: behind_only_call(&instructions)?,
+            gosched_return: behind_only_call(&instructions).ok_or(SHAPE)?,
         })
     }
 }

@@ -185,6 +185,11 @@ impl Type {
             kind: Kind::Unknown,
         }
     }
+
+    /// Whether it stands for a type that the compiler did not tell, whatever `kind` says of its form.
+    pub fn is_gap(&self) -> bool {
+        self.name == "?"
+    }
 }
 
 /// Slots that never move: buckets of doubling size.

@@ -250,7 +250,7 @@ fn entry<'a>(
     binary: &Binary,
     sites: &'a mut BTreeMap<Address, Site>,
 ) -> &'a mut Site {
-    if let (Some(slot), Some(morestack)) = (of.slot.filter(|slot| slot.sleeps), &of.sites.morestack) {
+    if let (Some(slot), Some(morestack)) = (of.slot.filter(|slot| slot.sleeps()), &of.sites.morestack) {
         sites.entry(morestack.call).or_insert_with(|| Site {
             slot: Some(slot),
             ..site(
@@ -379,7 +379,7 @@ fn runtime(binary: &Binary) -> Runtime {
         m_offset: Some(goroutine.m.0),
         curg_offset: Some(goroutine.curg.0),
         write_barrier: binary.write_barrier(),
-        sleep: binary.sleep().map(|means| Sleep {
+        sleep: binary.sleep().ok().map(|means| Sleep {
             sleep: means.sleep,
             gosched_return: means.gosched_return,
         }),

@@ -50,12 +50,10 @@ impl Plan {
         let kind = site.kind.words();
         write!(f, "  {kind} {}", site.instruction)?;
         if let Some(slot) = site.slot.filter(|_| site.kind != SiteKind::Slot) {
-            let how = if slot.sleeps {
-                "sleep"
-            } else {
-                "yield until their time"
-            };
-            write!(f, ", delayed calls {how}")?;
+            match slot.yields_because {
+                None => write!(f, ", delayed calls sleep")?,
+                Some(why) => write!(f, ", delayed calls yield until their time: {why}")?,
+            }
         }
         writeln!(f)?;
         site.bindings

@@ -238,11 +238,17 @@ fn encode_test(test: &Test, bias: LoadBias, texts: &mut Vec<table::FixedText>) -
             texts.push(fixed);
         }
         Operand::Place {
-            place, size, kind, ..
+            place,
+            size,
+            kind,
+            nil_is_zero,
         } => {
             row.right = encode_place(place, *size, bias);
             row.right_source = table::OperandSource::Place as u8;
             row.right_kind = operand_kind(*kind);
+            if *nil_is_zero {
+                row.flags |= table::TERM_NIL_IS_ZERO_RIGHT;
+            }
         }
         Operand::Recorded(slot, kind) => {
             row.slot = *slot;
@@ -264,7 +270,9 @@ fn encode_left(operand: &Operand, bias: LoadBias, row: &mut table::Term) {
             row.left = encode_place(place, *size, bias);
             row.left_source = table::OperandSource::Place as u8;
             row.left_kind = operand_kind(*kind);
-            row.flags = if *nil_is_zero { table::TERM_NIL_IS_ZERO } else { 0 };
+            if *nil_is_zero {
+                row.flags |= table::TERM_NIL_IS_ZERO_LEFT;
+            }
         }
         Operand::Recorded(slot, kind) => {
             row.slot = *slot;
@@ -315,7 +323,7 @@ fn encode_site(
             site.slot.is_some() && site.kind != SiteKind::Slot,
             table::SITE_DELAYS,
         ),
-        (site.slot.is_some_and(|slot| slot.sleeps), table::SITE_SLEEPS),
+        (site.slot.is_some_and(|slot| slot.sleeps()), table::SITE_SLEEPS),
     ];
     let kind = match site.kind {
         SiteKind::Entry | SiteKind::EntryCheckJump { .. } => table::SiteKind::Entry,

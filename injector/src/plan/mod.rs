@@ -197,8 +197,16 @@ pub struct Slot {
     pub start: Address,
     /// Where its CALL returns to.
     pub after_call: Address,
-    /// Whether a goroutine can really sleep there; else it yields again and again.
-    pub sleeps: bool,
+    /// Why a goroutine can't sleep there and yields again and again instead; none: it sleeps.
+    pub yields_because: Option<&'static str>,
+}
+
+impl Slot {
+    /// Whether a goroutine really sleeps there.
+    #[must_use]
+    pub fn sleeps(&self) -> bool {
+        self.yields_because.is_none()
+    }
 }
 
 /// What a rule does at a site.

@@ -81,12 +81,17 @@ pub(super) fn delayed_at(function: &Function, sites: &Sites, binary: &Binary) ->
     if morestack.callee == MorestackCallee::System {
         return Err("it runs on the system stack");
     }
+    let yields_because = if function.convention() != Convention::Register {
+        Some("its parameters are on the stack")
+    } else if morestack.callee != MorestackCallee::NoContext {
+        Some("it is a closure, whose variables Go does not keep there")
+    } else {
+        binary.sleep().err()
+    };
     Ok(Slot {
         start: morestack.start,
         after_call: morestack.after_call,
-        sleeps: morestack.callee == MorestackCallee::NoContext
-            && function.convention() == Convention::Register
-            && binary.sleep().is_some(),
+        yields_because,
     })
 }
 

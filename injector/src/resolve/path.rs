@@ -63,7 +63,7 @@ pub(super) enum Target {
 impl Scope<'_> {
     /// Follows a path.
     pub(super) fn reach(&self, path: &Path) -> Result<Reached, NoSuchPlace> {
-        let (side, start) = self.root(&path.root)?;
+        let (side, start) = self.root(path)?;
         let mut at = start;
         for (n, step) in path.steps.iter().enumerate() {
             match step {
@@ -88,21 +88,25 @@ impl Scope<'_> {
         })
     }
 
-    fn root(&self, root: &Root) -> Result<(Side, Located), NoSuchPlace> {
-        match root {
+    fn root(&self, path: &Path) -> Result<(Side, Located), NoSuchPlace> {
+        match &path.root {
             Root::Receiver => match (&self.signature.receiver, &self.layout.receiver) {
                 (Some(variable), Some(placement)) => Ok((Side::Entry, Located::new(variable.ty, placement))),
+                // A parameter may be called that.
+                _ if self.declares("recv") => self.named("recv"),
                 _ => Err(NoSuchPlace::new(
                     "the function has no receiver: it is not a method",
                 )),
             },
             Root::Argument(n) => {
+                self.refuse_ambiguous(path, "args", *n, &self.signature.parameters)?;
                 let of = pick(&self.signature.parameters, &self.layout.parameters, *n as usize);
                 let count = self.signature.parameters.len();
                 of.map(|located| (Side::Entry, located))
                     .ok_or_else(|| out_of_range("args", "parameter", *n, count))
             }
             Root::Result(n) => {
+                self.refuse_ambiguous(path, "results", *n, &self.signature.results)?;
                 let of = pick(&self.signature.results, &self.layout.results, *n as usize);
                 let count = self.signature.results.len();
                 of.map(|located| (Side::Return, located))
@@ -110,6 +114,42 @@ impl Scope<'_> {
             }
             Root::Name(name) => self.named(name),
         }
+    }
+
+    fn declares(&self, name: &str) -> bool {
+        let parameters = self.signature.parameters.iter();
+        let mut all = parameters.chain(&self.signature.results);
+        all.any(|variable| variable.name.as_deref() == Some(name))
+    }
+
+    /// `args[0]` is the first parameter, or an element of one that is called `args`. What has no name is always
+    /// meant by its position, and so is the one of that name, if an index of its own follows.
+    fn refuse_ambiguous(
+        &self,
+        path: &Path,
+        list: &str,
+        n: u32,
+        variables: &[Variable],
+    ) -> Result<(), NoSuchPlace> {
+        let position = |of: &[Variable]| of.iter().position(|v| v.name.as_deref() == Some(list));
+        let own = match (
+            position(&self.signature.parameters),
+            position(&self.signature.results),
+        ) {
+            (Some(own), _) => format!("args[{own}]"),
+            (None, Some(own)) => format!("results[{own}]"),
+            (None, None) => return Ok(()),
+        };
+        let is_indexed = matches!(path.steps.first(), Some(Step::Index(_)));
+        let name = variables.get(n as usize).map(|variable| variable.name.as_deref());
+        let other = match name {
+            Some(None | Some("_")) => return Ok(()),
+            Some(Some(name)) if name == list && is_indexed => return Ok(()),
+            Some(Some(name)) => format!(", or `{name}`"),
+            None => String::new(),
+        };
+        let message = format!("`{list}[{n}]` may be a position or an element: something is called `{list}`");
+        Err(NoSuchPlace::new(message).help(format!("write `{own}[{n}]` for the element{other}")))
     }
 
     fn named(&self, name: &str) -> Result<(Side, Located), NoSuchPlace> {
@@ -209,6 +249,10 @@ impl Scope<'_> {
                 "elements of a map (`{}`) cannot be reached",
                 ty.name
             ))),
+            Kind::String => Err(
+                NoSuchPlace::new(format!("bytes of a `{}` cannot be reached", ty.name))
+                    .help("strings never change, so that they may be shared: set the whole string"),
+            ),
             _ => Err(NoSuchPlace::new(format!("`{}` has no elements", ty.name))
                 .help("`[n]` goes behind an array or a slice")),
         }
@@ -216,13 +260,20 @@ impl Scope<'_> {
 
     fn no_field(&self, at: &Located, name: &str) -> NoSuchPlace {
         let ty = self.types.get(at.ty);
-        let names = field_names(at.ty, self.types);
+        let mut names = field_names(at.ty, self.types);
+        let counts: &[&str] = match &ty.kind {
+            Kind::String | Kind::Map { .. } => &["len"],
+            Kind::Slice { .. } | Kind::Array { .. } | Kind::Chan => &["len", "cap"],
+            _ => &[],
+        };
+        names.extend(counts.iter().map(|name| (*name).to_owned()));
         let error = NoSuchPlace::new(format!("`{}` has no field `{name}`", ty.name));
         match (did_you_mean(name, names.iter().map(String::as_str)), &ty.kind) {
             (Some(near), _) => error.help(format!("did you mean `{near}`?")),
             (None, Kind::Interface { .. }) => error
                 .help("it is an interface: what it holds is known only at run time and cannot be reached"),
             (None, _) if names.is_empty() => error.help("only structs and pointers to structs have fields"),
+            (None, _) if !counts.is_empty() => error.help(format!("all it has is {}", list(&names))),
             (None, _) => error.help(format!("its fields are {}", list(&names))),
         }
     }

@@ -40,6 +40,8 @@ pub(super) fn resolve(
         }
     };
     let is_pattern = matches!(rule.function.value, FunctionSelector::Pattern(_));
+    let instances = functions.len();
+    let before = findings.len();
     let mut resolved = Vec::new();
     let mut misfits = Vec::new();
     for function in functions {
@@ -53,8 +55,22 @@ pub(super) fn resolve(
             None => findings.append(&mut own),
         }
     }
+    if !is_pattern && (1..instances).contains(&resolved.len()) {
+        note_instances(resolved.len(), instances, &mut findings[before..]);
+    }
     report_misfits(rule, resolved.is_empty(), misfits, findings);
     resolved
+}
+
+/// A generic function is one for each shape of its type parameters, and a rule is for all of them.
+fn note_instances(fitting: usize, instances: usize, findings: &mut [Finding]) {
+    for finding in findings.iter_mut().filter(|finding| finding.is_error()) {
+        let note = format!(
+            "it fits {fitting} of {instances} instances of the function: a glob such as `{{glob: \"main.Map*\"}}` \
+             leaves the others out"
+        );
+        finding.diagnostic.notes.push(note);
+    }
 }
 
 /// Of the functions that a pattern matches, those where the rule makes no sense are left out; if none
@@ -185,16 +201,6 @@ fn in_function(
         findings.push(finding);
         Vec::new()
     });
-    let words = |assignments: &[Assignment]| assignments.iter().map(|a| a.edits.len()).sum::<usize>();
-    if words(&at_entry).max(words(&at_return)) > EDITS {
-        let message = format!(
-            "the rule sets more than {EDITS} words in one call of `{}`",
-            function.name
-        );
-        findings.push(Finding::invalid(
-            at_function(Diagnostic::error(message)).help("set fewer values"),
-        ));
-    }
     let reachable = at_return.is_empty() || results_reachable(rule, function, &sites, findings);
     let fits = reachable && !findings[before..].iter().any(Finding::is_error);
     fits.then(|| ResolvedFunction {

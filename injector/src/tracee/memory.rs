@@ -1,15 +1,20 @@
 //! Memory of another process, through `/proc/PID/mem`: also read-only pages, also under lockdown.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
+
+use nix::errno::Errno;
+use nix::sys::uio::{RemoteIoVec, process_vm_writev};
+use nix::unistd::Pid;
 
 /// The memory of the program that a process runs now. After an `exec` it is gone, and every access
 /// fails, so nothing can be written into another program by mistake.
 #[derive(Debug)]
 pub struct Memory {
     file: File,
+    pid: Pid,
 }
 
 impl Memory {
@@ -19,7 +24,10 @@ impl Memory {
             .read(true)
             .write(true)
             .open(format!("/proc/{pid}/mem"))?;
-        Ok(Memory { file })
+        Ok(Memory {
+            file,
+            pid: Pid::from_raw(pid),
+        })
     }
 
     /// Reads all of `to` from an address.
@@ -30,6 +38,25 @@ impl Memory {
     /// Writes all of `from` to an address, whatever the page's protection.
     pub fn write(&self, address: u64, from: &[u8]) -> io::Result<()> {
         self.file.write_all_at(from, address)
+    }
+
+    /// Writes what the program could write itself. Its constants lie in read-only pages, each once for many uses, and a
+    /// change of one would show everywhere.
+    pub fn write_as_program(&self, address: u64, from: &[u8]) -> io::Result<()> {
+        let at = usize::try_from(address).map_err(io::Error::other)?;
+        let to = RemoteIoVec {
+            base: at,
+            len: from.len(),
+        };
+        // The system call below knows a process, not its program: see that it is still this one.
+        self.read(address, &mut [0])?;
+        match process_vm_writev(self.pid, &[IoSlice::new(from)], &[to]) {
+            Ok(written) if written == from.len() => Ok(()),
+            Ok(_) => Err(io::ErrorKind::WriteZero.into()),
+            // Filtered away in some containers.
+            Err(Errno::ENOSYS | Errno::EPERM) => self.write(address, from),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Reads one word.

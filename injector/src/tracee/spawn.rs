@@ -1,6 +1,7 @@
 //! Starting a command so that it is traced before its first instruction.
 
 use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::sync::mpsc;
@@ -24,9 +25,13 @@ impl Spawned {
     pub fn start(mut command: Command) -> io::Result<Spawned> {
         let (mut pid_reader, pid_writer) = io::pipe()?;
         let (go_reader, mut go_writer) = io::pipe()?;
-        // SAFETY: between fork and exec the closure only reads, writes and gets its id: async-signal-safe.
+        let inherited = go_writer.as_raw_fd();
+        // SAFETY: between fork and exec the closure only closes, reads, writes and gets its id: async-signal-safe. What it
+        // closes is the child's copy, which nothing in the child uses.
         unsafe {
             command.pre_exec(move || {
+                // Else the child would wait for itself if goinject died now.
+                libc::close(inherited);
                 let pid = libc::getpid();
                 (&pid_writer).write_all(&pid.to_ne_bytes())?;
                 let mut go = [0];

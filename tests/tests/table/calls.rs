@@ -77,6 +77,13 @@ fn calls() -> Vec<Case> {
         case("variadic", set("variadic", "{first: 10, rest.len: 0}"))
             .calls(2)
             .prints(["10 []", "10 []", "10 10"]),
+        case("foreign", set("weighed", "{id: 30, \"results[0]\": 7}"))
+            .only(|build| build.flags.external || build.flags.race)
+            .prints(["30 2.5", "7"]),
+        case("foreign", set("weighed", "{weight: 100}"))
+            .when("what C gets")
+            .only(|build| build.flags.external || build.flags.race)
+            .prints(["3 100", "300"]),
         case("on another goroutine", set("onAnother", "{n: 50}")).prints(["50"]),
         case("called often", set("called", "{n: 7, r: 8}"))
             .calls(3)

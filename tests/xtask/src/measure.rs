@@ -50,7 +50,13 @@ pub(crate) fn stress(options: &StressOptions) -> Result<ExitCode> {
     if !options.guest {
         environment.push(("GOINJECT_NO_GUEST", "1".to_owned()));
     }
-    run("stress", options.name.as_deref(), &environment)
+    for binary in ["stress", "value_stress"] {
+        let code = run(binary, options.name.as_deref(), &environment)?;
+        if code != ExitCode::SUCCESS {
+            return Ok(code);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs a test binary of `tests/tests`, one test after the other and with their output: each wants the machine to itself.

@@ -189,7 +189,7 @@ fn of(binary: &Binary, function: &Function) -> FunctionFacts {
     if let Some(found) = &found {
         facts.sites = found_sites(binary, found, floats);
         facts.delay = Some(match fault::delayed_at(function, found, binary) {
-            Ok(slot) if slot.sleeps => Delay::Sleeps,
+            Ok(slot) if slot.sleeps() => Delay::Sleeps,
             Ok(_) => Delay::Yields,
             Err(why) => Delay::Refused(why.to_owned()),
         });

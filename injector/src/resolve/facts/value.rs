@@ -122,7 +122,46 @@ impl Values<'_> {
             .take(LISTED)
             .map(|(path, located)| self.one(role, path, &located))
             .collect();
+        value.fields.extend(self.counts(&value, located));
         value
+    }
+
+    /// What the runtime counts of a map or channel.
+    fn counts(&self, value: &Value, located: &Located) -> Vec<Value> {
+        let names: &[(&str, u64)] = match self.types.get(located.ty).kind {
+            Kind::Map { .. } => &[("len", 0)],
+            Kind::Chan => &[("len", 0), ("cap", WORD)],
+            _ => &[],
+        };
+        let counts = names.iter().filter_map(|(name, offset)| {
+            let place = located
+                .follow(0, located.ty, *offset, None)
+                .ok()?
+                .scalar(0, WORD)?;
+            let (access, why) = match value.access {
+                Access::Neither => (Access::Neither, value.why.clone()),
+                _ => (
+                    Access::Observe,
+                    Some("it is not part of the value itself".to_owned()),
+                ),
+            };
+            Some(Value {
+                role: value.role,
+                path: format!("{}.{name}", value.path),
+                type_name: "int".to_owned(),
+                size: WORD,
+                parts: vec![Part {
+                    name: "",
+                    place: place.to_string(),
+                    size: WORD,
+                }],
+                access,
+                why,
+                fields: Vec::new(),
+                more_fields: 0,
+            })
+        });
+        counts.collect()
     }
 
     fn one(&self, role: Role, path: String, located: &Located) -> Value {
@@ -182,11 +221,18 @@ fn path(variable: &Variable, list: &str, n: usize) -> String {
 
 /// What a rule may do with a value of a type, as far as the type goes.
 pub(crate) fn access(ty: TypeId, types: &Types) -> (Access, Option<String>) {
+    let unknown = || {
+        (
+            Access::Neither,
+            Some("its type is not known; `signature` says it".to_owned()),
+        )
+    };
     match &types.get(ty).kind {
+        _ if types.get(ty).is_gap() => unknown(),
         Kind::Struct { fields } if fields.is_empty() => (Access::Neither, Some("it has no bytes".to_owned())),
         Kind::Array { length: 0, .. } => (Access::Neither, Some("it has no bytes".to_owned())),
         Kind::Struct { .. } | Kind::Array { .. } => (Access::Fields, None),
-        Kind::Unknown => (Access::Neither, Some("its type is not known".to_owned())),
+        Kind::Unknown => unknown(),
         _ => (Access::Set, None),
     }
 }

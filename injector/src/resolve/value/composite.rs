@@ -61,7 +61,7 @@ pub(super) fn array(
     let count = |found: usize| match found as u64 == length {
         true => Ok(()),
         false => Err(Misfit::new(
-            format!("`{name}` has {length} elements, and {found} are given"),
+            format!("`{name}` has {length} elements, not {found}"),
             "write them all, or set some with `[n]`",
         )),
     };

@@ -1,5 +1,6 @@
 //! Functions as values: nil, what a package variable has, or a function by its name.
 
+use goinject_rules::diagnostic::did_you_mean;
 use goinject_rules::model::Value;
 
 use super::{Context, Fitted, Located, Misfit, pointer};
@@ -15,7 +16,8 @@ pub(super) fn function(value: &Value, at: &Located, context: &mut Context<'_>) -
     };
     let mut bodies = named.into_iter().filter(|function| !function.is_wrapper);
     let Some(found) = bodies.next() else {
-        return pointer::reference(value, at, context);
+        return pointer::reference(value, at, context)
+            .map_err(|misfit| near_function(misfit, value, context));
     };
     check(&found, at.ty, context)?;
     // A func value is the address of an object that begins with the code's address. A function that
@@ -30,6 +32,21 @@ pub(super) fn function(value: &Value, at: &Located, context: &mut Context<'_>) -
         .object(&[Word::Pointer(Pointee::Global(code))])
         .ok_or_else(Misfit::no_room)?;
     Fitted::words(at, [Source::Scratch(object)], 1, Shape::Pointer)
+}
+
+/// What is neither a variable nor a function may be a function's name misspelt.
+fn near_function(misfit: Misfit, value: &Value, context: &Context<'_>) -> Misfit {
+    let Value::Text(name) = value else {
+        return misfit;
+    };
+    let names: Vec<_> = context.binary.functions().names().map(|(_, name)| name).collect();
+    match did_you_mean(name, names.iter().map(AsRef::as_ref)) {
+        Some(near) if near != name => Misfit {
+            help: format!("did you mean `{near}`?"),
+            ..misfit
+        },
+        _ => misfit,
+    }
 }
 
 /// Whether a function can be called through a value of a type.
@@ -65,7 +82,7 @@ fn check(found: &Function, ty: TypeId, context: &Context<'_>) -> Result<(), Misf
     }
     let is = is.into_iter().flatten().next().unwrap_or_default();
     Err(Misfit::new(
-        format!("`{name}` is a `{is}`, which does not fit `{wanted}`"),
+        format!("`{name}` is of type `{is}`, which does not fit `{wanted}`"),
         HELP,
     ))
 }

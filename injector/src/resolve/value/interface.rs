@@ -146,7 +146,7 @@ fn from_variable(
         Kind::Interface { .. } if empty => Ok([Source::CopyType(found.word(0)), Source::Copy(found.word(1))]),
         Kind::Interface { .. } => Err(Misfit::new(
             format!(
-                "`{}` is a `{}`, which does not fit `{}`: what it holds is known only at run time",
+                "`{}` is of type `{}`, which does not fit `{}`: what it holds is known only at run time",
                 found.name,
                 context.type_name(ty),
                 context.type_name(interface)
@@ -196,7 +196,7 @@ fn concrete_word(
         .map(|itab| global(format!("itab {name}, {wanted}"), itab.address))
         .ok_or_else(|| {
             missing(format!(
-                "`{}` is a `{name}`, and nowhere in the program is one used as `{wanted}`, \
+                "`{}` is of type `{name}`, and nowhere in the program is one used as `{wanted}`, \
                  so that there is no table to tell it by",
                 found.name
             ))

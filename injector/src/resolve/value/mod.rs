@@ -44,6 +44,12 @@ pub(super) struct Fitted {
 /// Fits a value into a place.
 pub(super) fn fit(value: &Value, at: &Located, context: &mut Context<'_>) -> Result<Fitted, Misfit> {
     let go = context.types().get(at.ty);
+    if go.is_gap() {
+        return Err(Misfit::of_binary(
+            "the compiler left out what has no name, so that its type is not known",
+            "say the function's types with `signature: \"func(…) (…)\"`",
+        ));
+    }
     match &go.kind {
         Kind::Bool => number::boolean(value, at, go),
         Kind::Int | Kind::Uint => number::integer(value, at, go),

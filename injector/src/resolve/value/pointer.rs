@@ -57,7 +57,7 @@ fn from_variable(
         Some(target) if variable::same(ty, target, context) => Ok(Source::Address(found.word(0))),
         Some(target) => Err(Misfit::new(
             format!(
-                "`{}` is a `{}`, which does not fit `{}`",
+                "`{}` is of type `{}`, which does not fit `{}`",
                 found.name,
                 context.type_name(ty),
                 context.type_name(pointer)
@@ -81,7 +81,7 @@ pub(super) fn reference(value: &Value, at: &Located, context: &mut Context<'_>) 
             let ty = found.known_type()?;
             if !variable::same(ty, at.ty, context) {
                 let message = format!(
-                    "`{}` is a `{}`, which does not fit `{name}`",
+                    "`{}` is of type `{}`, which does not fit `{name}`",
                     found.name,
                     context.type_name(ty)
                 );

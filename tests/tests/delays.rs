@@ -1,0 +1,127 @@
+//! Delays in great numbers: never too short, no wrong value, and no harm if goinject dies meanwhile.
+
+use std::fs;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use goinject_tests::goinject::{Running, command, run};
+use goinject_tests::{Build, Storm, Writer};
+
+const VERSIONS: [&str; 3] = ["1.15", "1.19", "1.27"];
+
+const LATE: &str = "{function: main.late, inject: {delay: 100us}}";
+const LATE_CLOSURE: &str = "{function: main.lateClosure.func1, inject: {delay: 100us}}";
+
+fn storm(kind: &'static str, rule: &'static str, calls: u64) {
+    for writer in Writer::ANYWHERE {
+        for version in VERSIONS {
+            let (seen, counts) = Storm { kind, calls, rule }.run(Build::plain(version), writer);
+            assert_eq!(seen.early, 0, "a delay was too short");
+            assert_eq!((seen.faults, seen.bodies), (calls, calls));
+            assert_eq!(
+                (counts.calls, counts.fired, counts.applied),
+                (calls, calls, calls)
+            );
+        }
+    }
+}
+
+#[test]
+fn many_short_sleeps() {
+    storm("late", LATE, 6_000);
+}
+
+/// Closures can't sleep.
+#[test]
+fn many_short_yields() {
+    storm("late closure", LATE_CLOSURE, 3_000);
+}
+
+fn written(folder: &Path, rules: &str) -> String {
+    let file = folder.join("rules.yaml");
+    fs::write(&file, format!("version: 1\n{rules}")).expect("rules are written");
+    file.to_string_lossy().into_owned()
+}
+
+#[test]
+fn a_thousand_sleepers_outlive_goinject() {
+    let folder = tempfile::tempdir().expect("a folder for the rule file");
+    let rules = written(
+        folder.path(),
+        "rules:\n- {function: main.waits, inject: {delay: 3s}}",
+    );
+    for version in VERSIONS {
+        for writer in Writer::ANYWHERE {
+            let mut goinject = command(["run", "--quiet", "--writer", writer.name(), &rules, "--"]);
+            goinject
+                .arg(Build::plain(version).of("cases"))
+                .arg("crowd without goinject");
+            // The target holds the pipe, so its end is waited for.
+            let outcome = Running::start(&mut goinject).end();
+            assert_eq!(outcome.code, Some(128 + libc::SIGKILL), "{}", outcome.describe());
+            // Who yields stops doing so when nobody asks for more.
+            let slept = version != "1.15";
+            assert_eq!(
+                outcome.stdout,
+                format!("== crowd without goinject\nright: 1000\nlate enough: {slept}\n"),
+                "{version}, {}",
+                writer.name()
+            );
+        }
+    }
+}
+
+#[test]
+fn goinject_may_die_at_any_moment_of_a_delay() {
+    let folder = tempfile::tempdir().expect("a folder for the rule file");
+    let rules = written(folder.path(), &format!("rules:\n- {LATE}\n"));
+    for version in VERSIONS {
+        for writer in Writer::ANYWHERE {
+            for after in [150, 300, 450, 600] {
+                let mut goinject = command(["run", "--quiet", "--writer", writer.name(), &rules, "--"]);
+                goinject
+                    .arg(Build::plain(version).of("storm"))
+                    .args(["late", "50000"]);
+                let running = Running::start(&mut goinject);
+                sleep(Duration::from_millis(after));
+                running.signal(libc::SIGKILL);
+                let stdout = running.end().stdout;
+                let name = format!("{version}, {}, after {after} ms", writer.name());
+                // It may not even have started.
+                assert!(
+                    stdout.is_empty() || stdout.starts_with("calls 50000 bodies 50000 "),
+                    "{name}: {stdout}"
+                );
+                assert!(
+                    stdout.is_empty() || stdout.ends_with(" wrong 0\n"),
+                    "{name}: {stdout}"
+                );
+                println!("{name}: {stdout}");
+            }
+        }
+    }
+}
+
+#[test]
+fn plan_says_how_calls_are_delayed_and_why() {
+    let folder = tempfile::tempdir().expect("a folder for the rule file");
+    let functions = ["slow", "useClosures.func1"]
+        .map(|name| format!("- {{function: main.{name}, inject: {{delay: 1s}}}}\n"));
+    let file = written(folder.path(), &format!("rules:\n{}", functions.concat()));
+    let plan = |version, program| {
+        let binary = Build::plain(version).of(program);
+        let outcome = run(["plan", &file, "--binary", &binary.to_string_lossy()]);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+        let delayed = outcome
+            .stdout
+            .lines()
+            .filter_map(|line| line.split_once(", delayed calls "));
+        delayed.map(|(_, how)| how.to_owned()).collect::<Vec<_>>()
+    };
+    let closure = "yield until their time: it is a closure, whose variables Go does not keep there";
+    assert_eq!(plan("1.27", "cases"), ["sleep", closure]);
+    assert_eq!(plan("1.19", "cases"), ["sleep", closure]);
+    let old = "yield until their time: its parameters are on the stack";
+    assert_eq!(plan("1.15", "cases"), [old, old]);
+}

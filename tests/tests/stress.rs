@@ -1,0 +1,188 @@
+//! One call is one hit, and goinject's counters are the program's own: eight goroutines on four processors, stacks that
+//! grow, a garbage collection each millisecond, and every call changed.
+//!
+//! `cargo xtask stress` runs the ignored tests, which go on for longer.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use goinject_lab::guest::quote;
+use goinject_tests::{Build, Outcome, Writer, busy, goinject, guest};
+
+const BUILDS: [Build; 3] = [Build::plain("1.15"), Build::plain("1.19"), Build::plain("1.27")];
+
+/// Calls with each engine, and in each guest.
+const CALLS: u64 = 100_000;
+
+/// The same for the long runs.
+const MANY_CALLS: u64 = 1_000_000;
+
+#[test]
+fn a_hundred_thousand_calls_with_bpf() {
+    assert!(calls(Writer::Tracer, CALLS) >= CALLS);
+}
+
+#[test]
+fn a_hundred_thousand_calls_with_ptrace() {
+    assert!(calls(Writer::Breakpoints, CALLS) >= CALLS);
+}
+
+#[test]
+fn guest_6_1() {
+    in_a_guest("6.1", CALLS);
+}
+
+#[test]
+fn guest_6_12() {
+    in_a_guest("6.12", CALLS);
+}
+
+#[test]
+fn guest_newest() {
+    in_a_guest("newest", CALLS);
+}
+
+#[test]
+#[ignore = "takes minutes: cargo xtask stress"]
+fn a_million_calls_with_bpf() {
+    many_calls(Writer::Tracer);
+}
+
+#[test]
+#[ignore = "takes minutes: cargo xtask stress"]
+fn a_million_calls_with_ptrace() {
+    many_calls(Writer::Breakpoints);
+}
+
+#[test]
+#[ignore = "takes minutes: cargo xtask stress --guest"]
+fn guest_many_calls() {
+    for kernel in ["6.1", "6.12", "newest"] {
+        in_a_guest(kernel, MANY_CALLS);
+    }
+}
+
+/// A million calls at the least, and for as long as is asked for.
+fn many_calls(writer: Writer) {
+    let seconds = std::env::var("GOINJECT_STRESS_SECONDS").ok();
+    let seconds = seconds.map_or(0, |text| {
+        text.parse().expect("GOINJECT_STRESS_SECONDS is a number")
+    });
+    let start = Instant::now();
+    let mut made = 0;
+    while made < MANY_CALLS || start.elapsed() < Duration::from_secs(seconds) {
+        made += calls(writer, MANY_CALLS / 4);
+    }
+}
+
+/// Makes so many calls, of programs of each Go version.
+fn calls(writer: Writer, calls: u64) -> u64 {
+    let folder = tempfile::tempdir().expect("a folder");
+    let start = Instant::now();
+    let mut made = 0;
+    for build in BUILDS {
+        let (rules, json) = (folder.path().join("rules.yaml"), folder.path().join("events"));
+        let functions = busy::functions(writer, build.version);
+        fs::write(&rules, busy::rules(&functions, "")).expect("rules are written");
+        let mut command = goinject::command(["run", "--quiet", "--writer", writer.name()]);
+        command.args([&rules, &"--json".into(), &json, &"--".into(), &build.of("busy")]);
+        command.args(arguments(&functions, calls / BUILDS.len() as u64 + 1));
+        let mut outcome = goinject::Running::start(&mut command).end();
+        let lines = fs::read_to_string(&json).unwrap_or_default();
+        outcome.json = Outcome::lines(&without_events(&lines));
+        made += agreed(build, writer, &outcome);
+    }
+    println!(
+        "{}: {made} calls, all changed, in {:.1} s",
+        writer.name(),
+        start.elapsed().as_secs_f64()
+    );
+    made
+}
+
+/// Calls on which goinject and the program agree. Each was changed, and none went wrong.
+fn agreed(build: Build, writer: Writer, outcome: &Outcome) -> u64 {
+    let described = format!("{}, {}", build.name(), writer.name());
+    let calls = busy::compare(outcome).unwrap_or_else(|error| panic!("{described}: {error}"));
+    let total = busy::total(&outcome.stdout).expect("it was compared");
+    assert_eq!((total.replaced, total.kept), (calls, 0), "{described}: {total:?}");
+    assert_eq!(outcome.code, Some(0), "{described}: {}", outcome.describe());
+    calls
+}
+
+fn arguments(functions: &[&str], calls: u64) -> [String; 4] {
+    ["-calls", &calls.to_string(), "-only", &functions.join(",")].map(str::to_owned)
+}
+
+/// Events are many, and counted by goinject itself.
+fn without_events(lines: &str) -> String {
+    let kept = lines.lines().filter(|line| !line.contains(r#""type":"fired""#));
+    kept.flat_map(|line| [line, "\n"]).collect()
+}
+
+/// The writers inside the kernel, which are only to be had in guests.
+fn in_a_guest(kernel: &str, calls: u64) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut runs = Vec::new();
+    let mut script = String::new();
+    let mut files = vec![(folder.path().to_owned(), PathBuf::from("/srv/rules"))];
+    let mut writers = Writer::IN_KERNEL.to_vec();
+    writers.retain(|writer| *writer != Writer::Context || kernel == "newest");
+    let calls_each = calls / (BUILDS.len() * writers.len()) as u64 + 1;
+    for build in BUILDS {
+        let place = format!("/srv/{}", build.name());
+        files.push((build.of("busy"), PathBuf::from(&place)));
+        for writer in &writers {
+            let number = runs.len();
+            let functions = busy::functions(*writer, build.version);
+            let rules = folder.path().join(format!("{number}.yaml"));
+            fs::write(rules, busy::rules(&functions, "")).expect("rules are written");
+            let _ = write!(
+                script,
+                "goinject run --quiet --writer {} --json /tmp/json /srv/rules/{number}.yaml -- {place}",
+                writer.name()
+            );
+            for argument in arguments(&functions, calls_each) {
+                let _ = write!(script, " {}", quote(&argument));
+            }
+            script.push_str(
+                " 2>&1; echo @code $?; grep -v '\"type\":\"fired\"' /tmp/json; rm /tmp/json; echo @@\n",
+            );
+            runs.push((build, *writer));
+        }
+    }
+    let Some(mut booted) = guest::boot(kernel, &files) else {
+        return;
+    };
+    let limit = Duration::from_secs(60 + calls / 200);
+    let outcome = booted
+        .run(&script, limit)
+        .unwrap_or_else(|error| panic!("{error}"));
+    let stdout = outcome.stdout();
+    let mut made: BTreeMap<Writer, u64> = BTreeMap::new();
+    for ((build, writer), text) in runs.iter().zip(stdout.split("@@\n")) {
+        *made.entry(*writer).or_default() += agreed(*build, *writer, &taken_apart(text));
+    }
+    assert_eq!(stdout.matches("@@\n").count(), runs.len(), "{stdout}");
+    println!(
+        "Linux {}: {made:?} calls, all changed, in {:.1} s",
+        booted.release,
+        outcome.took.as_secs_f64()
+    );
+    assert!(made.values().sum::<u64>() >= calls);
+}
+
+/// A run's output, which its exit status and JSON Lines follow.
+fn taken_apart(text: &str) -> Outcome {
+    let (output, rest) = text.split_once("@code ").unwrap_or((text, ""));
+    let (code, json) = rest.split_once('\n').unwrap_or_default();
+    Outcome {
+        code: code.parse().ok(),
+        stdout: output.to_owned(),
+        stderr: String::new(),
+        json: Outcome::lines(json),
+    }
+}

@@ -1,0 +1,221 @@
+//! Values and paths that do not fit a program: what is said, and what is to be written instead.
+
+use std::fmt::Write;
+
+use goinject::error::ExitCode;
+use goinject::go::Binary;
+use goinject::resolve::resolve;
+use goinject_rules::diagnostic::{Diagnostic, render_short};
+use goinject_rules::source::Source;
+use goinject_tests::Build;
+
+/// What `check` says of one rule, and its exit code.
+fn said(rule: &str, binary: &Binary) -> String {
+    let source = Source::new("rules.yaml", format!("version: 1\nrules:\n- {rule}\n"));
+    let (rules, _) = match goinject_rules::parse(&source) {
+        Ok(rules) => rules,
+        Err(diagnostics) => return format!("without a binary:\n{}", render_short(&diagnostics, &source)),
+    };
+    let resolution = resolve(&rules, binary);
+    let code = resolution.failure().map_or(0, |code| code as i32);
+    assert_ne!(code, ExitCode::Met as i32, "{rule} fits");
+    let diagnostics: Vec<Diagnostic> = resolution
+        .findings
+        .iter()
+        .map(|finding| (*finding.diagnostic).clone())
+        .collect();
+    let notes: String = diagnostics
+        .iter()
+        .flat_map(|diagnostic| &diagnostic.notes)
+        .map(|note| format!("note: {note}\n"))
+        .collect();
+    format!("exit {code}\n{}{notes}", render_short(&diagnostics, &source))
+}
+
+/// Sets of values, each wrong in one way, with what is said of them.
+fn report<const N: usize>(version: &'static str, sets: [(&str, &str); N]) -> String {
+    let path = Build::plain(version).of("values");
+    let binary = Binary::open(&path).expect("a fixture is a Go binary");
+    let mut text = String::new();
+    for (function, set) in sets {
+        let rule = format!("{{function: \"main.{function}\", inject: {{set: {set}}}}}");
+        let said = said(&rule, &binary)
+            .replace("rules.yaml:3:", "")
+            .replace(&path.display().to_string(), "values");
+        let _ = writeln!(text, "{function} {set}\n{said}");
+    }
+    text
+}
+
+#[test]
+fn texts_and_slices() {
+    let said = report(
+        "1.27",
+        [
+            ("text", "{s: 5}"),
+            ("text", "{s: null}"),
+            ("text", "{s: {xor: 0x1ff}}"),
+            ("text", "{s: {errno: ENOSPC}}"),
+            ("text", "{s: {bytes: \"0x\"}}"),
+            ("text", "{s.lne: 3}"),
+            ("text", "{s.cap: 3}"),
+            ("text", "{s.len: -1}"),
+            ("text", "{\"s[0]\": 65}"),
+            ("raw", "{p: true}"),
+            ("raw", "{p: [1, 300]}"),
+            ("raw", "{\"p[0]\": 256}"),
+            ("raw", "{p.length: 3}"),
+            ("raw", "{\"p[99999999999]\": 1}"),
+            ("list", "{words: [a, b]}"),
+            ("list", "{p: [1, 2.5]}"),
+            ("list", "{p: [1, {add: 1}]}"),
+            ("list", "{p: a text}"),
+            ("list", "{\"words[0].name\": x}"),
+        ],
+    );
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn errors_and_other_interfaces() {
+    let said = report(
+        "1.27",
+        [
+            ("fail", "{err: io.EFO}"),
+            ("fail", "{err: disk full}"),
+            ("fail", "{err: {errno: ENOSPACE}}"),
+            ("fail", "{err: {message: \"\"}}"),
+            ("fail", "{err: main.Spare}"),
+            ("fail", "{err: main.Failing}"),
+            ("fail", "{err: 5}"),
+            ("fail", "{err.code: 5}"),
+            ("fail", "{error: io.EOF}"),
+            ("shape", "{s: {message: no}}"),
+            ("shape", "{s: main.ErrQuota}"),
+            ("shape", "{s: main.Spare}"),
+            ("anything", "{v: 5}"),
+            ("anything", "{v: main.NoSuch}"),
+            ("anything", "{v: nothing}"),
+        ],
+    );
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn pointers_and_what_is_like_them() {
+    let said = report(
+        "1.27",
+        [
+            ("node", "{n: main.Table}"),
+            ("node", "{n: 0x1000}"),
+            ("node", "{n.Valeu: 3}"),
+            ("node", "{n.Next.Nxt.Value: 1}"),
+            ("node", "{n.Value.Value: 1}"),
+            ("node", "{n.Next.Next.Next.Next.Next.Next.Next.Value: 1}"),
+            ("node", "{raw.Value: 1}"),
+            ("node", "{address: main.Spare}"),
+            ("node", "{n: {Valeu: 1}}"),
+            ("references", "{m: main.Pipe}"),
+            ("references", "{m: {a: 1}}"),
+            ("references", "{\"m[0]\": 1}"),
+            ("references", "{m.len: 3}"),
+            ("references", "{c.cap: 4}"),
+            ("references", "{c: 4}"),
+            ("references", "{f: main.text}"),
+            ("references", "{f: main.closures.func1}"),
+            ("references", "{f: main.sum}"),
+            ("references", "{f: \"main.Largest[...]\"}"),
+            ("references", "{f: main.trpile}"),
+            ("(*server).serve", "{\"s.cfg.limits[2].maximum\": 5}"),
+            ("(*server).serve", "{s.cgf.limits.len: 0}"),
+        ],
+    );
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn structs_arrays_and_numbers() {
+    let eighty = format!("{{bytes: {{bytes: \"{}\"}}}}", "00".repeat(80));
+    let said = report(
+        "1.27",
+        [
+            ("pair", "{p: {Nmae: x}}"),
+            ("pair", "{p: 5}"),
+            ("pair", "{p: {Count: many}}"),
+            ("pair", "{p.Count: 3000000000}"),
+            ("pair", "{p.count: 3}"),
+            ("config", "{c.Inner.Tgas: null}"),
+            ("config", "{c.Seq: [1]}"),
+            ("config", "{\"c.Seq[2]\": 1}"),
+            ("config", "{c.Seq.len: 1}"),
+            ("config", "{c.Err.Code: 1}"),
+            ("arrays", "{a: [1, 2]}"),
+            ("arrays", "{c: {bytes: \"00\"}}"),
+            ("wide", &eighty),
+            ("complexes", "{c: 1+2j}"),
+            ("complexes", "{c: [1]}"),
+            ("complexes", "{d: 1e300}"),
+            ("numbers", "{a: {add: 300}}"),
+            ("numbers", "{b: {xor: 0x10000}}"),
+            ("numbers", "{h: {random: [1, 256]}}"),
+            ("numbers", "{e: {add: x}}"),
+            ("numbers", "{g: 5 minutes}"),
+            ("numbers", "{h: -1}"),
+            ("numbers", "{d: 1}"),
+        ],
+    );
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn functions_and_positions() {
+    let of_1_27 = report(
+        "1.27",
+        [
+            ("logf", "{\"args[0]\": x}"),
+            ("logf", "{\"args[1]\": null}"),
+            ("unnamed", "{n: 1}"),
+            ("unnamed", "{\"args[2]\": 1}"),
+            ("double", "{recv: 1}"),
+            ("Largest[...]", "{least: 7}"),
+            ("sum", "{a: 10}"),
+            ("(*Config).Rename", "{tag: x}"),
+            ("txet", "{s: x}"),
+        ],
+    );
+    let of_1_19 = report(
+        "1.19",
+        [("blank", "{\"args[0]\": 1}"), ("blank", "{\"args[1]\": x}")],
+    );
+    let of_1_15 = report(
+        "1.15",
+        [("blank", "{string_: x}"), ("unnamed", "{\"args[0]\": 1}")],
+    );
+    insta::assert_snapshot!(format!("{of_1_27}Go 1.15\n{of_1_15}Go 1.19\n{of_1_19}"));
+}
+
+#[test]
+fn conditions_on_values() {
+    let path = Build::plain("1.27").of("values");
+    let binary = Binary::open(&path).expect("a fixture is a Go binary");
+    let mut text = String::new();
+    for (function, condition) in [
+        ("pair", "p.Nmae == 'x'"),
+        ("pair", "p.Name == 5"),
+        ("pair", "p == null"),
+        ("config", "c.Prot > 1"),
+        ("config", "c.Port > 70000"),
+        ("config", "c.Tags[0].x == 'x'"),
+        ("config", "c.Err.Code == 1"),
+        ("references", "m['a'] == 1"),
+        ("references", "f() == 1"),
+        ("complexes", "c == 1"),
+        ("(*server).serve", "s.cfg.limits[2].maxx > 1"),
+        ("logf", "args[0] == 'x'"),
+    ] {
+        let rule = format!("{{function: \"main.{function}\", if: \"{condition}\", inject: {{panic: true}}}}");
+        let said = said(&rule, &binary).replace("rules.yaml:3:", "");
+        let _ = writeln!(text, "{function} {condition}\n{said}");
+    }
+    insta::assert_snapshot!(text);
+}
