@@ -59,11 +59,14 @@ pub(crate) fn stress(options: &StressOptions) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs `tests/tests/<binary>.rs`, one test after the other and with their output: each wants the machine to itself.
+/// Runs a test binary of `tests/tests`, one test after the other and with their output: each wants the machine to itself.
 fn run(binary: &str, name: Option<&str>, environment: &[(&str, String)]) -> Result<ExitCode> {
-    let source = format!("tests/tests/{binary}.rs");
-    if !root().join(&source).is_file() {
-        return Err(Error::new(format!("{source} is not in this checkout")));
+    let sources = [
+        format!("tests/tests/{binary}.rs"),
+        format!("tests/tests/{binary}/main.rs"),
+    ];
+    if !sources.iter().any(|source| root().join(source).is_file()) {
+        return Err(Error::new(format!("{} is not in this checkout", sources[0])));
     }
     build_goinject()?;
     let mut test = cargo(&[
