@@ -103,6 +103,12 @@ impl Made {
         }
     }
 
+    /// Whether it is made of a version: what combines two others is made of the newest only.
+    fn is_for(self, version: &str) -> bool {
+        let combines = self == Made::DebugNamed || (self.flags().pie && self.flags().strip == Strip::All);
+        version == NEWEST || !combines
+    }
+
     fn flags(self) -> Flags {
         match self {
             Made::Built(_, flags) => flags,
@@ -201,7 +207,7 @@ fn every_build_of(version: &'static str) {
         .iter()
         .filter_map(|case| with_signatures(case.clone(), &mut binaries))
         .collect();
-    for column in COLUMNS {
+    for column in COLUMNS.into_iter().filter(|column| column.is_for(version)) {
         let build = Build {
             version,
             flags: column.flags(),
