@@ -53,12 +53,7 @@ fn lists_blanks(build: &Build) -> bool {
 fn rows() -> Vec<Case> {
     let wanted = std::env::var("GOINJECT_ROWS").unwrap_or_default();
     let mut rows = [
-        scalars::rows(),
-        mixtures::rows(),
-        paths::rows(),
-        kinds::rows(),
-        leaves::rows(),
-        calls::rows(),
+        value_rows(),
         files::rows(),
         faults::rows(),
         delays::rows(),
@@ -68,6 +63,19 @@ fn rows() -> Vec<Case> {
     .concat();
     rows.retain(|row| row.name.contains(&wanted));
     rows
+}
+
+/// What is written where, one way or another.
+fn value_rows() -> Vec<Case> {
+    [
+        scalars::rows(),
+        mixtures::rows(),
+        paths::rows(),
+        kinds::rows(),
+        leaves::rows(),
+        calls::rows(),
+    ]
+    .concat()
 }
 
 /// What runs in every build and every guest.
