@@ -389,6 +389,15 @@ impl Core {
         }
     }
 
+    /// Its switches and what it hands out, as they are now.
+    pub fn control(&self) -> Control {
+        match &self.state {
+            State::Owned { control, .. } => **control,
+            // SAFETY: the contract of `shared`; the BPF program changes it meanwhile, hence volatile.
+            State::Shared(shared) => unsafe { shared.control.read_volatile() },
+        }
+    }
+
     /// What each rule has done so far.
     pub fn counters(&self) -> Vec<Counters> {
         match &self.state {

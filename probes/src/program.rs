@@ -289,6 +289,12 @@ impl Program {
         unsafe { (&raw mut (*control).armed).write_volatile(0) };
     }
 
+    /// Its switches and what it hands out, as they are now.
+    pub fn control(&self) -> Control {
+        // SAFETY: as in `start`.
+        unsafe { self.control.as_ptr().cast::<Control>().read_volatile() }
+    }
+
     /// What each rule has done so far.
     pub fn counters(&self) -> Vec<Counters> {
         let counters = self.counters.as_ptr().cast::<Counters>();

@@ -7,6 +7,7 @@
 mod batch;
 pub mod busy;
 mod case;
+mod decisions;
 mod fixture;
 pub mod goinject;
 pub mod guest;
@@ -19,6 +20,7 @@ mod writer;
 
 pub use batch::{Batch, StandIn, alone, together};
 pub use case::{Case, Counts, case, counts, set};
+pub use decisions::{Decisions, MadeUpCall};
 pub use fixture::{Build, Flags, Strip, VERSIONS, fixture};
 pub use outcome::Outcome;
 pub use signature::written;

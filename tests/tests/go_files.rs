@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use goinject::go::{Binary, GoError};
-use goinject_tests::{Flags, Strip, fixture};
+use goinject_tests::{Flags, Strip, VERSIONS, fixture};
 
 fn program() -> Vec<u8> {
     fs::read(fixture("shapes", "1.27", Flags::default())).unwrap()
@@ -315,5 +315,25 @@ fn how_a_program_was_built() {
         assert!(race.race, "{version}");
         let cgo = build("cgo", version, Flags::default());
         assert!(cgo.cgo && cgo.external_linking, "{version}: {cgo:?}");
+    }
+}
+
+#[test]
+fn a_version_is_found_without_build_information() {
+    for version in VERSIONS {
+        let flags = Flags {
+            strip: Strip::All,
+            ..Flags::default()
+        };
+        let path = fixture("shapes", version, flags);
+        let mut bytes = fs::read(&path).unwrap();
+        let magic = b"\xff Go buildinf:";
+        while let Some(at) = bytes.windows(magic.len()).position(|window| window == magic) {
+            bytes[at..at + magic.len()].fill(0);
+        }
+        let whole = Binary::open(&path).unwrap();
+        let binary = Binary::from_bytes(&path, bytes).unwrap();
+        assert_eq!(binary.version(), whole.version());
+        assert!(binary.build().main_package.is_none(), "{version}");
     }
 }

@@ -68,6 +68,7 @@ fn every_kind_of_value_has_its_place_and_what_may_be_done_with_it() {
         trimpath: true,
         ..Flags::default()
     };
+    let lines = regex::Regex::new(r"(\.(?:go|s)):\d+").expect("a pattern");
     for (version, asked) in [
         ("1.27", "main.config"),
         ("1.27", "main.behind"),
@@ -99,7 +100,9 @@ fn every_kind_of_value_has_its_place_and_what_may_be_done_with_it() {
             "values-{version}-{}",
             asked.replace(['(', ')', '*', '[', ']'], "")
         );
-        insta::assert_snapshot!(name, printed(&fixture("values", version, flags), Some(asked)));
+        let text = printed(&fixture("values", version, flags), Some(asked));
+        // The program grows with the tests.
+        insta::assert_snapshot!(name, lines.replace_all(&text, "$1:…"));
     }
 }
 

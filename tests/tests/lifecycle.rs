@@ -1,4 +1,6 @@
 //! Attached to a running program and let go, in every way; and programs that end while rules are armed.
+//!
+//! Natively with the writers that every host has, and in a guest with one inside the kernel.
 
 use std::fs::{self, File};
 use std::os::unix::fs::OpenOptionsExt;
@@ -8,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use goinject_tests::goinject::Running;
-use goinject_tests::{Build, Outcome, Writer, busy, goinject};
+use goinject_tests::{Build, Outcome, Writer, busy, goinject, guest};
 
 const BUILDS: [Build; 3] = [Build::plain("1.15"), Build::plain("1.19"), Build::plain("1.27")];
 const NEWEST: Build = BUILDS[2];
@@ -449,4 +451,88 @@ fn a_user_without_privileges_has_the_ptrace_engine() {
         assert!(calls >= 2000);
         fs::remove_file(folder.path().join("events")).expect("it was written");
     }
+}
+
+/// Attaches to a program and is let go by a signal, with each writer in turn. The program runs on and ends by itself.
+const GUEST: &str = r#"
+mkfifo /tmp/input
+/srv/busy -input </tmp/input >/tmp/out 2>&1 &
+program=$!
+exec 9>/tmp/input
+for try in SIGNALS; do
+	writer=${try%:*}
+	signal=${try#*:}
+	goinject run --quiet --writer $writer --json /tmp/json --pid $program /srv/rules/rules.yaml 2>/tmp/err &
+	injector=$!
+	until grep -qE "goinject: (armed|error)" /tmp/err; do sleep 0.1; done
+	sleep 0.5
+	kill -$signal $injector
+	wait $injector
+	echo "$try $?"
+	[ $signal = KILL ] || cat /tmp/err >&2
+	grep '"type":"rule"' /tmp/json
+	rm /tmp/json /tmp/err
+	# The guard of a killed one needs a moment.
+	sleep 0.5
+	grep -h TracerPid /proc/$program/task/*/status | sort -u
+done
+exec 9>&-
+wait $program
+echo "program $?"
+cat /tmp/out
+"#;
+
+#[test]
+fn guest_programs_are_attached_to_and_let_go() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let functions = busy::functions(Writer::SignalFrame, NEWEST.version);
+    fs::write(folder.path().join("rules.yaml"), busy::rules(&functions, "")).expect("rules are written");
+    let files = [
+        (folder.path().to_owned(), PathBuf::from("/srv/rules")),
+        (NEWEST.of("busy"), PathBuf::from("/srv/busy")),
+    ];
+    let Some(mut booted) = guest::boot("6.12", &files) else {
+        return;
+    };
+    let mut tries = Vec::new();
+    for writer in [Writer::SignalFrame, Writer::Tracer, Writer::Breakpoints] {
+        for (signal, code) in [("INT", 130), ("KILL", 128 + libc::SIGKILL), ("TERM", 130)] {
+            tries.push((format!("{}:{signal}", writer.name()), code));
+        }
+    }
+    let names: Vec<&str> = tries.iter().map(|(name, _)| name.as_str()).collect();
+    let script = GUEST.replace("SIGNALS", &names.join(" "));
+    let outcome = booted.run(&script, Duration::from_secs(240));
+    let outcome = outcome.unwrap_or_else(|error| panic!("{error}"));
+    let (stdout, stderr) = (outcome.stdout(), outcome.stderr());
+    let said = || format!("{stdout}\n---\n{stderr}");
+    for (name, code) in &tries {
+        assert!(stdout.contains(&format!("{name} {code}\n")), "{name}: {}", said());
+    }
+    let tracers: Vec<&str> = stdout
+        .lines()
+        .filter(|line| line.starts_with("TracerPid"))
+        .collect();
+    assert_eq!(tracers, vec!["TracerPid:\t0"; tries.len()], "{}", said());
+    assert!(stdout.contains("program 0\n"), "{}", said());
+    let total = busy::total(&stdout).unwrap_or_else(|error| panic!("{error}\n{}", said()));
+    let edits = Outcome {
+        json: stdout
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect(),
+        ..Outcome::default()
+    };
+    // What a killed one did is only known to the program.
+    assert!(
+        total.replaced > applied(&edits) && applied(&edits) > 0,
+        "{}",
+        said()
+    );
+    assert!(total.kept > 0 && total.halfway <= 3, "{}", said());
+    println!(
+        "Linux {}: {} times attached and let go, {total:?}",
+        booted.release,
+        tries.len()
+    );
 }

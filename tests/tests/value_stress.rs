@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use goinject_tests::goinject::{self, Running};
-use goinject_tests::{Build, Flags, Outcome, Writer};
+use goinject_tests::{Build, Flags, Outcome, Writer, guest};
 
 /// Bytes that are made anew at each firing take from memory that has an end: hence `times`.
 const RULES: &str = "
@@ -32,6 +32,13 @@ rules:
 - {name: flips, function: main.sFlips, when: {probability: 80%, times: 15000}, inject: {set: {s: {xor: 0x20}, p: {xor: 1}}}}
 - {name: pointers, function: main.sPointers, when: {probability: 80%}, inject: {set: {n: main.Spare, s: null, f: main.triple, m: null}}}
 - {name: deep, function: main.sDeep, when: {probability: 80%}, inject: {set: {s: replaced by goinject, err: {errno: ENOSPC}}}}
+";
+
+const FIFTY_COPIES: &str = "
+version: 1
+limits: {faults: 50}
+rules:
+- {function: main.sBytes, inject: {set: {p: new bytes}}}
 ";
 
 /// Why the rule `behind` may fail: the heap is left alone while the collector marks.
@@ -191,6 +198,100 @@ fn replaced_in_programs_with_the_race_detector() {
             stress(Build { version, flags: RACE }, writer, 200);
         }
     }
+}
+
+/// The target keeps what it was given, and no more: not the memory that further copies would have had.
+#[test]
+fn nothing_is_left_of_the_memory_that_was_not_used() {
+    let program = Build::plain("1.27").of("values");
+    for writer in Writer::ANYWHERE {
+        let mut target = std::process::Command::new(&program)
+            .args(["stress", "100000000"])
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .expect("it starts");
+        let pid = i32::try_from(target.id()).expect("process ids are small");
+        let outcomes: Vec<Outcome> = (0..3).map(|_| attach_for_a_while(pid, writer)).collect();
+        let locked = locked_memory(pid);
+        let size = |stretch: &String| -> u64 {
+            let words = stretch.split_whitespace().nth(1).expect("its size");
+            words.parse().expect("a number")
+        };
+        let total: u64 = locked.iter().map(size).sum();
+        let alive = target.try_wait().expect("it can be waited for").is_none();
+        target.kill().expect("it can be killed");
+        target.wait().expect("it can be waited for");
+        for outcome in &outcomes {
+            assert_eq!(outcome.code, Some(5), "{}: {}", writer.name(), outcome.describe());
+        }
+        assert!(alive, "{}: the target goes on", writer.name());
+        // Three times a page of constants, and 50 copies of 64 bytes.
+        assert!((12..=48).contains(&total), "{}: {locked:?}", writer.name());
+    }
+}
+
+fn attach_for_a_while(pid: i32, writer: Writer) -> Outcome {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = folder.path().join("rules.yaml");
+    fs::write(&rules, FIFTY_COPIES).expect("written");
+    let mut command = goinject::command(["run", "--quiet", "--writer", writer.name(), "--pid"]);
+    command.arg(pid.to_string()).arg(&rules);
+    Running::start(&mut command).end()
+}
+
+/// The same inside the kernel, on a smaller scale: replaced under collection, and memory given back to a process that
+/// goes on.
+#[test]
+fn guest_replaced_inside_the_kernel() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("stress.yaml"), RULES).expect("written");
+    fs::write(folder.path().join("bytes.yaml"), FIFTY_COPIES).expect("written");
+    let mut files = vec![(folder.path().to_owned(), "/srv/rules".into())];
+    for version in ["1.15", "1.27"] {
+        let place = format!("/srv/values-{version}").into();
+        files.push((Build::plain(version).of("values"), place));
+    }
+    let Some(mut booted) = guest::boot("newest", &files) else {
+        return;
+    };
+    let script = r#"
+stress() {
+	GODEBUG=gccheckmark=1 goinject run --quiet --writer signal-frame /srv/rules/stress.yaml -- /srv/values-$1 stress 200 \
+		>/tmp/out 2>/tmp/err
+	echo "stress $1 exit $?"
+	cat /tmp/out
+	grep -v ': armed\|: engine' /tmp/err
+}
+stress 1.15
+stress 1.27
+/srv/values-1.27 stress 100000000 >/dev/null &
+pid=$!
+for writer in signal-frame context; do
+	goinject run --quiet --writer $writer --pid $pid /srv/rules/bytes.yaml 2>/tmp/err
+	echo "attached exit $?"
+	cat /tmp/err
+done
+awk '/^Locked/ {sum += $2} END {print "locked", sum}' /proc/$pid/smaps
+kill -0 $pid && echo alive
+kill $pid
+"#;
+    let outcome = booted
+        .run(script, Duration::from_secs(300))
+        .unwrap_or_else(|error| panic!("{error}"));
+    let text = outcome.stdout();
+    println!("{text}");
+    for version in ["1.15", "1.27"] {
+        assert!(text.contains(&format!("stress {version} exit 0")), "{text}");
+    }
+    assert_eq!(text.matches(", wrong 0,").count(), 2, "{text}");
+    let failures: Vec<&str> = text.lines().filter(|line| line.contains("failed: ")).collect();
+    let excused = |line: &&str| line.contains("behind: ") && line.ends_with(MARKING);
+    assert!(failures.iter().all(excused), "{text}");
+    assert_eq!(text.matches("attached exit 5").count(), 2, "{text}");
+    assert!(text.contains("alive"), "{text}");
+    let locked = text.lines().find_map(|line| line.strip_prefix("locked "));
+    let locked: u64 = locked.and_then(|number| number.parse().ok()).expect("a number");
+    assert!((8..=32).contains(&locked), "{text}");
 }
 
 /// A million replacements with each writer: `cargo xtask stress`.

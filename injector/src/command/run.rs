@@ -172,6 +172,8 @@ fn watch(
         }
         let happened = session.advance()?;
         if take(happened, report, &mut outcome) {
+            // It may have been reached since the last look, or while goinject was stopped.
+            outcome.limit_reached |= limit_reached(rules, session, deadline);
             return Ok(outcome);
         }
         if !outcome.limit_reached && limit_reached(rules, session, deadline) {

@@ -5,6 +5,8 @@
 
 use std::io;
 
+use goinject_probes::table::Control;
+
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Loaded, scratch_image};
 use crate::tracee::{Memory, Remote, Stop, Tracees, mappings};
@@ -125,6 +127,36 @@ fn map_scratch(plan: &Plan, remote: &mut Remote<'_>, loaded: &mut Loaded) -> io:
     if constants > 0 {
         let read_only = [start, constants, libc::PROT_READ as u64, 0, 0, 0];
         remote.syscall(libc::SYS_mprotect, read_only)?;
+    }
+    Ok(())
+}
+
+/// Unmaps what nobody got of the memory for copies, when rules act no longer. `stop` is a thread of the target, which
+/// comes back as it was.
+pub fn give_back(control: &Control, tracees: &Tracees, memory: &Memory, stop: Stop) -> io::Result<Stop> {
+    let used = control.copies_next.min(control.copies_end);
+    let rest = used.next_multiple_of(PAGE)..control.copies_end;
+    // After an `exec` the addresses are another program's, and through `memory` nothing can be read any more.
+    if rest.is_empty() || memory.word(rest.start).is_err() {
+        return Ok(stop);
+    }
+    let mut remote = tracees.remote(stop, memory)?;
+    remote.syscall(libc::SYS_munmap, [rest.start, rest.end - rest.start, 0, 0, 0, 0])?;
+    remote.finish()
+}
+
+/// The same in a process that nobody traces.
+pub fn give_back_running(control: &Control, memory: &Memory, pid: i32) -> io::Result<()> {
+    if control.copies_end == 0 {
+        return Ok(());
+    }
+    let mut tracees = Tracees::attach(pid)?;
+    let mut stops = tracees.stop_all()?;
+    if let Some(stop) = stops.pop() {
+        stops.push(give_back(control, &tracees, memory, stop)?);
+    }
+    for stop in stops {
+        stop.detach()?;
     }
     Ok(())
 }

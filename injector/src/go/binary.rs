@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::address::{Address, FileOffset};
 use super::build::Build;
+use super::build_version;
 use super::buildinfo::BuildInfo;
 use super::debug_file;
 use super::dwarf::Dwarf;
@@ -68,7 +69,8 @@ impl Binary {
     }
 
     /// Reads a program from bytes in memory; the identity is that of no file.
-    pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Binary, GoError> {
+    pub fn from_bytes(path: &Path, bytes: impl Into<Arc<Vec<u8>>>) -> Result<Binary, GoError> {
+        let bytes = bytes.into();
         let size = bytes.len() as u64;
         let image = Image::from_bytes(path, bytes)?;
         let identity = Identity::of_bytes(&image, size);
@@ -96,7 +98,8 @@ impl Binary {
             (Some(_), Err(why)) => return Err(GoError::NoFunctionTable { path, why }),
             // The build information may have been removed by a packer or an odd linker.
             (None, Ok(table)) => {
-                let version = guess(table.form).to_owned();
+                let found = build_version::find(&image, table.form);
+                let version = found.unwrap_or_else(|| guess(table.form).to_owned());
                 (
                     BuildInfo {
                         version,

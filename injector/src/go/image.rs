@@ -26,7 +26,7 @@ pub(super) struct Image {
 #[derive(Debug)]
 enum Contents {
     Mapped(Mmap),
-    Owned(Vec<u8>),
+    Shared(Arc<Vec<u8>>),
 }
 
 impl Image {
@@ -51,7 +51,7 @@ impl Image {
             });
         }
         if metadata.len() == 0 {
-            return Image::new(path, Contents::Owned(Vec::new()));
+            return Image::new(path, Contents::Shared(Arc::default()));
         }
         // SAFETY: the mapping is private and only read. Another process may overwrite or truncate
         // the file meanwhile: changed bytes are handled like any other damaged file, and truncation
@@ -61,8 +61,8 @@ impl Image {
     }
 
     /// The same from bytes, for files made in memory.
-    pub(super) fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Image, GoError> {
-        Image::new(path, Contents::Owned(bytes))
+    pub(super) fn from_bytes(path: &Path, bytes: Arc<Vec<u8>>) -> Result<Image, GoError> {
+        Image::new(path, Contents::Shared(bytes))
     }
 
     fn new(path: &Path, contents: Contents) -> Result<Image, GoError> {
@@ -173,7 +173,7 @@ impl Contents {
     fn bytes(&self) -> &[u8] {
         match self {
             Contents::Mapped(mapped) => mapped,
-            Contents::Owned(bytes) => bytes,
+            Contents::Shared(bytes) => bytes,
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod address;
 mod arg_info;
 mod binary;
 mod build;
+mod build_version;
 mod buildinfo;
 mod bytes;
 mod debug_file;

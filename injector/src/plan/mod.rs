@@ -607,8 +607,7 @@ impl Plan {
 
     /// Whether values get memory of their own at each firing.
     pub fn makes_copies(&self) -> bool {
-        self.written_edits()
-            .any(|edit| matches!(edit.source, Source::Fresh { .. } | Source::Flip(_)))
+        self.written_edits().any(|edit| edit.source.is_copy())
     }
 
     /// Whether memory is written that is not the call's own frame.
@@ -699,6 +698,7 @@ impl Binding {
             if edit.source == Source::Keep {
                 continue;
             }
+            needs.memory |= edit.source.is_copy();
             match edit.place.register() {
                 Some(Register::Integer(_)) => needs.general = true,
                 Some(Register::Float(_)) => needs.floats = true,
@@ -706,6 +706,13 @@ impl Binding {
             }
         }
         needs
+    }
+}
+
+impl Source {
+    /// Whether the value gets memory of its own when it is put in place.
+    pub fn is_copy(&self) -> bool {
+        matches!(self, Source::Fresh { .. } | Source::Flip(_))
     }
 }
 

@@ -135,7 +135,7 @@ impl<'a> Reader<'a> {
                         address: is_made.then_some(address),
                     },
                 };
-                let is_made = !self.is_observed() || !is_copy(&words.edits[0].source);
+                let is_made = !self.is_observed() || !words.edits[0].source.is_copy();
                 (slice(self.before(words), true), slice(self.after(words), is_made))
             }
             Shape::Complex => {
@@ -252,11 +252,6 @@ impl<'a> Reader<'a> {
         self.text += 1;
         (&text[..TEXT.min(length as usize)], length.into())
     }
-}
-
-/// Whether a value gets memory of its own when it is put in place.
-fn is_copy(source: &Source) -> bool {
-    matches!(source, Source::Fresh { .. } | Source::Flip(_))
 }
 
 /// A text of which the beginning is known.

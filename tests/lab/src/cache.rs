@@ -10,6 +10,7 @@ use std::{env, fmt};
 /// ```text
 /// go/<version>/go/bin/go      a GOROOT per Go version, with a stamp beside it
 /// kernel/<major.minor>/       vmlinuz, config, version
+/// programs/<name>/            packages of programs that other people built
 /// gocache/, gopath/           build caches of every Go version
 /// guest/kvm                   whether KVM worked, for this boot of the host
 /// ```

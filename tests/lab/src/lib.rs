@@ -6,9 +6,11 @@
 mod cache;
 pub mod guest;
 mod kernel;
+mod published;
 mod toolchain;
 
 pub use cache::{Cache, NotSetUp};
 pub use guest::{Booted, Guest, GuestError, Outcome};
 pub use kernel::{Kernel, LINES, Line, SUITES, Wanted, release_numbers};
+pub use published::{PUBLISHED, Published, Source};
 pub use toolchain::{Origin, TOOLCHAINS, Toolchain};

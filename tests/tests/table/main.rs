@@ -18,6 +18,8 @@ mod policies;
 mod scalars;
 mod values;
 
+use std::collections::HashSet;
+
 use goinject_tests::{Build, Case, Flags, Tally, VERSIONS, Writer, alone, guest, native, together};
 
 const PLAIN: [Build; 3] = [Build::plain("1.15"), Build::plain("1.19"), Build::plain("1.27")];
@@ -44,7 +46,7 @@ const fn special(version: &'static str, pie: bool, external: bool) -> Build {
 
 /// Whether debug information lists values that have no name. Where it does not, goinject asks for the signature.
 fn lists_blanks(build: &Build) -> bool {
-    !["1.15", "1.19"].contains(&build.version)
+    !["1.15", "1.19", "1.21"].contains(&build.version)
 }
 
 /// All rows, or those with the text of `GOINJECT_ROWS` in their names.
@@ -142,39 +144,52 @@ fn guest_newest() {
     in_a_guest("newest");
 }
 
-/// The writers inside the kernel are what guests are for, so each kernel runs the whole table with every one that it
-/// has. How a writer takes a case depends on the calling convention, of which there are two, and for signals on the
-/// version of the runtime. The two that write by ptrace run natively too, so one build is enough, and so it is for the
-/// rows of whole files, which are about what happens outside of the kernel.
+/// The writers inside the kernel are what guests are for, so each kernel runs the whole table with every one that it has
+/// for the calling convention that it is for. One row of each section does for the rest: other builds, writers that run
+/// natively too, rows about decisions, which are made by the same code everywhere, and rows of whole files, which are
+/// about what happens outside of the kernel.
 fn in_a_guest(kernel: &str) {
     let mut tally = Tally::new(format!("cases, Linux {kernel}"));
     let (sociable, whole_files): (Vec<Case>, Vec<Case>) = selection().into_iter().partition(Case::sociable);
+    let decisions = [conditions::rows(), policies::rows()].concat();
+    let decides = |case: &Case| decisions.iter().any(|row| row.name == case.name);
+    let (decisions, faults): (Vec<Case>, Vec<Case>) = sociable.into_iter().partition(decides);
+    let sample = one_of_each_section(&faults);
+    let others = one_of_each_section(&[decisions, whole_files].concat());
     let [oldest, middle, newest] = PLAIN;
+    let has_context = kernel == "newest";
     let mut batches = Vec::new();
-    for (build, writers) in [
-        (oldest, &[Writer::UserMemory, Writer::SignalFrame][..]),
-        (middle, &[Writer::SignalFrame]),
-        (newest, &[Writer::UserMemory, Writer::SignalFrame]),
-        (newest, &Writer::ANYWHERE),
-        (SPECIAL[4], &[Writer::SignalFrame]),
+    for (rows, build, writers) in [
+        (&faults, oldest, &[Writer::UserMemory, Writer::SignalFrame][..]),
+        (&faults, newest, &[Writer::Context, Writer::SignalFrame]),
+        (
+            &sample,
+            newest,
+            &[Writer::UserMemory, Writer::Tracer, Writer::Breakpoints],
+        ),
+        (&sample, middle, &[Writer::SignalFrame]),
+        (&sample, SPECIAL[4], &[Writer::SignalFrame]),
+        (&others, newest, &[Writer::SignalFrame]),
     ] {
-        batches.extend(together(&sociable, build, writers));
+        let mut writers = writers.to_vec();
+        writers.retain(|writer| *writer != Writer::Context || has_context);
+        batches.extend(together(rows, build, &writers));
     }
-    batches.extend(together(&whole_files, newest, &[Writer::SignalFrame]));
-    match kernel {
-        "newest" => {
-            for build in PLAIN {
-                batches.extend(together(&sociable, build, &[Writer::Context]));
-            }
-        }
-        // It is not there, and says so each time in the same words.
-        _ => batches.extend(together(&sociable[..1], newest, &[Writer::Context])),
+    if !has_context {
+        // goinject says so, each time in the same words.
+        batches.extend(together(&faults[..1], newest, &[Writer::Context]));
     }
     if guest::run(kernel, &batches, &mut tally) {
         for writer in Writer::ALL {
-            let expected = writer != Writer::Context || kernel == "newest";
+            let expected = writer != Writer::Context || has_context;
             assert_eq!(tally.passed(writer) > 0, expected, "{tally:?}");
         }
         tally.finish();
     }
+}
+
+fn one_of_each_section(rows: &[Case]) -> Vec<Case> {
+    let mut seen = HashSet::new();
+    let new = rows.iter().filter(|row| seen.insert((row.program, row.section)));
+    new.cloned().collect()
 }

@@ -18,7 +18,7 @@ use goinject_probes::table::{Counters, Lead, Site, SiteKind, Tables, TermCounter
 
 use self::target::Target;
 use self::tracer::Tracer;
-use super::provision::{ProvisionError, WrittenBy, provide, provide_running};
+use super::provision::{ProvisionError, WrittenBy, give_back_running, provide, provide_running};
 use super::{Happened, Session};
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Loaded, encode};
@@ -43,6 +43,9 @@ pub struct BpfSession {
     program: Program,
     tracer: Option<Tracer>,
     target: Target,
+    /// That of the program which was armed.
+    memory: Memory,
+    ended: bool,
     swept: Instant,
 }
 
@@ -73,11 +76,14 @@ impl BpfSession {
         spawned: Spawned,
     ) -> Result<BpfSession, ArmError> {
         let pid = spawned.stop.tid();
-        let (program, tracer) = arm_stopped(plan, bias, setup, spawned.stop)?;
+        let memory = Memory::open(pid).map_err(ArmError::Trace)?;
+        let (program, tracer) = arm_stopped(plan, bias, setup, &memory, spawned.stop)?;
         Ok(BpfSession {
             program,
             tracer,
             target: Target::child(pid),
+            memory,
+            ended: false,
             swept: Instant::now(),
         })
     }
@@ -90,6 +96,7 @@ impl BpfSession {
         pid: i32,
     ) -> Result<BpfSession, ArmError> {
         let target = Target::process(pid).map_err(ArmError::Trace)?;
+        let memory = Memory::open(pid).map_err(ArmError::Trace)?;
         let loaded = provide_running(plan, bias, setup.written_by(), pid)?;
         let program = attach(plan, &loaded, setup, pid)?;
         let tracer = setup
@@ -102,6 +109,8 @@ impl BpfSession {
             program,
             tracer,
             target,
+            memory,
+            ended: false,
             swept: Instant::now(),
         })
     }
@@ -125,12 +134,12 @@ fn arm_stopped(
     plan: &Plan,
     bias: LoadBias,
     setup: &Setup<'_>,
+    memory: &Memory,
     stop: Stop,
 ) -> Result<(Program, Option<Tracer>), ArmError> {
     let pid = stop.tid();
     let tracees = Tracees::of_spawned(&stop);
-    let memory = Memory::open(pid).map_err(ArmError::Trace)?;
-    let (loaded, stop) = provide(plan, bias, setup.written_by(), &tracees, &memory, stop)?;
+    let (loaded, stop) = provide(plan, bias, setup.written_by(), &tracees, memory, stop)?;
     let program = attach(plan, &loaded, setup, pid)?;
     let tracer = setup
         .is_traced()
@@ -234,6 +243,7 @@ impl Session for BpfSession {
             Some(tracer) => tracer.advance(&self.program, &mut happened)?,
             None => happened.end = self.target.end()?,
         }
+        self.ended |= happened.end.is_some();
         self.sweep();
         happened.events.append(&mut self.program.take_events());
         happened.events.sort_by_key(|event| event.time);
@@ -267,10 +277,17 @@ impl Session for BpfSession {
     fn disarm(&mut self) -> io::Result<Happened> {
         let mut happened = Happened::default();
         self.program.cease();
-        if let Some(tracer) = self.tracer.take() {
+        let tracer = self.tracer.take();
+        let untraced = tracer.is_none();
+        if let Some(tracer) = tracer {
             tracer.release(&self.program, &mut happened)?;
         }
         self.program.detach();
+        // Tracing a child now could take its end from those who wait for it. It keeps a few megabytes that nobody uses, as
+        // do processes where this fails.
+        if untraced && !self.ended && !self.target.is_child() && self.target.end()?.is_none() {
+            let _ = give_back_running(&self.program.control(), &self.memory, self.target.pid());
+        }
         happened.events.append(&mut self.program.take_events());
         Ok(happened)
     }

@@ -6,6 +6,7 @@ use goinject_probes::native::{Core, Hit, Scratch};
 use goinject_probes::program::{Pass, Program};
 use goinject_probes::table::{GeneralRegister, Lead, Reason, SITE_RESTART, Site};
 
+use crate::engine::provision::give_back;
 use crate::engine::stopped::{StoppedThread, commit, send_back};
 use crate::engine::{End, Happened};
 use crate::tracee::{Memory, Report, Stop, Tracees, Why};
@@ -44,8 +45,17 @@ impl Tracer {
 
     /// Makes the edits that still wait and lets every thread go.
     pub(super) fn release(mut self, program: &Program, happened: &mut Happened) -> io::Result<()> {
-        for stop in self.tracees.stop_all()? {
-            self.edit(&stop, program, happened).or_else(gone)?;
+        let mut stops = self.tracees.stop_all()?;
+        for stop in &stops {
+            self.edit(stop, program, happened).or_else(gone)?;
+        }
+        if let Some(stop) = stops.pop() {
+            match give_back(&self.core.control(), &self.tracees, &self.memory, stop) {
+                Ok(stop) => stops.push(stop),
+                Err(error) => gone(error)?,
+            }
+        }
+        for stop in stops {
             stop.detach()?;
         }
         while let Some(report) = self.tracees.next_ready()? {

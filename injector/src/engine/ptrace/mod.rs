@@ -14,7 +14,7 @@ use goinject_probes::native::Core;
 use goinject_probes::table::{Counters, Event, Tables, TermCounters, WriterKind};
 
 use self::breakpoints::{Breakpoints, Spot};
-use super::provision::{ProvisionError, WrittenBy, provide};
+use super::provision::{ProvisionError, WrittenBy, give_back, provide};
 use super::stopped::{StoppedThread, commit, hit};
 use super::{End, Happened, Session};
 use crate::plan::Plan;
@@ -240,10 +240,15 @@ impl Session for PtraceSession {
             clean.push(if served { stop.without_signal() } else { stop });
         }
         if let Some(stop) = clean.pop() {
-            clean.push(
-                self.breakpoints
-                    .restore_action(&self.tracees, &self.memory, stop)?,
-            );
+            let stop = self
+                .breakpoints
+                .restore_action(&self.tracees, &self.memory, stop)?;
+            clean.push(give_back(
+                &self.core.control(),
+                &self.tracees,
+                &self.memory,
+                stop,
+            )?);
         }
         for stop in clean {
             stop.detach()?;

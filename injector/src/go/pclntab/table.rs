@@ -30,6 +30,16 @@ impl Form {
         }
     }
 
+    /// Whether a minor version of Go writes tables of this form.
+    pub(in crate::go) fn written_by(self, minor: u32) -> bool {
+        match self {
+            Form::Go12 => minor <= 15,
+            Form::Go116 => (16..=17).contains(&minor),
+            Form::Go118 => (18..=19).contains(&minor),
+            Form::Go120 => minor >= 20,
+        }
+    }
+
     /// Bytes of an entry of the index.
     pub(super) fn index_entry(self) -> usize {
         if self >= Form::Go118 { 8 } else { 16 }

@@ -89,6 +89,12 @@ pub(crate) const GO: &[Need] = &[
     },
 ];
 
+/// For programs from npm's registry.
+pub(crate) const NPM: &[Need] = &[Need {
+    package: "npm",
+    found_by: FoundBy::Program(&["npm"]),
+}];
+
 /// For guests, beside the emulator.
 pub(crate) const GUEST: &[Need] = &[
     Need {

@@ -6,6 +6,7 @@ mod goroot;
 mod host;
 mod kernels;
 mod part;
+mod programs;
 mod scratch;
 mod sources;
 mod stanza;
@@ -20,7 +21,7 @@ use std::thread;
 use std::time::Instant;
 
 use clap::Args;
-use goinject_lab::{Cache, Kernel, Origin, Toolchain};
+use goinject_lab::{Cache, Kernel, Origin, Published, Source, Toolchain};
 
 use crate::run::{Error, Result, captured};
 use apt::Archives;
@@ -33,7 +34,7 @@ const WORKERS: usize = 4;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Only these parts: build, go, go-1.27, guest, kernel-6.12, kernel-newest
+    /// Only these parts: build, go, go-1.27, programs, program-etcd, guest, kernel-6.12, kernel-newest
     #[arg(long, value_name = "PART", value_delimiter = ',')]
     only: Vec<Parts>,
 }
@@ -94,6 +95,18 @@ fn needs(parts: &[Part], jobs: &[Part]) -> Vec<host::Need> {
     if jobs.iter().any(is_wheel) {
         needs.extend(host::GO);
     }
+    let is_of_npm = |job: &Part| {
+        matches!(
+            job,
+            Part::Program(Published {
+                source: Source::Npm { .. },
+                ..
+            })
+        )
+    };
+    if jobs.iter().any(is_of_npm) {
+        needs.extend(host::NPM);
+    }
     if parts.contains(&Part::Emulator) {
         needs.extend(host::GUEST);
     }
@@ -105,6 +118,7 @@ impl Part {
         match self {
             Part::Build => true,
             Part::Go(toolchain) => toolchain.is_complete(cache) || adopt(toolchain, cache),
+            Part::Program(program) => program.program(cache).is_ok(),
             Part::Emulator => emulator::is_there(),
             Part::Kernel(line) if line.name() == "newest" => Kernel::all(cache).iter().any(|k| k.newest),
             Part::Kernel(line) => Kernel::find(cache, &line.name()).is_ok(),
@@ -115,6 +129,7 @@ impl Part {
         match self {
             Part::Build => "programs and libraries".into(),
             Part::Go(toolchain) => format!("Go {}", toolchain.version),
+            Part::Program(program) => program.name.to_owned(),
             Part::Emulator => "QEMU".into(),
             Part::Kernel(line) => format!("kernel {}", line.name()),
         }
@@ -143,6 +158,7 @@ fn work(jobs: Vec<Part>, host: &Host, cache: &Cache) -> Vec<Error> {
             Part::Build => Ok(String::new()),
             Part::Emulator => emulator::install(host).map(|()| String::new()),
             Part::Go(toolchain) => toolchain_into_place(toolchain, archives, cache),
+            Part::Program(program) => programs::fetch(program, archives, cache),
             Part::Kernel(line) => kernels::fetch(archives()?, &line, cache),
         }
     };

@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 
-use goinject_lab::{LINES, Line, SUITES, TOOLCHAINS, Toolchain, Wanted, release_numbers};
+use goinject_lab::{
+    LINES, Line, PUBLISHED, Published, SUITES, TOOLCHAINS, Toolchain, Wanted, release_numbers,
+};
 
 /// What to set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +13,8 @@ pub(crate) enum Part {
     Build,
     /// A Go toolchain.
     Go(&'static Toolchain),
+    /// A program that somebody else built.
+    Program(&'static Published),
     /// The emulator.
     Emulator,
     /// A kernel.
@@ -24,7 +28,8 @@ pub(crate) struct Parts(pub(crate) Vec<Part>);
 impl Parts {
     /// All that the tests use.
     pub(crate) fn all() -> Parts {
-        let words = ["build", "go", "guest"].map(|word| word.parse::<Parts>().expect("these exist"));
+        let words =
+            ["build", "go", "programs", "guest"].map(|word| word.parse::<Parts>().expect("these exist"));
         Parts(words.into_iter().flat_map(|parts| parts.0).collect())
     }
 }
@@ -37,13 +42,21 @@ impl FromStr for Parts {
         let parts = match word.split_once('-') {
             None if word == "build" => vec![Part::Build],
             None if word == "go" => TOOLCHAINS.iter().map(Part::Go).collect(),
+            None if word == "programs" => PUBLISHED.iter().map(Part::Program).collect(),
+            Some(("program", name)) => vec![Part::Program(Published::find(name).ok_or_else(|| {
+                let known: Vec<&str> = PUBLISHED.iter().map(|program| program.name).collect();
+                format!("there is no program {name}: {}", known.join(" "))
+            })?)],
             None if word == "guest" => [Part::Emulator].into_iter().chain(kernels).collect(),
             Some(("go", version)) => vec![Part::Go(Toolchain::find(version).ok_or_else(|| {
                 let known: Vec<&str> = TOOLCHAINS.iter().map(|toolchain| toolchain.version).collect();
                 format!("there is no Go {version} in the matrix: {}", known.join(" "))
             })?)],
             Some(("kernel", name)) => vec![Part::Kernel(line(name)?)],
-            _ => return Err("known parts: build, go, go-1.27, guest, kernel-6.12, kernel-newest".into()),
+            _ => return Err(
+                "known parts: build, go, go-1.27, programs, program-etcd, guest, kernel-6.12, kernel-newest"
+                    .into(),
+            ),
         };
         Ok(Parts(parts))
     }
@@ -75,6 +88,8 @@ mod tests {
         assert_eq!(parts("build"), [Part::Build]);
         assert_eq!(parts("go").len(), TOOLCHAINS.len());
         assert_eq!(parts("go-1.27"), [Part::Go(Toolchain::newest())]);
+        assert_eq!(parts("programs").len(), PUBLISHED.len());
+        assert_eq!(parts("program-etcd"), [Part::Program(&PUBLISHED[0])]);
         assert_eq!(parts("guest").len(), 1 + LINES.len());
         assert_eq!(parts("kernel-5.10"), [Part::Kernel(LINES[0])]);
         assert_eq!(parts("kernel-newest"), [Part::Kernel(LINES[LINES.len() - 1])]);
