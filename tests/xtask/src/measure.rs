@@ -69,14 +69,8 @@ fn run(binary: &str, name: Option<&str>, environment: &[(&str, String)]) -> Resu
         return Err(Error::new(format!("{} is not in this checkout", sources[0])));
     }
     build_goinject()?;
-    let mut test = cargo(&[
-        "test",
-        "--release",
-        "--package",
-        "goinject-tests",
-        "--test",
-        binary,
-    ]);
+    // As `test` builds them, so that nothing is built twice: what counts is goinject, and that is the release.
+    let mut test = cargo(&["test", "--package", "goinject-tests", "--test", binary]);
     test.args(["--", "--ignored", "--nocapture", "--test-threads", "1"])
         .args(name);
     test.envs(environment.iter().map(|(name, value)| (name, value)));
