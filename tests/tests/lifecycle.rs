@@ -185,6 +185,8 @@ fn attached_and_killed_again_and_again() {
             let outcome = injector.end();
             assert_eq!(outcome.code, Some(128 + libc::SIGKILL), "{}", outcome.describe());
             assert!(target.runs(), "{}, {}", writer.name(), build.name());
+            // The guard takes breakpoints out; threads that were in one go on.
+            thread::sleep(Duration::from_millis(300));
         }
         let injector = Injector::attach(writer, build, target.pid());
         injector.has_acted();
