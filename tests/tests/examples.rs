@@ -233,7 +233,7 @@ fn every_example_is_here_and_good_before_it_is_built() {
 
 #[test]
 fn the_reference_shows_rules_that_are_right() {
-    let text = fs::read_to_string(root().join("docs/rules.md")).expect("a reference");
+    let text = fs::read_to_string(root().join("rules/README.md")).expect("a reference");
     let folder = tempfile::tempdir().expect("a folder");
     let mut count = 0;
     for block in text.split("```yaml\n").skip(1) {

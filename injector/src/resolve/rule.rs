@@ -150,6 +150,12 @@ fn in_function(
     let signature = signature(&rules.source, rule, binary, function)
         .map_err(|finding| findings.push(finding))
         .ok()?;
+    let declaration = signature.as_ref().map_or_else(
+        || "of unknown types".to_owned(),
+        |signature| declaration(function, signature, binary.types()),
+    );
+    let is_known = signature.is_some();
+    let signature = signature.unwrap_or_default();
     let layout = abi::layout(
         binary.types(),
         &signature,
@@ -205,8 +211,9 @@ fn in_function(
     let fits = reachable && !findings[before..].iter().any(Finding::is_error);
     fits.then(|| ResolvedFunction {
         function: function.clone(),
-        declaration: declaration(function, &signature, binary.types()),
-        float_parameters: float_parameters(&layout),
+        declaration,
+        // Any may carry one.
+        float_parameters: if is_known { float_parameters(&layout) } else { u16::MAX },
         sites,
         at_entry,
         at_return,

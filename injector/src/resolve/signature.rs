@@ -12,18 +12,19 @@ use crate::go::types::{Kind, Signature, TypeId, Types, Variable};
 use crate::go::{Binary, Function, GoError};
 
 /// The signature of a function of a rule. Where the rule gives one and the binary has one, they must
-/// be the same; names may be in either.
+/// be the same; names may be in either. Neither need have one for a rule that touches no value.
 pub(super) fn signature(
     source: &Source,
     rule: &Rule,
     binary: &Binary,
     function: &Function,
-) -> Result<Signature, Finding> {
+) -> Result<Option<Signature>, Finding> {
     let known = OnceCell::new();
     let known = || known.get_or_init(|| binary.signature(function));
     let Some(written) = &rule.signature else {
         return match known() {
-            Ok(Some(signature)) => Ok(signature.clone()),
+            Ok(Some(signature)) => Ok(Some(signature.clone())),
+            Ok(None) if !touches_values(rule) => Ok(None),
             Ok(None) => Err(untyped(rule, function)),
             Err(error) => Err(unreadable(rule, function, error)),
         };
@@ -36,7 +37,7 @@ pub(super) fn signature(
             Finding::invalid(Diagnostic::error(message).at(at).rule(&rule.name))
         })?;
     match known() {
-        Ok(Some(signature)) => combine(signature, &given, binary.types()).map_err(|difference| {
+        Ok(Some(signature)) => combine(signature, &given, binary.types()).map(Some).map_err(|difference| {
             let message = format!(
                 "`signature` is not that of `{}`: {difference}",
                 traced_name(&function.name)
@@ -48,8 +49,14 @@ pub(super) fn signature(
             Finding::invalid(diagnostic)
         }),
         // What the binary tells leaves more than one reading, and this is one that fits its calls.
-        Ok(None) | Err(_) => Ok(given),
+        Ok(None) | Err(_) => Ok(Some(given)),
     }
+}
+
+/// Whether a rule needs to know where a value is. Counting calls, delays and panics do not; an early return does, even
+/// one that names no result, as all of them become zero.
+fn touches_values(rule: &Rule) -> bool {
+    rule.condition.is_some() || !rule.inject.set.is_empty() || rule.inject.early_return.is_some()
 }
 
 fn untyped(rule: &Rule, function: &Function) -> Finding {
