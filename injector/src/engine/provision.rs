@@ -9,7 +9,7 @@ use goinject_probes::table::Control;
 
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Loaded, scratch_image};
-use crate::tracee::{Memory, Remote, Stop, Tracees, mappings};
+use crate::tracee::{Memory, Remote, Stop, Tracees, mappings, take_lendable};
 
 const PAGE: u64 = 4096;
 /// Memory for the copies that values get at each firing. No part of it is used twice, for the program
@@ -95,7 +95,7 @@ fn stopped_for_a_moment(
     let memory = Memory::open(pid)?;
     let mut tracees = Tracees::attach(pid)?;
     let mut stops = tracees.stop_all()?;
-    let Some(stop) = stops.pop() else {
+    let Some(stop) = take_lendable(&mut stops) else {
         return Err(io::Error::from_raw_os_error(libc::ESRCH).into());
     };
     let provided = provide(plan, bias, by, &tracees, &memory, stop);

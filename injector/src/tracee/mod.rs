@@ -18,5 +18,5 @@ pub use ptrace::{FloatRegisters, GeneralRegisters, signal_name};
 pub use remote::Remote;
 pub use spawn::Spawned;
 pub use stop::{Report, Stop, Why};
-pub use threads::Tracees;
+pub use threads::{Tracees, take_lendable};
 pub use trial::{trace_child, trace_stranger};

@@ -19,7 +19,7 @@ use super::stopped::{StoppedThread, commit, hit};
 use super::{End, Happened, Session};
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, encode};
-use crate::tracee::{Memory, Report, Spawned, Stop, Tracees, Why};
+use crate::tracee::{Memory, Report, Spawned, Stop, Tracees, Why, take_lendable};
 
 pub use self::guard::{COMMAND as GUARD_COMMAND, run as run_guard};
 
@@ -89,7 +89,7 @@ impl PtraceSession {
     pub fn arm_attached(plan: &Plan, bias: LoadBias, seed: u64, pid: i32) -> Result<PtraceSession, ArmError> {
         let mut tracees = Tracees::attach(pid).map_err(ArmError::trace)?;
         let mut stops = tracees.stop_all().map_err(ArmError::trace)?;
-        let Some(stop) = stops.pop() else {
+        let Some(stop) = take_lendable(&mut stops) else {
             return Err(ArmError::Ended(End::Gone));
         };
         PtraceSession::arm(plan, bias, seed, tracees, stop, stops)
