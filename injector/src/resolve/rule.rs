@@ -213,7 +213,11 @@ fn in_function(
         function: function.clone(),
         declaration,
         // Any may carry one.
-        float_parameters: if is_known { float_parameters(&layout) } else { u16::MAX },
+        float_parameters: if is_known {
+            float_parameters(&layout)
+        } else {
+            u16::MAX
+        },
         sites,
         at_entry,
         at_return,

@@ -37,17 +37,19 @@ pub(super) fn signature(
             Finding::invalid(Diagnostic::error(message).at(at).rule(&rule.name))
         })?;
     match known() {
-        Ok(Some(signature)) => combine(signature, &given, binary.types()).map(Some).map_err(|difference| {
-            let message = format!(
-                "`signature` is not that of `{}`: {difference}",
-                traced_name(&function.name)
-            );
-            let diagnostic = Diagnostic::error(message)
-                .at(written.span)
-                .rule(&rule.name)
-                .help("remove it: the binary has the types");
-            Finding::invalid(diagnostic)
-        }),
+        Ok(Some(signature)) => combine(signature, &given, binary.types())
+            .map(Some)
+            .map_err(|difference| {
+                let message = format!(
+                    "`signature` is not that of `{}`: {difference}",
+                    traced_name(&function.name)
+                );
+                let diagnostic = Diagnostic::error(message)
+                    .at(written.span)
+                    .rule(&rule.name)
+                    .help("remove it: the binary has the types");
+                Finding::invalid(diagnostic)
+            }),
         // What the binary tells leaves more than one reading, and this is one that fits its calls.
         Ok(None) | Err(_) => Ok(Some(given)),
     }
