@@ -2,7 +2,7 @@
 /*
  * The tables: what the planner writes and the decision core reads, and back.
  *
- * One definition for both sides. The Rust side is src/table.rs; sizes and offsets are asserted here
+ * One definition for both sides. The Rust side is src/table/; sizes and offsets are asserted here
  * and compared with Rust's by a test. Integers have fixed widths, padding is explicit, there is no
  * bool and no pointer. Zero is a legal value of every offset and address, so presence is always a
  * bit or a count of its own.

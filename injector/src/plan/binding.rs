@@ -1,0 +1,61 @@
+//! What a rule does at a site.
+
+use serde::Serialize;
+
+use super::{Assignment, CodeRange, Term};
+
+/// What a rule does at a site.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Binding {
+    /// Index into [`Plan::rules`].
+    pub rule: usize,
+    /// Its part in the rule's decision.
+    pub role: Role,
+    /// Whether the rule has done all it does in a call when it is done here.
+    pub completes: bool,
+    /// Rows of the rule's condition, or of what is recorded for it.
+    pub condition: Vec<Term>,
+    /// Code that the call must come from, at whatever distance; none: anywhere.
+    pub within: Vec<CodeRange>,
+    /// What is done beside overwriting.
+    pub fault: Fault,
+    /// Values to overwrite.
+    pub assignments: Vec<Assignment>,
+}
+
+/// A binding's part in its rule's decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Counts calls and decides, once per call.
+    Decides {
+        /// The decision is kept for the return of the same call.
+        pairs: bool,
+        /// The condition uses what was recorded at the entry of the same call.
+        recalls: bool,
+    },
+    /// Records at entry what the decision at return wants to know.
+    Records,
+    /// Fires at return if the entry of the same call did.
+    Follows,
+}
+
+/// What is done beside overwriting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// The body is skipped; the assignments are results.
+    pub early_return: bool,
+    /// The call becomes a call of nil.
+    pub panic: bool,
+    /// The goroutine sleeps first.
+    pub delay: Option<Delay>,
+}
+
+/// How long a goroutine sleeps, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Delay {
+    /// At least.
+    pub fixed: u64,
+    /// Up to this much more.
+    pub jitter: u64,
+}

@@ -1,0 +1,115 @@
+//! Conditions, as the decision core evaluates them.
+
+use serde::Serialize;
+
+use super::Place;
+use crate::go::abi::Register;
+use crate::go::address::Address;
+
+/// Code of a function: `low <= address < high`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct CodeRange {
+    /// First address.
+    pub low: Address,
+    /// Behind the last.
+    pub high: Address,
+}
+
+/// One row of a condition; rows work on a stack of truths (true, false, unreadable).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Term {
+    /// Pushes the outcome of a test.
+    Test(Test),
+    /// Turns the topmost.
+    Not,
+    /// Joins the two topmost.
+    And,
+    /// Joins the two topmost.
+    Or,
+    /// Leaves out as many rows if the topmost is false.
+    SkipIfFalse(u16),
+    /// Leaves out as many rows if the topmost is true.
+    SkipIfTrue(u16),
+    /// Pushes the truth that was recorded under this number at entry.
+    Recall(u8),
+    /// At entry: records the outcome of a test under this number.
+    Record(u8, Test),
+    /// At entry: records an operand under this number.
+    Capture(u8, Operand),
+}
+
+/// A test of a condition.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Test {
+    /// As the rule file says it.
+    pub text: String,
+    /// Left operand.
+    pub left: Operand,
+    /// Which.
+    pub test: TestKind,
+    /// Right operand; of no meaning for [`TestKind::True`].
+    pub right: Operand,
+}
+
+/// The tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the tests say themselves")]
+pub enum TestKind {
+    True,
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    StartsWith,
+    EndsWith,
+    Contains,
+}
+
+/// An operand of a test.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operand {
+    /// 64 bits, of the same kind as the other operand.
+    Constant(u64),
+    /// A fixed text.
+    Text(Vec<u8>),
+    /// A value in the call.
+    Place {
+        /// Where.
+        place: Place,
+        /// Bytes: 1, 2, 4 or 8. Of a string 8: its pointer, with its length behind it.
+        size: u8,
+        /// How to understand them.
+        kind: OperandKind,
+        /// A nil pointer on the way makes it 0: the length of a nil map.
+        nil_is_zero: bool,
+    },
+    /// The operand that was recorded under this number at entry.
+    Recorded(u8, OperandKind),
+}
+
+/// How the bits of an operand are to be understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the kinds say themselves")]
+pub enum OperandKind {
+    Unsigned,
+    Signed,
+    Float,
+    Text,
+}
+
+impl Term {
+    pub(super) fn reads_floats(&self) -> bool {
+        let float = |operand: &Operand| matches!(operand, Operand::Place { place, .. } if matches!(place.register(), Some(Register::Float(_))));
+        match self {
+            Term::Test(test) | Term::Record(_, test) => float(&test.left) || float(&test.right),
+            Term::Capture(_, operand) => float(operand),
+            _ => false,
+        }
+    }
+}

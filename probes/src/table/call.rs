@@ -1,0 +1,91 @@
+//! What is kept of calls under way, and of goroutines.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use super::{CAPTURES, DELAYED};
+
+/// A call between its entry and its return, as the core keeps it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct CallKey {
+    /// Address of the goroutine's g.
+    pub g: u64,
+    /// Of its frame below the stack's high end: survives stack moves.
+    pub depth: u64,
+    /// Row of the rule.
+    pub rule: u32,
+    #[doc(hidden)]
+    pub padding: u32,
+}
+
+/// What the return of a call wants to know of its entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Call {
+    /// Its number, if it fired at entry.
+    pub call: u64,
+    /// Of conditions at entry, two bits each.
+    pub truths: u64,
+    /// Operands at entry.
+    pub capture: [u64; CAPTURES],
+    /// Bit n: `capture[n]` was read.
+    pub captured: u32,
+    /// Whether it fired at entry.
+    pub fired: u32,
+}
+
+/// A binding that fired in a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Fired {
+    /// Its row.
+    pub binding: u32,
+    #[doc(hidden)]
+    pub padding: u32,
+    /// Number of the call.
+    pub call: u64,
+    /// Nanoseconds that the goroutine is to sleep.
+    pub delay: u64,
+}
+
+/// A goroutine that sleeps before a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Delay {
+    /// Nanoseconds of `CLOCK_MONOTONIC`.
+    pub deadline: u64,
+    /// Of its frame below the stack's high end.
+    pub depth: u64,
+    /// Row of the entry site.
+    pub site: u32,
+    /// Entries of `fired` in use.
+    pub fired_count: u32,
+    /// Not 0: it is on its way to the slot.
+    pub sent: u32,
+    #[doc(hidden)]
+    pub padding: u32,
+    /// What waits for the end of the delay.
+    pub fired: [Fired; DELAYED],
+}
+
+/// A rule's calls on one goroutine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct GoroutineKey {
+    /// Address of the goroutine's g, which the runtime uses again for another goroutine.
+    pub g: u64,
+    /// Row of the rule.
+    pub rule: u32,
+    #[doc(hidden)]
+    pub padding: u32,
+}
+
+/// How many they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Goroutine {
+    /// The goroutine's id, which tells it from others that had the same g.
+    pub goid: u64,
+    /// Calls so far.
+    pub calls: u64,
+}

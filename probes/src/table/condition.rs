@@ -1,0 +1,122 @@
+//! Conditions: terms, and the ranges of code that `within` asks for.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use super::{CONDITION_TEXT, Place};
+
+/// `gi_term.op`: what a row of a condition does to its stack of truths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Op {
+    /// Pushes the outcome of its test.
+    Test = 0,
+    /// Turns the topmost.
+    Not = 1,
+    /// Joins the two topmost.
+    And = 2,
+    /// Joins the two topmost.
+    Or = 3,
+    /// Leaves out the next `skip` rows if the topmost is false.
+    SkipIfFalse = 4,
+    /// Leaves out the next `skip` rows if the topmost is true.
+    SkipIfTrue = 5,
+    /// Pushes truth `slot` as it was at entry.
+    Recall = 6,
+    /// At entry: keeps the left operand as number `slot`.
+    Capture = 7,
+}
+
+/// `gi_term.test`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[expect(missing_docs, reason = "the tests say themselves")]
+pub enum Test {
+    True = 0,
+    Equal = 1,
+    NotEqual = 2,
+    Less = 3,
+    LessOrEqual = 4,
+    Greater = 5,
+    GreaterOrEqual = 6,
+    StartsWith = 7,
+    EndsWith = 8,
+    Contains = 9,
+}
+
+/// `gi_term.left_source` and `right_source`: where an operand comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum OperandSource {
+    /// The row's constant, or its fixed text.
+    Constant = 0,
+    /// A place in the call.
+    Place = 1,
+    /// Number `slot` of those kept at entry.
+    Capture = 2,
+}
+
+/// `gi_term.flags`: the last pointer on the way to the left operand may be nil, and then it is 0: the length of a nil map.
+pub const TERM_NIL_IS_ZERO_LEFT: u8 = 1;
+/// `gi_term.flags`: the same of the right operand.
+pub const TERM_NIL_IS_ZERO_RIGHT: u8 = 2;
+
+/// One row of a condition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Term {
+    /// Left operand.
+    pub left: Place,
+    /// Right operand.
+    pub right: Place,
+    /// Right operand; for a text its length in bytes.
+    pub constant: u64,
+    /// Row of the fixed text.
+    pub text: u32,
+    /// [`Op`].
+    pub op: u8,
+    /// [`Test`].
+    pub test: u8,
+    /// [`OperandSource`].
+    pub left_source: u8,
+    /// [`OperandSource`].
+    pub right_source: u8,
+    /// [`ValueKind`].
+    pub left_kind: u8,
+    /// [`ValueKind`].
+    pub right_kind: u8,
+    /// Of a truth or operand kept at entry.
+    pub slot: u8,
+    /// `TERM_*`.
+    pub flags: u8,
+    /// Rows that a skip leaves out.
+    pub skip: u16,
+    #[doc(hidden)]
+    pub padding: u16,
+}
+
+/// A fixed text, filled up with zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct FixedText(pub [u8; CONDITION_TEXT]);
+
+/// How often a row's test was made, was true, and could not be made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct TermCounters {
+    /// Was made or tried.
+    pub tested: u64,
+    /// Was true.
+    pub held: u64,
+    /// An operand could not be read.
+    pub unreadable: u64,
+}
+
+/// Code of a function, run-time: `low <= address < high`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Range {
+    /// First address.
+    pub low: u64,
+    /// Behind the last.
+    pub high: u64,
+}

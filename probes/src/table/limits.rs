@@ -1,0 +1,38 @@
+//! How much of everything the tables take.
+
+/// Dereferences on the way to a value.
+pub const STEPS: usize = 6;
+/// Of the rules that fire in one call, how many may if one of them delays it.
+pub const DELAYED: usize = 8;
+/// Rows of one condition.
+pub const TERMS: usize = 64;
+/// Truths that one condition may take from the entry of a call to its return.
+pub const RECALLED: usize = 32;
+/// Operands that one condition may take from the entry of a call to its return.
+pub const CAPTURES: usize = 4;
+/// Code ranges of the functions that one rule must be called within.
+pub const RANGES: usize = 64;
+/// Bytes of a string that conditions look at.
+pub const CONDITION_TEXT: usize = 256;
+/// Bytes that one edit may clear.
+pub const CLEARED: usize = 4096;
+/// Rules that one probe serves.
+pub const BINDINGS: usize = 1024;
+/// Words that one rule may overwrite in one call.
+pub const EDITS: usize = 64;
+/// Rules that may fire in one and the same call.
+pub const FIRED: usize = 32;
+/// Words shown in one event.
+pub const EVENT_WORDS: usize = 16;
+/// Texts shown in one event.
+pub const EVENT_TEXTS: usize = 3;
+/// Bytes of each text shown in one event.
+pub const TEXT: usize = 64;
+/// Bytes that are copied at most, for a value that gets memory of its own at each firing.
+pub const COPIED: usize = 4096;
+/// Size of the failure counters' array.
+pub const REASONS: usize = 32;
+/// Size of the array of counters for what held a rule back.
+pub const HELDS: usize = 8;
+/// How many general registers a hit carries.
+pub const REGISTERS: usize = 16;

@@ -1,0 +1,49 @@
+//! Places in a stopped call.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use super::STEPS;
+
+/// `gi_place.base`: where a place starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Base {
+    /// A general register.
+    Integer = 0,
+    /// X0 to X14.
+    Float = 1,
+    /// Entry stack pointer plus offset.
+    Stack = 2,
+    /// A run-time address.
+    Absolute = 3,
+}
+
+/// One dereference: the word found so far is a pointer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Step {
+    /// Bytes from where it points.
+    pub offset: i32,
+    /// If not 0: the word behind the pointer is a length, and must be at least this.
+    pub bound: u32,
+}
+
+/// A place in a stopped call: a register or memory, perhaps behind pointers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Place {
+    /// [`Base`].
+    pub base: u8,
+    /// Register number, for the register bases.
+    pub index: u8,
+    /// Bytes read or written at the end: 1, 2, 4 or 8.
+    pub size: u8,
+    /// Entries of `step` in use.
+    pub steps: u8,
+    /// Bytes from the entry stack pointer, for [`Base::Stack`].
+    pub offset: i32,
+    /// Run-time address, for [`Base::Absolute`].
+    pub address: u64,
+    /// The way on from there.
+    pub step: [Step; STEPS],
+}
