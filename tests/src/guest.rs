@@ -40,12 +40,26 @@ batch() {
 /// The lanes go through the same batches, and each takes what is not taken yet: one for each processor.
 const LANES: &str = "lane & lane & wait\n";
 
-/// A guest with a kernel, goinject and the programs of batches, or none where the user wants none (which is said).
+/// How a guest's two processors are emulated, where they are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Processors {
+    /// For many short runs, in which the emulator's slips are too rare to be seen.
+    AtOnce,
+    /// For very many hits.
+    InTurn,
+}
+
+/// A guest with a kernel, goinject and some files, for very many hits; or none where the user wants none (which is
+/// said).
 ///
 /// # Panics
 /// If it does not boot.
 #[must_use]
 pub fn boot(kernel: &str, files: &[(PathBuf, PathBuf)]) -> Option<Booted> {
+    start(kernel, files, Processors::InTurn)
+}
+
+fn start(kernel: &str, files: &[(PathBuf, PathBuf)], processors: Processors) -> Option<Booted> {
     if let Some(reason) = refused() {
         println!("Linux {kernel}: skipped: {reason}");
         return None;
@@ -57,6 +71,9 @@ pub fn boot(kernel: &str, files: &[(PathBuf, PathBuf)]) -> Option<Booted> {
                 true => guest.file(host, place)?,
                 false => guest.program(host, place)?,
             };
+        }
+        if processors == Processors::InTurn {
+            guest = guest.in_turn();
         }
         guest.env("NO_COLOR", "1").boot()
     };
@@ -98,7 +115,7 @@ pub fn run(kernel: &str, batches: &[Batch<'_>], tally: &mut Tally) -> bool {
     script.push_str(LANES);
     fs::write(folder.path().join("run.sh"), script).expect("the script is written");
     files.extend(programs);
-    let Some(mut guest) = boot(kernel, &files) else {
+    let Some(mut guest) = start(kernel, &files, Processors::AtOnce) else {
         return false;
     };
     let limit = Duration::from_secs(30 + 10 * batches.len() as u64);

@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -65,6 +65,86 @@ fn the_process_group_is_killed_with_ptrace() {
 #[test]
 fn the_guard_is_killed_too() {
     kill_often(Writer::Breakpoints, Whom::GroupAndGuard, KILLS / 4);
+}
+
+#[test]
+fn while_it_arms_and_lets_go_with_bpf() {
+    kill_around(Writer::Tracer);
+}
+
+#[test]
+fn while_it_arms_and_lets_go_with_ptrace() {
+    kill_around(Writer::Breakpoints);
+}
+
+/// Attaches to one program again and again, and kills goinject's process group at some moment of arming, or of letting
+/// go. In both a thread of the program makes system calls for goinject.
+fn kill_around(writer: Writer) {
+    let _alone = ALONE.lock();
+    let folder = tempfile::tempdir().expect("a folder");
+    let (rules, stderr) = (folder.path().join("rules.yaml"), folder.path().join("err"));
+    let build = BUILDS[BUILDS.len() - 1];
+    fs::write(&rules, busy::rules(&busy::functions(writer, build.version), "")).expect("rules are written");
+    let mut program = Command::new(build.of("busy"));
+    program.arg("-input").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut program = program.spawn().expect("the program starts");
+    let target = program.id().to_string();
+    let attach = || {
+        let mut command = Command::new(goinject::program());
+        command.args(["run", "--quiet", "--writer", writer.name(), "--pid"]);
+        command.arg(&target).arg(&rules).stdin(Stdio::null());
+        command.stderr(File::create(&stderr).expect("a file for output"));
+        command.process_group(0).spawn().expect("goinject starts")
+    };
+    let armed = || fs::read_to_string(&stderr).is_ok_and(|text| text.contains("goinject: armed"));
+    let (mut arming, mut leaving, mut refused) = (0, 0, 0);
+    // What it takes on this machine now.
+    let mut period = Duration::from_millis(200);
+    while arming < KILLS || leaving < KILLS / 2 {
+        let begun = Instant::now();
+        let mut injector = attach();
+        let pid = i32::try_from(injector.id()).expect("process ids are small");
+        if arming < KILLS {
+            thread::sleep(period.mul_f64(random()));
+            arming += usize::from(!armed());
+        } else {
+            let ended = |injector: &mut Child| injector.try_wait().is_ok_and(|status| status.is_some());
+            wait_for(|| (armed() || ended(&mut injector)).then_some(())).expect("it arms or gives up");
+            if ended(&mut injector) {
+                // What the one before left behind was still at work, and the target somebody else's.
+                refused += 1;
+                assert!(
+                    refused < KILLS,
+                    "{}",
+                    fs::read_to_string(&stderr).unwrap_or_default()
+                );
+                continue;
+            }
+            period = begun.elapsed();
+            // SAFETY: a child that is not waited for yet.
+            unsafe { libc::kill(pid, libc::SIGINT) };
+            thread::sleep(Duration::from_millis(40).mul_f64(random()));
+            leaving += 1;
+        }
+        kill(-pid);
+        let _ = injector.wait();
+        // What it left behind does its work and ends.
+        thread::sleep(Duration::from_millis(10));
+        let ended = program.try_wait().expect("the program is a child");
+        assert!(ended.is_none(), "{ended:?} after {arming} and {leaving} kills");
+    }
+    drop(program.stdin.take());
+    let output = program.wait_with_output().expect("the program is a child");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let total = busy::total(&stdout).unwrap_or_else(|error| panic!("{error}"));
+    assert!(
+        output.status.success() && total.halfway <= leaving as u64,
+        "{stdout}"
+    );
+    println!(
+        "{}: killed {arming} times before it had armed, {leaving} times while it let go, refused {refused} times; {total:?}",
+        writer.name()
+    );
 }
 
 /// What became of a run.

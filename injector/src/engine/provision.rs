@@ -4,12 +4,13 @@
 //! moment.
 
 use std::io;
+use std::ops::Range;
 
 use goinject_probes::table::Control;
 
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Loaded, scratch_image};
-use crate::tracee::{Memory, Remote, Stop, Tracees, mappings, take_lendable};
+use crate::tracee::{Memory, Remote, Stop, Tracees, borrow_thread, mappings};
 
 const PAGE: u64 = 4096;
 /// Memory for the copies that values get at each firing. No part of it is used twice, for the program
@@ -37,74 +38,73 @@ pub enum WrittenBy {
     Tracer,
 }
 
-/// Gives a process what a plan needs. `stop` is one of its threads, which comes back as it was.
-pub fn provide(
-    plan: &Plan,
+/// What a plan needs of a process, put there by system calls of one of its threads.
+#[derive(Clone, Copy, Debug)]
+pub struct Provision<'a> {
+    plan: &'a Plan,
     bias: LoadBias,
-    by: WrittenBy,
-    tracees: &Tracees,
-    memory: &Memory,
-    stop: Stop,
-) -> Result<(Loaded, Stop), ProvisionError> {
-    let mut loaded = Loaded {
-        bias,
-        ..Loaded::default()
-    };
-    let shared_data = by == WrittenBy::Kernel && plan.writes_behind_pointers();
-    if !is_needed(plan) && !shared_data {
-        return Ok((loaded, stop));
-    }
-    let mut remote = tracees.remote(stop, memory)?;
-    if is_needed(plan) {
-        map_scratch(plan, &mut remote, &mut loaded)?;
-    }
-    if shared_data {
-        populate_data(plan, bias, &mut remote, tracees.pid())?;
-    }
-    Ok((loaded, remote.finish()?))
+    shared_data: bool,
 }
 
-/// Gives a running process, which nobody traces, what a plan needs.
-pub fn provide_running(
-    plan: &Plan,
-    bias: LoadBias,
-    by: WrittenBy,
-    pid: i32,
-) -> Result<Loaded, ProvisionError> {
-    let only_program = Loaded {
-        bias,
-        ..Loaded::default()
-    };
-    let shared_data = by == WrittenBy::Kernel && plan.writes_behind_pointers();
-    if !is_needed(plan) && !shared_data {
-        return Ok(only_program);
+impl<'a> Provision<'a> {
+    /// What this plan needs, for a program that lies there.
+    pub fn of(plan: &'a Plan, bias: LoadBias, by: WrittenBy) -> Provision<'a> {
+        Provision {
+            plan,
+            bias,
+            shared_data: by == WrittenBy::Kernel && plan.writes_behind_pointers(),
+        }
     }
-    match stopped_for_a_moment(plan, bias, by, pid) {
-        // Data that can't be made its own now may be so already; where not, edits fail and are counted.
-        Err(_) if !is_needed(plan) => Ok(only_program),
-        result => result,
-    }
-}
 
-fn stopped_for_a_moment(
-    plan: &Plan,
-    bias: LoadBias,
-    by: WrittenBy,
-    pid: i32,
-) -> Result<Loaded, ProvisionError> {
-    let memory = Memory::open(pid)?;
-    let mut tracees = Tracees::attach(pid)?;
-    let mut stops = tracees.stop_all()?;
-    let Some(stop) = take_lendable(&mut stops) else {
-        return Err(io::Error::from_raw_os_error(libc::ESRCH).into());
-    };
-    let provided = provide(plan, bias, by, &tracees, &memory, stop);
-    for stop in stops {
-        stop.detach()?;
+    /// Gives it to a process, through one of its threads, which comes back as it was.
+    pub fn give(
+        self,
+        tracees: &Tracees,
+        memory: &Memory,
+        stop: Stop,
+    ) -> Result<(Loaded, Stop), ProvisionError> {
+        if !self.is_anything() {
+            return Ok((self.nothing(), stop));
+        }
+        let mut remote = tracees.remote(stop, memory)?;
+        let loaded = self.make(&mut remote)?;
+        Ok((loaded, remote.finish()?))
     }
-    let (loaded, stop) = provided?;
-    stop.detach()?;
-    Ok(loaded)
+
+    /// Gives it to a running process, which nobody traces.
+    pub fn give_running(self, pid: i32) -> Result<Loaded, ProvisionError> {
+        if !self.is_anything() {
+            return Ok(self.nothing());
+        }
+        match borrow_thread(pid, |remote| self.make(remote)) {
+            // Data that can't be made its own now may be so already; where not, edits fail and are counted.
+            Err(_) if !is_needed(self.plan) => Ok(self.nothing()),
+            result => Ok(result?),
+        }
+    }
+
+    fn is_anything(self) -> bool {
+        is_needed(self.plan) || self.shared_data
+    }
+
+    fn nothing(self) -> Loaded {
+        Loaded {
+            bias: self.bias,
+            ..Loaded::default()
+        }
+    }
+
+    /// Makes it with a thread of the process.
+    pub fn make(self, remote: &mut Remote<'_>) -> io::Result<Loaded> {
+        let mut loaded = self.nothing();
+        if is_needed(self.plan) {
+            map_scratch(self.plan, remote, &mut loaded)?;
+        }
+        if self.shared_data {
+            populate_data(self.plan, self.bias, remote)?;
+        }
+        Ok(loaded)
+    }
 }
 
 /// Maps the scratch memory, fills it, and protects what never changes.
@@ -131,40 +131,37 @@ fn map_scratch(plan: &Plan, remote: &mut Remote<'_>, loaded: &mut Loaded) -> io:
     Ok(())
 }
 
-/// Unmaps what nobody got of the memory for copies, when rules act no longer. `stop` is a thread of the target, which
-/// comes back as it was.
-pub fn give_back(control: &Control, tracees: &Tracees, memory: &Memory, stop: Stop) -> io::Result<Stop> {
+/// What nobody got of the memory for copies, to be unmapped when rules act no longer. `memory` is that of the program
+/// that rules acted in.
+pub fn unused_copies(control: &Control, memory: &Memory) -> Option<Range<u64>> {
     let used = control.copies_next.min(control.copies_end);
     let rest = used.next_multiple_of(PAGE)..control.copies_end;
     // After an `exec` the addresses are another program's, and through `memory` nothing can be read any more.
-    if rest.is_empty() || memory.word(rest.start).is_err() {
-        return Ok(stop);
-    }
-    let mut remote = tracees.remote(stop, memory)?;
-    remote.syscall(libc::SYS_munmap, [rest.start, rest.end - rest.start, 0, 0, 0, 0])?;
-    remote.finish()
+    (!rest.is_empty() && memory.word(rest.start).is_ok()).then_some(rest)
 }
 
-/// The same in a process that nobody traces.
-pub fn give_back_running(control: &Control, memory: &Memory, pid: i32) -> io::Result<()> {
-    if control.copies_end == 0 {
+/// Unmaps it. After an `exec` since then there is nothing to unmap.
+pub fn give_back(unused: &Range<u64>, memory: &Memory, remote: &mut Remote<'_>) -> io::Result<()> {
+    if memory.word(unused.start).is_err() {
         return Ok(());
     }
-    let mut tracees = Tracees::attach(pid)?;
-    let mut stops = tracees.stop_all()?;
-    if let Some(stop) = stops.pop() {
-        stops.push(give_back(control, &tracees, memory, stop)?);
-    }
-    for stop in stops {
-        stop.detach()?;
-    }
+    unmap(remote, unused)
+}
+
+/// Unmaps memory.
+pub fn unmap(remote: &mut Remote<'_>, range: &Range<u64>) -> io::Result<()> {
+    let size = range.end - range.start;
+    remote.syscall(libc::SYS_munmap, [range.start, size, 0, 0, 0, 0])?;
     Ok(())
 }
 
 /// Makes the pages of package variables the process's own (Linux 5.14; else what is not so fails when
 /// it is written, and is counted).
-fn populate_data(plan: &Plan, bias: LoadBias, remote: &mut Remote<'_>, pid: i32) -> io::Result<()> {
-    for mapping in mappings(pid)?.into_iter().filter(|mapping| mapping.writable) {
+fn populate_data(plan: &Plan, bias: LoadBias, remote: &mut Remote<'_>) -> io::Result<()> {
+    for mapping in mappings(remote.pid())?
+        .into_iter()
+        .filter(|mapping| mapping.writable)
+    {
         for data in &plan.runtime.data {
             let start = bias.apply(data.start).max(mapping.range.start) & !(PAGE - 1);
             let end = bias.apply(data.end).min(mapping.range.end);

@@ -5,6 +5,7 @@ mod edits;
 use std::ops::Range;
 
 use goinject_probes::table::{self, Tables};
+use serde::{Deserialize, Serialize};
 
 use super::scratch::Pointee;
 use super::{
@@ -14,7 +15,7 @@ use crate::go::abi::Register;
 use crate::go::address::Address;
 
 /// Where things are in one process.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loaded {
     /// The program.
     pub bias: LoadBias,
@@ -25,7 +26,7 @@ pub struct Loaded {
 }
 
 /// How far the process lies from where the binary was linked to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadBias(pub u64);
 
 impl LoadBias {

@@ -3,6 +3,7 @@
 //!
 //! ptrace binds a tracee to the *thread* that seized it, so a [`Tracees`] must stay on its thread.
 
+mod deputy;
 mod maps;
 mod memory;
 mod ptrace;
@@ -12,11 +13,12 @@ mod stop;
 mod threads;
 mod trial;
 
+pub use deputy::borrow_thread;
 pub use maps::{Mapping, hole_near, read as mappings};
 pub use memory::Memory;
 pub use ptrace::{FloatRegisters, GeneralRegisters, signal_name};
 pub use remote::Remote;
 pub use spawn::Spawned;
 pub use stop::{Report, Stop, Why};
-pub use threads::{Tracees, take_lendable};
+pub use threads::Tracees;
 pub use trial::{trace_child, trace_stranger};

@@ -46,6 +46,11 @@ impl<'a> Remote<'a> {
         })
     }
 
+    /// The process.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
     /// The process's memory.
     pub fn memory(&self) -> &'a Memory {
         self.memory

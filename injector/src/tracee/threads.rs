@@ -10,7 +10,7 @@ use super::stop::{Report, Stop, Why};
 
 /// Takes a stopped thread that system calls can be made in: not one with a trap of its own, which would be taken for the
 /// end of a call and lost. Breakpoints of a killed tracer leave such traps for a moment.
-pub fn take_lendable(stops: &mut Vec<Stop>) -> Option<Stop> {
+pub(super) fn take_lendable(stops: &mut Vec<Stop>) -> Option<Stop> {
     let lendable = |stop: &Stop| stop.why() != Why::Signal(libc::SIGTRAP) && !stop.has_pending_trap();
     let at = stops.iter().position(lendable)?;
     Some(stops.swap_remove(at))

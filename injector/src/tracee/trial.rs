@@ -5,18 +5,24 @@ use std::os::fd::OwnedFd;
 
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, Pid, fork};
+use nix::unistd::{ForkResult, Pid, fork, getpid, getppid};
 
 use super::Memory;
 use super::ptrace;
 
 /// Traces a child as a run would: seizes it, stops it, reads its registers, opens its memory.
 pub fn trace_child() -> io::Result<()> {
+    let parent = getpid();
     // SAFETY: until it is killed the child calls nothing but async-signal-safe functions.
     let pid = match unsafe { fork()? } {
         ForkResult::Child => {
             // SAFETY: no conditions; the kernel ends this process with its parent.
             unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+            if getppid() != parent {
+                // Too late: it is gone already.
+                // SAFETY: no conditions.
+                unsafe { libc::_exit(0) };
+            }
             wait_to_be_killed()
         }
         ForkResult::Parent { child } => child,

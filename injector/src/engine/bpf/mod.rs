@@ -18,11 +18,11 @@ use goinject_probes::table::{Counters, Lead, Site, SiteKind, Tables, TermCounter
 
 use self::target::Target;
 use self::tracer::Tracer;
-use super::provision::{ProvisionError, WrittenBy, give_back_running, provide, provide_running};
+use super::provision::{Provision, ProvisionError, WrittenBy, give_back, unused_copies};
 use super::{Happened, Session};
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Loaded, encode};
-use crate::tracee::{Memory, Spawned, Stop, Tracees};
+use crate::tracee::{Memory, Spawned, Stop, Tracees, borrow_thread};
 
 /// Why a target can't be armed with BPF.
 #[derive(Debug, thiserror::Error)]
@@ -97,7 +97,7 @@ impl BpfSession {
     ) -> Result<BpfSession, ArmError> {
         let target = Target::process(pid).map_err(ArmError::Trace)?;
         let memory = Memory::open(pid).map_err(ArmError::Trace)?;
-        let loaded = provide_running(plan, bias, setup.written_by(), pid)?;
+        let loaded = Provision::of(plan, bias, setup.written_by()).give_running(pid)?;
         let program = attach(plan, &loaded, setup, pid)?;
         let tracer = setup
             .is_traced()
@@ -139,7 +139,7 @@ fn arm_stopped(
 ) -> Result<(Program, Option<Tracer>), ArmError> {
     let pid = stop.tid();
     let tracees = Tracees::of_spawned(&stop);
-    let (loaded, stop) = provide(plan, bias, setup.written_by(), &tracees, memory, stop)?;
+    let (loaded, stop) = Provision::of(plan, bias, setup.written_by()).give(&tracees, memory, stop)?;
     let program = attach(plan, &loaded, setup, pid)?;
     let tracer = setup
         .is_traced()
@@ -277,16 +277,19 @@ impl Session for BpfSession {
     fn disarm(&mut self) -> io::Result<Happened> {
         let mut happened = Happened::default();
         self.program.cease();
-        let tracer = self.tracer.take();
-        let untraced = tracer.is_none();
-        if let Some(tracer) = tracer {
-            tracer.release(&self.program, &mut happened)?;
-        }
+        let unused = match self.tracer.take() {
+            Some(tracer) => tracer.release(&self.program, &mut happened)?,
+            None => unused_copies(&self.program.control(), &self.memory),
+        };
         self.program.detach();
-        // Tracing a child now could take its end from those who wait for it. It keeps a few megabytes that nobody uses, as
-        // do processes where this fails.
-        if untraced && !self.ended && !self.target.is_child() && self.target.end()?.is_none() {
-            let _ = give_back_running(&self.program.control(), &self.memory, self.target.pid());
+        self.ended |= happened.end.is_some();
+        if !self.ended
+            && let Some(unused) = unused
+        {
+            // Where this fails, the process keeps a few megabytes that nobody uses.
+            let _ = borrow_thread(self.target.pid(), |remote| {
+                give_back(&unused, &self.memory, remote)
+            });
         }
         happened.events.append(&mut self.program.take_events());
         Ok(happened)

@@ -39,11 +39,6 @@ impl Target {
         self.pid
     }
 
-    /// Whether goinject started it.
-    pub(super) fn is_child(&self) -> bool {
-        self.pidfd.is_none()
-    }
-
     pub(super) fn wake_fd(&self) -> Option<RawFd> {
         self.pidfd.as_ref().map(AsRawFd::as_raw_fd)
     }

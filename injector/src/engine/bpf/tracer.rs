@@ -1,12 +1,13 @@
 //! The tracer writer: edits that BPF decided on, made by goinject through ptrace.
 
 use std::io;
+use std::ops::Range;
 
 use goinject_probes::native::{Core, Hit, Scratch};
 use goinject_probes::program::{Pass, Program};
 use goinject_probes::table::{GeneralRegister, Lead, Reason, SITE_RESTART, Site};
 
-use crate::engine::provision::give_back;
+use crate::engine::provision::unused_copies;
 use crate::engine::stopped::{StoppedThread, commit, send_back};
 use crate::engine::{End, Happened};
 use crate::tracee::{Memory, Report, Stop, Tracees, Why};
@@ -43,17 +44,15 @@ impl Tracer {
         Ok(())
     }
 
-    /// Makes the edits that still wait and lets every thread go.
-    pub(super) fn release(mut self, program: &Program, happened: &mut Happened) -> io::Result<()> {
-        let mut stops = self.tracees.stop_all()?;
+    /// Makes the edits that still wait and lets every thread go. Gives what is left of the memory for copies.
+    pub(super) fn release(
+        mut self,
+        program: &Program,
+        happened: &mut Happened,
+    ) -> io::Result<Option<Range<u64>>> {
+        let stops = self.tracees.stop_all()?;
         for stop in &stops {
             self.edit(stop, program, happened).or_else(gone)?;
-        }
-        if let Some(stop) = stops.pop() {
-            match give_back(&self.core.control(), &self.tracees, &self.memory, stop) {
-                Ok(stop) => stops.push(stop),
-                Err(error) => gone(error)?,
-            }
         }
         for stop in stops {
             stop.detach()?;
@@ -61,7 +60,7 @@ impl Tracer {
         while let Some(report) = self.tracees.next_ready()? {
             self.take(report, program, happened)?;
         }
-        Ok(())
+        Ok(unused_copies(&self.core.control(), &self.memory))
     }
 
     fn take(&mut self, report: Report, program: &Program, happened: &mut Happened) -> io::Result<()> {

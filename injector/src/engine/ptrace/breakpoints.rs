@@ -2,12 +2,16 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
 
 use super::ArmError;
 use super::displaced::{SLOT, displace};
 use super::guard::Guard;
 use super::stub;
-use crate::tracee::{Memory, Remote, Stop, Tracees, hole_near, mappings};
+use crate::engine::provision::unmap;
+use crate::tracee::{Memory, Remote, hole_near, mappings};
 
 const INT3: u8 = 0xcc;
 const PAGE: u64 = 4096;
@@ -22,68 +26,95 @@ pub(super) struct Spot {
     pub(super) bytes: Vec<u8>,
 }
 
+/// What breakpoints need of a target before there can be any: memory near its code for the stub and the displaced
+/// copies, and the stub as its handler for SIGTRAP.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Ground {
+    page: Range<u64>,
+    copies: Vec<u64>,
+    /// The `struct kernel_sigaction` that SIGTRAP had.
+    former_action: Action,
+}
+
+/// Why a target can't have breakpoints.
+#[derive(Debug, Serialize, Deserialize, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error("no handler for SIGTRAP")]
+    NoTrapHandler,
+    #[error("{0}")]
+    Displace(String),
+    #[error("{0}")]
+    Provision(String),
+}
+
+impl Ground {
+    /// Makes it with a thread of the target. What is refused is left as it was.
+    pub(super) fn prepare(remote: &mut Remote<'_>, spots: &[Spot]) -> io::Result<Result<Ground, Refusal>> {
+        let former_action = swap_trap_action(remote, None)?;
+        let previous = u64::from_le_bytes(former_action[..8].try_into().expect("eight bytes"));
+        if previous <= 1 {
+            return Ok(Err(Refusal::NoTrapHandler));
+        }
+        let count = spots.len() as u64;
+        let near = spots.first().map_or(0, |spot| spot.address);
+        let table_end = stub::image(0, &[]).len() as u64 + 16 * count;
+        let copies_start = table_end.next_multiple_of(SLOT);
+        let size = (copies_start + SLOT * count).next_multiple_of(PAGE);
+        let hint = hole_near(&mappings(remote.pid())?, near, size)
+            .ok_or_else(|| io::Error::other("no room for a page near the program's code"))?;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+        let protection = libc::PROT_READ | libc::PROT_EXEC;
+        let start = remote.syscall(
+            libc::SYS_mmap,
+            [hint, size, protection as u64, flags as u64, u64::MAX, 0],
+        )?;
+        let ground = Ground {
+            page: start..start + size,
+            copies: (0..count).map(|n| start + copies_start + n * SLOT).collect(),
+            former_action,
+        };
+        for (spot, copy) in spots.iter().zip(&ground.copies) {
+            match displace(&spot.bytes, spot.address, *copy) {
+                Ok(code) => remote.memory().write(*copy, &code)?,
+                Err(error) => {
+                    unmap(remote, &ground.page)?;
+                    return Ok(Err(Refusal::Displace(error.to_string())));
+                }
+            }
+        }
+        let sites = spots.iter().map(|spot| spot.address);
+        let table: Vec<(u64, u64)> = sites.zip(ground.copies.iter().copied()).collect();
+        remote.memory().write(start, &stub::image(previous, &table))?;
+        let restorer = start + stub::restorer_offset() as u64;
+        swap_trap_action(remote, Some(action(start, restorer)))?;
+        Ok(Ok(ground))
+    }
+
+    /// Gives SIGTRAP back its former action.
+    fn restore_action(&self, remote: &mut Remote<'_>) -> io::Result<()> {
+        swap_trap_action(remote, Some(self.former_action)).map(drop)
+    }
+
+    /// Undoes it while no breakpoint has been set.
+    pub(super) fn undo(&self, remote: &mut Remote<'_>) -> io::Result<()> {
+        self.restore_action(remote)?;
+        unmap(remote, &self.page)
+    }
+}
+
 /// All breakpoints of a target. Dropping this leaves them in, and the guard takes them out.
 #[derive(Debug)]
 pub(super) struct Breakpoints {
     /// Site row by address.
     rows: HashMap<u64, u32>,
     spots: Vec<Spot>,
-    copies: Vec<u64>,
-    /// The `struct kernel_sigaction` that SIGTRAP had.
-    former_action: Action,
+    ground: Ground,
     guard: Option<Guard>,
 }
 
 impl Breakpoints {
-    /// Puts breakpoints in. `stop` is a stopped thread that makes the system calls; it comes back stopped.
-    pub(super) fn insert(
-        tracees: &Tracees,
-        memory: &Memory,
-        stop: Stop,
-        spots: Vec<Spot>,
-    ) -> Result<(Breakpoints, Stop), ArmError> {
-        verify(memory, &spots)?;
-        let count = spots.len() as u64;
-        let near = spots.first().map_or(0, |spot| spot.address);
-        let table_end = stub::image(0, &[]).len() as u64 + 16 * count;
-        let copies_start = table_end.next_multiple_of(SLOT);
-        let size = (copies_start + SLOT * count).next_multiple_of(PAGE);
-
-        let mut remote = tracees.remote(stop, memory).map_err(ArmError::trace)?;
-        let hint = hole_near(&mappings(tracees.pid()).map_err(ArmError::trace)?, near, size)
-            .ok_or_else(|| ArmError::trace(io::Error::other("no room for a page near the program's code")))?;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
-        let protection = libc::PROT_READ | libc::PROT_EXEC;
-        let scratch = remote
-            .syscall(
-                libc::SYS_mmap,
-                [hint, size, protection as u64, flags as u64, u64::MAX, 0],
-            )
-            .map_err(ArmError::trace)?;
-        let copies: Vec<u64> = (0..count).map(|n| scratch + copies_start + n * SLOT).collect();
-        for (spot, copy) in spots.iter().zip(&copies) {
-            let code = displace(&spot.bytes, spot.address, *copy)
-                .map_err(|error| ArmError::Displace(error.to_string()))?;
-            memory.write(*copy, &code).map_err(ArmError::trace)?;
-        }
-
-        let former_action = swap_trap_action(&mut remote, None).map_err(ArmError::trace)?;
-        let previous = u64::from_le_bytes(former_action[..8].try_into().expect("eight bytes"));
-        if previous <= 1 {
-            return Err(ArmError::NoTrapHandler);
-        }
-        let table: Vec<(u64, u64)> = spots
-            .iter()
-            .map(|spot| spot.address)
-            .zip(copies.iter().copied())
-            .collect();
-        memory
-            .write(scratch, &stub::image(previous, &table))
-            .map_err(ArmError::trace)?;
-        let restorer = scratch + stub::restorer_offset() as u64;
-        swap_trap_action(&mut remote, Some(action(scratch, restorer))).map_err(ArmError::trace)?;
-        let stop = remote.finish().map_err(ArmError::trace)?;
-
+    /// Puts breakpoints in, while every thread is stopped.
+    pub(super) fn insert(memory: &Memory, ground: Ground, spots: Vec<Spot>) -> Result<Breakpoints, ArmError> {
         let originals: Vec<(u64, u8)> = spots.iter().map(|spot| (spot.address, spot.bytes[0])).collect();
         let guard = Guard::start(memory, &originals).map_err(ArmError::Guard)?;
         let rows = spots
@@ -94,14 +125,13 @@ impl Breakpoints {
         let breakpoints = Breakpoints {
             rows,
             spots,
-            copies,
-            former_action,
+            ground,
             guard: Some(guard),
         };
         for spot in &breakpoints.spots {
             memory.write(spot.address, &[INT3]).map_err(ArmError::trace)?;
         }
-        Ok((breakpoints, stop))
+        Ok(breakpoints)
     }
 
     /// The site at an address.
@@ -111,7 +141,7 @@ impl Breakpoints {
 
     /// Where a thread goes on to run a site's instruction.
     pub(super) fn copy(&self, row: u32) -> u64 {
-        self.copies[row as usize]
+        self.ground.copies[row as usize]
     }
 
     /// Takes the breakpoints out. Threads may be anywhere.
@@ -122,12 +152,15 @@ impl Breakpoints {
         }
     }
 
+    /// Whether the program that has the breakpoints still runs.
+    pub(super) fn are_in(&self, memory: &Memory) -> bool {
+        memory.word(self.ground.page.start).is_ok()
+    }
+
     /// Gives SIGTRAP back its former action, once no thread can have a trap pending. The copies stay
     /// mapped: a thread may be interrupted within one.
-    pub(super) fn restore_action(&self, tracees: &Tracees, memory: &Memory, stop: Stop) -> io::Result<Stop> {
-        let mut remote = tracees.remote(stop, memory)?;
-        swap_trap_action(&mut remote, Some(self.former_action))?;
-        remote.finish()
+    pub(super) fn restore_action(&self, remote: &mut Remote<'_>) -> io::Result<()> {
+        self.ground.restore_action(remote)
     }
 
     /// The program that had the breakpoints is gone.
@@ -146,7 +179,7 @@ impl Breakpoints {
 }
 
 /// Whether the program in memory is the one that was planned for.
-fn verify(memory: &Memory, spots: &[Spot]) -> Result<(), ArmError> {
+pub(super) fn verify(memory: &Memory, spots: &[Spot]) -> Result<(), ArmError> {
     for spot in spots {
         let mut bytes = vec![0; spot.bytes.len()];
         memory.read(spot.address, &mut bytes).map_err(ArmError::trace)?;

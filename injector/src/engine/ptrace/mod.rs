@@ -13,13 +13,13 @@ use std::os::fd::RawFd;
 use goinject_probes::native::Core;
 use goinject_probes::table::{Counters, Event, Tables, TermCounters, WriterKind};
 
-use self::breakpoints::{Breakpoints, Spot};
-use super::provision::{ProvisionError, WrittenBy, give_back, provide};
+use self::breakpoints::{Breakpoints, Ground, Refusal, Spot, verify};
+use super::provision::{Provision, ProvisionError, WrittenBy, unmap, unused_copies};
 use super::stopped::{StoppedThread, commit, hit};
 use super::{End, Happened, Session};
-use crate::plan::Plan;
-use crate::plan::encode::{LoadBias, encode};
-use crate::tracee::{Memory, Report, Spawned, Stop, Tracees, Why, take_lendable};
+use crate::plan::encode::{LoadBias, Loaded, encode};
+use crate::plan::{Plan, Site};
+use crate::tracee::{Memory, Remote, Report, Spawned, Stop, Tracees, Why, borrow_thread};
 
 pub use self::guard::{COMMAND as GUARD_COMMAND, run as run_guard};
 
@@ -37,17 +37,14 @@ pub enum ArmError {
         /// Run-time address of the first difference.
         address: u64,
     },
-    /// An instruction can't be run elsewhere.
+    /// An instruction can't be run elsewhere, or there is no memory to be had.
     #[error("{0}")]
-    Displace(String),
+    Unfit(String),
     /// The program does not handle SIGTRAP, so a breakpoint left behind could kill it.
     #[error(
         "the target has no handler for SIGTRAP, which every Go runtime installs: is it still starting, or not a Go program?"
     )]
     NoTrapHandler,
-    /// The target's memory can't be had.
-    #[error(transparent)]
-    Provision(#[from] ProvisionError),
     /// The guard process did not start.
     #[error("cannot start the process that guards the breakpoints: {0}")]
     Guard(io::Error),
@@ -62,12 +59,23 @@ impl ArmError {
     }
 }
 
+impl From<Refusal> for ArmError {
+    fn from(refusal: Refusal) -> ArmError {
+        match refusal {
+            Refusal::NoTrapHandler => ArmError::NoTrapHandler,
+            Refusal::Displace(reason) | Refusal::Provision(reason) => ArmError::Unfit(reason),
+        }
+    }
+}
+
 /// A target armed with breakpoints.
 pub struct PtraceSession {
     tracees: Tracees,
     memory: Memory,
     breakpoints: Breakpoints,
     core: Core,
+    /// Whether goinject started it.
+    is_child: bool,
     ended: bool,
 }
 
@@ -82,42 +90,38 @@ impl PtraceSession {
     ) -> Result<PtraceSession, ArmError> {
         let mut tracees = Tracees::of_spawned(&spawned.stop);
         let stop = run_to_trap_handler(&mut tracees, spawned.stop)?;
-        PtraceSession::arm(plan, bias, seed, tracees, stop, Vec::new())
+        let memory = Memory::open(tracees.pid()).map_err(ArmError::trace)?;
+        let spots = spots(plan, bias);
+        verify(&memory, &spots)?;
+        let mut remote = tracees.remote(stop, &memory).map_err(ArmError::trace)?;
+        let prepared = prepare(plan, bias, &spots, &mut remote).map_err(ArmError::trace)?;
+        let stop = remote.finish().map_err(ArmError::trace)?;
+        let (loaded, ground) = prepared?;
+        let core = core(plan, &loaded, seed);
+        let breakpoints = Breakpoints::insert(&memory, ground, spots)?;
+        stop.resume().map_err(ArmError::trace)?;
+        Ok(PtraceSession {
+            tracees,
+            memory,
+            breakpoints,
+            core,
+            is_child: true,
+            ended: false,
+        })
     }
 
     /// Arms a running process.
     pub fn arm_attached(plan: &Plan, bias: LoadBias, seed: u64, pid: i32) -> Result<PtraceSession, ArmError> {
+        let memory = Memory::open(pid).map_err(ArmError::trace)?;
+        let spots = spots(plan, bias);
+        verify(&memory, &spots)?;
+        let prepared = borrow_thread(pid, |remote| prepare(plan, bias, &spots, remote));
+        let (loaded, ground) = prepared.map_err(ArmError::trace)??;
+        let core = core(plan, &loaded, seed);
         let mut tracees = Tracees::attach(pid).map_err(ArmError::trace)?;
-        let mut stops = tracees.stop_all().map_err(ArmError::trace)?;
-        let Some(stop) = take_lendable(&mut stops) else {
-            return Err(ArmError::Ended(End::Gone));
-        };
-        PtraceSession::arm(plan, bias, seed, tracees, stop, stops)
-    }
-
-    fn arm(
-        plan: &Plan,
-        bias: LoadBias,
-        seed: u64,
-        tracees: Tracees,
-        stop: Stop,
-        others: Vec<Stop>,
-    ) -> Result<PtraceSession, ArmError> {
-        let memory = Memory::open(tracees.pid()).map_err(ArmError::trace)?;
-        let (loaded, stop) = provide(plan, bias, WrittenBy::Tracer, &tracees, &memory, stop)?;
-        let tables = encode(plan, &loaded, seed, &vec![WriterKind::Direct; plan.sites.len()]);
-        let spots = plan
-            .sites
-            .iter()
-            .map(|site| Spot {
-                address: bias.apply(site.instruction.address),
-                bytes: site.instruction.bytes.clone(),
-            })
-            .collect();
-        let (breakpoints, stop) = Breakpoints::insert(&tracees, &memory, stop, spots)?;
-        let mut core = Core::new(tables);
-        core.start();
-        for stop in others.into_iter().chain([stop]) {
+        let stops = tracees.stop_all().map_err(ArmError::trace)?;
+        let breakpoints = Breakpoints::insert(&memory, ground, spots)?;
+        for stop in stops {
             stop.resume().map_err(ArmError::trace)?;
         }
         Ok(PtraceSession {
@@ -125,6 +129,7 @@ impl PtraceSession {
             memory,
             breakpoints,
             core,
+            is_child: false,
             ended: false,
         })
     }
@@ -239,19 +244,30 @@ impl Session for PtraceSession {
             let served = self.serve(&stop, &mut happened.events).or_else(gone)?;
             clean.push(if served { stop.without_signal() } else { stop });
         }
-        if let Some(stop) = clean.pop() {
-            let stop = self
-                .breakpoints
-                .restore_action(&self.tracees, &self.memory, stop)?;
-            clean.push(give_back(
-                &self.core.control(),
-                &self.tracees,
-                &self.memory,
-                stop,
-            )?);
+        let unused = unused_copies(&self.core.control(), &self.memory);
+        let leave = |remote: &mut Remote<'_>| {
+            if !self.breakpoints.are_in(&self.memory) {
+                return Ok(());
+            }
+            self.breakpoints.restore_action(remote)?;
+            unused.iter().try_for_each(|unused| unmap(remote, unused))
+        };
+        // Where processes may only trace their descendants, a deputy could not trace this one.
+        if self.is_child
+            && let Some(stop) = clean.pop()
+        {
+            let mut remote = self.tracees.remote(stop, &self.memory)?;
+            leave(&mut remote)?;
+            clean.push(remote.finish()?);
         }
         for stop in clean {
             stop.detach()?;
+        }
+        if !self.is_child
+            && let Err(error) = borrow_thread(self.tracees.pid(), leave)
+            && self.breakpoints.are_in(&self.memory)
+        {
+            return Err(error);
         }
         self.breakpoints.dismiss_guard();
         self.ended = true;
@@ -264,6 +280,42 @@ impl Session for PtraceSession {
         }
         Ok(happened)
     }
+}
+
+/// The plan's sites in a process.
+fn spots(plan: &Plan, bias: LoadBias) -> Vec<Spot> {
+    let spot = |site: &Site| Spot {
+        address: bias.apply(site.instruction.address),
+        bytes: site.instruction.bytes.clone(),
+    };
+    plan.sites.iter().map(spot).collect()
+}
+
+/// All that the target is given, by system calls of one of its threads.
+fn prepare(
+    plan: &Plan,
+    bias: LoadBias,
+    spots: &[Spot],
+    remote: &mut Remote<'_>,
+) -> io::Result<Result<(Loaded, Ground), Refusal>> {
+    let ground = match Ground::prepare(remote, spots)? {
+        Ok(ground) => ground,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    match Provision::of(plan, bias, WrittenBy::Tracer).make(remote) {
+        Ok(loaded) => Ok(Ok((loaded, ground))),
+        Err(error) => {
+            ground.undo(remote)?;
+            Ok(Err(Refusal::Provision(ProvisionError(error).to_string())))
+        }
+    }
+}
+
+fn core(plan: &Plan, loaded: &Loaded, seed: u64) -> Core {
+    let writers = vec![WriterKind::Direct; plan.sites.len()];
+    let mut core = Core::new(encode(plan, loaded, seed, &writers));
+    core.start();
+    core
 }
 
 /// The thread was killed while it was handled; its end is reported by itself.

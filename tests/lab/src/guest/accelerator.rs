@@ -32,6 +32,8 @@ impl Accelerator {
 pub(super) const KVM: &str = "kvm";
 /// The emulator's option for emulation, one host thread per processor.
 pub(super) const TCG: &str = "tcg,thread=multi";
+/// The same with one host thread for all processors.
+pub(super) const TCG_IN_TURN: &str = "tcg,thread=single";
 
 /// A remembered trial. A device that can be opened says little: in nested virtual machines KVM may start and then fail
 /// at some instruction. So a trial is a whole boot, kept until the host boots again.

@@ -29,7 +29,7 @@ pub use session::{Booted, Outcome, SCRIPT_LIMIT, Stream};
 
 use crate::cache::Cache;
 use crate::kernel::Kernel;
-use accelerator::{KVM, TCG, Verdict};
+use accelerator::{KVM, TCG, TCG_IN_TURN, Verdict};
 use initramfs::Initramfs;
 use machine::{Hardware, Machine, Port};
 
@@ -47,6 +47,7 @@ pub struct Guest {
     cpus: u32,
     kernel_arguments: Vec<String>,
     accelerator: Accelerator,
+    in_turn: bool,
     boot_limit: Duration,
 }
 
@@ -97,6 +98,7 @@ impl Guest {
             cpus: 2,
             kernel_arguments: Vec::new(),
             accelerator: Accelerator::Auto,
+            in_turn: false,
             boot_limit: Duration::from_secs(90),
         })
     }
@@ -165,6 +167,15 @@ impl Guest {
         self
     }
 
+    /// Where processors are emulated, lets them take turns in one thread, which is slower. Emulated side by side they now
+    /// and then run what stood in a page before another of them wrote there. Kernels single-step probed instructions in
+    /// one page of the process, so very many hits in several threads meet that.
+    #[must_use]
+    pub fn in_turn(mut self) -> Guest {
+        self.in_turn = true;
+        self
+    }
+
     /// How long one attempt to boot may take; 90 s without this.
     #[must_use]
     pub fn boot_limit(mut self, limit: Duration) -> Guest {
@@ -218,9 +229,10 @@ impl Guest {
     }
 
     fn choose_accelerator(&self) -> Result<&'static str, GuestError> {
+        let emulation = if self.in_turn { TCG_IN_TURN } else { TCG };
         match self.accelerator.asked() {
             Accelerator::Kvm => return Ok(KVM),
-            Accelerator::Tcg => return Ok(TCG),
+            Accelerator::Tcg => return Ok(emulation),
             Accelerator::Auto => {}
         }
         let verdict = Verdict::of(&self.cache);
@@ -235,7 +247,7 @@ impl Guest {
                 failure.is_none()
             }
         };
-        Ok(if works { KVM } else { TCG })
+        Ok(if works { KVM } else { emulation })
     }
 
     fn all_files(&self) -> Initramfs {
