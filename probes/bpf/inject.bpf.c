@@ -300,4 +300,10 @@ int goinject_empty(struct pt_regs *ctx)
 	return 0;
 }
 
+SEC(GI_SECTION("uprobe.multi"))
+int goinject_empty_multi(struct pt_regs *ctx)
+{
+	return 0;
+}
+
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -46,8 +46,10 @@ pub enum Attach {
     Single,
     /// One link for all sites (Linux 6.6).
     Multi,
-    /// One perf event per site, running an empty program: the benchmarks' peer.
+    /// As [`Attach::Single`], with an empty program: the benchmarks' peer.
     Empty,
+    /// As [`Attach::Multi`], with an empty program.
+    EmptyMulti,
 }
 
 /// Why the program could not be loaded or attached.
@@ -228,7 +230,7 @@ impl Program {
         };
         let program = self.program();
         match self.attach {
-            Attach::Multi => {
+            Attach::Multi | Attach::EmptyMulti => {
                 let Some(first) = probes.first() else {
                     return Ok(());
                 };
@@ -455,6 +457,7 @@ fn program_name(attach: Attach) -> &'static str {
         Attach::Single => "goinject_single",
         Attach::Multi => "goinject_multi",
         Attach::Empty => "goinject_empty",
+        Attach::EmptyMulti => "goinject_empty_multi",
     }
 }
 

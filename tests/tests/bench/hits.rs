@@ -1,7 +1,6 @@
 //! A hit that does not fire, against an empty program at the same instruction.
 
-use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use goinject::engine::Session;
 use goinject::engine::bpf::{BpfSession, Setup};
@@ -16,13 +15,14 @@ use goinject_probes::table::{Tables, WriterKind};
 use goinject_rules::source::Source;
 
 use crate::program;
-use crate::target::{Target, median, time};
+use crate::rules::{self, NEVER, THREE};
+use crate::target::{Target, least, time};
 
 /// What is attached while calls are measured.
 enum Attached {
     Nothing,
     /// An empty program, at this file offset.
-    Empty(u64),
+    Empty(u64, Attach),
     /// The generic program.
     Generic(Box<Plan>, Attach),
 }
@@ -33,11 +33,34 @@ struct Figure {
     attached: Attached,
     /// Whether its programs may wait for pages.
     sleep: bool,
-    /// The figure that it is a multiple of, and what is aimed at.
-    against: Option<(usize, Option<f64>)>,
+    /// What it is a multiple of, and the multiple that is aimed at.
+    against: Vec<(&'static str, Option<f64>)>,
+    /// Nanoseconds of a call, one of each turn.
+    measured: Vec<f64>,
 }
 
-/// A plan of rules over the program. None of them ever fires.
+impl Figure {
+    fn new(name: &'static str, attached: Attached) -> Figure {
+        Figure {
+            name,
+            attached,
+            sleep: false,
+            against: Vec::new(),
+            measured: Vec::new(),
+        }
+    }
+
+    fn sleeping(self, sleep: bool) -> Figure {
+        Figure { sleep, ..self }
+    }
+
+    fn against(mut self, other: &'static str, aim: Option<f64>) -> Figure {
+        self.against.push((other, aim));
+        self
+    }
+}
+
+/// A plan of rules over a program. None of them ever fires.
 pub(crate) fn plan_of(rules: &str, binary: &Binary) -> Plan {
     let text = format!("version: 1\nmode: observe\nrules:\n{rules}");
     let source = Source::new("bench.yaml", text);
@@ -63,9 +86,9 @@ pub(crate) fn arm(plan: &Plan, pid: i32, attach: Attach, sleep: bool) -> BpfSess
     BpfSession::arm_attached(plan, bias, &setup, pid).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Prints what a hit costs: each figure is the median of so many measurements, taken in turns with the others, and each
-/// measurement of at most so many calls.
-pub(crate) fn measure(rounds: usize, calls: u64) {
+/// Prints what a hit costs. Figures are taken in turns, so that each meets the same machine; a figure is the least of its
+/// turns, as whatever else the machine does can only add to it.
+pub(crate) fn measure(turns: usize) {
     let support = host::look_at_all().bpf;
     if !support.load.is_yes() {
         println!("a hit that does not fire: skipped: this host loads no BPF");
@@ -73,190 +96,137 @@ pub(crate) fn measure(rounds: usize, calls: u64) {
     }
     let path = program();
     let binary = Binary::open(&path).expect("a Go program");
-    let never = "- {name: never, function: main.hit, if: n == -1, inject: {set: {n: 1}}}\n";
-    let three = "- {name: three, function: main.hit, if: n >= 0 && b.size > 0 && text == \"other\", inject: {set: {n: 1}}}\n";
-    let one = plan_of(never, &binary);
-    let site = one.sites[0].instruction.file_offset.0;
-    let function = binary
-        .functions()
-        .find("main.hit")
-        .into_iter()
-        .next()
-        .expect("the program has it");
-    let entry = binary.file_offset(function.entry).expect("it is in the file").0;
-    let many_rules = (0..1000).fold(String::new(), |mut text, n| {
-        let _ = writeln!(
-            text,
-            "- {{name: rule-{n}, function: main.hit, if: n == -{}, inject: {{set: {{n: 1}}}}}}",
-            n + 1
-        );
-        text
-    });
-    let mut many_functions = never.to_owned();
-    for (n, name) in names(&binary, 999).iter().enumerate() {
-        let _ = writeln!(
-            many_functions,
-            "- {{name: function-{n}, function: {name:?}, when: {{nth: 1000000000}}, inject: {{panic: true}}}}"
-        );
-    }
-    let generic = |rules: &str, attach| Attached::Generic(Box::new(plan_of(rules, &binary)), attach);
-    let (single, multi) = (Attach::Single, Attach::Multi);
-    let figure = |name, attached, sleep, against| Figure {
-        name,
-        attached,
-        sleep,
-        against,
-    };
-    let mut figures = vec![
-        figure("no probe", Attached::Nothing, false, None),
-        figure(
-            "empty program at the function's first instruction",
-            Attached::Empty(entry),
-            false,
-            None,
-        ),
-        figure("empty program at the site", Attached::Empty(site), false, None),
-        figure(
-            "one rule, one condition",
-            generic(never, single),
-            false,
-            Some((2, Some(1.15))),
-        ),
-        figure(
-            "one rule, three conditions",
-            generic(three, single),
-            false,
-            Some((2, Some(1.3))),
-        ),
-    ];
-    if support.sleep.is_yes() {
-        figures.extend([
-            figure(
-                "the same that may wait for pages: empty program",
-                Attached::Empty(site),
-                true,
-                None,
-            ),
-            figure(
-                "one rule, one condition",
-                generic(never, single),
-                true,
-                Some((5, Some(1.15))),
-            ),
-            figure(
-                "one rule, three conditions",
-                generic(three, single),
-                true,
-                Some((5, Some(1.3))),
-            ),
-        ]);
-    }
-    if support.multi.is_yes() {
-        let first = figures.len();
-        let sleep = support.sleep.is_yes();
-        figures.extend([
-            figure(
-                "one link for all, as `run` does: one condition",
-                generic(never, multi),
-                sleep,
-                Some((2, None)),
-            ),
-            figure("three conditions", generic(three, multi), sleep, Some((2, None))),
-            figure(
-                "1,000 rules on this function",
-                generic(&many_rules, multi),
-                sleep,
-                Some((first, None)),
-            ),
-            figure(
-                "1,000 rules on 1,000 functions",
-                generic(&many_functions, multi),
-                sleep,
-                Some((first, None)),
-            ),
-        ]);
-    }
-    let mut measured: Vec<Vec<f64>> = vec![Vec::new(); figures.len()];
+    let multi = support.multi.is_yes();
+    let mut figures = figures(&binary, multi, support.sleep.is_yes());
     let mut target = Target::start();
-    for _ in 0..rounds {
-        for (figure, measured) in figures.iter().zip(&mut measured) {
-            measured.push(one_round(figure, &path, &mut target, calls));
+    for _ in 0..turns {
+        for figure in &mut figures {
+            let ns = one_turn(figure, &path, &mut target);
+            figure.measured.push(ns);
         }
     }
-    println!("a hit that does not fire");
-    let medians: Vec<f64> = measured.into_iter().map(median).collect();
-    for (figure, ns) in figures.iter().zip(&medians) {
-        let ratio = figure.against.map_or(String::new(), |(other, aim)| {
+    println!("a hit that does not fire, the least of {turns} turns");
+    let find = |name: &str| {
+        let found = figures.iter().find(|figure| figure.name == name);
+        least(&found.expect("figures are compared with earlier ones").measured)
+    };
+    for figure in &figures {
+        let ns = least(&figure.measured);
+        println!("  {:48} {:>10}", figure.name, time(ns));
+        for (other, aim) in &figure.against {
             let aim = aim.map_or(String::new(), |aim| format!(" (aim: {aim})"));
-            format!(
-                "  {:.2} times `{}`{aim}",
-                ns / medians[other],
-                figures[other].name
-            )
-        });
-        println!("  {:52} {:>10}{ratio}", figure.name, time(*ns));
+            println!("  {:>59} {:.2} times `{other}`{aim}", "", ns / find(other));
+        }
     }
 }
 
-fn one_round(figure: &Figure, path: &Path, target: &mut Target, calls: u64) -> f64 {
-    // Few first: with a slow probe that is enough to tell how many there is time for.
-    let mut run = || {
-        let first = target.call(2000);
-        let enough = (2e8 / first.max(1.0)) as u64;
-        target.call(enough.clamp(2000, calls))
+fn figures(binary: &Binary, multi: bool, sleep: bool) -> Vec<Figure> {
+    const ENTRY: &str = "empty program at the first instruction";
+    const EMPTY: &str = "empty program at the site";
+    const EMPTY_WAITING: &str = "empty program that may wait for pages";
+    const EMPTY_AS_RUN: &str = "empty program as `run` attaches";
+    const ONE_AS_RUN: &str = "as `run` attaches: one condition";
+    let never = plan_of(NEVER, binary);
+    let site = never.sites[0].instruction.file_offset.0;
+    let function = binary.functions().find("main.hit");
+    let function = function.into_iter().next().expect("the program has it");
+    let entry = binary.file_offset(function.entry).expect("it is in the file").0;
+    let empty = |name, at, attach| Figure::new(name, Attached::Empty(at, attach));
+    let generic = |name, rules: &str, attach| {
+        let plan = Box::new(plan_of(rules, binary));
+        Figure::new(name, Attached::Generic(plan, attach))
     };
+    let mut figures = vec![
+        Figure::new("no probe", Attached::Nothing),
+        empty(ENTRY, entry, Attach::Empty),
+        empty(EMPTY, site, Attach::Empty),
+        generic("one rule, one condition", NEVER, Attach::Single)
+            .against(EMPTY, Some(1.15))
+            .against(ENTRY, Some(1.0)),
+        generic("three conditions", THREE, Attach::Single).against(EMPTY, Some(1.3)),
+    ];
+    if sleep {
+        figures.extend(
+            [
+                empty(EMPTY_WAITING, site, Attach::Empty),
+                generic("may wait: one condition", NEVER, Attach::Single).against(EMPTY_WAITING, Some(1.15)),
+                generic("may wait: three conditions", THREE, Attach::Single)
+                    .against(EMPTY_WAITING, Some(1.3)),
+            ]
+            .map(|figure| figure.sleeping(true)),
+        );
+    }
+    if multi {
+        let named = |rules: String| {
+            move |name| {
+                let plan = Box::new(plan_of(&rules, binary));
+                Figure::new(name, Attached::Generic(plan, Attach::Multi))
+            }
+        };
+        figures.extend(
+            [
+                empty(EMPTY_AS_RUN, site, Attach::EmptyMulti).against(EMPTY, None),
+                generic(ONE_AS_RUN, NEVER, Attach::Multi)
+                    .against(EMPTY_AS_RUN, Some(1.15))
+                    .against(EMPTY, Some(1.15)),
+                generic("as `run` attaches: three conditions", THREE, Attach::Multi)
+                    .against(EMPTY_AS_RUN, Some(1.3))
+                    .against(EMPTY, Some(1.3)),
+                named(rules::on_one_function(1000))("as `run` attaches: 1,000 rules on it")
+                    .against(ONE_AS_RUN, None),
+                named(rules::on_functions(binary, 1000))("as `run` attaches: 1,000 rules, one on it")
+                    .against(ONE_AS_RUN, None),
+            ]
+            .map(|figure| figure.sleeping(sleep)),
+        );
+    }
+    figures
+}
+
+/// Calls of the program that one batch takes some ten milliseconds for, and the least of some batches.
+fn batches(target: &mut Target, first: f64) -> f64 {
+    const BATCHES: usize = 10;
+    let calls = ((1e7 / first.max(1.0)) as u64).clamp(200, 200_000);
+    let measured: Vec<f64> = (0..BATCHES).map(|_| target.call(calls)).collect();
+    least(&measured)
+}
+
+fn one_turn(figure: &Figure, path: &Path, target: &mut Target) -> f64 {
+    const FIRST: u64 = 1000;
     match &figure.attached {
-        Attached::Nothing => run(),
-        Attached::Empty(offset) => {
+        Attached::Nothing => {
+            let first = target.call(FIRST);
+            batches(target, first)
+        }
+        Attached::Empty(offset, attach) => {
             let switches = Switches {
                 sleep: figure.sleep,
                 ..Switches::default()
             };
-            let mut program = Program::load(&Tables::default(), switches, Attach::Empty)
+            let mut program = Program::load(&Tables::default(), switches, *attach)
                 .unwrap_or_else(|error| panic!("{error}"));
             let probe = Probe {
                 offset: *offset,
                 cookie: 0,
             };
             program
-                .attach(path, -1, &[probe])
+                .attach(path, target.pid(), &[probe])
                 .unwrap_or_else(|error| panic!("{error}"));
-            let ns = run();
+            let first = target.call(FIRST);
+            let ns = batches(target, first);
             program.detach();
             ns
         }
         Attached::Generic(plan, attach) => {
             let mut session = arm(plan, target.pid(), *attach, figure.sleep);
             let before: u64 = session.counters()[0].calls;
-            let ns = target.call(2000);
+            let first = target.call(FIRST);
             let counted = session.counters()[0].calls - before;
-            assert_eq!(counted, 2000, "each call is a hit");
-            let enough = (2e8 / ns.max(1.0)) as u64;
-            let ns = target.call(enough.clamp(2000, calls));
+            assert_eq!(counted, FIRST, "each call is a hit");
+            let ns = batches(target, first);
             assert_eq!(session.counters()[0].fired, 0, "nothing fires");
             session.disarm().expect("it can be disarmed");
             ns
         }
     }
-}
-
-/// A rule for some thousands of functions, which every program has that speaks HTTP.
-pub(crate) const MANY: &str = "- {function: {regex: '^(net/http|net|crypto|encoding/asn1|math/big)[./]', max_matches: 20000}, inject: {panic: true}}\n";
-
-/// Functions of [`MANY`] that have names of their own.
-fn names(binary: &Binary, count: usize) -> Vec<String> {
-    let all = plan_of(MANY, binary)
-        .functions
-        .into_iter()
-        .map(|function| function.name);
-    let names: Vec<String> = all.filter(|name| !name.contains('[')).take(count).collect();
-    assert_eq!(names.len(), count, "the program has enough functions");
-    names
-}
-
-/// A folder of its own for what commands want as files.
-pub(crate) fn in_folder(folder: &Path, name: &str, text: &str) -> PathBuf {
-    let path = folder.join(name);
-    std::fs::write(&path, text).expect("written");
-    path
 }

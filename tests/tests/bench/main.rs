@@ -4,11 +4,13 @@
 mod faults;
 mod files;
 mod hits;
+mod rules;
 mod target;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use goinject_lab::Booted;
 use goinject_lab::guest::refused;
 use goinject_tests::{Flags, fixture, goinject, guest};
 
@@ -23,16 +25,20 @@ fn program() -> PathBuf {
 #[test]
 #[ignore = "long: `cargo xtask bench`"]
 fn a_hit_that_does_not_fire() {
-    hits::measure(5, 1_000_000);
+    hits::measure(9);
+}
+
+#[test]
+#[ignore = "long: `cargo xtask bench`"]
+fn a_hit_that_does_not_fire_on_ptrace() {
+    faults::hits(&mut faults::native("breakpoints"));
 }
 
 #[test]
 #[ignore = "long: `cargo xtask bench`"]
 fn an_applied_edit_on_this_host() {
     for writer in ["tracer", "breakpoints"] {
-        let mut run = faults::native(writer);
-        faults::edits(writer, &mut run);
-        faults::hits(writer, &mut run);
+        faults::edits(writer, &mut faults::native(writer));
     }
 }
 
@@ -76,24 +82,36 @@ fn guests() {
             (goinject::program(), PathBuf::from("/bin/goinject")),
         ];
         let mut guest = guest::boot(kernel, &files).expect("guests are wanted");
-        println!("\nLinux {}", guest.release);
+        println!("\nLinux {}, in a guest", guest.release);
+        for writer in ["user-memory", "context", "signal-frame", "tracer", "breakpoints"] {
+            faults::edits(writer, &mut in_guest(&mut guest, writer));
+        }
+        faults::delays("signal-frame", &mut in_guest(&mut guest, "signal-frame"));
         let script = format!(
             "{PROGRAM}=/bin/bench /bin/figures --ignored --exact --nocapture a_hit_that_does_not_fire_in_a_guest"
         );
+        match guest.run(&script, Duration::from_secs(500)) {
+            Ok(outcome) => print_figures(&outcome.stdout()),
+            Err(error) => println!("  hits: FAILED: {error}"),
+        }
+    }
+}
+
+/// Runs the program in a guest.
+fn in_guest<'a>(
+    guest: &'a mut Booted,
+    writer: &'a str,
+) -> impl FnMut(&str, &str) -> Result<String, String> + 'a {
+    move |rules, commands| {
+        let script = format!(
+            "echo '{commands}' | goinject run --quiet --writer {writer} /srv/rules/{rules}.yaml -- /bin/bench"
+        );
         let outcome = guest
-            .run(&script, Duration::from_secs(500))
-            .unwrap_or_else(|error| panic!("{error}"));
-        print_figures(&outcome.stdout());
-        for writer in ["context", "user-memory", "signal-frame", "tracer", "breakpoints"] {
-            let mut run = |rules: &str, commands: &str| {
-                let script = format!(
-                    "echo '{commands}' | goinject run --quiet --writer {writer} /srv/rules/{rules}.yaml -- /bin/bench \
-                     2>/tmp/said || [ $? = 3 ] || cat /tmp/said"
-                );
-                let outcome = guest.run(&script, Duration::from_secs(300));
-                outcome.map(|outcome| outcome.stdout()).unwrap_or_default()
-            };
-            faults::edits(writer, &mut run);
+            .run(&script, Duration::from_secs(300))
+            .map_err(|error| error.to_string())?;
+        match outcome.status {
+            0 | 3 => Ok(outcome.stdout()),
+            status => Err(format!("exit status {status}: {}", outcome.stderr())),
         }
     }
 }
@@ -103,7 +121,7 @@ fn guests() {
 #[ignore = "part of another"]
 fn a_hit_that_does_not_fire_in_a_guest() {
     if std::env::var_os(PROGRAM).is_some() {
-        hits::measure(3, 50_000);
+        hits::measure(3);
     }
 }
 

@@ -8,6 +8,7 @@ use goinject_lab::Toolchain;
 use crate::repository::{build_goinject, cargo, root};
 use crate::run::{Error, Result, shown_to_user};
 use crate::setup::{self, Part, Parts};
+use crate::test::parts;
 
 #[derive(Args)]
 pub(crate) struct BenchOptions {
@@ -31,7 +32,10 @@ pub(crate) struct StressOptions {
 }
 
 pub(crate) fn bench(options: &BenchOptions) -> Result<ExitCode> {
-    setup::set_up(&[Part::Build, Part::Go(Toolchain::newest())])?;
+    let mut parts = parts(goinject_lab::guest::refused().is_some());
+    let newest = Part::Go(Toolchain::newest());
+    parts.retain(|part| *part == newest || !matches!(part, Part::Go(_)));
+    setup::set_up(&parts)?;
     run("bench", options.name.as_deref(), &[])
 }
 

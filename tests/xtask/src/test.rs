@@ -65,7 +65,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     })
 }
 
-fn parts(no_guest: bool) -> Vec<Part> {
+/// What set-up is to bring.
+pub(crate) fn parts(no_guest: bool) -> Vec<Part> {
     let mut parts = Parts::all().0;
     if no_guest {
         parts.retain(|part| !matches!(part, Part::Emulator | Part::Kernel(_)));
