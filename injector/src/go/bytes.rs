@@ -2,6 +2,8 @@
 //!
 //! Everything returns `None` past the end: a damaged file must never be able to crash the reader.
 
+use std::ffi::CStr;
+
 /// The byte at an offset.
 pub(super) fn u8_at(data: &[u8], offset: usize) -> Option<u8> {
     data.get(offset).copied()
@@ -29,9 +31,10 @@ pub(super) fn slice_at(data: &[u8], offset: usize, length: usize) -> Option<&[u8
 
 /// The bytes up to a zero byte, as text; `None` if there is no zero byte or it is not UTF-8.
 pub(super) fn c_string_at(data: &[u8], offset: usize) -> Option<&str> {
-    let rest = data.get(offset..)?;
-    let end = rest.iter().position(|&b| b == 0)?;
-    std::str::from_utf8(&rest[..end]).ok()
+    CStr::from_bytes_until_nul(data.get(offset..)?)
+        .ok()?
+        .to_str()
+        .ok()
 }
 
 /// An unsigned LEB128 number, and how many bytes it takes.

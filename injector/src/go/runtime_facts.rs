@@ -50,12 +50,8 @@ impl Binary {
     /// negative. Compiled code since Go 1.17 has it in R14 as well; before that, and in assembly,
     /// this is the way to it. Read from the instructions of the runtime itself.
     pub fn tls_g_offset(&self) -> Option<i64> {
-        let loaders = self
-            .functions()
-            .names()
-            .filter(|(_, name)| LOADERS.contains(&name.as_ref()));
+        let loaders = LOADERS.iter().flat_map(|name| self.functions().find(name));
         let offsets: Vec<i64> = loaders
-            .filter_map(|(index, _)| self.functions().get(index))
             .filter_map(|function| self.loaded_from_tls(&function))
             .collect();
         let first = *offsets.first()?;

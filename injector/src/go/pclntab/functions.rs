@@ -185,9 +185,16 @@ impl FunctionTable {
     /// The functions of exactly that name, with or without type arguments. There may be several: a body and its bridge to the other
     /// calling convention, or the instances of a generic function, all called `pkg.F[...]`.
     pub fn find(&self, name: &str) -> Vec<Function> {
-        let is_named = |full: &str| full == name || printed(full) == name;
+        // Large programs have tens of thousands: most are told apart without reading their names to the end.
+        let stem = name.find('[').map_or(name, |open| &name[..open]);
+        let is_named = |record: Record<'_>| {
+            record.name_starts_with(stem)
+                && record
+                    .name()
+                    .is_some_and(|full| full == name || printed(full) == name)
+        };
         (0..self.table.count)
-            .filter(|&i| self.table.record(i).and_then(|r| r.name()).is_some_and(is_named))
+            .filter(|&i| self.table.record(i).is_some_and(is_named))
             .filter_map(|i| self.get(i))
             .collect()
     }
