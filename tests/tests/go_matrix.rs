@@ -5,8 +5,15 @@
 //! tells the compiler's own opinion of which registers those are and where their homes are. The
 //! debug information's locations are a second one.
 //!
-//! `GOINJECT_MATRIX=full` takes every build of every version and the `go` command as well; it
-//! prints a table, with exceptions, for people (`--nocapture`).
+//! The `go` command of every version is among them: ten to twenty thousand functions each. `GOINJECT_MATRIX=full` takes
+//! every build of every version of the small programs, too, and the `go` command without optimisation. A table with the
+//! exceptions is printed for people. There are few kinds of them, and in none is the computed place the wrong one:
+//!
+//! - *refused*: the compiler has left a parameter without a name out of the debug information (1.15), or describes an
+//!   inlined method in place of its wrapper, so that parameters do not add up to the size that the function table knows.
+//! - *no sites*: a loop jumps back to the first instruction, or there is data among the code.
+//! - *other places*: the first place that the debug information knows is one from further down, after the function has
+//!   exchanged (`x, y = y, x`) or moved the parameter. Its instructions up to there use the computed one.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -56,23 +63,16 @@ fn every_kind_of_build() {
 
 #[test]
 fn the_go_command() {
-    if !is_full() {
-        return;
-    }
     let mut rows: Vec<Row> = VERSIONS
         .iter()
         .map(|v| Row::read("cmd/go", v, Flags::default()))
         .collect();
-    for version in ["1.15", "1.19", "1.27"] {
-        rows.push(Row::read(
-            "cmd/go",
-            version,
-            Flags {
-                unoptimised: true,
-                ..Flags::default()
-            },
-        ));
-    }
+    let unoptimised = Flags {
+        unoptimised: true,
+        ..Flags::default()
+    };
+    let more: &[&str] = if is_full() { &["1.15", "1.19", "1.27"] } else { &[] };
+    rows.extend(more.iter().map(|v| Row::read("cmd/go", v, unoptimised)));
     report(&rows);
 }
 

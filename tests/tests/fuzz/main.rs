@@ -1,8 +1,8 @@
-//! Every reader of files against up to a million damaged inputs: each ends soon, with an answer or an error, and without
+//! Every reader of files against a million damaged inputs: each ends soon, with an answer or an error, and without
 //! taking much memory.
 //!
-//! `GOINJECT_FUZZ` is the number of inputs per reader, `GOINJECT_SEED` repeats a run. Without it each takes as many as it
-//! reads in some twenty seconds, a million at most. `go_damage` asks more of fewer files.
+//! `GOINJECT_FUZZ` is another number of inputs per reader, `GOINJECT_SEED` repeats a run. `go_damage` asks more of fewer
+//! files.
 
 mod tiny;
 
@@ -16,6 +16,7 @@ use goinject_rules::source::Source;
 use goinject_tests::{Flags, fixture};
 use tiny::Tiny;
 
+const INPUTS: u64 = 1_000_000;
 /// Far more than any takes, even on a busy machine.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 const MEMORY_LIMIT_KB: u64 = 1 << 19;
@@ -41,8 +42,8 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Feeds a reader, which tells whether an input was still good.
-fn feed(reader: &str, usual: u64, mut read: impl FnMut(&mut Random) -> bool) {
-    let inputs = number("GOINJECT_FUZZ").unwrap_or(usual);
+fn feed(reader: &str, mut read: impl FnMut(&mut Random) -> bool) {
+    let inputs = number("GOINJECT_FUZZ").unwrap_or(INPUTS);
     let seed = number("GOINJECT_SEED").unwrap_or(0x5eed_0001).max(1);
     let mut random = Random(seed);
     let (start, mut slowest, mut good) = (Instant::now(), Duration::ZERO, 0_u64);
@@ -113,7 +114,7 @@ const YAML: [&str; 32] = [
 
 #[test]
 fn rule_files() {
-    feed("rule files", 1_000_000, |random| {
+    feed("rule files", |random| {
         let text = garbled(&RULE_FILES, &YAML, random);
         goinject_rules::parse(&Source::new("fuzz.yaml", text)).is_ok()
     });
@@ -135,7 +136,7 @@ const CEL: [&str; 24] = [
 
 #[test]
 fn conditions() {
-    feed("conditions", 100_000, |random| {
+    feed("conditions", |random| {
         let condition = garbled(&CONDITIONS, &CEL, random)
             .replace('\n', " ")
             .replace('\'', "''");
@@ -192,7 +193,7 @@ fn signatures() {
     let open = || Binary::from_bytes(Path::new("whole"), whole.clone()).expect("a Go program");
     let (mut binary, mut uses) = (open(), 0);
     let function = binary.functions().find("main.f").remove(0);
-    feed("signatures", 1_000_000, |random| {
+    feed("signatures", |random| {
         // A binary keeps the types of the signatures that were read for it.
         uses += 1;
         if uses % 10_000 == 0 {
@@ -303,7 +304,7 @@ fn around(whole: &[u8], (start, end): (usize, usize), text: &[u8], reach: usize)
 fn elf_headers() {
     let tiny = Tiny::new();
     let mut program = Damaged::new(tiny.headers, tiny.bytes);
-    feed("ELF headers", 1_000_000, |random| {
+    feed("ELF headers", |random| {
         program.read(random, |binary, _| binary.version().minor == 27)
     });
 }
@@ -312,7 +313,7 @@ fn elf_headers() {
 fn build_information() {
     let tiny = Tiny::new();
     let mut program = Damaged::new(vec![tiny.build_info], tiny.bytes);
-    feed("build information", 1_000_000, |random| {
+    feed("build information", |random| {
         program.read(random, |binary, _| binary.build().race)
     });
 }
@@ -322,7 +323,7 @@ fn function_tables() {
     let tiny = Tiny::new();
     let mut program = Damaged::new(vec![tiny.table], tiny.bytes);
     assert_eq!(program.functions.len(), 2);
-    feed("function tables", 1_000_000, |random| {
+    feed("function tables", |random| {
         program.read(random, |binary, functions| {
             let found = functions
                 .iter()
@@ -366,7 +367,7 @@ fn debug_information() {
         });
         typed.filter(|is_good| !is_good).count() == 0
     };
-    feed("debug information", 100_000, |random| {
+    feed("debug information", |random| {
         programs[random.below(2)].read(random, read)
     });
 }
