@@ -205,10 +205,10 @@ struct gi_fixed_text {
 	gi_u8 bytes[GI_CONDITION_TEXT];
 };
 
-/* How often a row's test was true, and how often it could not be made. */
+/* How often a row's test was true, was not, and could not be made. */
 struct gi_term_counters {
-	gi_u64 tested;
 	gi_u64 held;
+	gi_u64 failed;
 	gi_u64 unreadable;
 };
 

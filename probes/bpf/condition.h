@@ -16,6 +16,22 @@
 
 #include "text.h"
 
+/*
+ * Reads a place into s->word[0]. Returns enum gi_reason. Most are just a register, and a call that does not fire pays for
+ * each step of the way.
+ */
+static __inline__ int gi_load_place(struct gi_scratch *s, struct gi_place *place)
+{
+	int reason;
+
+	if (place->base == GI_BASE_INTEGER && !place->steps) {
+		s->word[0] = gi_truncate(s->hit.reg[place->index & (GI_REGISTERS - 1)], place->size);
+		return GI_OK;
+	}
+	reason = gi_resolve(s, place);
+	return reason ? reason : gi_load(s, place->size);
+}
+
 /* The value of an operand, extended to 64 bits: s->operand[side]. Returns enum gi_reason. */
 GI_SUBPROGRAM int gi_load_operand(struct gi_scratch *s, gi_u32 row, gi_u32 side)
 {
@@ -39,9 +55,7 @@ GI_SUBPROGRAM int gi_load_operand(struct gi_scratch *s, gi_u32 row, gi_u32 side)
 		s->word[0] = s->call.capture[term->slot & (GI_CAPTURES - 1)];
 	} else {
 		place = side ? &term->right : &term->left;
-		reason = gi_resolve(s, place);
-		if (!reason)
-			reason = gi_load(s, place->size);
+		reason = gi_load_place(s, place);
 		if (reason == GI_NIL && s->where.index + 1 == place->steps &&
 		    (term->flags & (side ? GI_TERM_NIL_IS_ZERO_RIGHT : GI_TERM_NIL_IS_ZERO_LEFT))) {
 			s->word[0] = 0;
@@ -77,7 +91,9 @@ static __inline__ int gi_test_numbers(struct gi_scratch *s, gi_u32 row, const st
 		return GI_TRUTH_UNREADABLE;
 	if (term->test == GI_TEST_TRUE)
 		return (s->operand[0] & 1) != 0;
-	if (gi_load_operand(s, row, 1))
+	if (term->right_source == GI_OPERAND_CONSTANT)
+		s->operand[1] = term->constant;
+	else if (gi_load_operand(s, row, 1))
 		return GI_TRUTH_UNREADABLE;
 	return gi_holds(term->test,
 			gi_compare(s->operand[0], term->left_kind, s->operand[1], term->right_kind));
@@ -102,11 +118,12 @@ GI_SUBPROGRAM int gi_test(struct gi_scratch *s, gi_u32 row)
 		truth = gi_texts_equal(s, row);
 	else
 		truth = gi_test_text(s, row);
-	gi_add(&counters->tested, 1);
 	if (truth == GI_TRUTH_UNREADABLE)
 		gi_add(&counters->unreadable, 1);
 	else if (truth)
 		gi_add(&counters->held, 1);
+	else
+		gi_add(&counters->failed, 1);
 	return truth;
 }
 

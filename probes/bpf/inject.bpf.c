@@ -34,10 +34,13 @@ const volatile gi_u64 pid_namespace_inode = 0;
 static __always_inline int gi_user_read(struct gi_scratch *s, void *to, gi_u32 size, gi_u64 address)
 {
 	(void)s;
+	if (!bpf_probe_read_user(to, size, (const void *)address))
+		return 0;
 #ifdef GI_SLEEPABLE
+	/* Only now, as it takes longer: the kernel checks the map that it copies into. */
 	return bpf_copy_from_user(to, size, (const void *)address) < 0;
 #else
-	return bpf_probe_read_user(to, size, (const void *)address) < 0;
+	return 1;
 #endif
 }
 

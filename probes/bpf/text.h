@@ -10,24 +10,20 @@ GI_SUBPROGRAM int gi_text_find(struct gi_scratch *s, struct gi_place *place)
 {
 	int reason;
 
-	if (!s || !place)
+	if (!s || !place || place->base == GI_BASE_FLOAT)
 		return GI_NO_ROW;
+	if (place->base == GI_BASE_INTEGER && !place->steps) {
+		s->word[0] = s->hit.reg[place->index & (GI_REGISTERS - 1)];
+		s->word[1] = s->hit.reg[(place->index + 1) & (GI_REGISTERS - 1)];
+		return GI_OK;
+	}
 	reason = gi_resolve(s, place);
 	if (reason)
 		return reason;
-	switch (s->where.base) {
-	case GI_BASE_INTEGER:
-		s->word[0] = s->hit.reg[s->where.index & (GI_REGISTERS - 1)];
-		s->word[1] = s->hit.reg[(s->where.index + 1) & (GI_REGISTERS - 1)];
-		return GI_OK;
-	case GI_BASE_FLOAT:
-		return GI_NO_ROW;
-	default:
-		if (gi_user_read(s, &s->word[0], 8, s->where.address) ||
-		    gi_user_read(s, &s->word[1], 8, s->where.address + 8))
-			return GI_READ_FAULT;
-		return GI_OK;
-	}
+	if (gi_user_read(s, &s->word[0], 8, s->where.address) ||
+	    gi_user_read(s, &s->word[1], 8, s->where.address + 8))
+		return GI_READ_FAULT;
+	return GI_OK;
 }
 
 /* Reads bytes of a string, the rest zeros, so that whole words can be compared. Returns enum gi_reason. */

@@ -158,7 +158,7 @@ pub(super) fn tests(n: usize, plan: &Plan, totals: &Totals) -> Vec<TestResult> {
             });
             found.len() - 1
         });
-        found[at].tested += counters.tested;
+        found[at].tested += counters.tested();
         found[at].held += counters.held;
         found[at].unreadable += counters.unreadable;
     }

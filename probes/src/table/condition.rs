@@ -99,16 +99,23 @@ pub struct Term {
 #[repr(C)]
 pub struct FixedText(pub [u8; CONDITION_TEXT]);
 
-/// How often a row's test was made, was true, and could not be made.
+/// How often a row's test was true, was not, and could not be made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct TermCounters {
-    /// Was made or tried.
-    pub tested: u64,
     /// Was true.
     pub held: u64,
+    /// Was false.
+    pub failed: u64,
     /// An operand could not be read.
     pub unreadable: u64,
+}
+
+impl TermCounters {
+    /// How often it was made, or tried.
+    pub fn tested(&self) -> u64 {
+        self.held + self.failed + self.unreadable
+    }
 }
 
 /// Code of a function, run-time: `low <= address < high`.
