@@ -76,6 +76,26 @@ fn texts_and_slices() {
     insta::assert_snapshot!(said);
 }
 
+/// Early returns of what only the body could have made.
+#[test]
+fn results_of_skipped_bodies() {
+    let path = Build::plain("1.27").of("values");
+    let binary = Binary::open(&path).expect("a fixture is a Go binary");
+    let mut text = String::new();
+    for (function, results) in [
+        ("text", "{\"results[0].len\": 2}"),
+        ("list", "{\"results[0][1]\": 2}"),
+        ("list", "{\"results[0].cap\": 2}"),
+        ("node", "{\"results[0].Value\": 2}"),
+        ("node", "{\"results[0]\": {Value: 2}}"),
+        ("config", "{\"results[0]\": {Host: out, Next: {Value: 1}}}"),
+    ] {
+        let rule = format!("{{function: \"main.{function}\", inject: {{return: {results}}}}}");
+        let _ = writeln!(text, "{function} {results}\n{}", said(&rule, &binary));
+    }
+    insta::assert_snapshot!(text);
+}
+
 #[test]
 fn errors_and_other_interfaces() {
     let said = report(

@@ -1,8 +1,10 @@
 //! Faults beyond overwriting: early returns, panics and delays in one function.
 
+use std::ops::Range;
+
 use goinject_probes::table::CLEARED;
 use goinject_rules::diagnostic::Diagnostic;
-use goinject_rules::model::{Path, Root, Rule};
+use goinject_rules::model::Rule;
 
 use super::Finding;
 use super::path::{Scope, Side};
@@ -107,6 +109,16 @@ pub(super) fn early_return(
     let mut wrongs = Vec::new();
     for written in &written.value {
         match resolver.assignment(written, scope) {
+            Ok((Side::Return, assignment)) if builds_on_what_is_there(&assignment) => {
+                wrongs.push(Wrong::new(
+                    written.path.span,
+                    format!(
+                        "`{}` changes something that the body makes, and `return` skips the body",
+                        assignment.path
+                    ),
+                    "write the whole result, or change it at return with `set`",
+                ));
+            }
             Ok((Side::Return, assignment)) => given.push(assignment),
             Ok((Side::Entry, _)) => wrongs.push(Wrong::new(
                 written.path.span,
@@ -118,11 +130,8 @@ pub(super) fn early_return(
     }
     let mut assignments = Vec::new();
     for (n, placement) in scope.layout.results.iter().enumerate() {
-        let whole = |path: &Path| path.steps.is_empty() && names_result(&path.root, n, scope);
-        if written.value.iter().any(|written| whole(&written.path.value)) {
-            continue;
-        }
-        match zero(n, placement, scope) {
+        match zero(n, placement, &given, scope) {
+            Some(assignment) if assignment.edits.is_empty() => {}
             Some(assignment) => assignments.push(assignment),
             None => wrongs.push(Wrong::new(
                 written.span,
@@ -139,16 +148,16 @@ pub(super) fn early_return(
     }
 }
 
-fn names_result(root: &Root, n: usize, scope: &Scope<'_>) -> bool {
-    match root {
-        Root::Result(index) => *index as usize == n,
-        Root::Name(name) => scope.signature.results[n].name.as_deref() == Some(name),
-        Root::Argument(_) | Root::Receiver => false,
-    }
+/// Whether a value can only be made from one that is there already.
+fn builds_on_what_is_there(assignment: &Assignment) -> bool {
+    assignment.edits.iter().any(|edit| {
+        let cut = matches!(edit.source, Source::Cut(_) | Source::Shrink(_));
+        cut || !edit.place.steps.is_empty()
+    })
 }
 
-/// A result set to its zero value.
-fn zero(n: usize, placement: &Placement, scope: &Scope<'_>) -> Option<Assignment> {
+/// The zero value of a result, as far as what is given leaves anything of it.
+fn zero(n: usize, placement: &Placement, given: &[Assignment], scope: &Scope<'_>) -> Option<Assignment> {
     let variable = &scope.signature.results[n];
     let ty = scope.types.get(variable.ty);
     let put = |place, size, extend| Edit {
@@ -158,25 +167,25 @@ fn zero(n: usize, placement: &Placement, scope: &Scope<'_>) -> Option<Assignment
         source: Source::Literal(0),
         pointer: false,
     };
+    let given = given.iter().flat_map(|assignment| &assignment.edits);
     let edits = match placement {
-        Placement::Registers(parts) => parts
-            .iter()
-            .map(|part| {
+        Placement::Registers(parts) => {
+            let given: Vec<Register> = given.filter_map(|edit| edit.place.register()).collect();
+            let others = parts.iter().filter(|part| !given.contains(&part.register));
+            let cleared = others.map(|part| {
                 let extend = match part.register {
                     Register::Integer(_) => Extend::Zero,
                     Register::Float(_) => Extend::Float,
                 };
-                put(
-                    Place {
-                        base: Base::Register(part.register),
-                        steps: Vec::new(),
-                    },
-                    part.size,
-                    extend,
-                )
-            })
-            .collect(),
-        Placement::Stack { .. } if ty.size == 0 => Vec::new(),
+                let place = Place {
+                    base: Base::Register(part.register),
+                    steps: Vec::new(),
+                };
+                put(place, part.size, extend)
+            });
+            cleared.collect()
+        }
+        Placement::Stack { offset } if are_given(*offset..*offset + ty.size, given) => Vec::new(),
         Placement::Stack { .. } if ty.size > CLEARED as u64 => return None,
         Placement::Stack { .. } => {
             let place = Located::new(variable.ty, placement).scalar(0, ty.size)?;
@@ -193,4 +202,22 @@ fn zero(n: usize, placement: &Placement, scope: &Scope<'_>) -> Option<Assignment
         value: "zero".to_owned(),
         edits,
     })
+}
+
+/// Whether edits write each of these bytes of the frame.
+fn are_given<'e>(mut bytes: Range<u64>, edits: impl Iterator<Item = &'e Edit>) -> bool {
+    let start = |edit: &Edit| match edit.place.base {
+        Base::Stack(offset) => u64::try_from(offset).ok(),
+        Base::Register(_) | Base::Absolute(_) => None,
+    };
+    let mut written: Vec<Range<u64>> = edits
+        .filter_map(|edit| start(edit).map(|start| start..start + u64::from(edit.size)))
+        .collect();
+    written.sort_by_key(|range| range.start);
+    for range in written {
+        if range.contains(&bytes.start) {
+            bytes.start = range.end;
+        }
+    }
+    bytes.is_empty()
 }

@@ -30,6 +30,13 @@ pub(crate) fn rows() -> Vec<Case> {
                 "saw 1 5 [] host 80 0.5 *errors.errorString \"quota exceeded\" is Quota true [1 2] 2",
                 "gave 5 [] out 80 0.5 *errors.errorString \"quota exceeded\" is Quota true [1 2]",
             ]),
+        // What is not named is not what happens to be there.
+        rule("pair", "{function: main.pair, inject: {return: {\"results[0]\": {Count: 4}}}}")
+            .when("returned in part")
+            .prints(["gave { 4}"]),
+        rule("config", "{function: main.config, inject: {return: {\"results[0]\": {Host: out}}}}")
+            .when("returned in part")
+            .prints(["gave 0 [] out 0 0 nil false [0 0]"]),
         sets("arrays", "{a: [-1, 0, 1], b: [other], c: {bytes: \"ff00ff01\"}}")
             .when("whole")
             .prints(["saw [-1 0 1] [other] [255 0 255 1]", "gave [-1 0 1] [other]"]),
