@@ -26,6 +26,19 @@ impl Outcome {
             .collect()
     }
 
+    /// From what a script printed: a run's output, `@code` with its exit status, and its JSON Lines.
+    #[must_use]
+    pub fn of_a_script(text: &str) -> Outcome {
+        let (output, rest) = text.split_once("@code ").unwrap_or((text, ""));
+        let (code, json) = rest.split_once('\n').unwrap_or_default();
+        Outcome {
+            code: code.parse().ok(),
+            stdout: output.to_owned(),
+            stderr: String::new(),
+            json: Outcome::lines(json),
+        }
+    }
+
     /// The lines of one type.
     pub fn of_type<'a>(&'a self, wanted: &'a str) -> impl Iterator<Item = &'a Value> {
         self.json.iter().filter(move |line| line["type"] == wanted)

@@ -36,8 +36,7 @@ impl Storm {
         let folder = tempfile::tempdir().expect("a folder for the rule file");
         let rules = folder.path().join("storm.yaml");
         let json = folder.path().join("storm.json");
-        fs::write(&rules, format!("version: 1\nseed: 1\nrules:\n- {}\n", self.rule))
-            .expect("rules are written");
+        fs::write(&rules, self.rules()).expect("rules are written");
         let mut command = goinject::command(["run", "--quiet", "--writer", writer.name()]);
         command.arg(&rules).arg("--json").arg(&json).arg("--");
         command.arg(build.of("storm")).args(self.arguments());
@@ -50,6 +49,12 @@ impl Storm {
         outcome.json = Outcome::lines(&kept.join("\n"));
         let name = format!("{}, {}, {}", self.kind, build.name(), writer.name());
         self.judge(&name, &outcome)
+    }
+
+    /// Its rule file.
+    #[must_use]
+    pub fn rules(&self) -> String {
+        format!("version: 1\nseed: 1\nrules:\n- {}\n", self.rule)
     }
 
     /// Its arguments.

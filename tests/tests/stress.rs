@@ -169,7 +169,7 @@ fn in_a_guest(kernel: &str, calls: u64) {
     let stdout = outcome.stdout();
     let mut made: BTreeMap<Writer, u64> = BTreeMap::new();
     for ((build, writer), text) in planned.iter().zip(stdout.split("@@\n")) {
-        *made.entry(*writer).or_default() += agreed(*build, *writer, &taken_apart(text));
+        *made.entry(*writer).or_default() += agreed(*build, *writer, &Outcome::of_a_script(text));
     }
     assert_eq!(stdout.matches("@@\n").count(), planned.len(), "{stdout}");
     println!(
@@ -178,16 +178,4 @@ fn in_a_guest(kernel: &str, calls: u64) {
         outcome.took.as_secs_f64()
     );
     assert!(made.values().sum::<u64>() >= calls);
-}
-
-/// A run's output, which its exit status and JSON Lines follow.
-fn taken_apart(text: &str) -> Outcome {
-    let (output, rest) = text.split_once("@code ").unwrap_or((text, ""));
-    let (code, json) = rest.split_once('\n').unwrap_or_default();
-    Outcome {
-        code: code.parse().ok(),
-        stdout: output.to_owned(),
-        stderr: String::new(),
-        json: Outcome::lines(json),
-    }
 }
