@@ -1,10 +1,12 @@
 //! Random triggers over random calls: the decision core against a model that is plain to read.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
 
 use goinject::go::Binary;
 use goinject_probes::table::GeneralRegister as R;
-use goinject_tests::{Build, Decisions, MadeUpCall};
+use goinject_tests::goinject::{Running, command};
+use goinject_tests::{Build, Decisions, MadeUpCall, Outcome, Writer};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -97,15 +99,19 @@ impl Trigger {
 }
 
 /// Rules that each decide for themselves, as all of them would have been alone.
-fn decisions(triggers: &[Trigger], binary: &Binary) -> Result<Decisions, String> {
-    let mut rules = "version: 1\nrules:\n".to_owned();
+fn rules(triggers: &[Trigger]) -> String {
+    let mut rules = "version: 1\nmode: observe\nrules:\n".to_owned();
     for (number, trigger) in triggers.iter().enumerate() {
         rules.push_str(&format!(
-            "- {{name: r{number}, function: main.counted, {}, mode: observe, inject: {{set: {{n: 77}}}}}}\n",
+            "- {{name: r{number}, function: main.counted, {}, inject: {{set: {{n: 77}}}}, expect: {{fired: \">=0\"}}}}\n",
             trigger.yaml()
         ));
     }
-    Decisions::new(&rules, binary)
+    rules
+}
+
+fn decisions(triggers: &[Trigger], binary: &Binary) -> Result<Decisions, String> {
+    Decisions::new(&rules(triggers), binary)
 }
 
 fn binary() -> Binary {
@@ -153,6 +159,87 @@ fn triggers_are_what_the_model_says() {
                 "what did not fire was held back by something"
             );
         }
+        Ok(())
+    });
+    result.unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// What a program does, section by section, and the calls that it makes then, each with its goroutine.
+fn in_a_program() -> (Vec<&'static str>, Vec<(i64, u64)>) {
+    let mut sections = Vec::new();
+    let mut calls = Vec::new();
+    let mut goroutine = 1;
+    for _ in 0..5 {
+        sections.push("tens");
+        calls.extend((1..=10).map(|n| (n, 1)));
+        sections.push("tens of two");
+        for _ in 0..2 {
+            goroutine += 1;
+            calls.extend((1..=10).map(|n| (n, goroutine)));
+        }
+    }
+    (sections, calls)
+}
+
+/// The rules that fired, each with the number among its matching calls.
+fn fired(rules: &str, writer: Writer, sections: &[&str]) -> BTreeSet<(String, u64)> {
+    let folder = tempfile::tempdir().expect("a folder for the rule file");
+    let (file, json) = (folder.path().join("rules.yaml"), folder.path().join("json"));
+    fs::write(&file, rules).expect("rules are written");
+    let mut command = command(["run", "--quiet", "--writer", writer.name()]);
+    command.arg(&file).arg("--json").arg(&json).arg("--");
+    command.arg(Build::plain("1.27").of("cases")).args(sections);
+    let mut outcome = Running::start(&mut command).end();
+    assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+    outcome.json = Outcome::lines(&fs::read_to_string(&json).expect("it is written"));
+    let end = outcome.of_type("end").next().expect("it ended");
+    assert_eq!(end["dropped_events"], 0);
+    let events = outcome.of_type("fired").map(|event| {
+        let rule = event["rule"].as_str().expect("a name").to_owned();
+        (rule, event["call"].as_u64().expect("a number"))
+    });
+    events.collect()
+}
+
+/// The same in a program, where the one core is machine code and the other runs in the kernel. Chance, which the model
+/// has not, is the same with both.
+#[test]
+fn triggers_are_what_the_model_says_in_a_program_too() {
+    const SOLVABLE: usize = 24;
+    let (sections, calls) = in_a_program();
+    let able = trigger().prop_filter("refused", |trigger| !trigger.never_fires());
+    let chances = prop::collection::vec((1..100u32, any::<bool>()), 6);
+    let strategy = (prop::collection::vec(able, SOLVABLE), chances, any::<u32>());
+    let result = TestRunner::new(config(12)).run(&strategy, |(triggers, chances, seed)| {
+        let mut rules = format!("seed: {seed}\n{}", rules(&triggers));
+        for (number, (percent, per_goroutine)) in chances.iter().enumerate() {
+            let scope = if *per_goroutine {
+                ", every: 2, scope: goroutine"
+            } else {
+                ""
+            };
+            rules.push_str(&format!(
+                "- {{name: c{number}, function: main.counted, when: {{probability: {percent}%{scope}}}, \
+                 inject: {{set: {{n: 77}}}}, expect: {{fired: \">=0\"}}}}\n"
+            ));
+        }
+        let mut expected = BTreeSet::new();
+        for (number, trigger) in triggers.iter().enumerate() {
+            let model = trigger.model(&calls);
+            let matched = calls.iter().zip(model).filter(|((n, _), _)| *n > trigger.above);
+            for (call, (_, fires)) in (1..).zip(matched) {
+                if fires {
+                    expected.insert((format!("r{number}"), call));
+                }
+            }
+        }
+        let [bpf, native] = Writer::ANYWHERE.map(|writer| fired(&rules, writer, &sections));
+        prop_assert_eq!(&bpf, &native, "{}", rules);
+        let solved: BTreeSet<_> = bpf
+            .into_iter()
+            .filter(|(rule, _)| rule.starts_with('r'))
+            .collect();
+        prop_assert_eq!(solved, expected, "{}", rules);
         Ok(())
     });
     result.unwrap_or_else(|error| panic!("{error}"));

@@ -76,6 +76,32 @@ fn texts_and_slices() {
     insta::assert_snapshot!(said);
 }
 
+/// Panics and delays in and below the runtime, which would end the program.
+#[test]
+fn faults_that_would_be_fatal() {
+    let mut text = String::new();
+    for (version, function, fault) in [
+        ("1.15", "runtime.GC", "panic: true"),
+        ("1.27", "runtime.GC", "panic: true"),
+        ("1.27", "runtime.GC", "delay: 1ms"),
+        ("1.27", "runtime.mallocgc", "panic: true"),
+        ("1.27", "runtime.systemstack", "panic: true"),
+        ("1.27", "runtime.mstart", "panic: true"),
+        ("1.27", "internal/runtime/maps.(*Iter).Next", "panic: true"),
+        ("1.27", "internal/bytealg.IndexByteString", "panic: true"),
+        ("1.27", "internal/chacha8rand.(*State).Refill", "panic: true"),
+        ("1.27", "internal/chacha8rand.(*State).Refill", "delay: 1ms"),
+        ("1.27", "syscall.RawSyscall6", "panic: true"),
+        ("1.27", "time.Sleep", "delay: 1ms"),
+    ] {
+        let path = Build::plain(version).of("cases");
+        let binary = Binary::open(&path).expect("a fixture is a Go binary");
+        let rule = format!("{{function: \"{function}\", inject: {{{fault}}}}}");
+        let _ = writeln!(text, "go{version} {function} {fault}\n{}", said(&rule, &binary));
+    }
+    insta::assert_snapshot!(text);
+}
+
 /// Early returns of what only the body could have made.
 #[test]
 fn results_of_skipped_bodies() {
@@ -232,6 +258,9 @@ fn conditions_on_values() {
         ("complexes", "c == 1"),
         ("(*server).serve", "s.cfg.limits[2].maxx > 1"),
         ("logf", "args[0] == 'x'"),
+        ("pair", "size(before) == 1"),
+        ("config", "c.Err == io.EOF"),
+        ("pair", "not (before == 1)"),
     ] {
         let rule = format!("{{function: \"main.{function}\", if: \"{condition}\", inject: {{panic: true}}}}");
         let said = said(&rule, &binary).replace("rules.yaml:3:", "");

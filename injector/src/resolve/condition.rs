@@ -353,21 +353,48 @@ impl Resolver<'_> {
         }
     }
 
+    /// Whether somebody means a variable such as `io.EOF`.
+    fn may_be_variable(&self, path: &model::Path) -> bool {
+        let is_exported = |name: &str| name.starts_with(char::is_uppercase);
+        match (&path.root, path.steps.as_slice()) {
+            (model::Root::Name(package), [model::Step::Field(name)]) => {
+                is_exported(name) && !self.scope.names().contains(package)
+            }
+            _ => false,
+        }
+    }
+
     fn operand(&self, operand: &Spanned<model::Operand>) -> Result<Typed, Wrong> {
         let (path, size_of) = match &operand.value {
             model::Operand::Path(path) => (path, false),
             model::Operand::Size(path) => (path, true),
             constant => return Ok(Typed::Constant(constant.clone())),
         };
-        let mut path = path.clone();
-        if size_of {
-            path.steps.push(model::Step::Field("len".to_owned()));
-        }
-        let reached = self
-            .scope
-            .reach(&path)
-            .map_err(|error| Wrong::place(operand.span, error))?;
+        let mut reached = self.scope.reach(path).map_err(|error| {
+            let wrong = Wrong::place(operand.span, error);
+            match self.may_be_variable(path) {
+                true => {
+                    wrong.with_help("package variables can't be compared: write `null`, or use a parameter")
+                }
+                false => wrong,
+            }
+        })?;
         let name = self.written(operand.span);
+        if size_of {
+            let mut length = path.clone();
+            length.steps.push(model::Step::Field("len".to_owned()));
+            let found = self.scope.reach(&length).ok();
+            // A field may be called `len`.
+            reached = found
+                .filter(|found| !matches!(found.target, Target::Value(_)))
+                .ok_or_else(|| {
+                    Wrong::new(
+                        operand.span,
+                        format!("`{path}` has no size"),
+                        "strings, slices, arrays, maps and channels have one",
+                    )
+                })?;
+        }
         let located = match reached.target {
             Target::Fixed(length) => return Ok(Typed::Constant(model::Operand::Integer(length.into()))),
             Target::Count { word, settable } => {

@@ -28,6 +28,14 @@ pub(super) fn fault(rule: &Rule) -> Fault {
     }
 }
 
+/// Packages whose functions the runtime calls on system stacks or with a thread's locks held, and others call, too.
+const SERVES_RUNTIME: [&str; 4] = [
+    "internal/byteorder",
+    "internal/chacha8rand",
+    "internal/cpu",
+    "internal/stringslite",
+];
+
 /// Whether a function can take the fault of a rule.
 pub(super) fn refusal(rule: &Rule, function: &Function) -> Option<Finding> {
     let in_runtime = function.package() == "runtime";
@@ -44,6 +52,14 @@ pub(super) fn refusal(rule: &Rule, function: &Function) -> Option<Finding> {
             function.name
         );
         return refuse(message, "let the function that calls it panic");
+    }
+    let serves_runtime = SERVES_RUNTIME.contains(&function.package());
+    if serves_runtime && (rule.inject.panic.is_some() || rule.inject.delay.is_some()) {
+        let message = format!(
+            "the Go runtime calls `{}` where a panic or a delay is fatal",
+            function.name
+        );
+        return refuse(message, "take a function that calls it");
     }
     if rule.inject.delay.is_some() && (in_runtime || function.name == "time.Sleep") {
         let message = format!("`{}` cannot be delayed: delays are made with it", function.name);

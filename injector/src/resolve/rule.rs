@@ -300,6 +300,13 @@ impl Wrong {
         }
     }
 
+    pub(super) fn with_help(self, help: impl Into<String>) -> Wrong {
+        Wrong {
+            help: Some(help.into()),
+            ..self
+        }
+    }
+
     pub(super) fn place(span: Span, error: NoSuchPlace) -> Wrong {
         Wrong {
             span,

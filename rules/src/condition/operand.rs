@@ -261,6 +261,7 @@ pub(super) fn unknown_function(name: &str, range: Range<usize>) -> Problem {
         }
         "HasSuffix" | "hasSuffix" | "ends_with" | "endswith" | "EndsWith" => "write `s.endsWith(\"…\")`",
         "Contains" | "includes" => "write `s.contains(\"…\")`",
+        "not" => "write `!(…)`",
         "has" => "compare with `null`: `x != null`",
         "all" | "exists" | "exists_one" | "map" | "filter" => {
             "write out the elements: `xs[0] == 1 || xs[1] == 1`"
