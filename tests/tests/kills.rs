@@ -246,13 +246,14 @@ fn kill_once(writer: Writer, whom: Whom, run: usize, folder: &Path) -> Result<Su
             midway: false,
         });
     }
-    let Some(status) = wait_for(|| end_of(target)) else {
-        kill(target);
-        wait_for(|| end_of(target));
-        return describe("does not end");
-    };
-    if !(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0) {
-        return describe(&format!("ended with wait status {status:#x}"));
+    match wait_for(|| end_of(target)) {
+        Some(End::Status(0)) | Some(End::Seen) => {}
+        Some(End::Status(status)) => return describe(&format!("ended with wait status {status:#x}")),
+        None => {
+            kill(target);
+            wait_for(|| end_of(target));
+            return describe("does not end");
+        }
     }
     match busy::total(&text(&stdout)) {
         // Values are not written all at once. Only the one edit that was being made can be incomplete.
@@ -271,12 +272,23 @@ fn started(stdout: &str) -> Option<i32> {
     first.strip_prefix("started ")?.parse().ok()
 }
 
-/// The wait status of a child that is at its end. Until goinject is gone, the program is no child.
-fn end_of(pid: i32) -> Option<i32> {
+/// How a program came to its end.
+enum End {
+    /// With this wait status.
+    Status(i32),
+    /// goinject saw it, and was killed after that. What the program printed tells more.
+    Seen,
+}
+
+/// The end of the program, once goinject is gone and it is a child.
+fn end_of(pid: i32) -> Option<End> {
     let mut status = 0;
     // SAFETY: `status` is a valid place for the result.
-    let ended = unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) };
-    (ended == pid).then_some(status)
+    match unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) } {
+        0 => None,
+        ended if ended == pid => Some(End::Status(status)),
+        _ => Some(End::Seen),
+    }
 }
 
 fn kill(pid: i32) {
