@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use ::goinject::go::Binary;
 use goinject_lab::{Cache, Toolchain};
 use goinject_tests::goinject::{self, Running};
 use goinject_tests::{Build, Flags, Outcome, Strip};
@@ -56,6 +57,49 @@ fn cross_built(folder: &Path, architecture: &str) {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+/// What Go builds to be loaded by another program.
+fn built_to_be_loaded(folder: &Path, mode: &str) {
+    let source = folder.join("library");
+    fs::create_dir_all(&source).expect("a folder");
+    fs::write(source.join("go.mod"), "module example.com/library\n\ngo 1.21\n").expect("written");
+    fs::write(
+        source.join("main.go"),
+        "package main\n\nimport \"C\"\n\n//export Double\nfunc Double(n C.int) C.int { return 2 * n }\n\nfunc main() {}\n",
+    )
+    .expect("written");
+    let mut go = Toolchain::newest()
+        .command(&Cache::from_env())
+        .expect("Go is set up");
+    go.args(["build", "-buildvcs=false", "-buildmode", mode, "-o"])
+        .arg(folder.join(mode))
+        .arg(".");
+    go.current_dir(source).env("CGO_ENABLED", "1");
+    let output = go.output().expect("go starts");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn plugins_and_shared_libraries_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = "version: 1\nrules:\n- {function: main.Double, inject: {set: {n: 1}}}\n";
+    fs::write(folder.path().join("rules.yaml"), rules).expect("written");
+    for (mode, what) in [("plugin", "a Go plugin"), ("c-shared", "a shared library")] {
+        built_to_be_loaded(folder.path(), mode);
+        let error = Binary::open(&folder.path().join(mode)).expect_err("no program");
+        let words = format!("{mode}: {what}, whose functions cannot be reached in the program that loads it");
+        assert!(error.to_string().contains(&words), "{error}");
+        for command in ["check", "plan"] {
+            let outcome = goinject_in(folder.path(), [command, "rules.yaml", "--binary", mode]);
+            assert_eq!(outcome.code, Some(3), "{mode}: {}", outcome.describe());
+            assert!(outcome.stderr.contains(mode), "{mode}: {}", outcome.describe());
+        }
+    }
 }
 
 /// One of each kind, called by what it is.
@@ -136,6 +180,39 @@ fn a_stripped_program_and_a_signature() {
     assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
     let total = goinject_tests::busy::total(&outcome.stdout).expect("no wrong call");
     assert_eq!(total.replaced, total.calls, "{total:?}");
+}
+
+#[test]
+fn a_stripped_program_and_rules_that_touch_no_value() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = STRIPPED.of("busy");
+    let program = program.to_str().expect("a path in UTF-8");
+    for rule in [
+        "mode: observe, inject: {panic: true}",
+        "when: {every: 2}, inject: {delay: 1us}",
+        "when: {nth: 7}, inject: {panic: true}, expect: {fired: 1}",
+    ] {
+        let rules = format!("version: 1\nexpect: {{exit: any}}\nrules:\n- {{function: main.deep, {rule}}}\n");
+        fs::write(folder.path().join("rules.yaml"), rules).expect("written");
+        let arguments = [
+            "run",
+            "rules.yaml",
+            "--",
+            program,
+            "-calls",
+            "100",
+            "-only",
+            "deep",
+        ];
+        let outcome = goinject_in(folder.path(), arguments);
+        assert_eq!(outcome.code, Some(0), "{rule}: {}", outcome.describe());
+    }
+    // Values are of types.
+    let rules = "version: 1\nrules:\n- {function: main.deep, if: depth == 1, inject: {panic: true}}\n";
+    fs::write(folder.path().join("rules.yaml"), rules).expect("written");
+    let outcome = goinject_in(folder.path(), ["check", "rules.yaml", "--binary", program]);
+    assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+    assert!(outcome.stderr.contains("signature"), "{}", outcome.describe());
 }
 
 /// A mistake in each line of it.

@@ -79,8 +79,11 @@ impl Binary {
 
     fn new(image: Image, identity: Identity, debug: Option<Image>) -> Result<Binary, GoError> {
         let path = image.path().to_owned();
-        check_kind(&image)?;
         let info = BuildInfo::read(&image);
+        if let Some(info) = &info {
+            check_buildmode(&path, info)?;
+        }
+        check_kind(&image)?;
         let table = Table::find(&image);
         let (info, table) = match (info, table) {
             (Some(info), Ok(table)) => (info, table),
@@ -117,7 +120,6 @@ impl Binary {
         if !version.at_least(OLDEST_MINOR) {
             return Err(unsupported());
         }
-        check_buildmode(&path, &info)?;
         let module = ModuleData::find(&image, &table, &version);
         let table = table
             .with_text_start(
@@ -292,7 +294,7 @@ fn check_buildmode(path: &Path, info: &BuildInfo) -> Result<(), GoError> {
         Some("shared") => "a Go shared library",
         _ => return Ok(()),
     };
-    Err(GoError::NotExecutable {
+    Err(GoError::Loaded {
         path: path.to_owned(),
         what,
     })

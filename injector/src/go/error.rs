@@ -53,7 +53,18 @@ pub enum GoError {
     NotExecutable {
         /// The file.
         path: PathBuf,
-        /// `a shared library`, `a Go plugin`, `an object file`, `a core dump`, `a separate debug file`.
+        /// `a shared library`, `an object file`, `a core dump`, `a separate debug file`.
+        what: &'static str,
+    },
+    /// Go code that another program loads while it runs.
+    #[error(
+        "{}: {what}, whose functions cannot be reached in the program that loads it; build them into a Go program",
+        .path.display()
+    )]
+    Loaded {
+        /// The file.
+        path: PathBuf,
+        /// `a Go plugin`, `a shared library`.
         what: &'static str,
     },
     /// A program, but not built by the Go toolchain.

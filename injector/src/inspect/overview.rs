@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::go::{Binary, Function};
 use crate::resolve::facts::declared;
-use crate::resolve::{functions_without_wrappers, refused_by_policy};
+use crate::resolve::{functions_without_wrappers, refused_by_policy, unescaped};
 
 /// A program and its functions.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -124,8 +124,10 @@ impl Overview {
         let module = build.main_module.as_deref();
         let is_wanted = |name: &str, package: &str| match wanted {
             Wanted::Own => origin(package, module) == Origin::Own,
-            Wanted::Package(path) => package == *path,
-            Wanted::Matching(pattern) => pattern.regex.is_match(name),
+            Wanted::Package(path) => package == *path || unescaped(package) == *path,
+            Wanted::Matching(pattern) => {
+                pattern.regex.is_match(name) || pattern.regex.is_match(&unescaped(name))
+            }
         };
         let mut counts = Counts::default();
         let mut functions: BTreeMap<String, Vec<Function>> = BTreeMap::new();

@@ -6,7 +6,8 @@ use goinject_rules::model::{FunctionSelector, Pattern, Rule};
 use super::Finding;
 use super::inlined::with_places;
 use super::path::list;
-use crate::go::{Binary, Function};
+use super::spelling::{spellings, unescaped};
+use crate::go::{Binary, Function, InlinedCall};
 
 /// How many near misses a message shows.
 const SHOWN: usize = 5;
@@ -40,15 +41,26 @@ fn exact(rule: &Rule, name: &str, binary: &Binary) -> Result<Vec<Function>, Find
     }
 }
 
-/// The functions of a name.
+/// The functions of a name, which may be written as in Go code or as in a stack trace.
 pub(super) fn find(name: &str, binary: &Binary) -> Vec<Function> {
+    let mut found = spellings(name).map(|name| find_spelt(&name, binary));
+    without_wrappers(found.find(|found| !found.is_empty()).unwrap_or_default())
+}
+
+fn find_spelt(name: &str, binary: &Binary) -> Vec<Function> {
     let table = binary.functions();
     let mut found = table.find(name);
     if found.is_empty() && name.contains("[...]") {
         let named = table.names().filter(|(_, full)| traced_name(full) == name);
         found = named.filter_map(|(index, _)| table.get(index)).collect();
     }
-    without_wrappers(found)
+    found
+}
+
+/// The inlined calls of a function that may be named in both ways, too.
+pub(super) fn inlined_calls(name: &str, binary: &Binary) -> Vec<InlinedCall> {
+    let spellings: Vec<String> = spellings(name).collect();
+    binary.inlined_calls_where(|callee| spellings.iter().any(|spelling| spelling == callee))
 }
 
 /// A wrapper that the compiler made is left out where the function that it wraps has the same name:
@@ -65,9 +77,8 @@ pub(crate) fn without_wrappers(mut functions: Vec<Function>) -> Vec<Function> {
 
 fn missing(rule: &Rule, name: &str, binary: &Binary) -> Finding {
     let at = rule.function.span;
-    if let Ok(calls) = binary.inlined_calls(name)
-        && !calls.is_empty()
-    {
+    let calls = inlined_calls(name, binary);
+    if !calls.is_empty() {
         let diagnostic = Diagnostic::error(format!("every call of `{name}` is inlined, so none can be reached"))
             .at(at)
             .rule(&rule.name)
@@ -102,9 +113,10 @@ fn missing(rule: &Rule, name: &str, binary: &Binary) -> Finding {
 
 fn by_pattern(rule: &Rule, pattern: &Pattern, binary: &Binary) -> Result<Vec<Function>, Finding> {
     let table = binary.functions();
+    let matches = |name: &str| pattern.regex.is_match(name) || pattern.regex.is_match(&unescaped(name));
     let matching = table
         .names()
-        .filter(|(_, name)| pattern.regex.is_match(name) || pattern.regex.is_match(&traced_name(name)))
+        .filter(|(_, name)| matches(name) || matches(&traced_name(name)))
         .filter_map(|(index, _)| table.get(index));
     let found = without_wrappers(matching.collect());
     let at = rule.function.span;

@@ -13,6 +13,7 @@ pub(crate) mod place;
 mod policy;
 mod rule;
 mod signature;
+mod spelling;
 mod value;
 mod within;
 
@@ -35,6 +36,7 @@ use self::condition::Condition;
 pub(crate) use self::facts::type_access;
 pub(crate) use self::function::without_wrappers as functions_without_wrappers;
 pub(crate) use self::policy::refusal as refused_by_policy;
+pub(crate) use self::spelling::unescaped;
 
 /// A rule that fits the binary.
 #[derive(Clone, Debug)]
@@ -174,5 +176,7 @@ pub fn resolve(rules: &RuleSet, binary: &Binary) -> Resolution {
     resolution
         .findings
         .sort_by_key(|finding| finding.diagnostic.span.map_or(0, |span| span.start));
+    // Instances of a generic function are called the same, and may be wrong in the same way.
+    resolution.findings.dedup();
     resolution
 }

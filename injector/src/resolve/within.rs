@@ -5,7 +5,8 @@ use goinject_rules::diagnostic::{Diagnostic, near_misses};
 use goinject_rules::model::Rule;
 
 use super::Finding;
-use super::function::traced_name;
+use super::function::{inlined_calls, traced_name};
+use super::spelling::spellings;
 use crate::go::Binary;
 use crate::plan::CodeRange;
 
@@ -16,22 +17,24 @@ pub(super) fn resolve(rule: &Rule, binary: &Binary) -> Result<Vec<CodeRange>, Fi
     };
     let name = within.value.as_str();
     let table = binary.functions();
+    let spellings: Vec<String> = spellings(name).collect();
+    let is_named = |name: &str| spellings.iter().any(|spelling| spelling == name);
     let mut ranges: Vec<CodeRange> = table
         .names()
-        .filter(|(_, full)| *full == name || traced_name(full) == name)
+        .filter(|(_, full)| is_named(full) || is_named(&traced_name(full)))
         .filter_map(|(index, _)| table.get(index))
         .map(|function| CodeRange {
             low: function.entry,
             high: function.end,
         })
         .collect();
-    if let Ok(calls) = binary.inlined_calls(name) {
-        let inlined = calls.into_iter().flat_map(|call| call.ranges);
-        ranges.extend(inlined.map(|range| CodeRange {
-            low: range.start,
-            high: range.end,
-        }));
-    }
+    let inlined = inlined_calls(name, binary)
+        .into_iter()
+        .flat_map(|call| call.ranges);
+    ranges.extend(inlined.map(|range| CodeRange {
+        low: range.start,
+        high: range.end,
+    }));
     ranges.sort_by_key(|range| range.low);
     ranges.dedup();
     let at_within = |diagnostic: Diagnostic| Finding::unarmable(diagnostic.at(within.span).rule(&rule.name));

@@ -7,8 +7,9 @@ pub fn did_you_mean<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str
 
 /// The candidates that may have been meant by `word`, nearest first, `limit` at most.
 ///
-/// Near is what differs in about a third of its letters, in upper and lower case, or in all but the
-/// part after the last `.` or `/`: `Next` and `parseMe` find `blob.(*Reader).Next` and `main.parseMe`.
+/// Near is what differs in about a third of its letters, of which those of the same package do not count, in upper
+/// and lower case, or in all but the part after the last `.` or `/`: `Next` and `parseMe` find `blob.(*Reader).Next`
+/// and `main.parseMe`.
 pub fn near_misses<'c>(
     word: &str,
     candidates: impl IntoIterator<Item = &'c str>,
@@ -29,14 +30,29 @@ pub fn near_misses<'c>(
 
 fn distance(word: &str, tail: &str, candidate: &str) -> Option<usize> {
     let candidate = candidate.to_lowercase();
+    let same_tail = tail.chars().count() > 1 && last_part(&candidate) == tail;
+    let (word, candidate) = without_common_package(word, &candidate);
     let longest = word.chars().count().max(candidate.chars().count());
     let allowed = (longest / 3).max(1);
     // Names differ in length by more than that: no need for the costly comparison.
     let whole = (word.chars().count().abs_diff(candidate.chars().count()) <= allowed)
-        .then(|| strsim::damerau_levenshtein(word, &candidate))
+        .then(|| strsim::damerau_levenshtein(word, candidate))
         .filter(|distance| *distance <= allowed && *distance < longest);
-    let same_tail = tail.chars().count() > 1 && last_part(&candidate) == tail;
     whole.or(same_tail.then_some(allowed))
+}
+
+/// What is behind the last separator up to which both are the same.
+fn without_common_package<'w>(word: &'w str, candidate: &'w str) -> (&'w str, &'w str) {
+    let same = word
+        .bytes()
+        .zip(candidate.bytes())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let end = word.as_bytes()[..same]
+        .iter()
+        .rposition(|byte| matches!(byte, b'.' | b'/'));
+    let start = end.map_or(0, |end| end + 1);
+    (&word[start..], &candidate[start..])
 }
 
 fn last_part(name: &str) -> &str {
@@ -79,6 +95,22 @@ mod tests {
             did_you_mean("blob.Next", functions),
             Some("github.com/acme/blob.(*Reader).Next")
         );
+    }
+
+    #[test]
+    fn a_long_path_makes_nothing_near() {
+        let functions = [
+            "example.com/shop/internal/ledger.(*Account).Withdraw",
+            "example.com/shop/internal/ledger.(*Account).Show",
+            "example.com/shop/internal/ledger.Fetch",
+        ];
+        for word in [
+            "example.com/shop/internal/ledger.Withdraw",
+            "example.com/shop/internal/ledger.Account.Withdraw",
+            "ledger.(*Account).Withdraw",
+        ] {
+            assert_eq!(near_misses(word, functions, 5), [functions[0]], "{word}");
+        }
     }
 
     #[test]

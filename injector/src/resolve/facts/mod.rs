@@ -92,12 +92,14 @@ pub struct FoundSite {
 /// What there is under a name; none if there is no such function, nor an inlined call of one.
 pub fn named(binary: &Binary, name: &str) -> Option<NamedFunction> {
     let functions = function::find(name, binary);
-    let inlined = binary.inlined_calls_where(|callee| callee == name);
+    let inlined = function::inlined_calls(name, binary);
     if functions.is_empty() && inlined.is_empty() {
         return None;
     }
+    let found = functions.iter().map(|function| &function.name);
+    let named = found.chain(inlined.iter().map(|call| &call.callee)).next();
     Some(NamedFunction {
-        name: name.to_owned(),
+        name: named.map_or(name, String::as_str).to_owned(),
         functions: functions.iter().map(|function| of(binary, function)).collect(),
         inlined: inlined.into_iter().map(InlinedPlace::from).collect(),
     })

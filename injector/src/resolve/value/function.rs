@@ -3,7 +3,7 @@
 use goinject_rules::diagnostic::did_you_mean;
 use goinject_rules::model::Value;
 
-use super::{Context, Fitted, Located, Misfit, pointer};
+use super::{Context, Fitted, Located, Misfit, pointer, variable};
 use crate::go::Function;
 use crate::go::types::{Kind, Signature, TypeId};
 use crate::plan::scratch::{Pointee, Word};
@@ -39,6 +39,9 @@ fn near_function(misfit: Misfit, value: &Value, context: &Context<'_>) -> Misfit
     let Value::Text(name) = value else {
         return misfit;
     };
+    if variable::find(name, context).is_ok() {
+        return misfit;
+    }
     let names: Vec<_> = context.binary.functions().names().map(|(_, name)| name).collect();
     match did_you_mean(name, names.iter().map(AsRef::as_ref)) {
         Some(near) if near != name => Misfit {

@@ -71,6 +71,20 @@ fn from_variable(
     }
 }
 
+/// Whether a type is one direction of a channel type: Go assigns such a channel to it.
+fn is_direction(direction: &str, channel: &str) -> bool {
+    // `chan (<-chan int)` has its element in parentheses.
+    let element = |name: &'static str, ty: &str| {
+        let element = ty.strip_prefix(name)?;
+        let bare = element.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
+        Some(bare.unwrap_or(element).to_owned())
+    };
+    let of = ["<-chan ", "chan<- "]
+        .into_iter()
+        .find_map(|name| element(name, direction));
+    of.is_some() && of == element("chan ", channel)
+}
+
 /// A map or a channel.
 pub(super) fn reference(value: &Value, at: &Located, context: &mut Context<'_>) -> Result<Fitted, Misfit> {
     let name = context.type_name(at.ty);
@@ -79,7 +93,9 @@ pub(super) fn reference(value: &Value, at: &Located, context: &mut Context<'_>) 
         Value::Text(text) => {
             let found = variable::find(text, context)?;
             let ty = found.known_type()?;
-            if !variable::same(ty, at.ty, context) {
+            if !variable::same(ty, at.ty, context)
+                && !is_direction(context.type_name(at.ty), context.type_name(ty))
+            {
                 let message = format!(
                     "`{}` is of type `{}`, which does not fit `{name}`",
                     found.name,
@@ -95,4 +111,24 @@ pub(super) fn reference(value: &Value, at: &Located, context: &mut Context<'_>) 
         }
     };
     Fitted::words(at, [source], 1, Shape::Pointer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_go_to_both_directions() {
+        assert!(is_direction("<-chan int", "chan int"));
+        assert!(is_direction("chan<- struct {}", "chan struct {}"));
+        assert!(is_direction("chan<- <-chan int", "chan (<-chan int)"));
+        for (direction, channel) in [
+            ("chan int", "<-chan int"),
+            ("<-chan int", "chan<- int"),
+            ("<-chan int", "chan string"),
+            ("map[string]int", "map[string]int"),
+        ] {
+            assert!(!is_direction(direction, channel), "{direction} {channel}");
+        }
+    }
 }

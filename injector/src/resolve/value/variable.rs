@@ -5,6 +5,7 @@ use crate::go::PackageVariable;
 use crate::go::types::TypeId;
 use crate::plan::Global;
 use crate::resolve::path::list;
+use crate::resolve::spelling::spellings;
 
 /// A package variable that a rule names.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +22,7 @@ pub(super) fn find(name: &str, context: &Context<'_>) -> Result<Variable, Misfit
     let binary = context.binary;
     let unreadable =
         |error: crate::go::GoError| Misfit::of_binary(error.to_string(), "build the program anew");
-    for name in [name.to_owned(), escaped(name)] {
+    for name in spellings(name) {
         if let Some(found) = binary.variable(&name).map_err(unreadable)? {
             return Ok(Variable {
                 name,
@@ -65,18 +66,6 @@ pub(super) fn same(a: TypeId, b: TypeId, context: &Context<'_>) -> bool {
     a == b || (a_type.name == b_type.name && a_type.name != "?" && a_type.size == b_type.size)
 }
 
-/// The name as the linker writes it: dots in the last part of a package's path are escaped.
-fn escaped(name: &str) -> String {
-    let last = name.rfind('/').map_or(0, |slash| slash + 1);
-    match name[last..].rfind('.') {
-        Some(dot) => {
-            let (package, own) = name.split_at(last + dot);
-            format!("{}{}{own}", &package[..last], package[last..].replace('.', "%2e"))
-        }
-        None => name.to_owned(),
-    }
-}
-
 fn missing(name: &str, context: &Context<'_>) -> Misfit {
     let binary = context.binary;
     let path = binary.path().display();
@@ -100,16 +89,4 @@ fn missing(name: &str, context: &Context<'_>) -> Misfit {
             .to_owned(),
     };
     Misfit::new(message, help)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dots_in_the_last_part_of_a_path_are_escaped() {
-        assert_eq!(escaped("gopkg.in/yaml.v3.ErrX"), "gopkg.in/yaml%2ev3.ErrX");
-        assert_eq!(escaped("io.EOF"), "io.EOF");
-        assert_eq!(escaped("example.com/a.b/c.D"), "example.com/a.b/c.D");
-    }
 }
