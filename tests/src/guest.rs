@@ -118,7 +118,7 @@ pub fn run(kernel: &str, batches: &[Batch<'_>], tally: &mut Tally) -> bool {
     let Some(mut guest) = start(kernel, &files, Processors::AtOnce) else {
         return false;
     };
-    let limit = Duration::from_secs(30 + 10 * batches.len() as u64);
+    let limit = Duration::from_secs(30 + 20 * batches.len() as u64);
     let outcome = guest
         .run(". /srv/batches/run.sh", limit)
         .unwrap_or_else(|error| panic!("{error}"));
