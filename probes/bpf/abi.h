@@ -353,7 +353,7 @@ struct gi_control {
 	gi_u64 curg_offset;     /* in m: the goroutine that it runs */
 	gi_u64 write_barrier;   /* runtime.writeBarrier */
 	gi_u64 sleep;           /* time.Sleep */
-	gi_u64 gosched_return;  /* behind the only CALL in runtime.Gosched */
+	gi_u64 frame_return;    /* behind the only CALL in runtime.Gosched, or in a function like it */
 	gi_u64 error_string_table; /* of *errors.errorString as error: events show the texts of these errors */
 	gi_u64 errno_table;        /* of syscall.Errno as error */
 	gi_u64 copies_next;        /* memory in the target for copies, none of it used twice */

@@ -114,7 +114,7 @@ GI_SUBPROGRAM int gi_enter_sleep(struct gi_scratch *s)
 	if (gi_delay_save(s))
 		return GI_NO_ROOM;
 	sp = s->hit.reg[GI_RSP];
-	s->word[0] = control->gosched_return;
+	s->word[0] = control->frame_return;
 	s->word[1] = s->hit.reg[GI_RBP];
 	s->word[2] = site->slot;
 	if (gi_user_write(s, sp - 32, &s->word[0], 8) || gi_user_write(s, sp - 16, &s->word[1], 8) ||

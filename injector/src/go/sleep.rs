@@ -1,5 +1,5 @@
 //! How a goroutine of this program can be put to sleep from outside: `time.Sleep`, called through the
-//! frame of `runtime.Gosched`.
+//! frame of `runtime.Gosched`, or of another function like it.
 //!
 //! `runtime.Gosched` has one call, takes and gives nothing, and keeps eight bytes free below its saved
 //! frame pointer, where the callee may save one argument. So a thread that is made to look as if
@@ -12,13 +12,17 @@ use super::abi::Convention;
 use super::address::Address;
 use super::sites::{MorestackCallee, sites};
 
+/// Functions whose frame is used. Go 1.21 and 1.22 copy the first into its callers and leave it out where nothing else
+/// refers to it; the second is part of the collector there.
+const FRAMES: [&str; 2] = ["runtime.Gosched", "runtime.goschedIfBusy"];
+
 /// How a goroutine is put to sleep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sleep {
     /// The first instruction of `time.Sleep`.
     pub sleep: Address,
-    /// Where the only CALL of `runtime.Gosched` returns to.
-    pub gosched_return: Address,
+    /// Where the only CALL of a function of such a shape returns to.
+    pub frame_return: Address,
 }
 
 impl Binary {
@@ -44,13 +48,15 @@ impl Binary {
         if morestack.callee != MorestackCallee::NoContext || !one_word {
             return Err(SHAPE);
         }
-        let gosched = find("runtime.Gosched").ok_or(SHAPE)?;
-        let code = self.code(&gosched).map_err(|_| SHAPE)?;
-        let mut decoder = Decoder::with_ip(64, code, gosched.entry.0, DecoderOptions::NONE);
-        let instructions: Vec<Instruction> = decoder.iter().collect();
+        let frame_return = FRAMES.into_iter().filter_map(find).find_map(|function| {
+            let code = self.code(&function).ok()?;
+            let mut decoder = Decoder::with_ip(64, code, function.entry.0, DecoderOptions::NONE);
+            let instructions: Vec<Instruction> = decoder.iter().collect();
+            behind_only_call(&instructions)
+        });
         Ok(Sleep {
             sleep: sleep.entry,
-            gosched_return: behind_only_call(&instructions).ok_or(SHAPE)?,
+            frame_return: frame_return.ok_or(SHAPE)?,
         })
     }
 }

@@ -381,7 +381,7 @@ fn runtime(binary: &Binary) -> Runtime {
         write_barrier: binary.write_barrier(),
         sleep: binary.sleep().ok().map(|means| Sleep {
             sleep: means.sleep,
-            gosched_return: means.gosched_return,
+            frame_return: means.frame_return,
         }),
         sigtramp,
         error_string: binary

@@ -67,7 +67,7 @@ fn encode_control(plan: &Plan, loaded: &Loaded, seed: u64) -> table::Control {
         curg_offset: runtime.curg_offset.unwrap_or_default(),
         write_barrier: address(runtime.write_barrier),
         sleep: address(runtime.sleep.map(|sleep| sleep.sleep)),
-        gosched_return: address(runtime.sleep.map(|sleep| sleep.gosched_return)),
+        frame_return: address(runtime.sleep.map(|sleep| sleep.frame_return)),
         seed,
         deadline: plan.limits.duration.unwrap_or_default(),
         copies_next: loaded.copies.start,

@@ -158,8 +158,8 @@ pub struct Runtime {
 pub struct Sleep {
     /// `time.Sleep`.
     pub sleep: Address,
-    /// Behind the only CALL in `runtime.Gosched`, whose frame time.Sleep is called in.
-    pub gosched_return: Address,
+    /// Behind the only CALL in `runtime.Gosched`, or in a function like it, whose frame time.Sleep is called in.
+    pub frame_return: Address,
 }
 
 impl Plan {

@@ -65,8 +65,8 @@ pub struct Control {
     pub write_barrier: u64,
     /// `time.Sleep`.
     pub sleep: u64,
-    /// Behind the only CALL in `runtime.Gosched`.
-    pub gosched_return: u64,
+    /// Behind the only CALL in `runtime.Gosched`, or in a function like it.
+    pub frame_return: u64,
     /// Run-time address of the interface table of `*errors.errorString` as `error`; 0 unknown.
     pub error_string: u64,
     /// And of `syscall.Errno`.
