@@ -175,9 +175,9 @@ impl Binary {
     fn write_barrier_by_use(&self) -> Option<Address> {
         let barriers: Vec<Address> = self
             .functions()
-            .names()
-            .filter(|(_, name)| name.starts_with("runtime.gcWriteBarrier"))
-            .filter_map(|(index, _)| Some(self.functions().get(index)?.entry))
+            .find_prefixed("runtime.gcWriteBarrier")
+            .iter()
+            .map(|barrier| barrier.entry)
             .collect();
         let mut votes: HashMap<u64, usize> = HashMap::new();
         let mut users = 0;

@@ -8,4 +8,4 @@ pub(super) mod relocations;
 pub(super) mod symbols;
 mod types;
 
-pub(super) use types::{Elf, ElfKind, Section};
+pub(super) use types::{Elf, ElfKind, Section, Segment};

@@ -199,6 +199,15 @@ impl FunctionTable {
             .collect()
     }
 
+    /// The functions whose names begin like this.
+    pub fn find_prefixed(&self, prefix: &str) -> Vec<Function> {
+        let begins = |record: Record<'_>| record.name_starts_with(prefix);
+        (0..self.table.count)
+            .filter(|&i| self.table.record(i).is_some_and(begins))
+            .filter_map(|i| self.get(i))
+            .collect()
+    }
+
     /// The function that an address is in.
     pub fn at(&self, address: Address) -> Option<Function> {
         self.get(self.table.index_of(address)?)

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use super::table::{Form, Parts, Table, TableBytes};
 use crate::go::address::Address;
-use crate::go::bytes::{u8_at, u32_at, u64_at};
+use crate::go::bytes::{u32_at, u64_at};
+use crate::go::elf::Segment;
 use crate::go::image::Image;
 
 /// Instruction alignment of amd64, in the header.
@@ -25,7 +26,7 @@ impl Table {
             }
         }
         // Without section headers, or in a section of another name, the header itself is found.
-        for (address, size) in by_scanning(image).into_iter().take(MAX_PLACES) {
+        for (address, size) in by_scanning(image).take(MAX_PLACES) {
             if let Ok(table) = Table::parse(image, address, size)
                 && table.is_plausible()
             {
@@ -121,9 +122,11 @@ fn parts_of(offsets: [Option<usize>; 5]) -> Option<Parts> {
 }
 
 fn header_form(data: &[u8]) -> Option<Form> {
-    let form = Form::of_magic(u32_at(data, 0)?)?;
-    let rest = (u8_at(data, 4)?, u8_at(data, 5)?, u8_at(data, 6)?, u8_at(data, 7)?);
-    (rest == (0, 0, MIN_INSTRUCTION, POINTER_SIZE)).then_some(form)
+    // First what rules out nearly all words of a whole program at once.
+    let [.., 0, 0, MIN_INSTRUCTION, POINTER_SIZE] = data.first_chunk::<8>()? else {
+        return None;
+    };
+    Form::of_magic(u32_at(data, 0)?)
 }
 
 fn by_section(image: &Image) -> Vec<(Address, usize)> {
@@ -134,17 +137,17 @@ fn by_section(image: &Image) -> Vec<(Address, usize)> {
         .collect()
 }
 
-/// Everything in the loaded segments that begins like a table; it reaches to the segment's end.
-fn by_scanning(image: &Image) -> Vec<(Address, usize)> {
-    let mut found = Vec::new();
-    for segment in &image.elf().segments {
+/// Everything in the loaded segments that begins like a table; it reaches to the segment's end. Linkers seldom put tables
+/// beside code, which is most of a program, so that comes last.
+fn by_scanning(image: &Image) -> impl Iterator<Item = (Address, usize)> {
+    let mut segments: Vec<&Segment> = image.elf().segments.iter().collect();
+    segments.sort_by_key(|segment| segment.executable);
+    segments.into_iter().flat_map(|segment| {
         let bytes = image.elf().segment_contents(image.data(), segment);
         let skew = (segment.address.wrapping_neg() & 7) as usize;
-        for at in (skew..bytes.len()).step_by(8) {
-            if header_form(&bytes[at..]).is_some() {
-                found.push((Address(segment.address).plus(at as u64), bytes.len() - at));
-            }
-        }
-    }
-    found
+        let words = bytes.get(skew..).unwrap_or_default().chunks_exact(8);
+        let heads = words.zip((skew..).step_by(8));
+        let heads = heads.filter(|(word, _)| header_form(word).is_some());
+        heads.map(|(_, at)| (Address(segment.address).plus(at as u64), bytes.len() - at))
+    })
 }
