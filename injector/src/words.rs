@@ -47,7 +47,10 @@ pub fn path(path: &Path) -> String {
         .then(|| std::fs::read_link(path).ok())
         .flatten();
     let path = linked.as_deref().unwrap_or(path);
-    let here = std::env::current_dir().ok();
+    // In the root folder all paths are as long as they can be.
+    let here = std::env::current_dir()
+        .ok()
+        .filter(|here| here.parent().is_some());
     match here.and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned)) {
         Some(inside) if inside.components().count() == 1 => format!("./{}", inside.display()),
         Some(inside) => inside.display().to_string(),

@@ -36,11 +36,11 @@ pub enum EngineChoice {
 /// A writer asked for by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum WriterChoice {
-    /// bpf_probe_write_user at the probe: memory only (Linux 4.8, no lockdown).
+    /// bpf_probe_write_user at the probe: memory only (Linux 5.15, no lockdown).
     UserMemory,
     /// Stores into the probe's register context (Linux 6.18).
     Context,
-    /// Stores into the signal frame of a signal sent by the probe (Linux 5.6, no lockdown).
+    /// Stores into the signal frame of a signal sent by the probe (Linux 5.15, no lockdown).
     SignalFrame,
     /// BPF decides, and goinject writes through ptrace.
     Tracer,

@@ -31,12 +31,15 @@ pub fn event_line(plan: &Plan, types: &DynamicTypes<'_>, event: &Event) -> Strin
             return line;
         }
     }
+    let observed = event.flags & goinject_probes::table::EVENT_OBSERVED != 0;
     if let Some(binding) = binding(site, event) {
         let fault = &binding.fault;
         let mut words = Vec::new();
         if event.delay > 0 {
             let delay = Duration::from_nanos(event.delay);
             words.push(format!("delayed {}", format_duration(delay)));
+        } else if observed && fault.delay.is_some() {
+            words.push("delayed".to_owned());
         }
         let values = shown(plan, types, binding, event);
         if fault.early_return {
@@ -58,8 +61,8 @@ pub fn event_line(plan: &Plan, types: &DynamicTypes<'_>, event: &Event) -> Strin
         }
         let _ = write!(line, " {}", words.join(", "));
     }
-    if event.flags & goinject_probes::table::EVENT_OBSERVED != 0 {
-        line.push_str(" (observed, not written)");
+    if observed {
+        line.push_str(" (observed only)");
     }
     line
 }

@@ -151,8 +151,8 @@ impl<'a> Report<'a> {
         }
         if let Some(panics) = panics {
             say(format!(
-                "the target panicked {} times, expected {}",
-                panics.actual,
+                "the target panicked {}, expected {}",
+                count_of(panics.actual, "time"),
                 human::range_words(panics.expected)
             ));
         }
