@@ -61,6 +61,9 @@ pub struct Run {
     /// The writer, instead of the best that the host has
     #[arg(long, value_enum, value_name = "NAME")]
     pub writer: Option<WriterChoice>,
+    /// The seed of every chance decision, instead of the file's or a random one
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
     /// Write events as JSON Lines to this file
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

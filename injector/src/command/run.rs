@@ -17,6 +17,8 @@ use crate::engine::{End, Happened, Session};
 use crate::error::ExitCode;
 use crate::plan::Plan;
 use crate::plan::encode::LoadBias;
+use crate::report::line::RuleFile;
+use crate::report::repeat::Origin;
 use crate::report::verdict::Outcome;
 use crate::report::{Report, Totals};
 use crate::signals::{Received, Signals};
@@ -54,9 +56,17 @@ fn carry_out(arguments: &Run) -> Told<(ExitCode, Option<i32>)> {
     let host = crate::host::look(arguments.engine, arguments.writer);
     let selection = select(&plan, &host, arguments.engine, arguments.writer)
         .map_err(|error| fail(ExitCode::Unarmable, error))?;
-    let mut report = Report::new(&rules, &plan, &binary, arguments.json.as_deref(), arguments.quiet)
+    let origin = Origin {
+        rule_file: RuleFile {
+            path: arguments.file.clone(),
+            text: rules.source.text().to_owned(),
+        },
+        command_line: std::env::args_os().collect(),
+    };
+    let (json, quiet) = (arguments.json.as_deref(), arguments.quiet);
+    let mut report = Report::new(&rules, &plan, &binary, origin, json, quiet)
         .map_err(|error| fail(ExitCode::Invalid, error))?;
-    let seed = rules.seed.unwrap_or_else(random_seed);
+    let seed = arguments.seed.or(rules.seed).unwrap_or_else(random_seed);
     // Before the target starts, so that no signal is missed; it gets goinject's former mask back.
     let mut signals = Signals::take_over().map_err(|error| fail(ExitCode::Unarmable, error))?;
     let (mut session, bias) = arm(&plan, seed, &target, &selection.engine, &signals)?;

@@ -8,12 +8,14 @@ use goinject_probes::table::{Counters, EVENT_OBSERVED, Event, Held, Reason};
 use goinject_rules::model::RuleSet;
 
 use super::Totals;
+use super::clock::Clock;
 use super::dynamic::DynamicTypes;
 use super::human::{binding, range_words};
 use super::line::{
-    self, Armed, EngineName, Fired, Line, OutcomeName, RuleResult, SiteName, TargetEnd, UnmetExpectation,
-    VERSION,
+    self, Armed, EngineName, Fired, Line, OutcomeName, Process, RuleResult, SiteName, TargetEnd,
+    UnmetExpectation, VERSION,
 };
+use super::repeat::Origin;
 use super::shown::shown;
 use super::verdict::{Outcome, RuleVerdict};
 use super::whereabouts::tests;
@@ -27,16 +29,22 @@ use crate::tracee::signal_name;
 #[derive(Debug)]
 pub struct JsonLines {
     file: BufWriter<File>,
+    origin: Origin,
+    clock: Clock,
+    process: Option<Process>,
     error: Option<io::Error>,
 }
 
 impl JsonLines {
     /// Creates the file, or empties it.
-    pub fn create(path: &Path) -> io::Result<JsonLines> {
+    pub fn create(path: &Path, origin: Origin) -> io::Result<JsonLines> {
         let file = File::create(path)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
         Ok(JsonLines {
             file: BufWriter::new(file),
+            origin,
+            clock: Clock::start(),
+            process: None,
             error: None,
         })
     }
@@ -60,7 +68,21 @@ impl JsonLines {
             seed,
             rules: rules.rules.iter().map(|rule| rule.name.clone()).collect(),
             sites: plan.sites.len(),
+            time: self.clock.began(),
+            rule_file: self.origin.rule_file.clone(),
+            command: self.origin.command(seed),
+            folder: std::env::current_dir().unwrap_or_default(),
         }));
+        let process = Process {
+            pid,
+            program: program_name(&plan.binary.path),
+            binary: plan.binary.path.clone(),
+            go: plan.binary.go_version.clone(),
+            sites: plan.sites.len(),
+            rules: rules.rules.iter().map(|rule| rule.name.clone()).collect(),
+        };
+        self.line(&Line::Process(process.clone()));
+        self.process = Some(process);
     }
 
     /// A rule fired.
@@ -70,8 +92,13 @@ impl JsonLines {
         let binding = binding(site, event).filter(|_| reason == Reason::Ok);
         let values = binding.map(|binding| shown(plan, types, binding, event));
         let does = |what: fn(&Fault) -> bool| binding.is_some_and(|binding| what(&binding.fault));
+        let process = self.process.as_ref().expect("nothing fires before it is armed");
         self.line(&Line::Fired(Fired {
+            time: self.clock.time(event.time),
             time_ns: event.time,
+            elapsed_ns: self.clock.elapsed(event.time),
+            pid: process.pid,
+            program: process.program.clone(),
             rule: plan.rules[event.rule as usize].name.clone(),
             function: plan.functions[site.function].name.clone(),
             site: match site.kind {
@@ -81,6 +108,8 @@ impl JsonLines {
             call: Some(event.call).filter(|call| *call > 0),
             thread: event.tid,
             goroutine: Some(event.goid).filter(|goid| *goid > 0),
+            test: None,
+            stack: Vec::new(),
             outcome: match reason {
                 Reason::Ok if event.flags & EVENT_OBSERVED != 0 => OutcomeName::Observed,
                 Reason::Ok => OutcomeName::Applied,
@@ -148,6 +177,17 @@ impl JsonLines {
             self.error = writeln!(self.file, "{json}").err();
         }
     }
+}
+
+/// The file name of a program, also of one that is known as `/proc/PID/exe`.
+fn program_name(path: &Path) -> String {
+    let linked = path
+        .starts_with("/proc")
+        .then(|| std::fs::read_link(path).ok())
+        .flatten();
+    let name = linked.as_deref().unwrap_or(path).file_name();
+    name.map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
 }
 
 fn rule_result(name: &str, counters: &Counters, verdict: &RuleVerdict) -> RuleResult {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::shown::Shown;
 
@@ -13,19 +13,23 @@ use super::shown::Shown;
 pub const VERSION: u32 = 1;
 
 /// goinject events: each line of the file that `goinject run --json FILE` writes is one of these. The first
-/// is `armed`, the last is `end`, after one `rule` for each rule.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+/// is `armed`, the last is `end`, after one `rule` for each rule. A `process` comes before what fires in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[schemars(title = "goinject event")]
 pub enum Line {
     /// The rules are armed.
     Armed(Armed),
+    /// Rules are armed in a process.
+    Process(Process),
     /// A rule fired.
     Fired(Fired),
     /// The target executed another program: the rules no longer act.
     Executed {},
     /// A limit ended the faults; the target goes on.
     Limit {},
+    /// Programs that ran and have none of the functions.
+    PassedOver(PassedOver),
     /// What a rule has done in the whole run.
     Rule(RuleResult),
     /// The run is over.
@@ -33,7 +37,7 @@ pub enum Line {
 }
 
 /// The rules are armed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Armed {
     /// The version of this format: 1.
     pub version: u32,
@@ -59,10 +63,51 @@ pub struct Armed {
     pub rules: Vec<String>,
     /// How many instructions are probed.
     pub sites: usize,
+    /// When the run began, as in RFC 3339.
+    pub time: String,
+    /// The rule file.
+    pub rule_file: RuleFile,
+    /// The command that repeats this run, with its seed: program and arguments.
+    pub command: Vec<String>,
+    /// The folder that it was given in.
+    pub folder: PathBuf,
+}
+
+/// A rule file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RuleFile {
+    /// Its path, as it was given.
+    pub path: PathBuf,
+    /// All of its text.
+    pub text: String,
+}
+
+/// Rules are armed in a process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Process {
+    /// Its id.
+    pub pid: i32,
+    /// The file name of its program.
+    pub program: String,
+    /// The path of its program.
+    pub binary: PathBuf,
+    /// The Go that built it, as `go1.27.3`.
+    pub go: String,
+    /// How many instructions are probed.
+    pub sites: usize,
+    /// The names of the rules that are armed in it.
+    pub rules: Vec<String>,
+}
+
+/// Programs that ran and have none of the functions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PassedOver {
+    /// Their file names, each once.
+    pub programs: Vec<String>,
 }
 
 /// An engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EngineName {
     /// BPF uprobes.
@@ -72,10 +117,18 @@ pub enum EngineName {
 }
 
 /// A rule fired.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Fired {
+    /// When, as in RFC 3339.
+    pub time: String,
     /// Nanoseconds of the monotonic clock (`CLOCK_MONOTONIC`).
     pub time_ns: u64,
+    /// Nanoseconds since the run began.
+    pub elapsed_ns: u64,
+    /// The process.
+    pub pid: i32,
+    /// The file name of its program.
+    pub program: String,
     /// The rule's name.
     pub rule: String,
     /// The function's full name.
@@ -89,6 +142,10 @@ pub struct Fired {
     pub thread: u32,
     /// Goroutine id, as in stack traces; null if it could not be read.
     pub goroutine: Option<u64>,
+    /// The full name of the Go test during which the call was made; null outside of tests.
+    pub test: Option<String>,
+    /// The call stack, the function itself first; none if it could not be read.
+    pub stack: Vec<Frame>,
     /// What came of it.
     pub outcome: OutcomeName,
     /// Why it failed; null if it did not.
@@ -103,8 +160,19 @@ pub struct Fired {
     pub values: Vec<Shown>,
 }
 
+/// A function on a call stack, and where it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Frame {
+    /// Its full name.
+    pub function: String,
+    /// The source file, as the binary has it.
+    pub file: String,
+    /// The line.
+    pub line: u32,
+}
+
 /// An end of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SiteName {
     /// Where parameters are in place.
@@ -114,7 +182,7 @@ pub enum SiteName {
 }
 
 /// What came of a rule that fired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OutcomeName {
     /// The fault was injected.
@@ -126,7 +194,7 @@ pub enum OutcomeName {
 }
 
 /// What a rule has done in the whole run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RuleResult {
     /// The rule's name.
     pub rule: String,
@@ -153,7 +221,7 @@ pub struct RuleResult {
 }
 
 /// How a test of a condition came out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TestResult {
     /// As the rule file has it.
     pub text: String,
@@ -166,7 +234,7 @@ pub struct TestResult {
 }
 
 /// An expectation that was not met.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UnmetExpectation {
     /// Which counter: `calls`, `matched`, `fired` or `failed`.
     pub counter: String,
@@ -177,7 +245,7 @@ pub struct UnmetExpectation {
 }
 
 /// The run is over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct End {
     /// What became of the target.
     pub target: TargetEnd,
@@ -194,7 +262,7 @@ pub struct End {
 }
 
 /// What became of the target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TargetEnd {
     /// It exited.

@@ -1,9 +1,11 @@
 //! Reports: what happened, for people and for programs, and the verdict.
 
+pub mod clock;
 pub mod dynamic;
 pub mod human;
 pub mod json;
 pub mod line;
+pub mod repeat;
 pub mod seen;
 pub mod shown;
 pub mod verdict;
@@ -17,6 +19,7 @@ use goinject_rules::model::{ExitExpect, RuleSet};
 
 use self::dynamic::DynamicTypes;
 use self::json::JsonLines;
+use self::repeat::Origin;
 use self::verdict::Outcome;
 use crate::command::say;
 use crate::engine::End;
@@ -49,6 +52,8 @@ pub struct Totals {
 pub struct Report<'a> {
     rules: &'a RuleSet,
     plan: &'a Plan,
+    origin: Origin,
+    seed: u64,
     types: DynamicTypes<'a>,
     json: Option<JsonLines>,
     quiet: bool,
@@ -61,13 +66,18 @@ impl<'a> Report<'a> {
         rules: &'a RuleSet,
         plan: &'a Plan,
         binary: &'a Binary,
+        origin: Origin,
         json: Option<&Path>,
         quiet: bool,
     ) -> io::Result<Report<'a>> {
-        let json = json.map(JsonLines::create).transpose()?;
+        let json = json
+            .map(|path| JsonLines::create(path, origin.clone()))
+            .transpose()?;
         Ok(Report {
             rules,
             plan,
+            origin,
+            seed: 0,
             types: DynamicTypes::new(binary, LoadBias::default()),
             json,
             quiet,
@@ -78,6 +88,7 @@ impl<'a> Report<'a> {
     /// The rules are armed.
     pub fn armed(&mut self, pid: i32, bias: LoadBias, selection: &Selection, seed: u64) {
         self.types = self.types.at(bias);
+        self.seed = seed;
         if let Some(name) = &self.rules.name {
             say(name);
         }
@@ -166,6 +177,8 @@ impl<'a> Report<'a> {
         if let Some(why) = verdict::exit_words(code) {
             say(format!("exit code {}: {why}", code as u8));
         }
+        let command = self.origin.command(self.seed);
+        say(format!("to repeat: {}", repeat::in_shell(&command)));
         if let Some(json) = &mut self.json {
             json.finish(self.plan, totals, &verdicts, outcome, code);
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use goinject_rules::units::format_duration;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 /// A Go value, as far as an event tells it.
@@ -72,7 +72,65 @@ impl Serialize for Seen {
     }
 }
 
+impl<'de> Deserialize<'de> for Seen {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Seen, D::Error> {
+        Value::deserialize(deserializer).map(|json| Seen::from_json(&json))
+    }
+}
+
 impl Seen {
+    /// The value that JSON tells. What had no form there, such as a duration, comes back as a text.
+    pub fn from_json(json: &Value) -> Seen {
+        match json {
+            Value::Null => Seen::Nil,
+            Value::Bool(value) => Seen::Bool(*value),
+            Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+                (Some(number), _) => Seen::Int(number.into()),
+                (None, Some(number)) => Seen::Int(number.into()),
+                (None, None) => Seen::Float(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            Value::String(text) => Seen::Text {
+                text: text.strip_suffix('…').unwrap_or(text).to_owned(),
+                cut: text.ends_with('…'),
+            },
+            Value::Array(elements) => Seen::Elements(elements.iter().map(Seen::from_json).collect()),
+            Value::Object(object) => Seen::from_object(object),
+        }
+    }
+
+    fn from_object(object: &Map<String, Value>) -> Seen {
+        let number = |value: &Value| {
+            value
+                .as_str()
+                .and_then(|text| u64::from_str_radix(text.strip_prefix("0x")?, 16).ok())
+        };
+        let entries: Vec<(&str, &Value)> = object.iter().map(|(key, value)| (key.as_str(), value)).collect();
+        if let [("type", type_name), (key, value)] = entries[..] {
+            let text = value.as_str().map(str::to_owned);
+            let content = match key {
+                "message" => Some(Content::Message(Box::new(Seen::from_json(value)))),
+                "errno" => text.map(Content::Errno),
+                "variable" => text.map(Content::Variable),
+                "address" => number(value).map(Content::Address),
+                _ => None,
+            };
+            if let (Some(content), true) = (content, type_name.is_string() || type_name.is_null()) {
+                let type_name = type_name.as_str().map(str::to_owned);
+                return Seen::Interface { type_name, content };
+            }
+        }
+        if let [("len", len), ("cap", cap), ("address", address)] = entries[..]
+            && let (Some(len), Some(cap)) = (len.as_u64(), cap.as_u64())
+        {
+            let address = number(address);
+            return Seen::Slice { len, cap, address };
+        }
+        let fields = object
+            .iter()
+            .map(|(name, value)| (name.clone(), Seen::from_json(value)));
+        Seen::Fields(fields.collect())
+    }
+
     /// The value in JSON. What has no form there is a text.
     pub fn to_json(&self) -> Value {
         match self {
@@ -230,6 +288,7 @@ mod tests {
         ] {
             assert_eq!(seen.to_string(), words);
             assert_eq!(seen.to_json(), value);
+            assert_eq!(Seen::from_json(&value).to_json(), value);
         }
     }
 }

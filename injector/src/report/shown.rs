@@ -3,7 +3,7 @@
 use goinject_probes::table::{EVENT_OBSERVED, Event, TEXT};
 use goinject_rules::errno;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::dynamic::DynamicTypes;
@@ -18,7 +18,7 @@ const ERRNO: &str = "syscall.Errno";
 /// A value that a rule changed, before and after. Whole numbers, floats and booleans are JSON's own; NaN
 /// and the infinities are the texts `.nan`, `.inf` and `-.inf`, durations are texts such as `50ms`, nil is null,
 /// and words that goinject has no other form for are hexadecimal texts.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Shown {
     /// As the rule file names it.
     pub path: String,
