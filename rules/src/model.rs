@@ -238,6 +238,8 @@ pub enum Value {
     Fields(Vec<(Spanned<String>, Spanned<Value>)>),
     /// A list: an array or slice, element by element.
     List(Vec<Spanned<Value>>),
+    /// `{new: …}`: a pointer to a new value. A mapping of it may be empty.
+    New(Box<Spanned<Value>>),
 }
 
 /// Which of the matching calls fire. Absent parts mean always.

@@ -154,6 +154,16 @@ fn pointers_and_what_is_like_them() {
         [
             ("node", "{n: main.Table}"),
             ("node", "{n: 0x1000}"),
+            ("node", "{n: {new: {Value: 1}}}"),
+            ("pointers", "{n: 3000000000}"),
+            ("pointers", "{n: true}"),
+            ("pointers", "{n: {new: 1.5}}"),
+            ("pointers", "{n: {new: null}}"),
+            ("pointers", "{n: {new: {add: 1}}}"),
+            ("pointers", "{s: main.Spare}"),
+            ("pointers", "{s: {new: other}}"),
+            ("pointers", "{\"n[0]\": 1}"),
+            ("pointers", "{\"*n\": 1}"),
             ("node", "{n.Valeu: 3}"),
             ("node", "{n.Next.Nxt.Value: 1}"),
             ("node", "{n.Value.Value: 1}"),
@@ -261,6 +271,9 @@ fn conditions_on_values() {
         ("pair", "size(before) == 1"),
         ("config", "c.Err == io.EOF"),
         ("pair", "not (before == 1)"),
+        ("pointers", "n == 'x'"),
+        ("pointers", "s == 5"),
+        ("pointers", "d"),
     ] {
         let rule = format!("{{function: \"main.{function}\", if: \"{condition}\", inject: {{panic: true}}}}");
         let said = said(&rule, &binary).replace("rules.yaml:3:", "");

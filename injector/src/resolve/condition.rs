@@ -5,7 +5,7 @@ use goinject_rules::model::{self, Comparison, TextTest};
 use goinject_rules::source::{Span, Spanned};
 
 use super::path::{Scope, Side, Target};
-use super::place::WORD;
+use super::place::{Located, WORD};
 use super::rule::Wrong;
 use super::value::integer_range;
 use crate::go::types::{Kind, Type};
@@ -59,6 +59,8 @@ enum Typed {
         side: Side,
         ty: TypeClass,
         name: String,
+        /// What it leads to, if it is a pointer.
+        behind: Option<Located>,
     },
     Constant(model::Operand),
 }
@@ -77,6 +79,16 @@ enum TypeClass {
     Text,
     /// Compared with null only; one word tells.
     Nilable,
+}
+
+impl Typed {
+    /// Whether it is null or a value that can be.
+    fn is_of_pointers(&self) -> bool {
+        match self {
+            Typed::Place { ty, .. } => *ty == TypeClass::Nilable,
+            Typed::Constant(value) => *value == model::Operand::Null,
+        }
+    }
 }
 
 type Wrongs = Vec<Wrong>;
@@ -115,7 +127,7 @@ impl Resolver<'_> {
 
     fn truth(&self, operand: &Spanned<model::Operand>) -> Result<Condition, Wrong> {
         let text = self.written(operand.span);
-        match self.operand(operand)? {
+        match self.value(operand)? {
             Typed::Place {
                 operand,
                 side,
@@ -152,13 +164,14 @@ impl Resolver<'_> {
         right: &Spanned<model::Operand>,
     ) -> Result<Condition, Wrong> {
         let text = self.written(span);
-        match (self.operand(left)?, self.operand(right)?) {
+        match self.pair(left, right)? {
             (
                 Typed::Place {
                     operand,
                     side,
                     ty,
                     name,
+                    ..
                 },
                 Typed::Constant(value),
             ) => self.with_constant(text, (operand, side, ty, name), comparison, &value, right.span),
@@ -169,6 +182,7 @@ impl Resolver<'_> {
                     side,
                     ty,
                     name,
+                    ..
                 },
             ) => self.with_constant(
                 text,
@@ -183,12 +197,14 @@ impl Resolver<'_> {
                     side: left_side,
                     ty: left_type,
                     name: left_name,
+                    ..
                 },
                 Typed::Place {
                     operand: right_operand,
                     side: right_side,
                     ty: right_type,
                     name: right_name,
+                    ..
                 },
             ) => {
                 let comparable = matches!(
@@ -329,7 +345,7 @@ impl Resolver<'_> {
             TextTest::EndsWith => TestKind::EndsWith,
             TextTest::Contains => TestKind::Contains,
         };
-        match self.operand(operand)? {
+        match self.value(operand)? {
             Typed::Place {
                 operand,
                 side,
@@ -412,21 +428,67 @@ impl Resolver<'_> {
                         size: 8,
                     },
                     name,
+                    behind: None,
                 });
             }
             Target::Value(located) => located,
         };
+        self.located(operand.span, name, reached.side, &located)
+    }
+
+    /// Two sides of a comparison. A pointer is compared with null and with pointers, and what it leads to with all else.
+    fn pair(
+        &self,
+        left: &Spanned<model::Operand>,
+        right: &Spanned<model::Operand>,
+    ) -> Result<(Typed, Typed), Wrong> {
+        let (first, second) = (self.operand(left)?, self.operand(right)?);
+        Ok(match (first.is_of_pointers(), second.is_of_pointers()) {
+            (true, false) => (self.behind(first, left.span)?, second),
+            (false, true) => {
+                let second = self.behind(second, right.span)?;
+                (first, second)
+            }
+            _ => (first, second),
+        })
+    }
+
+    /// An operand that is a value, or a pointer to one.
+    fn value(&self, operand: &Spanned<model::Operand>) -> Result<Typed, Wrong> {
+        self.behind(self.operand(operand)?, operand.span)
+    }
+
+    /// What a pointer leads to, as often as it is one; anything else as it is.
+    fn behind(&self, typed: Typed, span: Span) -> Result<Typed, Wrong> {
+        let Typed::Place {
+            side,
+            name,
+            behind: Some(pointer),
+            ..
+        } = &typed
+        else {
+            return Ok(typed);
+        };
+        match pointer.clone().dereferenced(self.scope.types) {
+            Ok(end) if class(self.scope.types.get(end.ty)).is_some() => {
+                self.located(span, name.clone(), *side, &end)
+            }
+            _ => Ok(typed),
+        }
+    }
+
+    fn located(&self, span: Span, name: String, side: Side, located: &Located) -> Result<Typed, Wrong> {
         let go = self.scope.types.get(located.ty);
         let (ty, kind, size) = class(go).ok_or_else(|| {
             Wrong::new(
-                operand.span,
+                span,
                 format!("a value of type `{}` cannot be compared", go.name),
                 "compare one of its fields or elements, or its size",
             )
         })?;
         let place = located.scalar(0, size).ok_or_else(|| {
             Wrong::new(
-                operand.span,
+                span,
                 "its parts are in places that goinject cannot tell apart",
                 "compare one of its fields",
             )
@@ -438,11 +500,13 @@ impl Resolver<'_> {
             kind,
             nil_is_zero: false,
         };
+        let is_pointer = matches!(go.kind, Kind::Pointer { target: Some(_) });
         Ok(Typed::Place {
             operand,
-            side: reached.side,
+            side,
             ty,
             name,
+            behind: is_pointer.then(|| located.clone()),
         })
     }
 

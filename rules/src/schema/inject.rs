@@ -78,6 +78,8 @@ impl JsonSchema for Value {
             {"type": "string", "pattern": "^([0-9A-Fa-f]{2})+$"},
             {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 255}},
         ]});
+        let new =
+            json_schema!({"not": {"type": "null"}, "anyOf": [value, {"type": "object", "maxProperties": 0}]});
         json_schema!({
             "description": "A value as written; the type it replaces decides what it means.",
             "anyOf": [
@@ -93,6 +95,7 @@ impl JsonSchema for Value {
                 special("random", "Evenly distributed between these two, both included.", random),
                 special("len", "The string or slice cut to this length.", natural()),
                 special("bytes", "A string or slice by its bytes.", bytes),
+                special("new", "A pointer to a new value.", new),
                 {"description": "An array or slice, element by element.", "type": "array", "items": value},
                 {
                     "description": "A struct, field by field.",
@@ -101,7 +104,7 @@ impl JsonSchema for Value {
                     "propertyNames": {"pattern": FIELD},
                     "patternProperties": {"^x-": true},
                     "additionalProperties": value,
-                    "not": {"propertyNames": {"pattern": "^(message|errno|add|xor|random|len|bytes|x-.*)$"}},
+                    "not": {"propertyNames": {"pattern": "^(message|errno|add|xor|random|len|bytes|new|x-.*)$"}},
                 },
             ],
         })

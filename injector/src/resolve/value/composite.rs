@@ -122,8 +122,8 @@ pub(super) fn constant(value: &Value, ty: TypeId, context: &mut Context<'_>) -> 
     for edit in fit(value, &at, context)?.edits {
         let (Source::Literal(bits), Base::Absolute(start)) = (&edit.source, edit.place.base) else {
             return Err(Misfit::new(
-                "an element of a new slice has no present value to change",
-                "write the element itself",
+                "what is made anew has no present value to change, and holds fixed values only",
+                "write the value itself",
             ));
         };
         let start = usize::try_from(start.0).expect("within the value");

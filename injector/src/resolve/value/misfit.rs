@@ -70,5 +70,6 @@ pub(super) fn describe(value: &Value) -> String {
         Value::Bytes(_) => "`bytes`".to_owned(),
         Value::Fields(_) => "a mapping".to_owned(),
         Value::List(_) => "a list".to_owned(),
+        Value::New(_) => "`new`".to_owned(),
     }
 }

@@ -1,44 +1,127 @@
-//! Pointers, maps and channels: nil, or what a package variable has.
+//! Pointers, maps and channels: nil, what a package variable has, and what lies behind pointers.
 
+use goinject_probes::table::{COPIED, STEPS};
 use goinject_rules::model::Value;
+use goinject_rules::source::Spanned;
 
 use super::variable::{self, Variable};
-use super::{Context, Fitted, Located, Misfit, composite};
+use super::{Context, Fitted, Located, Misfit, composite, fit};
 use crate::go::types::{Kind, TypeId};
 use crate::plan::{Shape, Source};
 
-/// Nothing but nil and the program's own addresses: Go's runtime takes any other for corruption.
+/// A pointer itself becomes nil, an address of the program's own or of something new: Go's runtime takes any other for
+/// corruption. All else is written to what it leads to.
 pub(super) fn pointer(
     value: &Value,
     at: &Located,
     target: Option<TypeId>,
     context: &mut Context<'_>,
 ) -> Result<Fitted, Misfit> {
-    let name = context.type_name(at.ty);
     let source = match (value, target) {
         (Value::Null, _) => Source::Literal(0),
-        (Value::Text(text), _) => {
-            let found = variable::find(text, context)?;
-            from_variable(&found, at.ty, target, context)?
+        (Value::Text(text), _) => match (variable::find(text, context), target) {
+            (Ok(found), _) => from_variable(&found, at.ty, target, context)?,
+            (Err(_), Some(target)) if takes_texts(target, context) => {
+                return through(value, at, target, context);
+            }
+            (Err(misfit), _) => return Err(misfit),
+        },
+        (Value::New(of), Some(target)) => new(of, at.ty, target, context)?,
+        (value, Some(target)) if leads_to(value, target, context) => {
+            return through(value, at, target, context);
         }
-        (Value::Fields(_), Some(_)) => {
-            let behind = at
-                .clone()
-                .dereferenced(context.types())
-                .map_err(|error| Misfit::new(error.message, error.help.unwrap_or_default()))?;
-            return composite::structure(value, &behind, context);
-        }
-        (other, _) => {
-            let help = match target.map(|target| &context.types().get(target).kind) {
-                Some(Kind::Struct { .. }) => {
-                    "write `null` for nil, the name of a package variable, or a mapping of the fields to set"
-                }
-                _ => "write `null` for nil, or the name of a package variable",
-            };
-            return Err(Misfit::kind(other, name, help));
+        (other, target) => {
+            return Err(Misfit::kind(
+                other,
+                context.type_name(at.ty),
+                help(target, context),
+            ));
         }
     };
     Fitted::words(at, [source], 1, Shape::Pointer)
+}
+
+fn help(target: Option<TypeId>, context: &Context<'_>) -> &'static str {
+    match target.map(|target| &context.types().get(target).kind) {
+        Some(Kind::Struct { .. }) => {
+            "write `null` for nil, the name of a package variable, a mapping of the fields to set, or `{new: {…}}`"
+        }
+        _ => "write `null` for nil, or the name of a package variable",
+    }
+}
+
+/// Writes a value to where the pointer leads.
+fn through(value: &Value, at: &Located, target: TypeId, context: &mut Context<'_>) -> Result<Fitted, Misfit> {
+    let behind = at
+        .follow(0, target, 0, None)
+        .map_err(|error| Misfit::new(error.message, error.help.unwrap_or_default()))?;
+    fit(value, &behind, context)
+}
+
+/// Whether a value is meant for what the pointer leads to.
+fn leads_to(value: &Value, target: TypeId, context: &Context<'_>) -> bool {
+    match context.types().get(target).kind {
+        Kind::Struct { .. } => matches!(value, Value::Fields(_)),
+        Kind::Unknown => false,
+        _ => true,
+    }
+}
+
+/// Whether a text may be a value of a type, rather than the name of one.
+fn takes_texts(mut target: TypeId, context: &Context<'_>) -> bool {
+    // A type may be a pointer to itself; paths follow no more pointers than this.
+    for _ in 0..STEPS {
+        let ty = context.types().get(target);
+        match &ty.kind {
+            Kind::Pointer { target: Some(next) } => target = *next,
+            Kind::String | Kind::Complex => return true,
+            Kind::Int => return ty.name == "time.Duration",
+            Kind::Slice { element } => return context.types().get(*element).size == 1,
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// The address of a new value, of which each firing gets one of its own: the program may write to it.
+fn new(
+    of: &Spanned<Value>,
+    pointer: TypeId,
+    target: TypeId,
+    context: &mut Context<'_>,
+) -> Result<Source, Misfit> {
+    if composite::holds_pointers(target, context.types()) {
+        let name = context.type_name(target);
+        let message = format!(
+            "a new `{name}` cannot be made: it holds pointers, and the garbage collector would not see those \
+             that the program puts there later"
+        );
+        let help = match context.types().get(target).kind {
+            Kind::String => {
+                "write the text alone, which changes the string that is there, or name a package variable"
+            }
+            _ => {
+                "name a package variable whose address is taken, or write what of the present one is to change"
+            }
+        };
+        return Err(Misfit::new(message, help));
+    }
+    let content = composite::constant(&of.value, target, context).map_err(|misfit| misfit.within(of.span))?;
+    if content.len() > COPIED {
+        let message = format!(
+            "a new `{}` has more than {COPIED} bytes",
+            context.type_name(target)
+        );
+        let help = format!("name a package variable of type `{}`", context.type_name(pointer));
+        return Err(Misfit::new(message, help));
+    }
+    if content.is_empty() {
+        // Nothing behind it is ever touched: any address will do.
+        return Ok(Source::Scratch(context.text(&[0])?));
+    }
+    let length = u32::try_from(content.len()).expect("checked above");
+    let offset = context.text(&content)?;
+    Ok(Source::Fresh { offset, length })
 }
 
 fn from_variable(

@@ -4,6 +4,7 @@ mod composites;
 mod errors;
 mod functions;
 mod numbers;
+mod pointers;
 mod references;
 mod texts;
 
@@ -35,6 +36,7 @@ pub(crate) fn rows() -> Vec<Case> {
         composites::rows(),
         functions::rows(),
         numbers::rows(),
+        pointers::rows(),
     ]
     .concat()
 }
