@@ -86,7 +86,8 @@ fn main() {
                     );
                     println!(
                         "  dictionary {} uncertain {}",
-                        signature.dictionary, signature.positions_uncertain
+                        signature.dictionary,
+                        signature.positions_uncertain.is_some()
                     );
                     println!("  {:?}", binary.layout(&function, &signature));
                 }
@@ -182,7 +183,7 @@ fn summary(binary: &Binary) {
         };
         note(format!("function {kind} {convention}"), &function.name);
         match binary.signature(&function) {
-            Ok(Some(s)) if s.positions_uncertain => {
+            Ok(Some(s)) if s.positions_uncertain.is_some() => {
                 note(format!("signature {kind} uncertain"), &function.name)
             }
             Ok(Some(_)) => note(format!("signature {kind}"), &function.name),

@@ -195,7 +195,7 @@ impl Row {
         match binary.signature(function) {
             Ok(Some(signature)) => {
                 self.signatures += 1;
-                self.uncertain_positions += usize::from(signature.positions_uncertain);
+                self.uncertain_positions += usize::from(signature.positions_uncertain.is_some());
                 Some(signature)
             }
             Ok(None) => {

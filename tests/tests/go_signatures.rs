@@ -136,7 +136,7 @@ fn compare(program: &str, version: &str, flags: Flags) {
         // Go 1.15 leaves it open how many parameters without a name stand at the end.
         let same_length = found.parameters.len() == expected.parameters.len();
         assert!(same_length || version == "1.15", "{context}");
-        if same_length && !found.positions_uncertain {
+        if same_length && found.positions_uncertain.is_none() {
             assert_eq!(names(&found.parameters), names(&expected.parameters), "{context}");
         }
         for (i, parameter) in found.parameters.iter().enumerate() {

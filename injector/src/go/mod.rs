@@ -10,6 +10,7 @@ mod build;
 mod build_version;
 mod buildinfo;
 mod bytes;
+mod closures;
 mod debug_file;
 mod dwarf;
 mod elf;

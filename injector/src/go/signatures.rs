@@ -1,5 +1,7 @@
 //! Signatures of a binary's functions.
 
+use std::cell::OnceCell;
+
 use super::abi::{Layout, layout};
 use super::arg_info::{self, ArgInfo};
 use super::binary::Binary;
@@ -26,16 +28,19 @@ impl Binary {
         };
         let spills = || self.spills(function);
         let location = |parameter| dwarf.entry_location(&listing, parameter);
-        resolve(
-            self.types(),
-            &listing,
-            &self.evidence(function, &spills, &location),
-        )
-        .map(Some)
-        .map_err(|why| GoError::UncertainSignature {
-            function: function.name.clone(),
-            why,
-        })
+        let closure = OnceCell::new();
+        let closure = || *closure.get_or_init(|| self.closure_facts(function));
+        let evidence = Evidence {
+            location: &location,
+            closure: &closure,
+            ..self.evidence(function, &spills)
+        };
+        resolve(self.types(), &listing, &evidence)
+            .map(Some)
+            .map_err(|why| GoError::UncertainSignature {
+                function: function.name.clone(),
+                why,
+            })
     }
 
     /// Where the debug information sees a function's parameters when it is entered, by their names
@@ -62,7 +67,7 @@ impl Binary {
             self.types(),
             signature,
             &function.name,
-            &self.evidence(function, &spills, &|_| None),
+            &self.evidence(function, &spills),
         )
     }
 
@@ -70,7 +75,6 @@ impl Binary {
         &'e self,
         function: &Function,
         spills: &'e dyn Fn() -> Option<Vec<Spill>>,
-        location: &'e dyn Fn(usize) -> Option<EntryLocation>,
     ) -> Evidence<'e> {
         Evidence {
             version: self.version(),
@@ -78,7 +82,8 @@ impl Binary {
             arguments_size: function.arguments_size,
             arg_info: self.arg_info(function),
             spills,
-            location,
+            location: &|_| None,
+            closure: &|| None,
         }
     }
 

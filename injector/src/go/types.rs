@@ -274,11 +274,48 @@ pub struct Signature {
     pub dictionary: bool,
     /// Parameters, receiver and dictionary not counted.
     pub parameters: Vec<Variable>,
+    /// So many of the parameters, the first ones, are variables that a closure captures: one that is called where it
+    /// stands gets them like parameters. Positions are counted behind them.
+    pub captured: usize,
     /// Results.
     pub results: Vec<Variable>,
-    /// The compiler left out parameters without a name, and how many cannot be told: names are right,
-    /// positions (`args[2]`) may not be. Only in programs built by Go before 1.22.
-    pub positions_uncertain: bool,
+    /// Which parameter is the first, the second and so on cannot be told: names are right, positions (`args[2]`) may
+    /// not be.
+    pub positions_uncertain: Option<Uncertain>,
+}
+
+/// Why positions of parameters cannot be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uncertain {
+    /// The compiler left out parameters without a name, and not how many: in programs built by Go before 1.22.
+    Unlisted,
+    /// The first parameters may be variables that the closure captures.
+    Captured,
+}
+
+impl Uncertain {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Uncertain::Unlisted => "parameters without a name are not all recorded",
+            Uncertain::Captured => {
+                "a closure that is called where it stands gets what it captures as its first parameters, and which these \
+                 are cannot be told here"
+            }
+        }
+    }
+}
+
+impl Signature {
+    /// The parameters that are declared: what positions count.
+    pub fn declared(&self) -> &[Variable] {
+        self.parameters.get(self.captured..).unwrap_or_default()
+    }
+
+    /// The variables that a closure gets as its first parameters.
+    pub fn captures(&self) -> &[Variable] {
+        self.parameters.get(..self.captured).unwrap_or_default()
+    }
 }
 
 /// A receiver, parameter or result.

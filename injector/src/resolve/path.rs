@@ -99,9 +99,12 @@ impl Scope<'_> {
                 )),
             },
             Root::Argument(n) => {
-                self.refuse_ambiguous(path, "args", *n, &self.signature.parameters)?;
-                let of = pick(&self.signature.parameters, &self.layout.parameters, *n as usize);
-                let count = self.signature.parameters.len();
+                let declared = self.signature.declared();
+                self.refuse_ambiguous(path, "args", *n, declared)?;
+                self.refuse_uncertain(declared.get(*n as usize))?;
+                let placements = self.layout.parameters.get(self.signature.captured..);
+                let of = pick(declared, placements.unwrap_or_default(), *n as usize);
+                let count = declared.len();
                 of.map(|located| (Side::Entry, located))
                     .ok_or_else(|| out_of_range("args", "parameter", *n, count))
             }
@@ -133,7 +136,7 @@ impl Scope<'_> {
     ) -> Result<(), NoSuchPlace> {
         let position = |of: &[Variable]| of.iter().position(|v| v.name.as_deref() == Some(list));
         let own = match (
-            position(&self.signature.parameters),
+            position(self.signature.declared()),
             position(&self.signature.results),
         ) {
             (Some(own), _) => format!("args[{own}]"),
@@ -150,6 +153,28 @@ impl Scope<'_> {
         };
         let message = format!("`{list}[{n}]` may be a position or an element: something is called `{list}`");
         Err(NoSuchPlace::new(message).help(format!("write `{own}[{n}]` for the element{other}")))
+    }
+
+    /// A position is no way to name a parameter where another one may be meant.
+    fn refuse_uncertain(&self, meant: Option<&Variable>) -> Result<(), NoSuchPlace> {
+        let Some(why) = self.signature.positions_uncertain else {
+            return Ok(());
+        };
+        let named = self
+            .signature
+            .parameters
+            .iter()
+            .any(|variable| variable.name.is_some());
+        let help = match meant.and_then(|variable| variable.name.as_deref()) {
+            Some(name) => format!("write its name; `{name}` would be that one if nothing is missing"),
+            None if named => "write its name".to_owned(),
+            None => "name the parameters in the rule's `signature`, and write the name".to_owned(),
+        };
+        Err(NoSuchPlace::new(format!(
+            "positions of parameters are not certain here: {}",
+            why.words()
+        ))
+        .help(help))
     }
 
     fn named(&self, name: &str) -> Result<(Side, Located), NoSuchPlace> {
@@ -190,7 +215,8 @@ impl Scope<'_> {
             variables.iter().enumerate().map(name).collect::<Vec<_>>()
         };
         receiver
-            .chain(numbered("args", &self.signature.parameters))
+            .chain(self.signature.captures().iter().filter_map(|v| v.name.clone()))
+            .chain(numbered("args", self.signature.declared()))
             .chain(numbered("results", &self.signature.results))
             .collect()
     }

@@ -430,7 +430,7 @@ pub(super) fn declaration(function: &Function, signature: &Signature, types: &Ty
     format!(
         "func {receiver}{}({}){results}",
         traced_name(own),
-        list(&signature.parameters, types)
+        list(signature.declared(), types)
     )
 }
 

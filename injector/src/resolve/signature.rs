@@ -8,7 +8,7 @@ use goinject_rules::source::{Source, Span, Spanned};
 
 use super::Finding;
 use super::function::traced_name;
-use crate::go::types::{Kind, Signature, TypeId, Types, Variable};
+use crate::go::types::{Kind, Signature, TypeId, Types, Uncertain, Variable};
 use crate::go::{Binary, Function, GoError};
 
 /// The signature of a function of a rule. Where the rule gives one and the binary has one, they must
@@ -51,7 +51,13 @@ pub(super) fn signature(
                 Finding::invalid(diagnostic)
             }),
         // What the binary tells leaves more than one reading, and this is one that fits its calls.
-        Ok(None) | Err(_) => Ok(Some(given)),
+        Ok(None) | Err(_) => {
+            let uncertain = binary.may_take_captures(function) && !given.parameters.is_empty();
+            Ok(Some(Signature {
+                positions_uncertain: uncertain.then_some(Uncertain::Captured),
+                ..given
+            }))
+        }
     }
 }
 

@@ -74,6 +74,15 @@ fn calls() -> Vec<Case> {
             set("useClosure.func1", "{n: 100, x: 0.5, \"results[1]\": 9.5}"),
         )
         .prints(["10 100 0.5", "111 9.5", "11"]),
+        case(
+            "closure called here",
+            set("calledHere.func1", "{\"args[0]\": 77, \"args[1]\": new}"),
+        )
+        .prints(["10 text 77 new"]),
+        case("closure called here", set("calledHere.func1", "{base: 77}"))
+            .when("what it captures")
+            .prints(["77 text 20 own"]),
+        case("closure on one line", set("onOneLine.func1", "{k: 77}")).prints(["10 77"]),
         case("variadic", set("variadic", "{first: 10, rest.len: 0}"))
             .calls(2)
             .prints(["10 []", "10 []", "10 10"]),

@@ -33,6 +33,8 @@ pub(in crate::go) struct Listed {
     /// As listed, so perhaps `~r0` or `_`.
     pub(in crate::go) name: String,
     pub(in crate::go) ty: TypeId,
+    /// Source line: of its declaration, or of the first use of a variable that a closure captures.
+    pub(in crate::go) line: Option<u64>,
     location: Option<RawLocation>,
 }
 
@@ -65,6 +67,7 @@ impl Dwarf {
             name,
             ty,
             is_result,
+            line,
             location,
         } in children
         {
@@ -81,7 +84,12 @@ impl Dwarf {
                 listing.dictionary = Some(list.len());
             }
             let ty = types.by_key(self.resolve_names(ty)? as u64);
-            list.push(Listed { name, ty, location });
+            list.push(Listed {
+                name,
+                ty,
+                line,
+                location,
+            });
         }
         Ok(Some(listing))
     }
@@ -107,10 +115,14 @@ impl Dwarf {
             Some(origin) => described(origin)?,
             None => described(entry)?,
         };
+        let line = origin
+            .as_ref()
+            .and_then(|origin| origin.number(dw::DW_AT_decl_line));
         Ok(RawParameter {
             name,
             ty,
             is_result,
+            line: line.or_else(|| entry.number(dw::DW_AT_decl_line)),
             location: RawLocation::of(entry),
         })
     }
@@ -126,10 +138,24 @@ impl Dwarf {
     }
 }
 
+#[cfg(test)]
+impl Listed {
+    /// As a listing without places has it.
+    pub(in crate::go) fn new(name: &str, ty: TypeId, line: Option<u64>) -> Listed {
+        Listed {
+            name: name.to_owned(),
+            ty,
+            line,
+            location: None,
+        }
+    }
+}
+
 struct RawParameter {
     name: String,
     ty: usize,
     is_result: bool,
+    line: Option<u64>,
     location: Option<RawLocation>,
 }
 

@@ -85,6 +85,26 @@ impl FunctionTable {
     }
 }
 
+impl FunctionTable {
+    /// The first and the last source line that have instructions of a function's own, not of what is inlined into it.
+    /// The first is that of its `func` keyword, where the table or the stack check has it.
+    pub(in crate::go) fn own_lines(&self, image: &Image, function: &Function) -> Option<(u32, u32)> {
+        let record = self.record(function)?;
+        let tree = Tree::of(self, image, function.index);
+        let mut lines = record.start_line().map(|line| (line, line));
+        let mut start = record.entry;
+        for (end, line) in Values::new(record.lines()?, record.entry, record.end) {
+            let is_inlined = |tree: &Tree<'_>| tree.innermost(start).is_some();
+            if let (false, Ok(line)) = (tree.as_ref().is_some_and(is_inlined), u32::try_from(line)) {
+                let (first, last) = lines.get_or_insert((line, line));
+                (*first, *last) = ((*first).min(line), (*last).max(line));
+            }
+            start = end;
+        }
+        lines
+    }
+}
+
 /// The tree of one function.
 struct Tree<'t> {
     bytes: &'t [u8],

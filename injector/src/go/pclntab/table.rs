@@ -101,6 +101,11 @@ impl Table {
         }
     }
 
+    /// Whether an address is in the table, or behind it where its end is not known.
+    pub(in crate::go) fn covers(&self, address: Address) -> bool {
+        (self.address..self.address.plus(self.data().len() as u64)).contains(&address)
+    }
+
     /// Settles what entry points count from: what the linker's summary or a symbol says where the
     /// header does not (position-independent programs, and everything since Go 1.26).
     pub(in crate::go) fn with_text_start(

@@ -5,7 +5,7 @@ use super::fillers::possible_types;
 use super::{Candidate, Frame, Resolver, variable};
 use crate::go::abi::{Incoming, Placement};
 use crate::go::arg_info::{ArgInfo, Item, Tree};
-use crate::go::types::{Kind, Signature, Type, TypeId, Types, Variable};
+use crate::go::types::{Kind, Signature, Type, TypeId, Types, Uncertain, Variable};
 
 /// More possibilities than this are not worth telling apart.
 const MAX_CANDIDATES: usize = 256;
@@ -47,8 +47,9 @@ pub(super) fn fill(resolver: &Resolver<'_>) -> Result<Signature, String> {
     }
     let mut signature = first.signature.clone();
     let numbered = |c: &Candidate| c.listed.iter().map(Option::is_some).collect::<Vec<_>>();
-    signature.positions_uncertain |=
-        record.is_cut() || candidates.iter().any(|c| numbered(c) != numbered(first));
+    if record.is_cut() || candidates.iter().any(|c| numbered(c) != numbered(first)) {
+        signature.positions_uncertain.get_or_insert(Uncertain::Unlisted);
+    }
     Ok(signature)
 }
 

@@ -6,6 +6,7 @@
 //! what the compiler recorded for stack traces and stack scanning, holes are filled where the
 //! evidence leaves one possibility, and otherwise there is no signature.
 
+mod captures;
 mod fillers;
 mod gaps;
 mod names;
@@ -18,10 +19,12 @@ use super::dwarf::locations::EntryLocation;
 use super::dwarf::parameters::{Listed, Listing};
 use super::pclntab::functions::Function;
 use super::sites::Spill;
-use super::types::{Kind, Signature, TypeId, Types, Variable};
+use super::types::{Kind, Signature, TypeId, Types, Uncertain, Variable};
 use super::version::GoVersion;
 
+pub(super) use self::captures::ClosureFacts;
 use self::names::Method;
+pub(super) use self::names::is_closure;
 use self::witness::expected_spills;
 
 /// What is known of a function beside its listing.
@@ -38,6 +41,8 @@ pub(super) struct Evidence<'e> {
     /// Where a listed parameter is at entry, by its place in the listing, as the debug information
     /// sees it.
     pub(super) location: &'e dyn Fn(usize) -> Option<EntryLocation>,
+    /// What is known of it as a closure; none if it is not one.
+    pub(super) closure: &'e dyn Fn() -> Option<ClosureFacts>,
 }
 
 /// A possible signature, and which of its variables are listed.
@@ -175,21 +180,20 @@ impl Resolver<'_> {
             variables.remove(place);
             listed.remove(place);
         }
-        // A closure that is called where it stands gets what it captures as parameters first.
-        let is_capture = |l: &Option<usize>| {
-            l.is_some_and(|l| {
-                self.listing.parameters[l].name.starts_with('&') || self.listing.dictionary == Some(l)
-            })
-        };
-        let captures = listed.iter().any(is_capture);
+        let captures = self.captures(&listed);
         let receiver = (has_receiver && !variables.is_empty()).then(|| variables.remove(0));
         Candidate {
             signature: Signature {
                 receiver,
                 dictionary: dictionary || is_listed,
                 parameters: variables,
+                captured: captures.unwrap_or_default(),
                 results: self.results(),
-                positions_uncertain: captures || self.order_is_uncertain(),
+                positions_uncertain: if captures.is_none() {
+                    Some(Uncertain::Captured)
+                } else {
+                    self.order_is_uncertain().then_some(Uncertain::Unlisted)
+                },
             },
             listed,
         }

@@ -82,6 +82,18 @@ fn is_closure_name(name: &str) -> bool {
     digits.is_some_and(|d| !d.is_empty() && d.bytes().all(|b| b.is_ascii_digit()))
 }
 
+/// Whether a function is a closure, by its name: `main.run.func1`, `main.run.func1.2`, `main.glob..func1`,
+/// `main.run.func1-range2`.
+pub(in crate::go) fn is_closure(name: &str) -> bool {
+    let package = super::super::pclntab::functions::package_of(name);
+    let Some((before, last)) = name.get(package.len()..).and_then(|own| own.rsplit_once('.')) else {
+        return false;
+    };
+    // `main.init.0` is a function that a program may have several of.
+    let last = last.split('-').next().unwrap_or(last);
+    is_closure_name(last) && !(before == ".init" && last.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// The first place of a character outside of square brackets.
 fn outside_brackets(text: &str, wanted: char) -> Option<usize> {
     let mut depth = 0_usize;

@@ -8,7 +8,7 @@ use super::witness::Witness;
 use super::{Candidate, Resolver, variable};
 use crate::go::abi::frame;
 use crate::go::dwarf::locations::Place;
-use crate::go::types::{Signature, Type, TypeId, Types, Variable};
+use crate::go::types::{Signature, Type, TypeId, Types, Uncertain, Variable};
 
 /// More possibilities than this are not worth telling apart.
 const MAX_CANDIDATES: usize = 64;
@@ -137,7 +137,12 @@ impl Search<'_> {
             variables, listed, ..
         } = filler;
         let mut candidate = self.resolver.candidate(variables, listed, has_receiver, false);
-        candidate.signature.positions_uncertain |= uncertain;
+        if uncertain {
+            candidate
+                .signature
+                .positions_uncertain
+                .get_or_insert(Uncertain::Unlisted);
+        }
         self.found.push(candidate);
     }
 }

@@ -12,6 +12,7 @@ use super::{fault, function, policy};
 use crate::go::abi::{self, Convention};
 use crate::go::address::Address;
 use crate::go::sites::{EntryKind, Sites, sites};
+use crate::go::types::{Signature, Types};
 use crate::go::{Binary, Function, InlinedCall};
 use crate::plan::compile::{entry_consumes, instruction};
 use crate::plan::{Consumes, Instruction, SiteKind};
@@ -181,11 +182,12 @@ fn of(binary: &Binary, function: &Function) -> FunctionFacts {
             no_results: found.as_ref().and_then(no_results),
         }
         .list();
-        if signature.positions_uncertain {
-            facts.notes.push(
-                "parameters without a name are not all recorded: use names, for positions (`args[n]`) may be wrong"
-                    .to_owned(),
-            );
+        facts.notes.extend(captures(signature, binary.types()));
+        if let Some(why) = signature.positions_uncertain {
+            let why = why.words();
+            facts.notes.push(format!(
+                "{why}: rules name them, for positions (`args[n]`) are refused"
+            ));
         }
     }
     if let Some(found) = &found {
@@ -215,6 +217,23 @@ fn no_results(found: &Sites) -> Option<String> {
         || "the function never returns".to_owned(),
         |callee| format!("the function ends in a jump to `{callee}`: name that instead"),
     ))
+}
+
+/// What a closure gets from where it stands, in front of its parameters.
+fn captures(signature: &Signature, types: &Types) -> Option<String> {
+    let named = signature
+        .captures()
+        .iter()
+        .filter(|variable| variable.name.is_some());
+    let captured: Vec<String> = named
+        .map(|v| format!("`{} {}`", v.name.as_deref().unwrap_or("_"), types.get(v.ty).name))
+        .collect();
+    (!captured.is_empty()).then(|| {
+        format!(
+            "it is a closure that is called where it stands, and captures {}",
+            captured.join(", ")
+        )
+    })
 }
 
 fn tail_calls(found: &Sites) -> Option<String> {

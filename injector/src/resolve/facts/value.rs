@@ -104,8 +104,15 @@ impl Values<'_> {
             ),
         ];
         for (role, list, variables, placements) in ends {
+            let captured = match role {
+                Role::Parameter => self.signature.captured,
+                _ => 0,
+            };
             for (n, (variable, placement)) in variables.iter().zip(placements).enumerate() {
-                let path = path(variable, list, n);
+                // One without a name is a pointer to what the closure captures, and no rule can name it.
+                let Some(path) = path(variable, list, n.checked_sub(captured)) else {
+                    continue;
+                };
                 all.push(self.whole(role, path, &Located::new(variable.ty, placement)));
             }
         }
@@ -215,8 +222,8 @@ impl Values<'_> {
     }
 }
 
-fn path(variable: &Variable, list: &str, n: usize) -> String {
-    variable.name.clone().unwrap_or_else(|| format!("{list}[{n}]"))
+fn path(variable: &Variable, list: &str, n: Option<usize>) -> Option<String> {
+    variable.name.clone().or_else(|| Some(format!("{list}[{}]", n?)))
 }
 
 /// What a rule may do with a value of a type, as far as the type goes.
