@@ -8,21 +8,44 @@ fn main() {
     println!("cargo::rerun-if-changed=bpf");
     println!("cargo::rerun-if-env-changed=CLANG");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    compile_bpf(&out.join("inject.bpf.o"), &[]);
-    compile_bpf(&out.join("inject.sleepable.bpf.o"), &["-DGI_SLEEPABLE"]);
+    let target = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets the architecture");
+    let architecture = architecture_folder(&target);
+    compile_bpf(&out.join("inject.bpf.o"), &target, &architecture, &[]);
+    compile_bpf(
+        &out.join("inject.sleepable.bpf.o"),
+        &target,
+        &architecture,
+        &["-DGI_SLEEPABLE"],
+    );
     cc::Build::new()
         .file("bpf/native.c")
+        .include("bpf")
+        .include(&architecture)
         .flag("-std=gnu11")
         .flag("-Wno-unused-parameter")
         .warnings_into_errors(true)
         .compile("goinject_core");
 }
 
+/// Where the headers of an architecture are: each has the same ones.
+fn architecture_folder(target: &str) -> String {
+    let name = match target {
+        "x86_64" => "amd64",
+        other => other,
+    };
+    let folder = format!("bpf/arch/{name}");
+    assert!(
+        Path::new(&folder).is_dir(),
+        "goinject's probes are not written for {target}: there is no folder probes/{folder}"
+    );
+    folder
+}
+
 /// The BPF object. `-mcpu=v3` gives the atomic operations that return a value (Linux 5.12).
-fn compile_bpf(object: &Path, definitions: &[&str]) {
+fn compile_bpf(object: &Path, target: &str, architecture: &str, definitions: &[&str]) {
     let clang = clang();
     let libbpf = env::var("DEP_BPF_INCLUDE").expect("libbpf-sys tells where its headers are");
-    let arch_headers = format!("/usr/include/{}-linux-gnu", env::consts::ARCH);
+    let system_headers = format!("/usr/include/{target}-linux-gnu");
     let status = Command::new(&clang)
         .args([
             "-O2",
@@ -37,7 +60,8 @@ fn compile_bpf(object: &Path, definitions: &[&str]) {
         .args(["-target", "bpf", "-mcpu=v3", "-c", "bpf/inject.bpf.c", "-o"])
         .arg(object)
         .args(definitions)
-        .args(["-I", &libbpf, "-I", &arch_headers])
+        .args(["-I", "bpf", "-I", architecture])
+        .args(["-I", &libbpf, "-I", &system_headers])
         .status();
     match status {
         Ok(status) if status.success() => {}

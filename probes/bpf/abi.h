@@ -313,7 +313,7 @@ enum gi_writer {
 };
 
 /* gi_site.flags */
-#define GI_SITE_REGISTER_G 1 /* g is in R14; else in thread-local storage */
+#define GI_SITE_REGISTER_G 1 /* g is in its own register, GI_G; else in thread-local storage */
 #define GI_SITE_RESTART 2    /* the instruction uses up an argument: edits after it must run it again */
 #define GI_SITE_FLOATS 4     /* a condition reads floating-point registers: decide where they are in reach */
 #define GI_SITE_DELAYS 8     /* a goroutine may come back here after a delay */
@@ -339,7 +339,7 @@ struct gi_site {
 	gi_u8 writer; /* enum gi_writer */
 	gi_u8 lead;   /* enum gi_lead */
 	gi_u8 length; /* of the instruction */
-	gi_u8 check_flags; /* any of these bits set in RFLAGS: on its way to morestack, not a call yet */
+	gi_u8 check_flags; /* any of these flags set: on its way to morestack, not a call yet */
 	gi_u8 padding[6];
 };
 

@@ -25,6 +25,7 @@
 #include "abi.h"
 #include "goabi.h"
 #include "hit.h"
+#include "call.h"
 #include "place.h"
 #include "condition.h"
 #include "within.h"
@@ -35,13 +36,13 @@
 /* Whether a hit of this site is a call: the jump of a stack check is passed once more on the way to morestack. */
 static __inline__ int gi_is_call(const struct gi_site *site, gi_u64 flags)
 {
-	return !(flags & site->check_flags);
+	return !gi_check_fails(flags, site->check_flags);
 }
 
-/* The goroutine: in R14, or in thread-local storage where the convention has no register for it. */
+/* The goroutine: in a register of its own, or in thread-local storage where the convention has no register for it. */
 static __inline__ gi_u64 gi_find_g(struct gi_scratch *s, const struct gi_site *site)
 {
-	return (site->flags & GI_SITE_REGISTER_G) ? s->hit.reg[GI_R14] : gi_thread_g(s);
+	return (site->flags & GI_SITE_REGISTER_G) ? s->hit.reg[GI_G] : gi_thread_g(s);
 }
 
 static __inline__ void gi_fail(struct gi_counters *counters, gi_u32 reason)
@@ -373,7 +374,7 @@ GI_SUBPROGRAM int gi_find_end(struct gi_scratch *s, gi_u32 flags)
 		s->hit.to = 0;
 		return gi_on_goroutine(s) ? GI_OK : GI_NOT_HERE;
 	}
-	if (gi_user_read(s, &s->word[0], 8, s->hit.reg[GI_RSP]))
+	if (gi_return_address(s, &s->word[0]))
 		return GI_READ_FAULT;
 	s->hit.to = s->word[0];
 	return GI_OK;
@@ -383,7 +384,7 @@ GI_SUBPROGRAM int gi_find_end(struct gi_scratch *s, gi_u32 flags)
 static __inline__ void gi_end_call(struct gi_scratch *s, gi_u32 flags)
 {
 	if (!(flags & GI_BINDING_PANICS))
-		s->hit.reg[GI_RSP] += 8;
+		gi_leave_call(&s->hit);
 	s->hit.redirected = 1;
 	s->hit.edited = 1;
 }

@@ -16,6 +16,7 @@
 #ifndef GOINJECT_DELAY_H
 #define GOINJECT_DELAY_H
 
+#include "call.h"
 #include "place.h"
 
 /* runtime.stackPreempt: as a stack guard, what every stack check fails on. */
@@ -102,7 +103,7 @@ GI_SUBPROGRAM int gi_enter_sleep(struct gi_scratch *s)
 {
 	struct gi_control *control;
 	struct gi_site *site;
-	gi_u64 sp, now;
+	gi_u64 now;
 
 	if (!s)
 		return GI_NO_ROW;
@@ -113,19 +114,12 @@ GI_SUBPROGRAM int gi_enter_sleep(struct gi_scratch *s)
 	s->delay.sent = 0;
 	if (gi_delay_save(s))
 		return GI_NO_ROOM;
-	sp = s->hit.reg[GI_RSP];
-	s->word[0] = control->frame_return;
-	s->word[1] = s->hit.reg[GI_RBP];
-	s->word[2] = site->slot;
-	if (gi_user_write(s, sp - 32, &s->word[0], 8) || gi_user_write(s, sp - 16, &s->word[1], 8) ||
-	    gi_user_write(s, sp - 8, &s->word[2], 8)) {
+	if (gi_push_sleeper(s, control->frame_return, site->slot)) {
 		gi_request_preemption(s);
 		return GI_WRITE_FAULT;
 	}
 	now = gi_now();
-	s->hit.reg[GI_RAX] = s->delay.deadline > now ? s->delay.deadline - now : 0;
-	s->hit.reg[GI_RBP] = sp - 16;
-	s->hit.reg[GI_RSP] = sp - 32;
+	s->hit.reg[GI_FIRST_ARGUMENT] = s->delay.deadline > now ? s->delay.deadline - now : 0;
 	s->hit.to = control->sleep;
 	s->hit.redirected = 1;
 	s->hit.edited = 1;

@@ -20,12 +20,20 @@
 #define GI_SUBPROGRAM static __attribute__((noinline))
 #endif
 
+/* Room for the general registers of any architecture: a power of two, which masks of register numbers need. */
+#define GI_REGISTERS 32
+
+/* runtime.g starts with stack.lo, stack.hi and stackguard0, since Go 1.0. */
+#define GI_G_STACK_LOW 0
+#define GI_G_STACK_HIGH 8
+#define GI_G_STACK_GUARD 16
+
 /* Words that one rule may overwrite in one call. */
 #define GI_EDITS 64
 
 /* A thread at a probe, before the probed instruction. */
 struct gi_hit {
-	gi_u64 reg[GI_REGISTERS]; /* general registers; edits are made here first */
+	gi_u64 reg[GI_REGISTERS]; /* general registers, by enum gi_register; edits are made here first */
 	gi_u64 pc;
 	gi_u64 flags;
 	gi_u64 g;       /* address of runtime.g; 0 unknown */
@@ -101,7 +109,8 @@ struct gi_scratch {
 	struct gi_event event;
 };
 
-_Static_assert(sizeof(struct gi_hit) == 192, "gi_hit");
+_Static_assert(GI_GENERAL_REGISTERS <= GI_REGISTERS, "gi_register");
+_Static_assert(sizeof(struct gi_hit) == 320, "gi_hit");
 _Static_assert(sizeof(struct gi_where) == 16, "gi_where");
 _Static_assert(sizeof(struct gi_planned) == 48, "gi_planned");
 

@@ -18,6 +18,7 @@
 #include "goabi.h"
 #include "hit.h"
 #include "maps.h"
+#include "context.h"
 
 #define GI_SIGURG 23
 
@@ -98,7 +99,7 @@ GI_SUBPROGRAM int gi_load_thread_g(struct gi_scratch *s)
 
 	if (!s || !control)
 		return 1;
-	return bpf_probe_read_kernel(&s->word[0], 8, __builtin_preserve_access_index(&task->thread.fsbase)) ||
+	return bpf_probe_read_kernel(&s->word[0], 8, GI_THREAD_POINTER(task)) ||
 	       gi_user_read(s, &s->word[0], 8, s->word[0] + control->tls_g);
 }
 
@@ -130,52 +131,6 @@ GI_SUBPROGRAM int gi_thread(void)
 	return (gi_u32)bpf_get_current_pid_tgid();
 }
 
-/* Copied field by field: the verifier wants every access to the context at a constant offset. */
-static __always_inline void gi_capture(struct gi_hit *hit, const volatile struct pt_regs *ctx)
-{
-	hit->reg[GI_RAX] = ctx->rax;
-	hit->reg[GI_RBX] = ctx->rbx;
-	hit->reg[GI_RCX] = ctx->rcx;
-	hit->reg[GI_RDI] = ctx->rdi;
-	hit->reg[GI_RSI] = ctx->rsi;
-	hit->reg[GI_R8] = ctx->r8;
-	hit->reg[GI_R9] = ctx->r9;
-	hit->reg[GI_R10] = ctx->r10;
-	hit->reg[GI_R11] = ctx->r11;
-	hit->reg[GI_RDX] = ctx->rdx;
-	hit->reg[GI_RSP] = ctx->rsp;
-	hit->reg[GI_RBP] = ctx->rbp;
-	hit->reg[GI_R12] = ctx->r12;
-	hit->reg[GI_R13] = ctx->r13;
-	hit->reg[GI_R14] = ctx->r14;
-	hit->reg[GI_R15] = ctx->r15;
-	hit->flags = ctx->eflags;
-	hit->pc = ctx->rip;
-}
-
-/* The context writer: the kernel resumes the thread with these registers (Linux 6.18 and later). */
-static __always_inline void gi_commit_context(const struct gi_hit *hit, volatile struct pt_regs *ctx)
-{
-	if (!may_write_context || !hit->edited)
-		return;
-	ctx->rax = hit->reg[GI_RAX];
-	ctx->rbx = hit->reg[GI_RBX];
-	ctx->rcx = hit->reg[GI_RCX];
-	ctx->rdi = hit->reg[GI_RDI];
-	ctx->rsi = hit->reg[GI_RSI];
-	ctx->r8 = hit->reg[GI_R8];
-	ctx->r9 = hit->reg[GI_R9];
-	ctx->r10 = hit->reg[GI_R10];
-	ctx->r11 = hit->reg[GI_R11];
-	ctx->rdx = hit->reg[GI_RDX];
-	if (!hit->redirected)
-		return;
-	/* With another instruction pointer the kernel leaves the probed instruction out. */
-	ctx->rsp = hit->reg[GI_RSP];
-	ctx->rbp = hit->reg[GI_RBP];
-	ctx->rip = hit->to;
-}
-
 /* Whether this is the second run of an instruction that was sent back with its edits made. */
 GI_SUBPROGRAM int gi_pass_site(struct gi_scratch *s)
 {
@@ -189,7 +144,7 @@ GI_SUBPROGRAM int gi_pass_site(struct gi_scratch *s)
 	pass = bpf_map_lookup_elem(&gi_passes, &g);
 	if (!pass || gi_user_read(s, &s->word[0], 8, s->hit.g + GI_G_STACK_HIGH))
 		return 0;
-	same = pass->site == s->hit.site && pass->depth == s->word[0] - s->hit.reg[GI_RSP];
+	same = pass->site == s->hit.site && pass->depth == s->word[0] - s->hit.reg[GI_SP];
 	bpf_map_delete_elem(&gi_passes, &g);
 	return same;
 }
@@ -237,13 +192,13 @@ static __always_inline int gi_probe(struct pt_regs *ctx)
 	if (!control || !site || !control->armed)
 		return 0;
 	/* Another program, or the same one loaded elsewhere: the rows' addresses are not its own. */
-	if (ctx->rip != site->address)
+	if (GI_CONTEXT_PC(ctx) != site->address)
 		return 0;
-	if (!gi_is_call(site, ctx->eflags))
+	if (!gi_is_call(site, GI_CONTEXT_FLAGS(ctx)))
 		return 0;
 	tid = gi_thread();
 	if (site->kind == GI_SITE_SIGNAL)
-		return (gi_u32)ctx->rdi == GI_SIGURG ? gi_signal(tid, ctx->rdx) : 0;
+		return (gi_u32)GI_CONTEXT_SIGNAL(ctx) == GI_SIGURG ? gi_signal(tid, GI_CONTEXT_UCONTEXT(ctx)) : 0;
 
 	s = gi_scratch_for(tid);
 	if (!s) {
@@ -273,7 +228,7 @@ static __always_inline int gi_probe(struct pt_regs *ctx)
 	if (s->writes && site->writer >= GI_WRITER_FRAME)
 		return gi_send(s);
 	gi_perform(s);
-	if (site->writer == GI_WRITER_CONTEXT)
+	if (may_write_context && s->hit.edited && site->writer == GI_WRITER_CONTEXT)
 		gi_commit_context(&s->hit, ctx);
 	return 0;
 }

@@ -95,7 +95,7 @@ GI_SUBPROGRAM int gi_resolve(struct gi_scratch *s, struct gi_place *place)
 	s->where.index = place->index;
 	s->where.address = 0;
 	if (place->base == GI_BASE_STACK)
-		s->where.address = s->hit.reg[GI_RSP] + (gi_s64)place->offset;
+		s->where.address = s->hit.reg[GI_SP] + (gi_s64)place->offset;
 	else if (place->base == GI_BASE_ABSOLUTE)
 		s->where.address = place->address;
 	for (i = 0; i < GI_STEPS; i++) {
@@ -159,7 +159,7 @@ GI_SUBPROGRAM int gi_find_depth(struct gi_scratch *s)
 	if (!s->hit.g || gi_user_read(s, &s->word[0], 8, s->hit.g + GI_G_STACK_LOW) ||
 	    gi_user_read(s, &s->word[1], 8, s->hit.g + GI_G_STACK_HIGH))
 		return GI_NOT_HERE;
-	sp = s->hit.reg[GI_RSP];
+	sp = s->hit.reg[GI_SP];
 	if (sp < s->word[0] || sp >= s->word[1])
 		return GI_NOT_HERE;
 	s->depth = s->word[1] - sp;

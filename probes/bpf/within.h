@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 OR GPL-2.0-only */
 /*
  * Whether a call comes from within some function, at whatever distance: found by walking the frame
- * pointers, which Go keeps on amd64 since 1.7. It needs no memory of entries and returns, so panics,
+ * pointers, which Go keeps on amd64 since 1.7 and on arm64 since 1.12. It needs no memory of entries and returns, so panics,
  * recursion and moving stacks can't lead it astray.
  */
 #ifndef GOINJECT_WITHIN_H
 #define GOINJECT_WITHIN_H
 
+#include "call.h"
 #include "condition.h"
 
 /* Whether an address lies in one of a binding's ranges. */
@@ -35,8 +36,8 @@ GI_SUBPROGRAM int gi_within(struct gi_scratch *s, gi_u32 first, gi_u32 count)
 
 	if (!s)
 		return GI_TRUTH_UNREADABLE;
-	frame = s->hit.reg[GI_RBP];
-	if (gi_user_read(s, &s->word[1], 8, s->hit.reg[GI_RSP]))
+	frame = gi_caller_frame(&s->hit);
+	if (gi_return_address(s, &s->word[1]))
 		return GI_TRUTH_UNREADABLE;
 	for (i = 0; i < GI_FRAMES; i++) {
 		/* A return address may be just behind its function: the call before it is not. */

@@ -161,7 +161,10 @@ mod tests {
         }
         assert_eq!((registers.rax, registers.rdi, registers.r14), (0, 3, 14));
         let mut hit = hit(&registers, 0x40, 7, 9);
-        assert_eq!(hit.registers, std::array::from_fn(|n| n as u64));
+        assert_eq!(
+            hit.registers[..16],
+            std::array::from_fn::<u64, 16, _>(|n| n as u64)
+        );
         hit.registers[1] = 99;
         hit.registers[2] = 98;
         hit.dirty = 1 << 1;

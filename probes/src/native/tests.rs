@@ -136,7 +136,7 @@ fn register(index: GeneralRegister, size: u8, kind: u8, operand: u64) -> Edit {
 fn a_narrow_signed_value_fills_its_register() {
     let mut core = one_rule(vec![register(GeneralRegister::Rbx, 1, 1, 0xfe)]);
     let mut hit = Hit {
-        registers: [0x1234_5678_9abc_def0; 16],
+        registers: [0x1234_5678_9abc_def0; 32],
         ..Hit::default()
     };
     core.hit(&mut Fake::new(), &mut hit);

@@ -34,5 +34,5 @@ pub const COPIED: usize = 4096;
 pub const REASONS: usize = 32;
 /// Size of the array of counters for what held a rule back.
 pub const HELDS: usize = 8;
-/// How many general registers a hit carries.
-pub const REGISTERS: usize = 16;
+/// Room of a hit for general registers: enough for every architecture, and a power of two.
+pub const REGISTERS: usize = 32;

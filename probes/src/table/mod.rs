@@ -22,7 +22,7 @@ pub use reason::*;
 pub use rule::*;
 pub use site::*;
 
-/// A general register, in the order in which the tables and the hit number them (`bpf/goabi.h`).
+/// A general register, in the order in which the tables and the hit number them (`bpf/arch/amd64/goabi.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[expect(missing_docs, reason = "register names say themselves")]

@@ -34,7 +34,7 @@ pub enum WriterKind {
     Direct = 5,
 }
 
-/// `gi_site.flags`: g is in R14.
+/// `gi_site.flags`: g is in its own register.
 pub const SITE_REGISTER_G: u8 = 1;
 /// `gi_site.flags`: the instruction uses up an argument, so edits after it must run it again.
 pub const SITE_RESTART: u8 = 2;
@@ -83,7 +83,7 @@ pub struct Site {
     pub lead: u8,
     /// Bytes of the instruction.
     pub length: u8,
-    /// With any of these bits set in RFLAGS it is on its way to morestack, and not a call yet.
+    /// With any of these flags set it is on its way to morestack, and not a call yet.
     pub check_flags: u8,
     #[doc(hidden)]
     pub padding: [u8; 6],

@@ -14,15 +14,16 @@ enum gi_register {
 	GI_RSP, GI_RBP, GI_R12, GI_R13,
 	GI_R14, /* g */
 	GI_R15,
-	GI_REGISTERS,
+	GI_GENERAL_REGISTERS,
 };
+
+/* What the core calls them by. */
+#define GI_SP GI_RSP
+#define GI_FP GI_RBP
+#define GI_G GI_R14
+#define GI_FIRST_ARGUMENT GI_RAX
 
 #define GI_INTEGER_ARGUMENTS 9
 #define GI_FLOAT_ARGUMENTS 15
-
-/* runtime.g starts with stack.lo, stack.hi and stackguard0, since Go 1.0. */
-#define GI_G_STACK_LOW 0
-#define GI_G_STACK_HIGH 8
-#define GI_G_STACK_GUARD 16
 
 #endif
