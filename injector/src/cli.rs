@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::engine::select::{EngineChoice, WriterChoice};
+use crate::report::outputs::Reports;
 
 /// Declarative fault injection for Go programs.
 #[derive(Debug, Parser)]
@@ -64,9 +65,9 @@ pub struct Run {
     /// The seed of every chance decision, instead of the file's or a random one
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Write events as JSON Lines to this file
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
+    /// Which reports to write
+    #[command(flatten)]
+    pub reports: Reports,
     /// End with the target's own exit status where goinject's would be 0
     #[arg(long)]
     pub exit_from_target: bool,

@@ -4,7 +4,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::Command;
 
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, pthread_sigmask};
+use nix::sys::signal::{
+    SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, kill, pthread_sigmask, sigaction,
+};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
@@ -17,6 +19,7 @@ const ENDING: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Si
 pub struct Signals {
     fd: SignalFd,
     former: SigSet,
+    file_size: SigAction,
 }
 
 /// A signal that asks goinject to end.
@@ -47,18 +50,27 @@ impl Signals {
         }
         let mut former = SigSet::empty();
         pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&set), Some(&mut former))?;
+        // A file that may grow no further is an error of writing it, not the end of goinject.
+        let ignored = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+        // SAFETY: no handler is installed.
+        let file_size = unsafe { sigaction(Signal::SIGXFSZ, &ignored)? };
         let fd = SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-        Ok(Signals { fd, former })
+        Ok(Signals {
+            fd,
+            former,
+            file_size,
+        })
     }
 
-    /// Gives a command the signal mask that goinject was started with.
+    /// Gives a command the signal mask, and what becomes of SIGXFSZ, that goinject was started with.
     pub fn restore_in(&self, command: &mut Command) {
         use std::os::unix::process::CommandExt;
-        let former = self.former;
-        // SAFETY: sigprocmask is async-signal-safe.
+        let (former, file_size) = (self.former, self.file_size);
+        // SAFETY: sigprocmask and sigaction are async-signal-safe, and the action is what goinject was started with.
         unsafe {
             command.pre_exec(move || {
                 former.thread_set_mask()?;
+                sigaction(Signal::SIGXFSZ, &file_size)?;
                 Ok(())
             });
         }

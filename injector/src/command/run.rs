@@ -18,6 +18,7 @@ use crate::error::ExitCode;
 use crate::plan::Plan;
 use crate::plan::encode::LoadBias;
 use crate::report::line::RuleFile;
+use crate::report::outputs::Outputs;
 use crate::report::repeat::Origin;
 use crate::report::verdict::Outcome;
 use crate::report::{Report, Totals};
@@ -63,9 +64,9 @@ fn carry_out(arguments: &Run) -> Told<(ExitCode, Option<i32>)> {
         },
         command_line: std::env::args_os().collect(),
     };
-    let (json, quiet) = (arguments.json.as_deref(), arguments.quiet);
-    let mut report = Report::new(&rules, &plan, &binary, origin, json, quiet)
-        .map_err(|error| fail(ExitCode::Invalid, error))?;
+    let outputs =
+        Outputs::open(&arguments.reports, &arguments.file).map_err(|error| fail(ExitCode::Invalid, error))?;
+    let mut report = Report::new(&rules, &plan, &binary, origin, outputs, arguments.quiet);
     let seed = arguments.seed.or(rules.seed).unwrap_or_else(random_seed);
     // Before the target starts, so that no signal is missed; it gets goinject's former mask back.
     let mut signals = Signals::take_over().map_err(|error| fail(ExitCode::Unarmable, error))?;
@@ -181,6 +182,7 @@ fn watch(
             }
         }
         let happened = session.advance()?;
+        report.tick();
         if take(happened, report, &mut outcome) {
             // It may have been reached since the last look, or while goinject was stopped.
             outcome.limit_reached |= limit_reached(rules, session, deadline);

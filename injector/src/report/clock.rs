@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use nix::time::{ClockId, clock_gettime};
 
 /// When a run began, by both clocks.
@@ -14,9 +15,8 @@ pub struct Clock {
 impl Clock {
     /// A run that begins now.
     pub fn start() -> Clock {
-        let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
         Clock {
-            monotonic: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX),
+            monotonic: monotonic(),
             wall: SystemTime::now(),
         }
     }
@@ -24,6 +24,11 @@ impl Clock {
     /// When the run began, as in RFC 3339, in UTC.
     pub fn began(&self) -> String {
         rfc3339(self.wall)
+    }
+
+    /// Nanoseconds since the run began.
+    pub fn now(&self) -> u64 {
+        self.elapsed(monotonic())
     }
 
     /// Nanoseconds from the beginning of the run to a time of the monotonic clock.
@@ -37,8 +42,13 @@ impl Clock {
     }
 }
 
+fn monotonic() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}
+
 fn rfc3339(time: SystemTime) -> String {
-    humantime::format_rfc3339_nanos(time).to_string()
+    DateTime::<Utc>::from(time).to_rfc3339_opts(SecondsFormat::Nanos, true)
 }
 
 #[cfg(test)]

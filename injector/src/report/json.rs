@@ -1,7 +1,5 @@
-//! Events as JSON Lines, for programs. The schema is `schema/events.schema.json`.
+//! The lines of a run, for programs and for reports. The schema is `schema/events.schema.json`.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use goinject_probes::table::{Counters, EVENT_OBSERVED, Event, Held, Reason};
@@ -15,6 +13,7 @@ use super::line::{
     self, Armed, EngineName, Fired, Line, OutcomeName, Process, RuleResult, SiteName, TargetEnd,
     UnmetExpectation, VERSION,
 };
+use super::outputs::Outputs;
 use super::repeat::Origin;
 use super::shown::shown;
 use super::verdict::{Outcome, RuleVerdict};
@@ -25,28 +24,24 @@ use crate::error::ExitCode;
 use crate::plan::{Fault, Plan, SiteKind};
 use crate::tracee::signal_name;
 
-/// A file of events. Errors of writing are kept until it is closed.
+/// Makes the lines of a run, for whatever takes them.
 #[derive(Debug)]
 pub struct JsonLines {
-    file: BufWriter<File>,
+    outputs: Outputs,
     origin: Origin,
     clock: Clock,
     process: Option<Process>,
-    error: Option<io::Error>,
 }
 
 impl JsonLines {
-    /// Creates the file, or empties it.
-    pub fn create(path: &Path, origin: Origin) -> io::Result<JsonLines> {
-        let file = File::create(path)
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
-        Ok(JsonLines {
-            file: BufWriter::new(file),
+    /// For these outputs.
+    pub fn new(outputs: Outputs, origin: Origin) -> JsonLines {
+        JsonLines {
+            outputs,
             origin,
             clock: Clock::start(),
             process: None,
-            error: None,
-        })
+        }
     }
 
     /// The rules are armed.
@@ -159,23 +154,23 @@ impl JsonLines {
             signal,
             dropped_events: totals.dropped_events,
             lost_calls: totals.lost_hits,
+            elapsed_ns: self.clock.now(),
             exit_code: code as u8,
         }));
     }
 
-    /// Writes everything out.
-    pub fn close(mut self) -> io::Result<()> {
-        match self.error.take() {
-            Some(error) => Err(error),
-            None => self.file.flush(),
-        }
+    /// Nothing happened for a while.
+    pub fn tick(&mut self) {
+        self.outputs.tick();
+    }
+
+    /// Writes everything out. What could not be written is told in words.
+    pub fn close(self) -> Vec<String> {
+        self.outputs.close()
     }
 
     fn line(&mut self, line: &Line) {
-        if self.error.is_none() {
-            let json = serde_json::to_string(line).expect("lines have only string keys");
-            self.error = writeln!(self.file, "{json}").err();
-        }
+        self.outputs.line(line);
     }
 }
 

@@ -161,7 +161,7 @@ pub struct Fired {
 }
 
 /// A function on a call stack, and where it was.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Frame {
     /// Its full name.
     pub function: String,
@@ -244,6 +244,12 @@ pub struct UnmetExpectation {
     pub actual: u64,
 }
 
+impl std::fmt::Display for UnmetExpectation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}, expected {}", self.counter, self.actual, self.expected)
+    }
+}
+
 /// The run is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct End {
@@ -257,6 +263,8 @@ pub struct End {
     pub dropped_events: u64,
     /// Calls that are missing in all counts, because more threads made them at a time than there was room for.
     pub lost_calls: u64,
+    /// Nanoseconds since the run began.
+    pub elapsed_ns: u64,
     /// goinject's own exit code.
     pub exit_code: u8,
 }

@@ -4,21 +4,24 @@ pub mod clock;
 pub mod dynamic;
 pub mod human;
 pub mod json;
+pub mod junit;
 pub mod line;
+pub mod outputs;
+pub mod place;
+pub mod record;
 pub mod repeat;
 pub mod seen;
 pub mod shown;
+pub mod stream;
 pub mod verdict;
 mod whereabouts;
-
-use std::io;
-use std::path::Path;
 
 use goinject_probes::table::{Counters, Event, TermCounters};
 use goinject_rules::model::{ExitExpect, RuleSet};
 
 use self::dynamic::DynamicTypes;
 use self::json::JsonLines;
+use self::outputs::Outputs;
 use self::repeat::Origin;
 use self::verdict::Outcome;
 use crate::command::say;
@@ -67,13 +70,11 @@ impl<'a> Report<'a> {
         plan: &'a Plan,
         binary: &'a Binary,
         origin: Origin,
-        json: Option<&Path>,
+        outputs: Outputs,
         quiet: bool,
-    ) -> io::Result<Report<'a>> {
-        let json = json
-            .map(|path| JsonLines::create(path, origin.clone()))
-            .transpose()?;
-        Ok(Report {
+    ) -> Report<'a> {
+        let json = (!outputs.is_empty()).then(|| JsonLines::new(outputs, origin.clone()));
+        Report {
             rules,
             plan,
             origin,
@@ -82,7 +83,7 @@ impl<'a> Report<'a> {
             json,
             quiet,
             shown: vec![0; plan.rules.len()],
-        })
+        }
     }
 
     /// The rules are armed.
@@ -102,6 +103,13 @@ impl<'a> Report<'a> {
         say(format!("{}; seed {seed}", selection.explanation));
         if let Some(json) = &mut self.json {
             json.armed(self.rules, self.plan, pid, selection, seed);
+        }
+    }
+
+    /// A moment of the run has passed.
+    pub fn tick(&mut self) {
+        if let Some(json) = &mut self.json {
+            json.tick();
         }
     }
 
@@ -182,10 +190,17 @@ impl<'a> Report<'a> {
         if let Some(json) = &mut self.json {
             json.finish(self.plan, totals, &verdicts, outcome, code);
         }
-        if let Some(Err(error)) = self.json.map(JsonLines::close) {
-            say(format!("error: the events are not complete: {error}"));
+        let failures = self.json.map(JsonLines::close).unwrap_or_default();
+        for failure in &failures {
+            say(format!("error: {failure}"));
         }
-        code
+        match code {
+            ExitCode::Met | ExitCode::NeverFired | ExitCode::Limit if !failures.is_empty() => {
+                say("exit code 1: a report is not complete");
+                ExitCode::Unmet
+            }
+            code => code,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::{env, fmt};
 /// go/<version>/go/bin/go      a GOROOT per Go version, with a stamp beside it
 /// kernel/<major.minor>/       vmlinuz, config, version
 /// programs/<name>/            packages of programs that other people built
+/// readers/                    Python packages that read goinject's reports
 /// gocache/, gopath/           build caches of every Go version
 /// guest/kvm                   whether KVM worked, for this boot of the host
 /// ```
@@ -60,6 +61,12 @@ impl Cache {
     #[must_use]
     pub fn gopath(&self) -> PathBuf {
         self.root.join("gopath")
+    }
+
+    /// The Python packages that read goinject's reports.
+    #[must_use]
+    pub fn readers(&self) -> PathBuf {
+        self.root.join("readers")
     }
 
     /// The folder of the kernels, one folder per `major.minor`.

@@ -95,6 +95,12 @@ pub(crate) const NPM: &[Need] = &[Need {
     found_by: FoundBy::Program(&["npm"]),
 }];
 
+/// For reading goinject's reports.
+pub(crate) const READERS: &[Need] = &[Need {
+    package: "chromium",
+    found_by: FoundBy::Program(&["chromium", "chromium-browser", "google-chrome"]),
+}];
+
 /// For guests, beside the emulator.
 pub(crate) const GUEST: &[Need] = &[
     Need {

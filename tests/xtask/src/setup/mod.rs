@@ -7,6 +7,7 @@ mod host;
 mod kernels;
 mod part;
 mod programs;
+mod readers;
 mod scratch;
 mod sources;
 mod stanza;
@@ -34,7 +35,7 @@ const WORKERS: usize = 4;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Only these parts: build, go, go-1.27, programs, program-etcd, guest, kernel-6.12, kernel-newest
+    /// Only these parts: build, go, go-1.27, programs, program-etcd, readers, guest, kernel-6.12, kernel-newest
     #[arg(long, value_name = "PART", value_delimiter = ',')]
     only: Vec<Parts>,
 }
@@ -92,7 +93,7 @@ fn needs(parts: &[Part], jobs: &[Part]) -> Vec<host::Need> {
             })
         )
     };
-    if jobs.iter().any(is_wheel) {
+    if jobs.iter().any(|job| is_wheel(job) || *job == Part::Readers) {
         needs.extend(host::GO);
     }
     let is_of_npm = |job: &Part| {
@@ -107,6 +108,9 @@ fn needs(parts: &[Part], jobs: &[Part]) -> Vec<host::Need> {
     if jobs.iter().any(is_of_npm) {
         needs.extend(host::NPM);
     }
+    if parts.contains(&Part::Readers) {
+        needs.extend(host::READERS);
+    }
     if parts.contains(&Part::Emulator) {
         needs.extend(host::GUEST);
     }
@@ -119,6 +123,7 @@ impl Part {
             Part::Build => true,
             Part::Go(toolchain) => toolchain.is_complete(cache) || adopt(toolchain, cache),
             Part::Program(program) => program.program(cache).is_ok(),
+            Part::Readers => readers::are_there(cache),
             Part::Emulator => emulator::is_there(),
             Part::Kernel(line) if line.name() == "newest" => Kernel::all(cache).iter().any(|k| k.newest),
             Part::Kernel(line) => Kernel::find(cache, &line.name()).is_ok(),
@@ -130,6 +135,7 @@ impl Part {
             Part::Build => "programs and libraries".into(),
             Part::Go(toolchain) => format!("Go {}", toolchain.version),
             Part::Program(program) => program.name.to_owned(),
+            Part::Readers => "readers of reports".into(),
             Part::Emulator => "QEMU".into(),
             Part::Kernel(line) => format!("kernel {}", line.name()),
         }
@@ -156,6 +162,7 @@ fn work(jobs: Vec<Part>, host: &Host, cache: &Cache) -> Vec<Error> {
     let job = |part: Part| -> Result<String> {
         match part {
             Part::Build => Ok(String::new()),
+            Part::Readers => readers::fetch(cache),
             Part::Emulator => emulator::install(host).map(|()| String::new()),
             Part::Go(toolchain) => toolchain_into_place(toolchain, archives, cache),
             Part::Program(program) => programs::fetch(program, archives, cache),

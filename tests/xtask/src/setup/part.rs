@@ -15,6 +15,8 @@ pub(crate) enum Part {
     Go(&'static Toolchain),
     /// A program that somebody else built.
     Program(&'static Published),
+    /// Readers of reports.
+    Readers,
     /// The emulator.
     Emulator,
     /// A kernel.
@@ -28,8 +30,8 @@ pub(crate) struct Parts(pub(crate) Vec<Part>);
 impl Parts {
     /// All that the tests use.
     pub(crate) fn all() -> Parts {
-        let words =
-            ["build", "go", "programs", "guest"].map(|word| word.parse::<Parts>().expect("these exist"));
+        let words = ["build", "go", "programs", "readers", "guest"]
+            .map(|word| word.parse::<Parts>().expect("these exist"));
         Parts(words.into_iter().flat_map(|parts| parts.0).collect())
     }
 }
@@ -47,6 +49,7 @@ impl FromStr for Parts {
                 let known: Vec<&str> = PUBLISHED.iter().map(|program| program.name).collect();
                 format!("there is no program {name}: {}", known.join(" "))
             })?)],
+            None if word == "readers" => vec![Part::Readers],
             None if word == "guest" => [Part::Emulator].into_iter().chain(kernels).collect(),
             Some(("go", version)) => vec![Part::Go(Toolchain::find(version).ok_or_else(|| {
                 let known: Vec<&str> = TOOLCHAINS.iter().map(|toolchain| toolchain.version).collect();
@@ -54,7 +57,7 @@ impl FromStr for Parts {
             })?)],
             Some(("kernel", name)) => vec![Part::Kernel(line(name)?)],
             _ => return Err(
-                "known parts: build, go, go-1.27, programs, program-etcd, guest, kernel-6.12, kernel-newest"
+                "known parts: build, go, go-1.27, programs, program-etcd, readers, guest, kernel-6.12, kernel-newest"
                     .into(),
             ),
         };
@@ -90,6 +93,7 @@ mod tests {
         assert_eq!(parts("go-1.27"), [Part::Go(Toolchain::newest())]);
         assert_eq!(parts("programs").len(), PUBLISHED.len());
         assert_eq!(parts("program-etcd"), [Part::Program(&PUBLISHED[0])]);
+        assert_eq!(parts("readers"), [Part::Readers]);
         assert_eq!(parts("guest").len(), 1 + LINES.len());
         assert_eq!(parts("kernel-5.10"), [Part::Kernel(LINES[0])]);
         assert_eq!(parts("kernel-newest"), [Part::Kernel(LINES[LINES.len() - 1])]);

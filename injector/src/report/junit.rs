@@ -1,0 +1,202 @@
+//! JUnit XML, for GitLab, Jenkins and whatever else shows test results.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use chrono::DateTime;
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+use super::line::{Armed, RuleResult};
+use super::place::Workspace;
+use super::record::{Hits, Record, TestName};
+
+/// A run as JUnit XML: a suite for the rule file; a test case for each rule, for each Go test that was hit, and one
+/// for the run itself if that went wrong in a way no rule tells of.
+pub fn junit(record: &Record) -> String {
+    let mut suite = TestSuite::new(record.name());
+    let elapsed = record.end.as_ref().map_or(0, |end| end.elapsed_ns);
+    suite.set_time(Duration::from_nanos(elapsed));
+    let cases = Cases::new(record);
+    if let Some(armed) = &record.armed {
+        if let Ok(time) = DateTime::parse_from_rfc3339(&armed.time) {
+            suite.set_timestamp(time);
+        }
+        properties(&mut suite, armed);
+        for name in &armed.rules {
+            suite.add_test_case(cases.rule(name));
+        }
+    }
+    for (test, hits) in &record.tests {
+        suite.add_test_case(cases.test(test, hits));
+    }
+    if !record.is_told_by_rules() {
+        suite.add_test_case(cases.run());
+    }
+    let mut report = Report::new("goinject");
+    report.set_time(Duration::from_nanos(elapsed));
+    report.add_test_suite(suite);
+    report.to_string().expect("XML can be written into memory")
+}
+
+fn properties(suite: &mut TestSuite, armed: &Armed) {
+    let seed = armed.seed.to_string();
+    let command = super::repeat::in_shell(&armed.command);
+    for (name, value) in [
+        ("goinject", armed.goinject.as_str()),
+        ("engine", armed.explanation.as_str()),
+        ("seed", seed.as_str()),
+        ("command", command.as_str()),
+    ] {
+        suite.add_property((name, value));
+    }
+}
+
+/// Makes test cases.
+struct Cases<'a> {
+    record: &'a Record,
+    workspace: Workspace,
+    /// The rule file: its path, and its name without the ending, which begins the names of classes.
+    file: String,
+    stem: String,
+    lines: HashMap<String, usize>,
+}
+
+impl<'a> Cases<'a> {
+    fn new(record: &'a Record) -> Cases<'a> {
+        let armed = record.armed.as_ref();
+        let path = armed
+            .map(|armed| armed.rule_file.path.clone())
+            .unwrap_or_default();
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let folder = armed.map(|armed| armed.folder.clone()).unwrap_or_default();
+        Cases {
+            record,
+            workspace: Workspace::of_environment(&folder),
+            // Jenkins takes what is before the last dot for the package.
+            stem: stem.replace('.', "_"),
+            file: path.to_string_lossy().into_owned(),
+            lines: record.rule_lines(),
+        }
+    }
+
+    fn case(&self, class: &str, name: &str, status: TestCaseStatus) -> TestCase {
+        let mut case = TestCase::new(name, status);
+        case.set_classname(format!("{}.{class}", self.stem));
+        case.set_time(Duration::ZERO);
+        case.extra.insert("file".into(), self.file.as_str().into());
+        case
+    }
+
+    fn rule(&self, name: &str) -> TestCase {
+        let result = self.record.rules.iter().find(|result| result.rule == name);
+        let status = match result {
+            None => failure(NonSuccessKind::Error, "no-result", "the run broke off", ""),
+            Some(result) if result.unmet.is_empty() => TestCaseStatus::success(),
+            Some(result) => {
+                let unmet = result.unmet.iter();
+                let words: Vec<String> = unmet.map(ToString::to_string).collect();
+                let kind = match result.fired {
+                    0 => "never-fired",
+                    _ => "expectation",
+                };
+                failure(
+                    NonSuccessKind::Failure,
+                    kind,
+                    &words.join("; "),
+                    &result_words(result),
+                )
+            }
+        };
+        let mut case = self.case("rules", name, status);
+        if let Some(line) = self.lines.get(name) {
+            case.extra.insert("line".into(), line.to_string().into());
+        }
+        let mut text = result.map(result_words).unwrap_or_default();
+        for (place, count) in self.places(name) {
+            let _ = writeln!(text, "{count} at {place}");
+        }
+        case.set_system_out(text);
+        case
+    }
+
+    /// Where the calls of a rule were made, most often first.
+    fn places(&self, rule: &str) -> Vec<(String, u64)> {
+        let mut places: HashMap<String, u64> = HashMap::new();
+        for ((_, stack), hits) in self.record.stacks.iter().filter(|((name, _), _)| name == rule) {
+            if let Some(place) = self.workspace.call_site(stack) {
+                let place = format!("{}:{} ({})", place.file, place.line, place.function);
+                *places.entry(place).or_default() += hits.count();
+            }
+        }
+        let mut places: Vec<(String, u64)> = places.into_iter().collect();
+        places.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        places.truncate(PLACES);
+        places
+    }
+
+    fn test(&self, test: &TestName, hits: &Hits) -> TestCase {
+        let status = match hits.failures.iter().next() {
+            None => TestCaseStatus::success(),
+            Some((reason, _)) => {
+                let message = format!(
+                    "{} of {} faults could not be injected: {reason}",
+                    hits.failed(),
+                    hits.count()
+                );
+                failure(NonSuccessKind::Failure, "fault-failed", &message, "")
+            }
+        };
+        let mut case = self.case("tests", &test.to_string(), status);
+        case.set_time(Duration::from_nanos(hits.last_ns - hits.first_ns));
+        let mut text = String::new();
+        for (rule, count) in &hits.rules {
+            let _ = writeln!(text, "{rule}: fired {count}");
+        }
+        case.set_system_out(text);
+        case
+    }
+
+    fn run(&self) -> TestCase {
+        let words = self.record.end_words();
+        self.case("run", "run", failure(NonSuccessKind::Error, "run", &words, ""))
+    }
+}
+
+/// Call sites that are listed for a rule.
+const PLACES: usize = 20;
+
+fn failure(kind: NonSuccessKind, type_name: &str, message: &str, description: &str) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(kind);
+    status.set_type(type_name).set_message(message);
+    // GitLab shows the text, and the message only where there is none.
+    let text = if description.is_empty() {
+        String::new()
+    } else {
+        format!("{message}\n{description}")
+    };
+    status.set_description(if text.is_empty() { message } else { &text });
+    status
+}
+
+/// A rule's counts, and what held it back.
+fn result_words(result: &RuleResult) -> String {
+    let mut text = format!(
+        "{} calls, {} matched, {} fired, {} applied, {} failed\n",
+        result.calls, result.matched, result.fired, result.applied, result.failed
+    );
+    for (reason, count) in &result.failures {
+        let _ = writeln!(text, "{count} failed: {reason}");
+    }
+    for (why, count) in &result.held_back {
+        let _ = writeln!(text, "{count} held back by {why}");
+    }
+    for test in &result.tests {
+        let _ = writeln!(
+            text,
+            "`{}` held {} of {} times ({} unreadable)",
+            test.text, test.held, test.tested, test.unreadable
+        );
+    }
+    text
+}

@@ -1,0 +1,125 @@
+//! The files and streams that a run's lines go to. Each is a consumer of lines alone, so that a report can be
+//! made of a recorded run as well.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::junit::junit;
+use super::line::Line;
+use super::record::Record;
+use super::stream::Stream;
+
+/// Which reports are wanted, as the command line says it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+pub struct Reports {
+    /// Write events as JSON Lines to this file, each as it comes
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write a JUnit report to this file, for GitLab, Jenkins and others
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+}
+
+/// A report that is written at the end.
+type Writer = fn(&Record) -> String;
+
+/// A report, and the file that it goes to.
+#[derive(Debug)]
+struct Report {
+    path: PathBuf,
+    file: File,
+    write: Writer,
+}
+
+/// What takes the lines of a run.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    json: Option<(PathBuf, Stream)>,
+    reports: Vec<Report>,
+    record: Record,
+}
+
+impl Outputs {
+    /// Opens all files, so that one that can't be written is found before anything runs.
+    pub fn open(reports: &Reports, rule_file: &Path) -> io::Result<Outputs> {
+        let wanted: [(&Option<PathBuf>, Writer); 1] = [(&reports.junit, junit)];
+        let mut taken = vec![rule_file.canonicalize().unwrap_or_else(|_| rule_file.to_owned())];
+        let mut outputs = Outputs::default();
+        if let Some(path) = &reports.json {
+            let stream = open(path, &mut taken, Stream::create)?;
+            outputs.json = Some((path.clone(), stream));
+        }
+        for (path, write) in wanted {
+            let Some(path) = path else { continue };
+            let file = open(path, &mut taken, |path| File::create(path))?;
+            outputs.reports.push(Report {
+                path: path.clone(),
+                file,
+                write,
+            });
+        }
+        Ok(outputs)
+    }
+
+    /// Whether anything takes lines.
+    pub fn is_empty(&self) -> bool {
+        self.json.is_none() && self.reports.is_empty()
+    }
+
+    /// Takes the next line.
+    pub fn line(&mut self, line: &Line) {
+        if let Some((_, stream)) = &mut self.json {
+            stream.line(line);
+        }
+        if !self.reports.is_empty() {
+            self.record.line(line);
+        }
+    }
+
+    /// To be called now and then while nothing happens.
+    pub fn tick(&mut self) {
+        if let Some((_, stream)) = &mut self.json {
+            stream.advance();
+        }
+    }
+
+    /// Writes the reports. What could not be written is told in words.
+    pub fn close(self) -> Vec<String> {
+        let mut failures = Vec::new();
+        if let Some((path, stream)) = self.json
+            && let Err(error) = stream.close()
+        {
+            failures.push(format!(
+                "the events in {} are not complete: {error}",
+                path.display()
+            ));
+        }
+        for mut report in self.reports {
+            let text = (report.write)(&self.record);
+            if let Err(error) = report.file.write_all(text.as_bytes()) {
+                failures.push(format!("cannot write {}: {error}", report.path.display()));
+            }
+        }
+        failures
+    }
+}
+
+/// Opens a file that nothing else of the run is.
+fn open<T>(
+    path: &Path,
+    taken: &mut Vec<PathBuf>,
+    create: impl FnOnce(&Path) -> io::Result<T>,
+) -> io::Result<T> {
+    let told =
+        |error: &io::Error| io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()));
+    // Devices and pipes may take more than one.
+    let is_there = path.canonicalize().ok().filter(|path| path.is_file());
+    if is_there.is_some_and(|path| taken.contains(&path)) {
+        let error = io::Error::other("it is the rule file, or already takes another report");
+        return Err(told(&error));
+    }
+    let opened = create(path).map_err(|error| told(&error))?;
+    taken.extend(path.canonicalize());
+    Ok(opened)
+}

@@ -1,0 +1,192 @@
+//! Reports, each read back by a program that is not ours.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use ::goinject::report::junit::junit;
+use ::goinject::report::line::Line;
+use ::goinject::report::record::Record;
+use goinject_lab::Cache;
+use goinject_tests::{Flags, fixture, goinject};
+use serde_json::{Value, json};
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/reports")
+}
+
+/// A recorded run: three processes, five tests, a rule that failed once, one that never fired, and texts that
+/// mean something to terminals, XML, Markdown and HTML.
+fn recorded() -> Record {
+    let text = fs::read_to_string(fixtures().join("shop.jsonl")).expect("committed");
+    let mut record = Record::default();
+    for line in text.lines() {
+        record.line(&serde_json::from_str::<Line>(line).expect("a line of goinject"));
+    }
+    record
+}
+
+/// What junitparser reads, after a schema has let the file pass.
+fn read_junit(path: &Path) -> Value {
+    let readers = Cache::from_env().readers();
+    assert!(readers.is_dir(), "run `cargo xtask setup --only readers`");
+    let output = Command::new("python3")
+        .arg(fixtures().join("read_junit.py"))
+        .args([path, &fixtures().join("junit.xsd")])
+        .env("PYTHONPATH", readers)
+        .output()
+        .expect("python3");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{told}\n{}",
+        fs::read_to_string(path).unwrap_or_default()
+    );
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+fn names(read: &Value) -> Vec<(&str, &str)> {
+    let cases = read["cases"].as_array().expect("cases").iter();
+    cases
+        .map(|case| {
+            (
+                case[0].as_str().expect("a class"),
+                case[1].as_str().expect("a name"),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn every_rule_and_every_test_is_a_junit_test_case() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("junit.xml");
+    fs::write(&path, junit(&recorded())).expect("written");
+    let read = read_junit(&path);
+    assert_eq!(read["suites"], json!(["checkout <survives> & \"a flaky\" store"]));
+    assert_eq!(
+        names(&read),
+        [
+            ("store.rules", "put-fails"),
+            ("store.rules", "slow <script>alert(1)</script> | read"),
+            ("store.rules", "never"),
+            ("store.tests", "example.com/shop/api.FuzzPrice/seed#0"),
+            ("store.tests", "example.com/shop/api.TestCheckout"),
+            ("store.tests", "example.com/shop/store.TestCheckout/small"),
+            ("store.tests", "example.com/shop/store.TestPut"),
+            // The target's own status is not what any rule is about.
+            ("store.run", "run"),
+        ]
+    );
+    let results: Vec<&Value> = (0..8).map(|n| &read["cases"][n][2][0]).collect();
+    assert_eq!(
+        (&results[0][0], &results[0][2]),
+        (&json!("Failure"), &json!("failed 1, expected 0"))
+    );
+    assert_eq!(results[1], &Value::Null);
+    assert_eq!(
+        (&results[2][1], &results[2][2]),
+        (&json!("never-fired"), &json!("fired 0, expected >=1"))
+    );
+    assert_eq!(results[6][1], json!("fault-failed"));
+    assert_eq!(results[7][0], json!("Error"));
+    assert_eq!(read["counts"], json!([[8, 3, 1]]));
+    assert_eq!(
+        read["properties"]["command"],
+        json!("goinject run --seed 42 chaos/store.yaml -- go test -run 'Checkout|Put' ./...")
+    );
+    let out = read["cases"][0][3].as_str().expect("what it did");
+    assert!(out.contains("31 calls, 31 matched, 31 fired"), "{out}");
+    assert!(
+        out.contains("store/checkout.go:17 (example.com/shop/store.checkout)"),
+        "{out}"
+    );
+}
+
+#[test]
+fn a_run_writes_the_reports_that_are_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = folder.path().join("rules.yaml");
+    let path = folder.path().join("junit.xml");
+    let text = "version: 1\nseed: 3\nrules:\n- function: main.scale\n  inject: {set: {by: 1.5}}\n";
+    fs::write(&rules, text).expect("written");
+    let mut command = goinject::command(["run", "--engine", "ptrace", "--junit"]);
+    command
+        .arg(&path)
+        .arg(&rules)
+        .arg("--")
+        .arg(fixture("catalog", "1.27", Flags::default()));
+    let outcome = goinject::Running::start(&mut command).end();
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let read = read_junit(&path);
+    assert_eq!(names(&read), [("rules.rules", "scale")]);
+    assert_eq!(read["counts"], json!([[1, 0, 0]]));
+    assert_eq!(read["properties"]["seed"], json!("3"));
+    assert!(
+        outcome
+            .stderr
+            .contains("goinject: to repeat: goinject run --seed 3 "),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_told_before_anything_runs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = folder.path().join("rules.yaml");
+    let text = "version: 1\nrules:\n- function: main.scale\n  inject: {set: {by: 1.5}}\n";
+    fs::write(&rules, text).expect("written");
+    let marker = folder.path().join("ran");
+    for (path, words) in [
+        (folder.path().join("missing/junit.xml"), "No such file"),
+        (folder.path().to_owned(), "Is a directory"),
+        (rules.clone(), "rule file"),
+    ] {
+        let mut command = goinject::command(["run", "--engine", "ptrace", "--junit"]);
+        command.arg(&path).arg(&rules).arg("--");
+        command
+            .arg(fixture("catalog", "1.27", Flags::default()))
+            .arg(&marker);
+        let outcome = goinject::Running::start(&mut command).end();
+        assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(words), "{}", outcome.stderr);
+        assert!(!outcome.stderr.contains("armed"), "{}", outcome.stderr);
+        assert_eq!(fs::read_to_string(&rules).expect("still there"), text);
+    }
+}
+
+#[test]
+fn reports_that_are_lost_are_no_success() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = folder.path().join("rules.yaml");
+    let text = "version: 1\nrules:\n- function: main.scale\n  inject: {set: {by: 1.5}}\n";
+    fs::write(&rules, text).expect("written");
+    for report in ["--json", "--junit"] {
+        let mut command = goinject::command(["run", "--engine", "ptrace", report, "/dev/full"]);
+        command
+            .arg(&rules)
+            .arg("--")
+            .arg(fixture("catalog", "1.27", Flags::default()));
+        let outcome = goinject::Running::start(&mut command).end();
+        assert_eq!(outcome.code, Some(1), "{report}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains("/dev/full"), "{}", outcome.stderr);
+    }
+    // A file that may not grow is an error like others, not the end of goinject.
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -f 1; exec \"$@\"", "sh"]);
+    command
+        .arg(goinject::program())
+        .args(["run", "--engine", "ptrace", "--json"]);
+    command
+        .arg(folder.path().join("events.jsonl"))
+        .arg(&rules)
+        .arg("--");
+    command.arg(fixture("catalog", "1.27", Flags::default()));
+    command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    let outcome = goinject::Running::start(&mut command).end();
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("File too large"), "{}", outcome.stderr);
+}
