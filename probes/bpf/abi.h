@@ -39,8 +39,11 @@ typedef int64_t gi_s64;
 /* Rows of one condition, and operands that its evaluation at return takes from the entry. */
 #define GI_TERMS 64
 #define GI_CAPTURES 4
-/* Code ranges of the functions that one rule must be called within. */
-#define GI_RANGES 64
+/* Code ranges that one question about the callers may have, and the halvings that find one of them. */
+#define GI_RANGES 65535
+#define GI_RANGE_STEPS 17
+/* Functions that one rule may want to find on the stack, one behind the other. */
+#define GI_LEVELS 15
 /* Frames that are looked at to find out whether a call is within a function. */
 #define GI_FRAMES 1024
 /* Bytes of a string that conditions look at. */
@@ -141,6 +144,10 @@ struct gi_binding {
 	gi_u32 terms;
 	gi_u32 first_range; /* code that the call must come from, at whatever distance; none: anywhere */
 	gi_u32 ranges;
+	gi_u32 first_caller; /* ranges of code that must stand on the stack one behind the other; none: any */
+	gi_u32 callers;
+	gi_u32 levels; /* how many */
+	gi_u32 padding;
 	gi_u64 delay;  /* ns */
 	gi_u64 jitter; /* up to this much more, ns */
 };
@@ -212,10 +219,15 @@ struct gi_term_counters {
 	gi_u64 unreadable;
 };
 
-/* Code of a function, run-time: low <= address < high. */
+/*
+ * Code of functions that are looked for among the callers, run-time: low <= address < high. In order of
+ * address and apart from each other. Nibble n of next: how many of the functions have been found when n
+ * had been before. It is more than one further where bodies are inlined.
+ */
 struct gi_range {
 	gi_u64 low;
 	gi_u64 high;
+	gi_u64 next;
 };
 
 /* gi_rule.flags: which of the fields below count */
@@ -445,7 +457,7 @@ struct gi_goroutine {
 
 _Static_assert(sizeof(struct gi_place) == 64, "gi_place");
 _Static_assert(sizeof(struct gi_edit) == 88, "gi_edit");
-_Static_assert(sizeof(struct gi_binding) == 48, "gi_binding");
+_Static_assert(sizeof(struct gi_binding) == 64, "gi_binding");
 _Static_assert(sizeof(struct gi_term) == 152, "gi_term");
 _Static_assert(sizeof(struct gi_rule) == 88, "gi_rule");
 _Static_assert(sizeof(struct gi_counters) == 368, "gi_counters");

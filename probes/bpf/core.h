@@ -144,9 +144,12 @@ static __inline__ int gi_matches(struct gi_scratch *s, const struct gi_binding *
 		gi_recall(s, binding->rule);
 	if (binding->terms)
 		truth = gi_condition(s, binding->first_term, binding->terms);
-	if (truth != GI_TRUE || !binding->ranges)
+	if (truth != GI_TRUE)
 		return truth;
-	truth = gi_within(s, binding->first_range, binding->ranges);
+	if (binding->ranges)
+		truth = gi_within(s, binding->first_range, binding->ranges, 1);
+	if (truth == GI_TRUE && binding->levels)
+		truth = gi_within(s, binding->first_caller, binding->callers, binding->levels);
 	return truth == GI_FALSE ? GI_TRUTH_ELSEWHERE : truth;
 }
 

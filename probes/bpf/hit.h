@@ -93,7 +93,8 @@ struct gi_scratch {
 	struct gi_where where; /* the place that was resolved last */
 	gi_u64 word[4];        /* small values on their way */
 	gi_u32 applying;       /* which of fired */
-	gi_u32 padding;
+	gi_u32 level;          /* of the callers that are looked for, how many are found */
+	gi_u32 low, high;      /* the ranges that are still in question */
 	gi_u64 operand[2];     /* of a condition's row; afterwards, where a copy is made from, and to */
 	gi_u64 truths;         /* stack of a condition, two bits each */
 	gi_u64 depth;          /* of the frame below the stack's high end */

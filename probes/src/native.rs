@@ -175,7 +175,7 @@ pub struct Scratch {
     pub hit: Hit,
     found: [u64; 2],
     word: [u64; 4],
-    applying: [u32; 2],
+    applying: [u32; 4],
     operand: [u64; 2],
     truths: u64,
     depth: u64,

@@ -94,8 +94,10 @@ pub struct Rule {
     pub condition: Option<Spanned<Condition>>,
     /// Which calls, by their number, time and chance.
     pub when: Trigger,
-    /// Only inside a call of this function, on this goroutine.
-    pub within: Option<Spanned<String>>,
+    /// Only inside a call of one of these functions, on this goroutine; none: anywhere.
+    pub within: Vec<Spanned<FunctionSelector>>,
+    /// Only where these stand on the call stack in this order, innermost first, gaps allowed.
+    pub callers: Vec<Spanned<FunctionSelector>>,
     /// What is done.
     pub inject: Inject,
     /// What the counters must show in the end.
@@ -114,6 +116,9 @@ pub enum Mode {
     Observe,
 }
 
+/// Functions that `callers` may name.
+pub const CALLERS: usize = 15;
+
 /// The functions of a rule.
 #[derive(Clone, Debug)]
 pub enum FunctionSelector {
@@ -121,6 +126,16 @@ pub enum FunctionSelector {
     Exact(String),
     /// Every name that a pattern matches.
     Pattern(Pattern),
+}
+
+impl FunctionSelector {
+    /// The name or pattern as written.
+    pub fn text(&self) -> &str {
+        match self {
+            FunctionSelector::Exact(name) => name,
+            FunctionSelector::Pattern(pattern) => &pattern.text,
+        }
+    }
 }
 
 /// A pattern over function names.

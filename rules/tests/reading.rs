@@ -104,7 +104,7 @@ fn a_rule_with_every_key() {
         text(&rules, rule.condition.as_ref().expect("a condition").span),
         "a1 == 1 && a2"
     );
-    assert_eq!(rule.within.as_ref().expect("a caller").value, "main.checkout");
+    assert_eq!(rule.within[0].value.text(), "main.checkout");
     assert_eq!(rule.mode, Mode::Observe);
     assert_eq!(
         rule.when,

@@ -1,8 +1,10 @@
 //! Signatures of a binary's functions.
 
 use std::cell::OnceCell;
+use std::ops::Range;
 
 use super::abi::{Layout, layout};
+use super::address::Address;
 use super::arg_info::{self, ArgInfo};
 use super::binary::Binary;
 use super::dwarf::locations::EntryLocation;
@@ -99,6 +101,12 @@ impl Binary {
     /// The inlined calls of every function whose name is wanted, in one pass over the program.
     pub fn inlined_calls_where(&self, wanted: impl Fn(&str) -> bool) -> Vec<InlinedCall> {
         self.functions().inlined_calls(&self.image, wanted)
+    }
+
+    /// Every piece of code that a marked function stands at, as itself or inlined, in order of address: with the marks
+    /// of all functions there, innermost first.
+    pub fn marked_code(&self, mark: impl Fn(&str) -> u16, visit: impl FnMut(Range<Address>, &[u16])) {
+        self.functions().marked_code(&self.image, mark, visit);
     }
 
     /// A type by its name in the program, as `main.Config`, `[]uint8` or `*net/http.Request`. `None` if

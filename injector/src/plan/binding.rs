@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Assignment, CodeRange, Term};
+use super::{Assignment, Term};
 
 /// What a rule does at a site.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -15,8 +15,6 @@ pub struct Binding {
     pub completes: bool,
     /// Rows of the rule's condition, or of what is recorded for it.
     pub condition: Vec<Term>,
-    /// Code that the call must come from, at whatever distance; none: anywhere.
-    pub within: Vec<CodeRange>,
     /// What is done beside overwriting.
     pub fault: Fault,
     /// Values to overwrite.

@@ -45,7 +45,8 @@ pub fn compile(rules: &RuleSet, resolution: &Resolution, binary: &Binary) -> Pla
                 .condition
                 .as_ref()
                 .map(|condition| written_text(rules, condition.span)),
-            within: written.within.as_ref().map(|within| within.value.clone()),
+            within: rule.within.clone(),
+            callers: rule.callers.clone(),
             trigger: trigger(&written.when),
             counts_panics: false,
         });
@@ -106,7 +107,6 @@ fn count_panics(
         },
         completes: true,
         condition: Vec::new(),
-        within: Vec::new(),
         fault: Fault::default(),
         assignments: Vec::new(),
     });
@@ -116,6 +116,7 @@ fn count_panics(
         functions: vec![function],
         condition: None,
         within: None,
+        callers: None,
         trigger: Trigger {
             times: Some(0),
             ..Trigger::default()
@@ -196,11 +197,6 @@ fn bind(
         role,
         completes,
         condition: condition.to_vec(),
-        within: if matches!(role, Role::Decides { .. }) {
-            of.within.clone()
-        } else {
-            Vec::new()
-        },
         fault,
         assignments: assignments.to_vec(),
     };

@@ -77,8 +77,13 @@ impl Plan {
                 _ => {}
             }
         }
-        for range in &binding.within {
-            writeln!(f, "      within {} to {}", range.low, range.high)?;
+        if matches!(binding.role, Role::Decides { .. }) {
+            if let Some(within) = &rule.within {
+                writeln!(f, "      within {within}")?;
+            }
+            if let Some(callers) = &rule.callers {
+                writeln!(f, "      called by {callers}")?;
+            }
         }
         binding
             .assignments

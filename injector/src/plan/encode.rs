@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::scratch::Pointee;
 use super::{
     Base, Binding, Lead, Operand, OperandKind, Place, Plan, Role, Rule, Site, SiteKind, Term, Test, TestKind,
+    Walk,
 };
 use crate::go::abi::Register;
 use crate::go::address::Address;
@@ -44,10 +45,18 @@ pub fn encode(plan: &Plan, loaded: &Loaded, seed: u64, writers: &[table::WriterK
         control: encode_control(plan, loaded, seed),
         ..Tables::default()
     };
+    let callers: Vec<Callers> = plan
+        .rules
+        .iter()
+        .map(|rule| Callers {
+            within: encode_walk(rule.within.as_ref(), loaded.bias, &mut tables.ranges),
+            callers: encode_walk(rule.callers.as_ref(), loaded.bias, &mut tables.ranges),
+        })
+        .collect();
     for (site, writer) in plan.sites.iter().zip(writers) {
         let first_binding = row(tables.bindings.len());
         for binding in &site.bindings {
-            encode_binding(binding, loaded, &mut tables);
+            encode_binding(binding, &callers[binding.rule], loaded, &mut tables);
         }
         tables
             .sites
@@ -110,7 +119,38 @@ fn encode_rule(rule: &Rule) -> table::Rule {
     row
 }
 
-fn encode_binding(binding: &Binding, loaded: &Loaded, tables: &mut Tables) {
+/// Where the ranges of a rule's questions about its callers are.
+#[derive(Default)]
+struct Callers {
+    within: EncodedWalk,
+    callers: EncodedWalk,
+}
+
+#[derive(Default)]
+struct EncodedWalk {
+    first: u32,
+    ranges: u32,
+    levels: u32,
+}
+
+fn encode_walk(walk: Option<&Walk>, bias: LoadBias, ranges: &mut Vec<table::Range>) -> EncodedWalk {
+    let Some(walk) = walk else {
+        return EncodedWalk::default();
+    };
+    let first = row(ranges.len());
+    ranges.extend(walk.ranges.iter().map(|range| table::Range {
+        low: bias.apply(range.low),
+        high: bias.apply(range.high),
+        next: range.next,
+    }));
+    EncodedWalk {
+        first,
+        ranges: row(walk.ranges.len()),
+        levels: row(walk.functions.len()),
+    }
+}
+
+fn encode_binding(binding: &Binding, callers: &Callers, loaded: &Loaded, tables: &mut Tables) {
     let bias = loaded.bias;
     let first_edit = row(tables.edits.len());
     for assignment in &binding.assignments {
@@ -121,13 +161,11 @@ fn encode_binding(binding: &Binding, loaded: &Loaded, tables: &mut Tables) {
         let term = encode_term(term, bias, &mut tables.texts);
         tables.terms.push(term);
     }
-    let first_range = row(tables.ranges.len());
-    tables
-        .ranges
-        .extend(binding.within.iter().map(|range| table::Range {
-            low: bias.apply(range.low),
-            high: bias.apply(range.high),
-        }));
+    let anywhere = Callers::default();
+    let callers = match binding.role {
+        Role::Decides { .. } => callers,
+        Role::Records | Role::Follows => &anywhere,
+    };
     let delay = binding.fault.delay;
     tables.bindings.push(table::Binding {
         rule: row(binding.rule),
@@ -136,8 +174,12 @@ fn encode_binding(binding: &Binding, loaded: &Loaded, tables: &mut Tables) {
         edits: row(tables.edits.len()) - first_edit,
         first_term,
         terms: row(binding.condition.len()),
-        first_range,
-        ranges: row(binding.within.len()),
+        first_range: callers.within.first,
+        ranges: callers.within.ranges,
+        first_caller: callers.callers.first,
+        callers: callers.callers.ranges,
+        levels: callers.callers.levels,
+        padding: 0,
         delay: delay.map_or(0, |delay| delay.fixed),
         jitter: delay.map_or(0, |delay| delay.jitter),
     });

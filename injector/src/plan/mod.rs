@@ -14,6 +14,7 @@ pub mod scratch;
 mod serial;
 mod site;
 mod term;
+mod walk;
 
 use std::ops::Range;
 
@@ -25,6 +26,7 @@ pub use self::needs::*;
 use self::scratch::Scratch;
 pub use self::site::*;
 pub use self::term::*;
+pub use self::walk::*;
 use crate::go::address::{Address, FileOffset};
 
 /// Everything that arming needs to know.
@@ -89,8 +91,10 @@ pub struct Rule {
     pub functions: Vec<usize>,
     /// Which calls, by their values, as the rule file says it.
     pub condition: Option<String>,
-    /// The function that calls must be within.
-    pub within: Option<String>,
+    /// The functions that calls must be within any of.
+    pub within: Option<Walk>,
+    /// The functions that must stand on the stack of calls, innermost first.
+    pub callers: Option<Walk>,
     /// Which of the matching calls fire.
     pub trigger: Trigger,
     /// Whether it is not the file's, but counts the target's panics.

@@ -4,16 +4,6 @@ use serde::Serialize;
 
 use super::Place;
 use crate::go::abi::Register;
-use crate::go::address::Address;
-
-/// Code of a function: `low <= address < high`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct CodeRange {
-    /// First address.
-    pub low: Address,
-    /// Behind the last.
-    pub high: Address,
-}
 
 /// One row of a condition; rows work on a stack of truths (true, false, unreadable).
 #[derive(Clone, Debug, PartialEq, Serialize)]

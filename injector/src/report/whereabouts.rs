@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use goinject_probes::table::{Counters, Held};
-use goinject_rules::model::{Point, Rule, Trigger};
+use goinject_rules::model::{FunctionSelector, Point, Rule, Trigger};
+use goinject_rules::source::Spanned;
 use goinject_rules::units::format_duration;
 
 use super::Totals;
@@ -49,15 +50,34 @@ fn mismatches(n: usize, rule: &Rule, plan: &Plan, totals: &Totals) -> Vec<String
     let held = &totals.counters[n].held;
     let mut words: Vec<String> = tests(n, plan, totals).iter().map(test_words).collect();
     let elsewhere = held[Held::Within as usize];
-    if let Some(within) = rule.within.as_ref().filter(|_| elsewhere > 0) {
+    if elsewhere > 0 {
         let made = if elsewhere == 1 { "was" } else { "were" };
         words.push(format!(
-            "{} {made} not made within `{}`",
+            "{} {made} not made {}",
             calls(elsewhere),
-            within.value
+            origin_words(rule)
         ));
     }
     words
+}
+
+/// Where a rule wants calls to come from.
+fn origin_words(rule: &Rule) -> String {
+    let quoted = |selectors: &[Spanned<FunctionSelector>], between: &str| {
+        let texts: Vec<String> = selectors
+            .iter()
+            .map(|selector| format!("`{}`", selector.value.text()))
+            .collect();
+        texts.join(between)
+    };
+    let mut words = Vec::new();
+    if !rule.within.is_empty() {
+        words.push(format!("within {}", quoted(&rule.within, " or ")));
+    }
+    if !rule.callers.is_empty() {
+        words.push(format!("through {}", quoted(&rule.callers, ", ")));
+    }
+    words.join(" and ")
 }
 
 fn test_words(test: &TestResult) -> String {

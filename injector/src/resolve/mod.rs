@@ -29,7 +29,7 @@ use crate::go::address::Address;
 use crate::go::sites::Sites;
 use crate::go::{Binary, Function};
 use crate::plan::scratch::{Scratch, ScratchBuilder};
-use crate::plan::{Assignment, CodeRange, Fault, Slot};
+use crate::plan::{Assignment, Fault, Slot, Walk};
 
 use self::condition::Condition;
 
@@ -45,6 +45,10 @@ pub struct ResolvedRule {
     pub rule: usize,
     /// What it does in each of its functions. Never empty.
     pub functions: Vec<ResolvedFunction>,
+    /// Code that calls must come from; none: anywhere.
+    pub within: Option<Walk>,
+    /// Code that must stand on the stack of calls.
+    pub callers: Option<Walk>,
 }
 
 /// What a rule does in one function.
@@ -68,8 +72,6 @@ pub struct ResolvedFunction {
     pub slot: Option<Slot>,
     /// Which calls, by their values.
     pub condition: Option<Condition>,
-    /// Code that calls must come from; none: anywhere.
-    pub within: Vec<CodeRange>,
 }
 
 impl ResolvedFunction {
@@ -155,8 +157,15 @@ pub fn resolve(rules: &RuleSet, binary: &Binary) -> Resolution {
     let scratch: RefCell<ScratchBuilder> = RefCell::default();
     for (n, rule) in rules.rules.iter().enumerate() {
         let functions = rule::resolve(rules, rule, binary, &scratch, &mut resolution.findings);
+        let within = within::within(rule, binary, &mut resolution.findings);
+        let callers = within::callers(rule, binary, &mut resolution.findings);
         if !functions.is_empty() {
-            resolution.rules.push(ResolvedRule { rule: n, functions });
+            resolution.rules.push(ResolvedRule {
+                rule: n,
+                functions,
+                within,
+                callers,
+            });
         }
     }
     if let Some(expected) = &rules.expect.panics {

@@ -15,7 +15,6 @@ use super::place::NoSuchPlace;
 use super::policy;
 use super::signature::signature;
 use super::value::{self, Context, Misfit};
-use super::within;
 use super::{Finding, ResolvedFunction};
 use crate::go::abi::{self, Layout, Placement, Register};
 use crate::go::sites::{Sites, sites};
@@ -113,7 +112,6 @@ pub(super) fn panics(binary: &Binary) -> Option<ResolvedFunction> {
         fault: Fault::default(),
         slot: None,
         condition: None,
-        within: Vec::new(),
     })
 }
 
@@ -203,10 +201,6 @@ fn in_function(
         findings.push(finding);
         None
     });
-    let within = within::resolve(rule, binary).unwrap_or_else(|finding| {
-        findings.push(finding);
-        Vec::new()
-    });
     let reachable = at_return.is_empty() || results_reachable(rule, function, &sites, findings);
     let fits = reachable && !findings[before..].iter().any(Finding::is_error);
     fits.then(|| ResolvedFunction {
@@ -224,7 +218,6 @@ fn in_function(
         fault: fault::fault(rule),
         slot,
         condition,
-        within,
     })
 }
 

@@ -1,63 +1,194 @@
-//! `within`: the code of the function that calls must come from.
+//! `within` and `callers`: the code of the functions that calls must come from.
+
+use std::cell::Cell;
 
 use goinject_probes::table::RANGES;
 use goinject_rules::diagnostic::{Diagnostic, near_misses};
-use goinject_rules::model::Rule;
+use goinject_rules::model::{FunctionSelector, Rule};
+use goinject_rules::source::Spanned;
 
 use super::Finding;
-use super::function::{inlined_calls, traced_name};
-use super::spelling::spellings;
+use super::spelling::{spellings, unescaped};
 use crate::go::Binary;
-use crate::plan::CodeRange;
+use crate::plan::{CodeRange, Walk};
 
-/// The code of a rule's `within`: of the function itself, and of wherever it was inlined.
-pub(super) fn resolve(rule: &Rule, binary: &Binary) -> Result<Vec<CodeRange>, Finding> {
-    let Some(within) = &rule.within else {
-        return Ok(Vec::new());
-    };
-    let name = within.value.as_str();
-    let table = binary.functions();
-    let spellings: Vec<String> = spellings(name).collect();
-    let is_named = |name: &str| spellings.iter().any(|spelling| spelling == name);
-    let mut ranges: Vec<CodeRange> = table
-        .names()
-        .filter(|(_, full)| is_named(full) || is_named(&traced_name(full)))
-        .filter_map(|(index, _)| table.get(index))
-        .map(|function| CodeRange {
-            low: function.entry,
-            high: function.end,
+/// A range's `next` that changes nothing.
+const STAY: u64 = 0xfedc_ba98_7654_3210;
+
+/// The code of a rule's `within`: of the functions themselves, and of wherever they were inlined.
+pub(super) fn within(rule: &Rule, binary: &Binary, findings: &mut Vec<Finding>) -> Option<Walk> {
+    if rule.within.is_empty() {
+        return None;
+    }
+    let any: Vec<Vec<&Spanned<FunctionSelector>>> = vec![rule.within.iter().collect()];
+    resolve(rule, &any, binary, findings)
+}
+
+/// The code of a rule's `callers`.
+pub(super) fn callers(rule: &Rule, binary: &Binary, findings: &mut Vec<Finding>) -> Option<Walk> {
+    if rule.callers.is_empty() {
+        return None;
+    }
+    let each: Vec<_> = rule.callers.iter().map(|caller| vec![caller]).collect();
+    resolve(rule, &each, binary, findings)
+}
+
+/// The code where each level's functions stand: any of them, one level behind the other. A level of which the
+/// program has no function is an error.
+fn resolve(
+    rule: &Rule,
+    levels: &[Vec<&Spanned<FunctionSelector>>],
+    binary: &Binary,
+    findings: &mut Vec<Finding>,
+) -> Option<Walk> {
+    let wanted: Vec<(usize, Wanted<'_>)> = levels
+        .iter()
+        .enumerate()
+        .flat_map(|(level, selectors)| {
+            selectors
+                .iter()
+                .map(move |selector| (level, Wanted::new(selector)))
         })
         .collect();
-    let inlined = inlined_calls(name, binary)
-        .into_iter()
-        .flat_map(|call| call.ranges);
-    ranges.extend(inlined.map(|range| CodeRange {
-        low: range.start,
-        high: range.end,
-    }));
-    ranges.sort_by_key(|range| range.low);
-    ranges.dedup();
-    let at_within = |diagnostic: Diagnostic| Finding::unarmable(diagnostic.at(within.span).rule(&rule.name));
-    if ranges.is_empty() {
-        let names: Vec<_> = table.names().map(|(_, name)| name).collect();
-        let near = near_misses(name, names.iter().map(AsRef::as_ref), 1);
-        let error = Diagnostic::error(format!(
-            "there is no function `{name}` in {}",
-            binary.path().display()
-        ));
-        return Err(at_within(match near.first() {
-            Some(near) => error.help(format!("did you mean `{near}`?")),
-            None => error.help("the name is as in a stack trace, like `main.checkout`"),
-        }));
+    let mark = |name: &str| {
+        let matching = wanted.iter().filter(|(_, wanted)| wanted.matches(name));
+        matching.fold(0, |mark, (level, _)| mark | 1 << level)
+    };
+    let mut ranges: Vec<CodeRange> = Vec::new();
+    binary.marked_code(mark, |code, marks| {
+        let next = next(marks, levels.len());
+        if next == STAY {
+            return;
+        }
+        match ranges.last_mut() {
+            Some(last) if last.high == code.start && last.next == next => last.high = code.end,
+            _ => ranges.push(CodeRange {
+                low: code.start,
+                high: code.end,
+                next,
+            }),
+        }
+    });
+    let before = findings.len();
+    for (level, selectors) in levels.iter().enumerate() {
+        let found = |wanted: &&(usize, Wanted<'_>)| wanted.0 == level && wanted.1.found.get();
+        let level_found = wanted.iter().any(|wanted| found(&wanted));
+        for (_, wanted) in wanted
+            .iter()
+            .filter(|(of, wanted)| *of == level && !wanted.found.get())
+        {
+            // Of several that stand for each other, one may be missing.
+            let diagnostic = match level_found && selectors.len() > 1 {
+                true => Diagnostic::warning(wanted.missing(binary)),
+                false => Diagnostic::error(wanted.missing(binary)),
+            };
+            let help = wanted.advice(binary);
+            let diagnostic = diagnostic.at(wanted.selector.span).rule(&rule.name).help(help);
+            findings.push(Finding::unarmable(diagnostic));
+        }
     }
     if ranges.len() > RANGES {
-        return Err(at_within(
-            Diagnostic::error(format!(
-                "`{name}` has its code in {} places, more than the {RANGES} that can be told apart",
-                ranges.len()
-            ))
-            .help("it was inlined often: name a function around it, or mark it `//go:noinline`"),
+        let diagnostic = Diagnostic::error(format!(
+            "these functions have their code in {} places, more than the {RANGES} that can be told apart",
+            ranges.len()
         ));
+        let at = levels[0][0].span;
+        let help = "name fewer functions, or those around them";
+        findings.push(Finding::unarmable(diagnostic.at(at).rule(&rule.name).help(help)));
     }
-    Ok(ranges)
+    (!findings[before..].iter().any(Finding::is_error)).then(|| Walk {
+        functions: levels
+            .iter()
+            .map(|any| {
+                any.iter()
+                    .map(|selector| selector.value.text().to_owned())
+                    .collect()
+            })
+            .collect(),
+        ranges,
+    })
+}
+
+/// How many levels have been found at a place, for each number that had been before: a nibble each.
+fn next(marks: &[u16], levels: usize) -> u64 {
+    (0..16).fold(0, |word, before| {
+        let after = marks.iter().fold(before, |level, mark| {
+            level + usize::from(level < levels && mark >> level & 1 != 0)
+        });
+        word | (after as u64) << (4 * before)
+    })
+}
+
+/// A function or pattern that is looked for.
+struct Wanted<'a> {
+    selector: &'a Spanned<FunctionSelector>,
+    spellings: Vec<String>,
+    found: Cell<bool>,
+}
+
+impl<'a> Wanted<'a> {
+    fn new(selector: &'a Spanned<FunctionSelector>) -> Wanted<'a> {
+        let spellings = match &selector.value {
+            FunctionSelector::Exact(name) => spellings(name).collect(),
+            FunctionSelector::Pattern(_) => Vec::new(),
+        };
+        Wanted {
+            selector,
+            spellings,
+            found: Cell::new(false),
+        }
+    }
+
+    fn matches(&self, name: &str) -> bool {
+        let matches = match &self.selector.value {
+            FunctionSelector::Exact(_) => self.spellings.iter().any(|spelling| spelling == name),
+            FunctionSelector::Pattern(pattern) => {
+                pattern.regex.is_match(name) || pattern.regex.is_match(&unescaped(name))
+            }
+        };
+        self.found.set(self.found.get() || matches);
+        matches
+    }
+
+    fn missing(&self, binary: &Binary) -> String {
+        let path = binary.path().display();
+        match &self.selector.value {
+            FunctionSelector::Exact(name) => format!("there is no function `{name}` in {path}"),
+            FunctionSelector::Pattern(pattern) => {
+                format!("no function of {path} matches `{}`", pattern.text)
+            }
+        }
+    }
+
+    fn advice(&self, binary: &Binary) -> String {
+        let FunctionSelector::Exact(name) = &self.selector.value else {
+            return format!(
+                "`goinject inspect {}` lists the functions there are",
+                binary.path().display()
+            );
+        };
+        let names: Vec<_> = binary.functions().names().map(|(_, name)| name).collect();
+        match near_misses(name, names.iter().map(AsRef::as_ref), 1).first() {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "the name is as in a stack trace, like `main.checkout`".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_place_takes_a_walk_as_far_as_its_functions_reach() {
+        assert_eq!(next(&[0], 3), STAY);
+        // The second of three, and nothing else.
+        assert_eq!(next(&[0b10], 3), 0xfedc_ba98_7654_3220);
+        // The first inlined into the second.
+        assert_eq!(next(&[0b1, 0b10], 3), 0xfedc_ba98_7654_3222);
+        // The other way round they are not in order.
+        assert_eq!(next(&[0b10, 0b1], 3), 0xfedc_ba98_7654_3221);
+        // One function is one step, though it is named twice.
+        assert_eq!(next(&[0b11], 2), 0xfedc_ba98_7654_3221);
+    }
 }

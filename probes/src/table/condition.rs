@@ -118,7 +118,8 @@ impl TermCounters {
     }
 }
 
-/// Code of a function, run-time: `low <= address < high`.
+/// Code of functions that are looked for among the callers, run-time: `low <= address < high`. In order of address and
+/// apart from each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Range {
@@ -126,4 +127,6 @@ pub struct Range {
     pub low: u64,
     /// Behind the last.
     pub high: u64,
+    /// Nibble n: how many of the functions have been found when n had been before.
+    pub next: u64,
 }

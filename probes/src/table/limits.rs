@@ -10,8 +10,10 @@ pub const TERMS: usize = 64;
 pub const RECALLED: usize = 32;
 /// Operands that one condition may take from the entry of a call to its return.
 pub const CAPTURES: usize = 4;
-/// Code ranges of the functions that one rule must be called within.
-pub const RANGES: usize = 64;
+/// Code ranges that one question about the callers may have.
+pub const RANGES: usize = 65535;
+/// Functions that one rule may want to find on the stack, one behind the other.
+pub const LEVELS: usize = 15;
 /// Bytes of a string that conditions look at.
 pub const CONDITION_TEXT: usize = 256;
 /// Bytes that one edit may clear.

@@ -43,6 +43,14 @@ pub struct Binding {
     pub first_range: u32,
     /// How many; none: from anywhere.
     pub ranges: u32,
+    /// First row in the range table: code that must stand on the stack one behind the other.
+    pub first_caller: u32,
+    /// How many.
+    pub callers: u32,
+    /// How many functions are looked for in them; none: called by whomever.
+    pub levels: u32,
+    #[doc(hidden)]
+    pub padding: u32,
     /// Nanoseconds that the goroutine sleeps.
     pub delay: u64,
     /// Up to this many nanoseconds more.

@@ -34,7 +34,7 @@ pub fn rules_schema_offering(functions: &[String]) -> String {
     let definitions = schema.get_mut("$defs").and_then(Value::as_object_mut);
     let definitions = definitions.expect("the schema has definitions");
     let offered = serde_json::json!({"description": "A function of the program.", "enum": functions});
-    for name in ["Function", "FunctionName"] {
+    for name in ["Function", "Caller"] {
         let Some(Value::Object(definition)) = definitions.get_mut(name) else {
             continue;
         };

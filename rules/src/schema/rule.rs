@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 
 use super::file::Mode;
 use super::inject::Inject;
-use super::scalar::{Condition, CountRange, Function, FunctionName, Point, Probability, Rate, Signature};
+use super::scalar::{Caller, Condition, CountRange, Function, Point, Probability, Rate, Signature};
 
 /// Which calls, and what is done to them.
 #[derive(JsonSchema)]
@@ -26,14 +26,26 @@ pub(super) struct Rule {
     condition: Option<Condition>,
     /// Only some of the matching calls, by their number, by time, and by chance.
     when: Option<When>,
-    /// Only inside a call of this function, on the same goroutine.
-    within: Option<FunctionName>,
+    /// Only inside a call of this function, or of one of these, on the same goroutine, at whatever depth.
+    within: Option<Callers>,
+    /// Only where these functions stand on the call stack in this order, innermost first; others may stand between them.
+    callers: Option<Callers>,
     /// What is done to the call.
     inject: Inject,
     /// What the rule's counters must show in the end.
     expect: Option<Expect>,
     /// `inject` the fault, or only `observe` what would have fired.
     mode: Option<Mode>,
+}
+
+/// One function or pattern, or several.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum Callers {
+    /// One.
+    One(Caller),
+    /// Several.
+    Several(#[schemars(length(min = 1, max = 15))] Vec<Caller>),
 }
 
 /// Which of the matching calls fire. Absent means always, 0 means never; all that is written must hold.

@@ -78,11 +78,22 @@ schema_type!(CountRange, {
     "examples": [3, ">=1", "<=5", "2..4"],
 });
 
-schema_type!(FunctionName, {
-    "description": "A function's exact name, as in a stack trace, without arguments.",
-    "type": "string",
-    "pattern": FUNCTION,
-    "examples": FUNCTION_EXAMPLES,
+schema_type!(Caller, {
+    "description": "A function's name as in a stack trace, a glob over names, or a pattern as for `function`.",
+    "anyOf": [
+        {"type": "string", "pattern": "[.*]"},
+        {
+            "type": "object",
+            "properties": {
+                "glob": {"description": "As for `function`; a plain text with a `*` is a glob, too.", "type": "string", "minLength": 1},
+                "regex": {"description": "As for `function`.", "type": "string", "minLength": 1},
+                "max_matches": {"description": "Of no meaning here.", "type": "integer", "minimum": 1, "maximum": u32::MAX},
+            },
+            "oneOf": [{"required": ["glob"]}, {"required": ["regex"]}],
+            "additionalProperties": false,
+        },
+    ],
+    "examples": ["main.checkout", "main.save*", "main.(*Shop).Checkout"],
 });
 
 schema_type!(Function, {

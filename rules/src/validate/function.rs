@@ -20,7 +20,7 @@ pub(super) fn selector(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<F
 }
 
 /// Reads the exact name of a function.
-fn exact(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Spanned<String>> {
+pub(super) fn exact(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Spanned<String>> {
     let name = reader.text(node, what, EXAMPLE)?;
     match refuse(&name) {
         None => Some(name),
@@ -31,26 +31,8 @@ fn exact(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Spanned<Str
     }
 }
 
-/// Reads `within`, which is an exact name.
-pub(super) fn within(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<String>> {
-    const EXAMPLE: &str = "write one name as in a stack trace, such as `main.checkout`";
-    let is_pattern = match &node.kind {
-        Kind::Scalar(scalar) => scalar.text.contains(['*', '?']) && refuse(&scalar.text).is_some(),
-        Kind::List(_) | Kind::Mapping(_) => true,
-    };
-    if is_pattern && node.tag.is_none() {
-        reader.report(
-            node.error("`within` takes one exact name")
-                .label("not a function's name")
-                .help(EXAMPLE),
-        );
-        return None;
-    }
-    exact(reader, node, "`within`")
-}
-
 /// What can't be a function's name in a Go binary, and what was probably meant.
-fn refuse(name: &str) -> Option<(String, String)> {
+pub(super) fn refuse(name: &str) -> Option<(String, String)> {
     let shown = quoted(name);
     if let Some(pattern) = name.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
         return Some((
@@ -92,7 +74,7 @@ fn refuse(name: &str) -> Option<(String, String)> {
     None
 }
 
-fn pattern(reader: &mut Reader<'_>, node: &Node) -> Option<Pattern> {
+pub(super) fn pattern(reader: &mut Reader<'_>, node: &Node) -> Option<Pattern> {
     let fields = reader.fields(node, &keys::PATTERN)?;
     let most = fields
         .get("max_matches")

@@ -29,6 +29,7 @@ pub(crate) const RULE: Keys = Keys {
         "if",
         "when",
         "within",
+        "callers",
         "inject",
         "expect",
         "mode",

@@ -3,6 +3,7 @@
 //! Each function reads one part of the file. It gives nothing where it reported an error, so that
 //! the parts around it can go on and report theirs.
 
+mod callers;
 mod clash;
 mod expect;
 mod function;

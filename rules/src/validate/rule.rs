@@ -5,7 +5,7 @@ use crate::diagnostic::Diagnostic;
 use crate::document::{Node, Reader};
 use crate::model::{Condition, Mode, Operand, Rule, Trigger};
 use crate::source::Spanned;
-use crate::validate::{MODES, clash, expect, function, inject, keys, trigger};
+use crate::validate::{MODES, callers, clash, expect, function, inject, keys, trigger};
 
 /// Reads one rule under the name it has in reports.
 pub(super) fn rule(reader: &mut Reader<'_>, node: &Node, name: String, file_mode: Mode) -> Option<Rule> {
@@ -39,7 +39,10 @@ pub(super) fn rule(reader: &mut Reader<'_>, node: &Node, name: String, file_mode
         .map_or(Some(Trigger::default()), |node| trigger::trigger(reader, node));
     let within = fields
         .get("within")
-        .and_then(|node| function::within(reader, node));
+        .map_or(Some(Vec::new()), |node| callers::within(reader, node));
+    let callers = fields
+        .get("callers")
+        .map_or(Some(Vec::new()), |node| callers::callers(reader, node));
     let inject = inject.and_then(|node| inject::inject(reader, node));
     let mode = fields
         .get("mode")
@@ -61,7 +64,8 @@ pub(super) fn rule(reader: &mut Reader<'_>, node: &Node, name: String, file_mode
         signature,
         condition,
         when: when?,
-        within,
+        within: within?,
+        callers: callers?,
         inject: inject?,
         expect: expect?,
         mode: mode?,

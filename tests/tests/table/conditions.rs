@@ -3,7 +3,7 @@
 use goinject_tests::{Case, Counts, case, counts, set};
 
 pub(crate) fn rows() -> Vec<Case> {
-    [kinds(), paths(), pairs(), callers()].concat()
+    [kinds(), paths(), pairs(), callers(), call_stacks()].concat()
 }
 
 /// Conditions, and how many of the four calls of section `picks` they hold in.
@@ -178,6 +178,41 @@ fn pairs() -> Vec<Case> {
         )
         .counted([counts(3, 1, 1, 0)])
         .prints(["0", "8", "3"]),
+    ]
+}
+
+fn call_stacks() -> Vec<Case> {
+    let rule = |origin: &str| format!("{{function: main.inner, {origin}, inject: {{set: {{n: 5}}}}}}");
+    let row = |origin: &str, fired: u64, prints: &'static str| {
+        case("callers", rule(origin))
+            .when(origin)
+            .counted([counts(4, fired, fired, 0)])
+            .exits(if fired == 0 { 4 } else { 0 })
+            .prints([prints])
+    };
+    vec![
+        row("callers: [main.middle, main.outer]", 1, "1 102 115 2"),
+        row("callers: [main.outer, main.middle]", 0, "1 102 111 2"),
+        row("callers: [main.middle, main.middle]", 0, "1 102 111 2"),
+        row("callers: [main.folded, main.around]", 1, "1 106 111 2"),
+        row("callers: [main.around, main.folded]", 0, "1 102 111 2"),
+        row("callers: main.folded", 2, "1 106 111 6"),
+        row(
+            "callers: [\"main.*\", \"main.*\", \"main.*\", main.main]",
+            2,
+            "1 106 115 2",
+        ),
+        row("within: [main.around, main.outer]", 2, "1 106 115 2"),
+        row("within: \"main.{arou,midd}*\"", 2, "1 106 115 2"),
+        row("within: main.outer, callers: [main.middle]", 1, "1 102 115 2"),
+        row("within: main.around, callers: [main.middle]", 0, "1 102 111 2"),
+        case(
+            "within a recursion",
+            "{function: main.inner, callers: [main.deepInner, main.deepInner], inject: {set: {n: 50}}}",
+        )
+        .when("two calls of it")
+        .counted([counts(2, 1, 1, 0)])
+        .prints(["55 1"]),
     ]
 }
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::functions::{Function, FunctionTable, printed};
-use super::table::Form;
+use super::table::{Form, Record};
 use super::values::Values;
 use crate::go::address::Address;
 use crate::go::bytes::{slice_at, u32_at};
@@ -105,6 +105,43 @@ impl FunctionTable {
     }
 }
 
+impl FunctionTable {
+    /// Every piece of code that a marked function stands at, in order of address, with the marks of all functions
+    /// that stand there, those inlined first and innermost first; 0 is no mark.
+    pub(in crate::go) fn marked_code(
+        &self,
+        image: &Image,
+        mark: impl Fn(&str) -> u16,
+        mut visit: impl FnMut(Range<Address>, &[u16]),
+    ) {
+        let mut marks: HashMap<u32, u16> = HashMap::new();
+        let mut mark_of = |offset: u32| {
+            *marks.entry(offset).or_insert_with(|| {
+                let name = self.table().name(offset);
+                name.map_or(0, |name| mark(name) | mark(&printed(name)))
+            })
+        };
+        for record in (0..self.len()).filter_map(|index| self.table().record(index)) {
+            let own = mark_of(record.name_offset());
+            let mut start = record.entry;
+            if let Some(tree) = Tree::of_record(self, image, &record) {
+                let stacks = tree.mark_stacks(record.entry, own, &mut mark_of);
+                for &(end, call) in &tree.ranges {
+                    let inlined = usize::try_from(call).ok().and_then(|call| stacks.get(call));
+                    match inlined {
+                        Some(stack) => visit(start..end, stack),
+                        None => visit(start..end, &[own]),
+                    }
+                    start = end;
+                }
+            }
+            if start < record.end {
+                visit(start..record.end, &[own]);
+            }
+        }
+    }
+}
+
 /// The tree of one function.
 struct Tree<'t> {
     bytes: &'t [u8],
@@ -116,8 +153,11 @@ struct Tree<'t> {
 
 impl<'t> Tree<'t> {
     fn of(functions: &FunctionTable, image: &'t Image, index: usize) -> Option<Tree<'t>> {
+        Tree::of_record(functions, image, &functions.table().record(index)?)
+    }
+
+    fn of_record(functions: &FunctionTable, image: &'t Image, record: &Record<'_>) -> Option<Tree<'t>> {
         let form = functions.table().form;
-        let record = functions.table().record(index)?;
         let base = functions.module().and_then(|m| m.function_data);
         let funcdata = if form == Form::Go12 { 4 } else { 3 };
         let address = record.funcdata(funcdata, base)?;
@@ -188,6 +228,26 @@ impl<'t> Tree<'t> {
             line,
             ranges: self.ranges_of(function.entry, index),
         })
+    }
+
+    /// For each call the marks of what stands at its instructions: its own, those of the calls around it, and the
+    /// function's.
+    fn mark_stacks(&self, entry: Address, own: u16, mark_of: &mut impl FnMut(u32) -> u16) -> Vec<Vec<u16>> {
+        let marks: Vec<u16> = (0..self.count)
+            .map(|call| self.node(call).map_or(0, |node| mark_of(node.name)))
+            .collect();
+        if own == 0 && marks.iter().all(|&mark| mark == 0) {
+            return vec![vec![0]; self.count];
+        }
+        let parents: Vec<Option<usize>> = (0..self.count).map(|call| self.parent(entry, call)).collect();
+        let stack = |call: usize| {
+            let around = std::iter::successors(Some(call), |&call| parents.get(call).copied().flatten());
+            let around = around
+                .take(MAX_DEPTH)
+                .map(|call| marks.get(call).copied().unwrap_or(0));
+            around.chain([own]).collect()
+        };
+        (0..self.count).map(stack).collect()
     }
 
     /// Where instructions of a call are, those of calls inside it included.
