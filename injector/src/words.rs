@@ -1,6 +1,10 @@
-//! Text for people: columns, counts with their noun, paths as one would type them.
+//! Text for people: columns, counts with their noun, paths as one would type them; and nothing in it that a terminal
+//! would obey, wherever it came from.
 
+use std::borrow::Cow;
 use std::path::Path;
+
+pub use goinject_rules::diagnostic::{inert, inert_lines};
 
 /// Rows in columns that start where the widest cell before them ends; no blanks at the ends of lines.
 pub fn columns<const N: usize>(rows: &[[String; N]], indent: &str) -> String {
@@ -9,6 +13,10 @@ pub fn columns<const N: usize>(rows: &[[String; N]], indent: &str) -> String {
 
 /// The same with some columns flush right, as numbers are.
 pub fn aligned<const N: usize>(rows: &[[String; N]], indent: &str, right: [bool; N]) -> String {
+    let rows: Vec<[Cow<'_, str>; N]> = rows
+        .iter()
+        .map(|row| row.each_ref().map(|cell| inert(cell)))
+        .collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: [usize; N] = std::array::from_fn(|column| width(column).unwrap_or(0));
     let mut text = String::new();
@@ -52,9 +60,11 @@ pub fn path(path: &Path) -> String {
         .ok()
         .filter(|here| here.parent().is_some());
     match here.and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned)) {
-        Some(inside) if inside.components().count() == 1 => format!("./{}", inside.display()),
-        Some(inside) => inside.display().to_string(),
-        None => path.display().to_string(),
+        Some(inside) if inside.components().count() == 1 => {
+            inert(&format!("./{}", inside.display())).into_owned()
+        }
+        Some(inside) => inert(&inside.display().to_string()).into_owned(),
+        None => inert(&path.display().to_string()).into_owned(),
     }
 }
 
@@ -69,6 +79,13 @@ mod tests {
         assert_eq!(path(&here.join("bin/shop")), "bin/shop");
         assert_eq!(path(Path::new("/nonexistent/shop")), "/nonexistent/shop");
         assert!(!path(Path::new("/proc/self/exe")).starts_with("/proc"));
+    }
+
+    #[test]
+    fn cells_stay_on_their_line() {
+        let rows = [["x\ngoinject: all is well\u{1b}[2J", "1"].map(str::to_owned)];
+        assert_eq!(columns(&rows, ""), "x\\ngoinject: all is well\\u{1b}[2J  1\n");
+        assert_eq!(path(Path::new("/nonexistent/a\nb")), "/nonexistent/a\\nb");
     }
 
     #[test]

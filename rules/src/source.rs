@@ -1,7 +1,10 @@
 //! The text of a rule file and places in it.
 
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+/// Bytes of the longest rule file that is read.
+const LONGEST: u64 = 16 << 20;
 
 /// A range of bytes in a rule file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -79,10 +82,20 @@ impl Source {
     ///
     /// When there is no such file, or it is not text.
     pub fn read(path: &Path) -> Result<Self, ReadError> {
-        let bytes = std::fs::read(path).map_err(|error| ReadError::Io {
+        let unreadable = |error| ReadError::Io {
             path: path.to_owned(),
             error,
-        })?;
+        };
+        // It may be a pipe, as a shell's `<(…)` is, or a device that has no end.
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        let mut bytes = Vec::new();
+        file.take(LONGEST + 1)
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
+        if bytes.len() as u64 > LONGEST {
+            let error = io::Error::other("it is longer than 16 MB, so it is not a rule file");
+            return Err(unreadable(error));
+        }
         let text = String::from_utf8(bytes).map_err(|error| {
             let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;

@@ -2,7 +2,7 @@
 
 use goinject_rules::diagnostic::{Diagnostic, Severity};
 
-use super::{Told, fail, open_binary, print_diagnostics, say};
+use super::{Told, fail, open_binary, print_diagnostics, refuse_changed, say};
 use crate::cli::Check;
 use crate::engine::select::{EngineChoice, select};
 use crate::error::ExitCode;
@@ -31,6 +31,7 @@ fn check(arguments: &Check) -> Told<()> {
         binary = Some(open_binary(path, &arguments.debug));
         if let (Some(Ok(binary)), Some(rules)) = (&binary, &rules) {
             resolution = resolve(rules, binary);
+            refuse_changed(binary)?;
             let in_binary = resolution.findings.iter();
             findings.extend(in_binary.map(|finding| (*finding.diagnostic).clone()));
             findings.sort_by_key(|finding| finding.span.map_or(0, |span| span.start));

@@ -1,6 +1,6 @@
 //! `goinject inspect`: what there is in a binary to write rules about.
 
-use super::{Told, fail, open_binary, print, print_json};
+use super::{Told, fail, open_binary, print, print_json, refuse_changed};
 use crate::cli::{Format, Inspect};
 use crate::error::ExitCode;
 use crate::inspect::{NotFound, find};
@@ -15,7 +15,9 @@ pub fn run(arguments: &Inspect) -> ExitCode {
 
 fn inspect(arguments: &Inspect) -> Told<()> {
     let binary = open_binary(&arguments.binary, &arguments.debug)?;
-    let found = find(&binary, arguments.function.as_deref()).map_err(|error| {
+    let found = find(&binary, arguments.function.as_deref());
+    refuse_changed(&binary)?;
+    let found = found.map_err(|error| {
         let code = match error {
             NotFound::Malformed(_) => ExitCode::Invalid,
             _ => ExitCode::Unarmable,

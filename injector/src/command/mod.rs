@@ -7,6 +7,7 @@ pub mod plan;
 pub mod run;
 pub mod schema;
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
@@ -20,6 +21,7 @@ use crate::go::{Binary, GoError};
 use crate::plan::Plan;
 use crate::plan::compile::compile;
 use crate::resolve::resolve;
+use crate::words::{inert, inert_lines};
 
 /// What a command gives up with: already told to the user.
 pub type Told<T> = Result<T, ExitCode>;
@@ -27,13 +29,18 @@ pub type Told<T> = Result<T, ExitCode>;
 /// Prints a line of goinject's own to standard error.
 pub fn say(line: impl std::fmt::Display) {
     // In one piece: the target writes to the same terminal.
-    let line = format!("goinject: {line}\n");
+    let line = line.to_string();
+    let line = format!("goinject: {}\n", inert(&line));
     // Whoever stops reading must not end a run that holds breakpoints.
     let _ = io::stderr().lock().write_all(line.as_bytes());
 }
 
 /// Prints a command's result to standard output. Somebody who stops reading has seen enough.
 pub fn print(text: &str) {
+    write_out(&inert_lines(text));
+}
+
+fn write_out(text: &str) {
     let mut out = io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
@@ -42,7 +49,20 @@ pub fn print(text: &str) {
 pub fn print_json(value: &impl serde::Serialize) {
     let mut json = serde_json::to_string_pretty(value).expect("results have only string keys");
     json.push('\n');
-    print(&json);
+    write_out(&inert_json(&json));
+}
+
+/// JSON without what a terminal would obey: all of it stands in texts, where there is another way to write it.
+fn inert_json(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for c in json.chars() {
+        let mut own = [0; 4];
+        match inert_lines(c.encode_utf8(&mut own)) {
+            Cow::Borrowed(_) => safe.push(c),
+            Cow::Owned(_) => safe.push_str(&format!("\\u{:04x}", u32::from(c))),
+        }
+    }
+    safe
 }
 
 /// Prints an error and names the exit code that goes with it.
@@ -68,8 +88,19 @@ pub fn read_rules(path: &Path) -> Told<RuleSet> {
 
 /// Opens a Go binary; what is wrong with it is printed.
 pub fn open_binary(path: &Path, debug: &DebugInformation) -> Told<Binary> {
-    let binary = Binary::open_with_debug(path, debug.path.as_deref())
-        .map_err(|error: GoError| fail(ExitCode::Unarmable, error))?;
+    let state = || {
+        std::fs::metadata(path)
+            .and_then(|now| Ok((now.len(), now.modified()?)))
+            .ok()
+    };
+    let before = state();
+    let binary = Binary::open_with_debug(path, debug.path.as_deref()).map_err(|error: GoError| {
+        let error = match state() == before {
+            true => error.to_string(),
+            false => changed(path),
+        };
+        fail(ExitCode::Unarmable, error)
+    })?;
     if binary.version().is_untested() {
         say(format!(
             "warning: {} was built by {}, newer than this release of goinject knows",
@@ -80,9 +111,25 @@ pub fn open_binary(path: &Path, debug: &DebugInformation) -> Told<Binary> {
     Ok(binary)
 }
 
+fn changed(path: &Path) -> String {
+    format!(
+        "{} was changed while it was read: try again when it is written",
+        path.display()
+    )
+}
+
+/// Tells of a binary that somebody wrote to while it was read: nothing that was found in it counts.
+pub fn refuse_changed(binary: &Binary) -> Told<()> {
+    match binary.has_changed() {
+        true => Err(fail(ExitCode::Unarmable, changed(binary.path()))),
+        false => Ok(()),
+    }
+}
+
 /// Resolves and compiles rules against a binary; findings are printed.
 pub fn make_plan(rules: &RuleSet, binary: &Binary) -> Told<Plan> {
     let resolution = resolve(rules, binary);
+    refuse_changed(binary)?;
     let diagnostics: Vec<Diagnostic> = resolution
         .findings
         .iter()

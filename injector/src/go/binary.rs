@@ -1,6 +1,5 @@
 //! A Go program's file, and all that is asked of it.
 
-use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -17,6 +16,7 @@ use super::error::GoError;
 use super::identity::Identity;
 use super::image::Image;
 use super::interfaces::Itab;
+use super::mapped;
 use super::module_data::ModuleData;
 use super::pclntab::functions::{Function, FunctionTable};
 use super::pclntab::table::{Form, Table};
@@ -55,7 +55,7 @@ impl Binary {
     /// by build id or debug link. Without one given, and if the program has none itself, it is looked
     /// for under `/usr/lib/debug` and beside the program.
     pub fn open_with_debug(path: &Path, debug: Option<&Path>) -> Result<Binary, GoError> {
-        let file = File::open(path).map_err(|e| GoError::io(path, e))?;
+        let file = mapped::open(path)?;
         let metadata = file.metadata().map_err(|e| GoError::io(path, e))?;
         let image = Image::from_file(path, &file)?;
         let identity = Identity::new(&image, &metadata);
@@ -147,6 +147,13 @@ impl Binary {
             morestack: OnceLock::new(),
             itabs: OnceLock::new(),
         })
+    }
+
+    /// Whether the file was changed since it was opened: what was read of it is worth nothing then. One that was
+    /// replaced by another file is still there to be read.
+    pub fn has_changed(&self) -> bool {
+        let now = std::fs::metadata(self.path());
+        self.image.was_cut() || self.debug.was_cut() || now.is_ok_and(|now| !self.identity.is_of(&now))
     }
 
     /// The file, as it was given.

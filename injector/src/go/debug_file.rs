@@ -8,6 +8,7 @@ use super::dwarf::Dwarf;
 use super::error::GoError;
 use super::identity::{gnu_build_id, go_build_id};
 use super::image::Image;
+use super::mapped::Contents;
 
 const ROOT: &str = "/usr/lib/debug";
 
@@ -83,7 +84,8 @@ fn candidates(program: &Image, root: &Path) -> Vec<PathBuf> {
             inside_root.join(name),
         ];
         paths.extend(linked.into_iter().filter(|p| {
-            p != program.path() && fs::read(p).is_ok_and(|contents| crc32(&contents) == checksum)
+            p != program.path()
+                && Contents::of_file(p).is_ok_and(|contents| crc32(contents.bytes()) == checksum)
         }));
     }
     paths

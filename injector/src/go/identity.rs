@@ -36,6 +36,12 @@ impl Identity {
         }
     }
 
+    /// Whether this is still so of a file; of another file nothing is said.
+    pub(super) fn is_of(&self, now: &Metadata) -> bool {
+        let same_file = (self.device, self.inode) == (now.dev(), now.ino());
+        !same_file || (self.size, self.modified) == (now.size(), (now.mtime(), now.mtime_nsec()))
+    }
+
     /// Of bytes that are in no file.
     pub(super) fn of_bytes(image: &Image, size: u64) -> Identity {
         Identity {

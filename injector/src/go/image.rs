@@ -5,13 +5,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use memmap2::Mmap;
-
 use super::address::{Address, FileOffset};
 use super::bytes::{slice_at, u64_at};
 use super::elf::symbols::{Symbol, SymbolTable};
 use super::elf::{Elf, relocations};
 use super::error::GoError;
+use super::mapped::Contents;
 
 /// An ELF file, mapped.
 #[derive(Clone, Debug)]
@@ -23,41 +22,15 @@ pub(super) struct Image {
     pointers: Arc<OnceLock<Vec<(Address, u64)>>>,
 }
 
-#[derive(Debug)]
-enum Contents {
-    Mapped(Mmap),
-    Shared(Arc<Vec<u8>>),
-}
-
 impl Image {
     /// Maps a file and reads its ELF headers.
     pub(super) fn open(path: &Path) -> Result<Image, GoError> {
-        let file = File::open(path).map_err(|e| GoError::io(path, e))?;
-        Image::from_file(path, &file)
+        Image::new(path, Contents::of_file(path)?)
     }
 
     /// Maps an open file and reads its ELF headers.
     pub(super) fn from_file(path: &Path, file: &File) -> Result<Image, GoError> {
-        let metadata = file.metadata().map_err(|e| GoError::io(path, e))?;
-        if !metadata.is_file() {
-            let found = if metadata.is_dir() {
-                "a folder"
-            } else {
-                "a device or pipe"
-            };
-            return Err(GoError::NotElf {
-                path: path.to_owned(),
-                found: Some(found),
-            });
-        }
-        if metadata.len() == 0 {
-            return Image::new(path, Contents::Shared(Arc::default()));
-        }
-        // SAFETY: the mapping is private and only read. Another process may overwrite or truncate
-        // the file meanwhile: changed bytes are handled like any other damaged file, and truncation
-        // ends this process with SIGBUS, as it would end the Go program itself, which maps it too.
-        let mapped = unsafe { Mmap::map(file) }.map_err(|e| GoError::io(path, e))?;
-        Image::new(path, Contents::Mapped(mapped))
+        Image::new(path, Contents::of_open_file(path, file)?)
     }
 
     /// The same from bytes, for files made in memory.
@@ -81,6 +54,11 @@ impl Image {
 
     pub(super) fn elf(&self) -> &Elf {
         &self.elf
+    }
+
+    /// Whether a part of the file was gone when it was read: somebody cut it short meanwhile.
+    pub(super) fn was_cut(&self) -> bool {
+        self.contents.was_cut()
     }
 
     /// The whole file.
@@ -166,14 +144,5 @@ impl Image {
     /// A symbol by its exact name.
     pub(super) fn symbol(&self, name: &str) -> Option<Symbol> {
         self.symbols()?.lookup(name)
-    }
-}
-
-impl Contents {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Contents::Mapped(mapped) => mapped,
-            Contents::Shared(bytes) => bytes,
-        }
     }
 }

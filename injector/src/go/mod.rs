@@ -18,6 +18,7 @@ mod error;
 mod identity;
 mod image;
 mod interfaces;
+mod mapped;
 mod module_data;
 mod pclntab;
 mod resolve;

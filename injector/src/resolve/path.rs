@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use goinject_rules::diagnostic::did_you_mean;
 use goinject_rules::model::{Path, Root, Step};
 
-use super::place::{Located, NoSuchPlace, WORD, field_names};
+use super::place::{Located, NoSuchPlace, WORD, field_names, is_endless};
 use crate::go::Binary;
 use crate::go::abi::{Layout, Placement};
 use crate::go::types::{Kind, Signature, Types, Variable};
@@ -224,6 +224,9 @@ impl Scope<'_> {
     /// `.len` and `.cap` of what has no such field.
     fn property(&self, at: Located, name: &str) -> Result<Target, NoSuchPlace> {
         let owner = at.clone();
+        if is_endless(at.ty, self.types) {
+            return Err(self.no_field(&owner, name));
+        }
         let at = at.dereferenced(self.types)?;
         let number = match (&self.types.get(at.ty).kind, name) {
             (Kind::String | Kind::Slice { .. }, "len") => at.scalar(WORD, WORD).map(|word| (word, true)),

@@ -222,13 +222,28 @@ fn find_field(ty: TypeId, name: &str, types: &Types) -> Option<Vec<Field>> {
 
 /// The fields of a struct, or of the struct that a pointer leads to.
 pub(super) fn fields_of(mut ty: TypeId, types: &Types) -> &[Field] {
-    loop {
+    // A pointer may lead to itself (`type T *T`), and no path follows more than these.
+    for _ in 0..=goinject_probes::table::STEPS {
         match &types.get(ty).kind {
             Kind::Struct { fields } => return fields,
             Kind::Pointer { target: Some(target) } => ty = *target,
             _ => return &[],
         }
     }
+    &[]
+}
+
+/// Whether a pointer leads to itself in the end, and to nothing else: `type T *T`.
+pub(super) fn is_endless(mut ty: TypeId, types: &Types) -> bool {
+    let mut seen = Vec::new();
+    while let Kind::Pointer { target: Some(target) } = types.get(ty).kind {
+        if seen.contains(&ty) {
+            return true;
+        }
+        seen.push(ty);
+        ty = target;
+    }
+    false
 }
 
 /// The names that may stand behind a value of this type: its fields, promoted ones included.

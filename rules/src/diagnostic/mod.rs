@@ -1,9 +1,11 @@
 //! What is wrong with a rule file, where, and what to write instead.
 
+mod inert;
 mod located;
 mod near;
 mod render;
 
+pub use inert::{inert, inert_lines};
 pub use located::Located;
 pub use near::{did_you_mean, near_misses};
 pub use render::{Style, render, render_short};

@@ -1,10 +1,10 @@
 //! Diagnostics as text for people.
 
-use std::borrow::Cow;
 use std::fmt::Write;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use super::inert::{inert, inert_lines};
 use super::{Diagnostic, Severity};
 use crate::source::{Source, Span};
 
@@ -24,6 +24,7 @@ pub fn render(diagnostics: &[Diagnostic], source: &Source, style: Style) -> Stri
         Style::Coloured => Renderer::styled(),
     };
     let path = source.path().display().to_string();
+    let path = inert(&path);
     let mut text = String::new();
     for diagnostic in diagnostics {
         if !text.is_empty() {
@@ -39,7 +40,8 @@ pub fn render(diagnostics: &[Diagnostic], source: &Source, style: Style) -> Stri
 pub fn render_short(diagnostics: &[Diagnostic], source: &Source) -> String {
     let mut text = String::new();
     for diagnostic in diagnostics {
-        let _ = write!(text, "{}:", source.path().display());
+        let path = source.path().display().to_string();
+        let _ = write!(text, "{}:", inert(&path));
         if let Some(span) = diagnostic.span {
             let (line, column) = source.line_column(span.start);
             let _ = write!(text, "{line}:{column}:");
@@ -51,15 +53,11 @@ pub fn render_short(diagnostics: &[Diagnostic], source: &Source) -> String {
             inert(&diagnostic.message)
         );
         if let Some(help) = &diagnostic.help {
-            let _ = write!(text, " ({})", one_line(help));
+            let _ = write!(text, " ({})", inert(&help.replace('\n', " ")));
         }
         text.push('\n');
     }
     text
-}
-
-fn one_line(text: &str) -> String {
-    inert(text).replace('\n', " ")
 }
 
 fn group<'d>(diagnostic: &'d Diagnostic, source: &'d Source, path: &'d str) -> Group<'d> {
@@ -93,29 +91,12 @@ fn group<'d>(diagnostic: &'d Diagnostic, source: &'d Source, path: &'d str) -> G
         group = group.element(Level::NOTE.message(format!("in rule {}", super::quoted(rule))));
     }
     for note in &diagnostic.notes {
-        group = group.element(Level::NOTE.message(inert(note)));
+        group = group.element(Level::NOTE.message(inert_lines(note)));
     }
     if let Some(help) = &diagnostic.help {
-        group = group.element(Level::HELP.message(inert(help)));
+        group = group.element(Level::HELP.message(inert_lines(help)));
     }
     group
-}
-
-/// Text that quotes a file must not move the cursor of a terminal or colour it.
-fn inert(text: &str) -> Cow<'_, str> {
-    let harmful = |c: char| c.is_control() && c != '\n';
-    if !text.contains(harmful) {
-        return text.into();
-    }
-    text.chars()
-        .map(|c| {
-            if harmful(c) {
-                c.escape_debug().to_string()
-            } else {
-                c.to_string()
-            }
-        })
-        .collect()
 }
 
 /// Spans come from this crate, but the text may have been exchanged: never trust them to slice.

@@ -15,7 +15,7 @@ mod target;
 mod trigger;
 mod value;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, inert};
 use crate::document::{Fields, Node, Reader};
 use crate::model::{ExitExpect, Limits, Mode, Rule, RuleSet, Target, TargetExpect};
 use crate::source::Spanned;
@@ -66,7 +66,7 @@ pub(crate) fn file(reader: &mut Reader<'_>, root: &Node) -> Option<RuleSet> {
     clash::with_limits(reader, &rules, &limits);
     Some(RuleSet {
         source: reader.source().clone(),
-        name: name.map(|name| name.value),
+        name: name.map(|name| inert(&name.value).into_owned()),
         seed,
         target,
         limits,

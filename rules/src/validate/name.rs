@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::diagnostic::quoted;
+use crate::diagnostic::{inert, quoted};
 use crate::document::{Kind, Meaning, Node, Reader};
 use crate::source::Span;
 
@@ -31,12 +31,14 @@ pub(super) fn names(reader: &mut Reader<'_>, rules: &[Node]) -> Vec<String> {
     let mut names = Vec::with_capacity(rules.len());
     for (position, rule) in rules.iter().enumerate() {
         if let Some(name) = given_name(rule).and_then(text) {
-            names.push(name.to_owned());
+            // Names head lines of reports.
+            names.push(inert(name).into_owned());
             continue;
         }
-        let base = get(rule, "function")
-            .and_then(derived)
-            .unwrap_or_else(|| format!("rule-{}", position + 1));
+        let base = get(rule, "function").and_then(derived).map_or_else(
+            || format!("rule-{}", position + 1),
+            |name| inert(&name).into_owned(),
+        );
         let mut name = base.clone();
         let mut number = 2;
         while !taken.insert(name.clone()) {

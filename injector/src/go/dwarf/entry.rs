@@ -45,7 +45,10 @@ impl<'d> Entry<'d> {
     /// `DW_AT_name`, which Go always writes in place.
     pub(super) fn name(&self) -> Option<&'d str> {
         match self.attr(dw::DW_AT_name)? {
-            AttributeValue::String(text) => std::str::from_utf8(text.slice()).ok(),
+            // One with control characters is no name of Go's.
+            AttributeValue::String(text) => std::str::from_utf8(text.slice())
+                .ok()
+                .filter(|name| !name.bytes().any(|byte| byte.is_ascii_control())),
             _ => None,
         }
     }

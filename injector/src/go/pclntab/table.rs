@@ -187,12 +187,11 @@ impl Table {
         }
     }
 
-    /// The name at an offset into the names.
+    /// The name at an offset into the names. One with control characters is none: no compiler makes it, and it would
+    /// break the lines that it is printed in.
     pub(in crate::go) fn name(&self, offset: u32) -> Option<&str> {
-        c_string_at(
-            self.data(),
-            self.parts.names.checked_add(usize::try_from(offset).ok()?)?,
-        )
+        let at = self.parts.names.checked_add(usize::try_from(offset).ok()?)?;
+        c_string_at(self.data(), at).filter(|name| !name.bytes().any(|byte| byte.is_ascii_control()))
     }
 
     /// The bytes of a table of values; `None` for offset 0, which stands for no table.
