@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use goinject_tests::{Flags, fixture};
+use goinject_tests::{Flags, fixture, goinject};
 use serde_json::{Value, json};
 
 const RULES: &str = r#"
@@ -50,7 +50,7 @@ fn lines() -> (Option<i32>, Vec<Value>) {
     let rules = folder.path().join("rules.yaml");
     let events = folder.path().join("events.jsonl");
     fs::write(&rules, RULES).expect("written");
-    let output = Command::new(root().join("target/release/goinject"))
+    let output = Command::new(goinject::program())
         .args(["run", "--engine", "ptrace", "--json"])
         .args([&events, &rules])
         .arg("--")

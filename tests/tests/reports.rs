@@ -4,8 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ::goinject::report::github::Runner;
 use ::goinject::report::junit::junit;
 use ::goinject::report::line::Line;
+use ::goinject::report::markdown::markdown;
 use ::goinject::report::record::Record;
 use goinject_lab::Cache;
 use goinject_tests::{Flags, fixture, goinject};
@@ -104,15 +106,57 @@ fn every_rule_and_every_test_is_a_junit_test_case() {
 }
 
 #[test]
+fn markdown_fits_a_comment_and_nothing_in_it_is_markup() {
+    let text = markdown(&recorded());
+    insta::assert_snapshot!(text);
+    assert!(text.len() < 65_536, "{}", text.len());
+    let mut long = recorded();
+    let event = long.events[0].clone();
+    for n in 0..5000 {
+        let mut event = event.clone();
+        event.test = Some(format!("TestLong{}/{n}", "x".repeat(300)));
+        event.stack[1].line = n;
+        long.line(&Line::Fired(event));
+    }
+    let text = markdown(&long);
+    assert!(text.len() < 65_536, "{}", text.len());
+    assert!(
+        text.contains("more tests") && text.contains("more places"),
+        "{text}"
+    );
+}
+
+#[test]
+fn github_shows_the_worst_ten_in_the_users_code() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let summary = folder.path().join("summary.md");
+    fs::write(&summary, "before\n").expect("written");
+    let runner = Runner {
+        workspace: Some("/work".into()),
+        summary: Some(summary.clone()),
+    };
+    insta::assert_snapshot!(runner.annotations(&recorded()).join("\n"));
+    runner.append_summary(&recorded()).expect("appended");
+    let text = fs::read_to_string(&summary).expect("there");
+    assert!(text.starts_with("before\n## ❌ goinject"), "{text}");
+}
+
+#[test]
 fn a_run_writes_the_reports_that_are_asked_for() {
     let folder = tempfile::tempdir().expect("a folder");
     let rules = folder.path().join("rules.yaml");
     let path = folder.path().join("junit.xml");
     let text = "version: 1\nseed: 3\nrules:\n- function: main.scale\n  inject: {set: {by: 1.5}}\n";
     fs::write(&rules, text).expect("written");
+    let [summary, comment] = ["summary.md", "comment.md"].map(|name| folder.path().join(name));
     let mut command = goinject::command(["run", "--engine", "ptrace", "--junit"]);
     command
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_STEP_SUMMARY", &summary);
+    command
         .arg(&path)
+        .arg("--markdown")
+        .arg(&comment)
         .arg(&rules)
         .arg("--")
         .arg(fixture("catalog", "1.27", Flags::default()));
@@ -122,6 +166,10 @@ fn a_run_writes_the_reports_that_are_asked_for() {
     assert_eq!(names(&read), [("rules.rules", "scale")]);
     assert_eq!(read["counts"], json!([[1, 0, 0]]));
     assert_eq!(read["properties"]["seed"], json!("3"));
+    let summary = fs::read_to_string(summary).expect("a summary");
+    assert!(summary.contains("| ✅ | <code>scale</code> |"), "{summary}");
+    let comment = fs::read_to_string(comment).expect("a comment");
+    assert_eq!(summary.trim_end(), comment.trim_end());
     assert!(
         outcome
             .stderr

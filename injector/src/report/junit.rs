@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
+use super::call_sites::{CallSite, call_sites};
 use super::line::{Armed, RuleResult};
 use super::place::Workspace;
 use super::record::{Hits, Record, TestName};
@@ -55,7 +56,7 @@ fn properties(suite: &mut TestSuite, armed: &Armed) {
 /// Makes test cases.
 struct Cases<'a> {
     record: &'a Record,
-    workspace: Workspace,
+    sites: Vec<CallSite>,
     /// The rule file: its path, and its name without the ending, which begins the names of classes.
     file: String,
     stem: String,
@@ -72,7 +73,7 @@ impl<'a> Cases<'a> {
         let folder = armed.map(|armed| armed.folder.clone()).unwrap_or_default();
         Cases {
             record,
-            workspace: Workspace::of_environment(&folder),
+            sites: call_sites(record, &Workspace::of_environment(&folder)),
             // Jenkins takes what is before the last dot for the package.
             stem: stem.replace('.', "_"),
             file: path.to_string_lossy().into_owned(),
@@ -113,26 +114,19 @@ impl<'a> Cases<'a> {
             case.extra.insert("line".into(), line.to_string().into());
         }
         let mut text = result.map(result_words).unwrap_or_default();
-        for (place, count) in self.places(name) {
-            let _ = writeln!(text, "{count} at {place}");
+        let own = self.sites.iter().filter(|site| site.rule == name);
+        for (place, site) in own
+            .filter_map(|site| Some((site.place.as_ref()?, site)))
+            .take(PLACES)
+        {
+            let _ = writeln!(
+                text,
+                "{} at {}:{} ({})",
+                site.fired, place.file, place.line, place.function
+            );
         }
         case.set_system_out(text);
         case
-    }
-
-    /// Where the calls of a rule were made, most often first.
-    fn places(&self, rule: &str) -> Vec<(String, u64)> {
-        let mut places: HashMap<String, u64> = HashMap::new();
-        for ((_, stack), hits) in self.record.stacks.iter().filter(|((name, _), _)| name == rule) {
-            if let Some(place) = self.workspace.call_site(stack) {
-                let place = format!("{}:{} ({})", place.file, place.line, place.function);
-                *places.entry(place).or_default() += hits.count();
-            }
-        }
-        let mut places: Vec<(String, u64)> = places.into_iter().collect();
-        places.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        places.truncate(PLACES);
-        places
     }
 
     fn test(&self, test: &TestName, hits: &Hits) -> TestCase {

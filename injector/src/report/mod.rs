@@ -1,11 +1,14 @@
 //! Reports: what happened, for people and for programs, and the verdict.
 
+pub mod call_sites;
 pub mod clock;
 pub mod dynamic;
+pub mod github;
 pub mod human;
 pub mod json;
 pub mod junit;
 pub mod line;
+pub mod markdown;
 pub mod outputs;
 pub mod place;
 pub mod record;

@@ -5,8 +5,10 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::github::Runner;
 use super::junit::junit;
 use super::line::Line;
+use super::markdown::markdown;
 use super::record::Record;
 use super::stream::Stream;
 
@@ -19,6 +21,12 @@ pub struct Reports {
     /// Write a JUnit report to this file, for GitLab, Jenkins and others
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    /// Write a report in Markdown to this file, fit for a comment on a pull request
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Make no annotations and no job summary on GitHub, where GITHUB_ACTIONS is `true`
+    #[arg(long)]
+    pub no_github: bool,
 }
 
 /// A report that is written at the end.
@@ -37,15 +45,20 @@ struct Report {
 pub struct Outputs {
     json: Option<(PathBuf, Stream)>,
     reports: Vec<Report>,
+    github: Option<Runner>,
     record: Record,
 }
 
 impl Outputs {
     /// Opens all files, so that one that can't be written is found before anything runs.
     pub fn open(reports: &Reports, rule_file: &Path) -> io::Result<Outputs> {
-        let wanted: [(&Option<PathBuf>, Writer); 1] = [(&reports.junit, junit)];
+        let wanted: [(&Option<PathBuf>, Writer); 2] =
+            [(&reports.junit, junit), (&reports.markdown, markdown)];
         let mut taken = vec![rule_file.canonicalize().unwrap_or_else(|_| rule_file.to_owned())];
-        let mut outputs = Outputs::default();
+        let mut outputs = Outputs {
+            github: Runner::of_environment().filter(|_| !reports.no_github),
+            ..Outputs::default()
+        };
         if let Some(path) = &reports.json {
             let stream = open(path, &mut taken, Stream::create)?;
             outputs.json = Some((path.clone(), stream));
@@ -64,7 +77,11 @@ impl Outputs {
 
     /// Whether anything takes lines.
     pub fn is_empty(&self) -> bool {
-        self.json.is_none() && self.reports.is_empty()
+        self.json.is_none() && !self.keeps_record()
+    }
+
+    fn keeps_record(&self) -> bool {
+        !self.reports.is_empty() || self.github.is_some()
     }
 
     /// Takes the next line.
@@ -72,7 +89,7 @@ impl Outputs {
         if let Some((_, stream)) = &mut self.json {
             stream.line(line);
         }
-        if !self.reports.is_empty() {
+        if self.keeps_record() {
             self.record.line(line);
         }
     }
@@ -99,6 +116,19 @@ impl Outputs {
             let text = (report.write)(&self.record);
             if let Err(error) = report.file.write_all(text.as_bytes()) {
                 failures.push(format!("cannot write {}: {error}", report.path.display()));
+            }
+        }
+        if let Some(runner) = self.github {
+            let mut text = runner.annotations(&self.record).join("\n");
+            if let Err(error) = runner.append_summary(&self.record) {
+                text.push_str(&format!("\n::warning title=goinject::no summary: {error}"));
+            }
+            if !text.is_empty() {
+                // The runner reads both of a step's streams, and this one is not the target's. One that is closed
+                // has nobody to be told.
+                let _ = io::stderr()
+                    .lock()
+                    .write_all(format!("{}\n", text.trim_start()).as_bytes());
             }
         }
         failures
