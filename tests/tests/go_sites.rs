@@ -70,7 +70,7 @@ fn calls_are_probed_after_the_stack_check() {
             );
         }
         assert_eq!(entry.site.writes.integer_arguments, 0, "{}", fixture.version);
-        assert!(!entry.site.rip_relative);
+        assert!(!entry.site.pc_relative);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where Go's calling conventions put parameters and results (amd64).
+//! Where Go's calling conventions put parameters and results.
 //!
 //! Source: `cmd/compile/abi-internal.md` and `cmd/compile/internal/abi` of the Go project.
 
@@ -6,6 +6,7 @@ mod layout;
 #[cfg(test)]
 mod tests;
 
+pub(super) use layout::RETURN_ADDRESS;
 pub use layout::layout;
 pub(super) use layout::{Frame, Incoming, frame, parts_of};
 
@@ -17,11 +18,6 @@ pub enum Convention {
     /// Integers and floats in registers first: compiled functions since Go 1.17 (ABIInternal).
     Register,
 }
-
-/// How many integer registers the register convention has: RAX RBX RCX RDI RSI R8 R9 R10 R11.
-pub const INTEGER_REGISTERS: u8 = 9;
-/// How many floating-point registers the register convention has: X0 to X14.
-pub const FLOAT_REGISTERS: u8 = 15;
 
 /// A register, by its place in the convention's sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,7 +35,8 @@ pub enum Placement {
     Registers(Vec<Part>),
     /// Whole on the stack.
     Stack {
-        /// Bytes from the stack pointer at entry (where the return address is) to the value. At least 8.
+        /// Bytes from the stack pointer at entry to the value. At least 8: first there is the return address, or on
+        /// machines with a link register the caller's room for its own.
         offset: u64,
     },
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use super::address::{Address, FileOffset};
+use super::arch::Architecture;
 use super::build::Build;
 use super::build_version;
 use super::buildinfo::BuildInfo;
@@ -24,7 +25,7 @@ use super::sites::MorestackFunctions;
 use super::types::Types;
 use super::version::{GoVersion, OLDEST_MINOR};
 
-/// A Go program for linux/amd64, opened for reading.
+/// A Go program for Linux, opened for reading.
 ///
 /// Opening maps the file and reads its headers, build information and the head of its function
 /// table; everything else is read when it is first asked for, and kept.
@@ -164,6 +165,11 @@ impl Binary {
     /// The file that debug information and symbols come from, if it is another one.
     pub fn debug_path(&self) -> Option<PathBuf> {
         (self.debug.path() != self.image.path()).then(|| self.debug.path().to_owned())
+    }
+
+    /// The architecture that it was built for.
+    pub fn architecture(&self) -> Architecture {
+        self.image.elf().architecture
     }
 
     /// The Go that built it.

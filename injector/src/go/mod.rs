@@ -4,6 +4,7 @@
 
 pub mod abi;
 pub mod address;
+pub mod arch;
 mod arg_info;
 mod binary;
 mod build;

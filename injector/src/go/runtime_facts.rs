@@ -2,10 +2,6 @@
 
 use std::collections::HashMap;
 
-use iced_x86::{
-    Code as Opcode, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register,
-};
-
 use super::address::{Address, FieldOffset};
 use super::binary::Binary;
 use super::bytes::{u32_at, u64_at};
@@ -23,7 +19,6 @@ const LOADERS: [&str; 5] = [
 ];
 /// So many functions are enough to find the write barrier's flag in a stripped program.
 const MAX_BARRIER_USERS: usize = 64;
-const R_X86_64_TPOFF64: u32 = 18;
 
 /// Offsets in `runtime.g` and `runtime.m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +41,8 @@ pub struct GoroutineLayout {
 }
 
 impl Binary {
-    /// Where the current goroutine's `g` is in thread-local storage: bytes from the FS base,
-    /// negative. Compiled code since Go 1.17 has it in R14 as well; before that, and in assembly,
+    /// Where the current goroutine's `g` is in thread-local storage: bytes from the thread
+    /// pointer, negative on amd64. Compiled code since Go 1.17 has it in a register as well; before that, and in assembly,
     /// this is the way to it. Read from the instructions of the runtime itself.
     pub fn tls_g_offset(&self) -> Option<i64> {
         let loaders = LOADERS.iter().flat_map(|name| self.functions().find(name));
@@ -58,41 +53,11 @@ impl Binary {
         offsets.iter().all(|&offset| offset == first).then_some(first)
     }
 
-    /// The offset that a function first uses with the FS segment.
+    /// The offset from the thread pointer that a function first loads from.
     fn loaded_from_tls(&self, function: &Function) -> Option<i64> {
         let code = self.code(function).ok()?;
-        let mut decoder = Decoder::with_ip(64, code, function.entry.0, DecoderOptions::NONE);
-        let mut constants: HashMap<Register, i64> = HashMap::new();
-        for instruction in &mut decoder {
-            if uses_fs(&instruction) {
-                let base = instruction.memory_base();
-                let displacement = instruction.memory_displacement64() as i64;
-                if base == Register::None {
-                    return Some(displacement);
-                }
-                return constants
-                    .get(&base)
-                    .map(|constant| constant.wrapping_add(displacement));
-            }
-            if instruction.mnemonic() == Mnemonic::Mov && instruction.op0_kind() == OpKind::Register {
-                let target = instruction.op0_register();
-                match instruction.op1_kind() {
-                    OpKind::Immediate32to64 => {
-                        constants.insert(target, instruction.immediate32to64());
-                    }
-                    OpKind::Memory if instruction.is_ip_rel_memory_operand() => {
-                        let place = Address(instruction.ip_rel_memory_address());
-                        if let Some(offset) = self.tls_relocation(place) {
-                            constants.insert(target, offset);
-                        }
-                    }
-                    _ => {
-                        constants.remove(&target);
-                    }
-                }
-            }
-        }
-        None
+        self.architecture()
+            .thread_local_load(code, function.entry, &|place| self.tls_relocation(place))
     }
 
     /// What the dynamic linker puts into a place for the offset of `runtime.tlsg`.
@@ -100,9 +65,9 @@ impl Binary {
         let elf = self.image.elf();
         let (table, size) = elf.rela?;
         let table = self.read(table, usize::try_from(size).ok()?)?;
+        let thread_offset = self.architecture().relocations().thread_offset;
         let addend = table.chunks_exact(24).find_map(|entry| {
-            (u64_at(entry, 0)? == place.0 && u32_at(entry, 8)? == R_X86_64_TPOFF64)
-                .then(|| u64_at(entry, 16))?
+            (u64_at(entry, 0)? == place.0 && u32_at(entry, 8)? == thread_offset).then(|| u64_at(entry, 16))?
         })?;
         // The block of the program itself ends at the FS base.
         let tls = elf.tls?;
@@ -190,18 +155,8 @@ impl Binary {
                 break;
             }
             let Ok(code) = self.code(&function) else { continue };
-            let mut flags = Vec::new();
-            let mut calls = false;
-            for instruction in &mut Decoder::with_ip(64, code, function.entry.0, DecoderOptions::NONE) {
-                if instruction.code() == Opcode::Cmp_rm32_imm8
-                    && instruction.is_ip_rel_memory_operand()
-                    && instruction.immediate8() == 0
-                {
-                    flags.push(instruction.ip_rel_memory_address());
-                }
-                calls |= instruction.flow_control() == FlowControl::Call
-                    && barriers.contains(&Address(instruction.near_branch_target()));
-            }
+            let (mut flags, called) = self.architecture().flags_and_calls(code, function.entry);
+            let calls = called.iter().any(|callee| barriers.contains(callee));
             if calls {
                 users += 1;
                 flags.sort_unstable();
@@ -215,9 +170,4 @@ impl Binary {
         let (&address, &count) = votes.iter().max_by_key(|(_, count)| **count)?;
         (count == users && count > 1).then_some(Address(address))
     }
-}
-
-fn uses_fs(instruction: &Instruction) -> bool {
-    instruction.segment_prefix() == Register::FS
-        && (0..instruction.op_count()).any(|i| instruction.op_kind(i) == OpKind::Memory)
 }

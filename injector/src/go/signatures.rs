@@ -79,6 +79,7 @@ impl Binary {
         spills: &'e dyn Fn() -> Option<Vec<Spill>>,
     ) -> Evidence<'e> {
         Evidence {
+            architecture: self.architecture(),
             version: self.version(),
             convention: function.convention(),
             arguments_size: function.arguments_size,
@@ -130,7 +131,13 @@ impl Binary {
 
     /// Where the values of a function with this signature are.
     pub fn layout(&self, function: &Function, signature: &Signature) -> Layout {
-        layout(self.types(), signature, function.convention(), self.version())
+        layout(
+            self.architecture(),
+            self.types(),
+            signature,
+            function.convention(),
+            self.version(),
+        )
     }
 
     /// The compiler's record of a function's parameters: `None` where there is no such record at

@@ -14,6 +14,7 @@ use super::{
 use crate::go::Binary;
 use crate::go::abi::Convention;
 use crate::go::address::Address;
+use crate::go::arch::Architecture;
 use crate::go::sites::{EntryKind, EntrySite, Execution, Leads, MemoryWrite, Site as FoundSite};
 use crate::resolve::{Resolution, ResolvedFunction};
 
@@ -266,7 +267,7 @@ fn entry<'a>(
         },
         EntryKind::AfterCheck | EntryKind::Start => SiteKind::Entry,
     };
-    let consumes = entry_consumes(found, of.float_parameters);
+    let consumes = entry_consumes(found, of.float_parameters, binary.architecture());
     let site = sites
         .entry(found.site.address)
         .or_insert_with(|| site(function, kind, &found.site, consumes, of, binary));
@@ -325,24 +326,26 @@ pub(crate) fn instruction(found: &FoundSite, consumes: Consumes, binary: &Binary
 }
 
 /// What the instruction at a function's entry site does to the arguments.
-pub(crate) fn entry_consumes(entry: &EntrySite, float_parameters: u16) -> Consumes {
+pub(crate) fn entry_consumes(
+    entry: &EntrySite,
+    float_parameters: u16,
+    architecture: Architecture,
+) -> Consumes {
     match entry.kind {
-        EntryKind::Start => consumes(&entry.site, float_parameters),
+        EntryKind::Start => consumes(&entry.site, float_parameters, architecture),
         EntryKind::AfterCheck | EntryKind::CheckJump { .. } => Consumes::Nothing,
     }
 }
 
 /// What the first instruction of a function without a stack check does to the arguments.
-fn consumes(site: &FoundSite, float_parameters: u16) -> Consumes {
-    const RSP: u16 = 1 << RSP_NUMBER;
+fn consumes(site: &FoundSite, float_parameters: u16, architecture: Architecture) -> Consumes {
+    let stack_pointer = architecture.stack_pointer();
     let touched = site.reads.integer_arguments
         | site.writes.integer_arguments
         | site.reads.float_arguments
         | site.writes.float_arguments;
-    let begins = |starts: &[&str]| starts.iter().any(|start| site.text.starts_with(start));
-    let prologue = begins(&["push ", "sub rsp", "lea rsp", "nop", "endbr64"]);
-    let uses_stack = site.reads.general & RSP != 0;
-    if touched == 0 && (prologue || !uses_stack && site.memory_writes.is_empty()) {
+    let uses_stack = site.reads.general & 1 << stack_pointer != 0;
+    if touched == 0 && (site.sets_frame_up || !uses_stack && site.memory_writes.is_empty()) {
         return Consumes::Nothing;
     }
     if site.writes.float_arguments & float_parameters != 0 {
@@ -350,17 +353,16 @@ fn consumes(site: &FoundSite, float_parameters: u16) -> Consumes {
     }
     // A plain store into the call's own stack slots is made again with the edited value.
     let own_slot = |write: &MemoryWrite| {
-        write.operand.base == Some(RSP_NUMBER) && write.operand.index.is_none() && !write.operand.in_segment
+        write.operand.base == Some(stack_pointer)
+            && write.operand.index.is_none()
+            && !write.operand.in_segment
     };
-    let stores = begins(&["mov"]) && site.memory_writes.iter().all(own_slot);
+    let stores = site.moves && site.memory_writes.iter().all(own_slot);
     if !site.memory_writes.is_empty() && !stores {
         return Consumes::Irreversible(format!("`{}` writes memory", site.text));
     }
     Consumes::Restartable
 }
-
-/// RSP as instructions encode it.
-const RSP_NUMBER: u8 = 4;
 
 fn runtime(binary: &Binary) -> Runtime {
     let goroutine = binary.goroutine_layout();

@@ -155,6 +155,7 @@ fn in_function(
     let is_known = signature.is_some();
     let signature = signature.unwrap_or_default();
     let layout = abi::layout(
+        binary.architecture(),
         binary.types(),
         &signature,
         function.convention(),

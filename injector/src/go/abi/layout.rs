@@ -3,22 +3,31 @@
 //! Follows `cmd/compile/internal/abi/abiutils.go` (`assignParam`, `tryAllocRegs`) of Go 1.17 to
 //! 1.27, whose versions differ in form only, and `calcStructOffset` for the stack convention.
 
-use super::{Convention, FLOAT_REGISTERS, INTEGER_REGISTERS, Layout, Part, Placement, Register};
+use super::{Convention, Layout, Part, Placement, Register};
+use crate::go::arch::Architecture;
 use crate::go::types::{Kind, Signature, TypeId, Types};
 use crate::go::version::GoVersion;
 
 /// Bytes of a register, a pointer and a stack slot.
 const WORD: u64 = 8;
-/// Bytes of the return address, between the stack pointer at entry and the caller's arguments.
-const RETURN_ADDRESS: u64 = 8;
+/// Bytes of the return address, or of the room for the caller's own, between the stack pointer at entry and the caller's arguments.
+pub(in crate::go) const RETURN_ADDRESS: u64 = 8;
 /// Types nest less than this by value; a bound for damaged type information.
 const MAX_DEPTH: u32 = 64;
+/// As many as the registers of the architecture with the most.
+const MAX_PARTS: usize = 32;
 
 /// Where all values of a function live.
 ///
 /// The version matters for the place of the hidden dictionary only.
-pub fn layout(types: &Types, signature: &Signature, convention: Convention, version: &GoVersion) -> Layout {
-    frame(types, signature, convention, version).layout
+pub fn layout(
+    architecture: Architecture,
+    types: &Types,
+    signature: &Signature,
+    convention: Convention,
+    version: &GoVersion,
+) -> Layout {
+    frame(architecture, types, signature, convention, version).layout
 }
 
 /// A layout with what the compiler derives from it and records elsewhere, to compare with.
@@ -54,6 +63,7 @@ pub(in crate::go) type ScalarPart = (u64, u8, Class);
 
 /// Lays a call out completely.
 pub(in crate::go) fn frame(
+    architecture: Architecture,
     types: &Types,
     signature: &Signature,
     convention: Convention,
@@ -73,7 +83,7 @@ pub(in crate::go) fn frame(
 
     let mut stack = 0;
     let mut spill = 0;
-    let mut registers = Free::new(convention);
+    let mut registers = Free::new(architecture, convention);
     let mut homes = Vec::new();
     for value in incoming {
         let (size, align, parts) = match value {
@@ -103,7 +113,7 @@ pub(in crate::go) fn frame(
     }
 
     stack = align_up(stack, WORD);
-    let mut registers = Free::new(convention);
+    let mut registers = Free::new(architecture, convention);
     for result in &signature.results {
         let ty = types.get(result.ty);
         let placement = match parts_of(types, result.ty).and_then(|parts| registers.take(&parts)) {
@@ -142,7 +152,7 @@ pub(in crate::go) fn parts_of(types: &Types, ty: TypeId) -> Option<Vec<ScalarPar
 
 fn flatten(types: &Types, ty: TypeId, base: u64, depth: u32, parts: &mut Vec<ScalarPart>) -> bool {
     // More parts than registers never fit, however the rest looks.
-    if depth == 0 || parts.len() > usize::from(INTEGER_REGISTERS + FLOAT_REGISTERS) {
+    if depth == 0 || parts.len() > MAX_PARTS {
         return false;
     }
     let t = types.get(ty);
@@ -193,14 +203,16 @@ fn flatten(types: &Types, ty: TypeId, base: u64, depth: u32, parts: &mut Vec<Sca
 struct Free {
     integers: u8,
     floats: u8,
+    architecture: Architecture,
     convention: Convention,
 }
 
 impl Free {
-    fn new(convention: Convention) -> Free {
+    fn new(architecture: Architecture, convention: Convention) -> Free {
         Free {
             integers: 0,
             floats: 0,
+            architecture,
             convention,
         }
     }
@@ -214,8 +226,12 @@ impl Free {
         let mut taken = Vec::with_capacity(parts.len());
         for &(offset, size, class) in parts {
             let (next, limit, register): (&mut u8, u8, fn(u8) -> Register) = match class {
-                Class::Integer => (&mut integers, INTEGER_REGISTERS, Register::Integer),
-                Class::Float => (&mut floats, FLOAT_REGISTERS, Register::Float),
+                Class::Integer => (
+                    &mut integers,
+                    self.architecture.integer_registers(),
+                    Register::Integer,
+                ),
+                Class::Float => (&mut floats, self.architecture.float_registers(), Register::Float),
             };
             if *next == limit {
                 return None;

@@ -1,6 +1,7 @@
 //! Layouts worked out by hand from `abi-internal.md`.
 
 use super::{Convention, Layout, Placement, Register, frame, layout};
+use crate::go::arch::Architecture;
 use crate::go::signature::parse;
 use crate::go::types::Types;
 use crate::go::version::GoVersion;
@@ -22,7 +23,13 @@ fn short(placement: &Placement) -> String {
 fn laid_out(text: &str, convention: Convention) -> (Vec<String>, Vec<String>) {
     let types = Types::default();
     let signature = parse(text, false, &types).unwrap();
-    let layout: Layout = layout(&types, &signature, convention, &GoVersion::release(27));
+    let layout: Layout = layout(
+        Architecture::Amd64,
+        &types,
+        &signature,
+        convention,
+        &GoVersion::release(27),
+    );
     (
         layout.parameters.iter().map(short).collect(),
         layout.results.iter().map(short).collect(),
@@ -133,6 +140,7 @@ fn the_dictionary_moved_behind_the_receiver() {
     signature.dictionary = true;
     let place = |minor| {
         let layout = layout(
+            Architecture::Amd64,
             &types,
             &signature,
             Convention::Register,
@@ -148,7 +156,13 @@ fn the_dictionary_moved_behind_the_receiver() {
     assert_eq!(place(19), ["I1+0:8 I2+8:8", "I0+0:8", "I3+0:8"]);
     assert_eq!(place(20), ["I0+0:8 I1+8:8", "I2+0:8", "I3+0:8"]);
     signature.receiver = None;
-    let without = layout(&types, &signature, Convention::Register, &GoVersion::release(27));
+    let without = layout(
+        Architecture::Amd64,
+        &types,
+        &signature,
+        Convention::Register,
+        &GoVersion::release(27),
+    );
     assert_eq!(short(&without.dictionary.unwrap()), "I0+0:8");
 }
 
@@ -157,7 +171,13 @@ fn frames_end_with_the_homes_of_register_parameters() {
     let types = Types::default();
     let size = |text: &str, convention| {
         let signature = parse(text, false, &types).unwrap();
-        let frame = frame(&types, &signature, convention, &GoVersion::release(27));
+        let frame = frame(
+            Architecture::Amd64,
+            &types,
+            &signature,
+            convention,
+            &GoVersion::release(27),
+        );
         (
             frame.size,
             frame.homes.iter().map(|&(_, home)| home).collect::<Vec<_>>(),

@@ -9,6 +9,7 @@ use goblin::elf::section_header::{SHF_COMPRESSED, SHT_NOBITS, SHT_NULL, SectionH
 
 use super::types::{Elf, ElfKind, Section, Segment, TlsSegment};
 use crate::go::address::Address;
+use crate::go::arch::Architecture;
 use crate::go::bytes::{c_string_at, u16_at, u64_at};
 use crate::go::error::GoError;
 
@@ -27,12 +28,11 @@ impl Elf {
         let damaged = |what: &str| GoError::damaged(path, what);
         let header =
             goblin::elf::Elf::parse_header(data).map_err(|_| damaged("the ELF header is incomplete"))?;
-        if header.e_machine != header::EM_X86_64 {
-            return Err(GoError::OtherMachine {
+        let architecture =
+            Architecture::of_machine(header.e_machine).ok_or_else(|| GoError::OtherMachine {
                 path: path.to_owned(),
                 machine: machine_name(header.e_machine),
-            });
-        }
+            })?;
         let ctx = Ctx::new(Container::Big, goblin::container::Endian::Little);
         let programs = ProgramHeader::parse(data, to_usize(header.e_phoff), usize::from(header.e_phnum), ctx)
             .map_err(|_| damaged("the program headers are not all there"))?;
@@ -40,6 +40,7 @@ impl Elf {
             .ok_or_else(|| damaged("the section headers are not all there"))?;
 
         let mut elf = Elf {
+            architecture,
             kind: match header.e_type {
                 header::ET_EXEC => ElfKind::Executable,
                 header::ET_DYN => ElfKind::Shared,
@@ -122,6 +123,9 @@ fn check_identification(path: &Path, data: &[u8]) -> Result<(), GoError> {
 }
 
 fn machine_name(machine: u16) -> String {
+    if let Some(architecture) = Architecture::of_machine(machine) {
+        return architecture.name().to_owned();
+    }
     match machine {
         header::EM_386 => "x86".to_owned(),
         header::EM_AARCH64 => "arm64".to_owned(),
@@ -130,7 +134,6 @@ fn machine_name(machine: u16) -> String {
         header::EM_PPC64 => "ppc64".to_owned(),
         header::EM_S390 => "s390x".to_owned(),
         header::EM_MIPS => "mips".to_owned(),
-        header::EM_X86_64 => "amd64".to_owned(),
         258 => "loong64".to_owned(),
         other => format!("machine type {other}"),
     }

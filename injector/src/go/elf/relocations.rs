@@ -8,7 +8,6 @@ use crate::go::address::Address;
 use crate::go::bytes::{u32_at, u64_at};
 
 const ENTRY_SIZE: usize = 24;
-const R_X86_64_RELATIVE: u32 = 8;
 
 /// The places that get a pointer, with the link-time address it will have, in order of address.
 pub(in crate::go) fn pointers(elf: &Elf, data: &[u8]) -> Vec<(Address, u64)> {
@@ -16,11 +15,11 @@ pub(in crate::go) fn pointers(elf: &Elf, data: &[u8]) -> Vec<(Address, u64)> {
         .rela
         .and_then(|(address, size)| elf.read(data, address, usize::try_from(size).ok()?))
         .unwrap_or_default();
+    let relative = elf.architecture.relocations().relative;
     let mut pointers: Vec<(Address, u64)> = table
         .chunks_exact(ENTRY_SIZE)
         .filter_map(|entry| {
-            (u32_at(entry, 8)? == R_X86_64_RELATIVE)
-                .then_some((Address(u64_at(entry, 0)?), u64_at(entry, 16)?))
+            (u32_at(entry, 8)? == relative).then_some((Address(u64_at(entry, 0)?), u64_at(entry, 16)?))
         })
         .collect();
     pointers.sort_unstable();

@@ -1,10 +1,12 @@
 //! What an ELF file says of itself.
 
 use crate::go::address::{Address, FileOffset};
+use crate::go::arch::Architecture;
 
 /// The headers of an ELF file; contents stay in the file.
 #[derive(Clone, Debug)]
 pub(in crate::go) struct Elf {
+    pub(in crate::go) architecture: Architecture,
     pub(in crate::go) kind: ElfKind,
     pub(in crate::go) entry: Address,
     /// The loaded segments, in file order.

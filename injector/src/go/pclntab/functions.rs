@@ -4,8 +4,6 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
-use iced_x86::{Decoder, DecoderOptions, FlowControl, Mnemonic, Register};
-
 use super::table::{Form, Record, Table};
 use super::values::Values;
 use crate::go::abi::Convention;
@@ -334,7 +332,7 @@ impl FunctionTable {
             "runtime.publicationBarrier" | "runtime.getfp" | "runtime.mapinitnoop" => since(21),
             "runtime.switchToCrashStack0" => since(22),
             "runtime.vgetrandom1" => since(24),
-            _ => is_register_assembly(name),
+            _ => self.image.elf().architecture.is_register_assembly(name),
         }
     }
 
@@ -343,10 +341,8 @@ impl FunctionTable {
     fn sets_registers_up(&self, record: &Record<'_>) -> bool {
         let size = usize::try_from(record.end.0.saturating_sub(record.entry.0)).unwrap_or_default();
         let code = self.image.read(record.entry, size).unwrap_or_default();
-        Decoder::with_ip(64, code, record.entry.0, DecoderOptions::NONE)
-            .iter()
-            .take_while(|i| i.flow_control() != FlowControl::Call && !i.is_invalid())
-            .any(|i| i.mnemonic() == Mnemonic::Xorps && i.op0_register() == Register::XMM15)
+        let architecture = self.image.elf().architecture;
+        architecture.sets_registers_up(code, record.entry)
     }
 
     fn tell_conventions(&self) -> Conventions {
@@ -366,40 +362,6 @@ impl FunctionTable {
         names.retain(|_, sharers| sharers.functions > 1);
         Conventions::SharedNames(names)
     }
-}
-
-/// Assembly functions that take registers on linux/amd64 in every release from Go 1.19 to 1.27 that has
-/// them: those that their sources mark with `<ABIInternal>`.
-fn is_register_assembly(name: &str) -> bool {
-    let Some(name) = name.strip_prefix("runtime.") else {
-        return matches!(
-            name,
-            "time.now"
-                | "internal/bytealg.Compare"
-                | "internal/chacha8rand.block"
-                | "internal/runtime/syscall.Syscall6"
-                | "internal/runtime/syscall/linux.Syscall6"
-                | "runtime/internal/syscall.Syscall6"
-        ) || name.starts_with("internal/runtime/maps.memHash");
-    };
-    name.starts_with("gcWriteBarrier")
-        || name.starts_with("panic")
-        || name.starts_with("memhash")
-        || name.starts_with("raceread")
-        || name.starts_with("racewrite")
-        || matches!(
-            name,
-            "cmpstring"
-                | "debugCallV2"
-                | "duffcopy"
-                | "duffzero"
-                | "mcall"
-                | "memclrNoHeapPointers"
-                | "memequal"
-                | "memequal_varlen"
-                | "memmove"
-                | "strhash"
-        )
 }
 
 #[cfg(test)]

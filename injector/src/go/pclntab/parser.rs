@@ -4,12 +4,11 @@ use std::borrow::Cow;
 
 use super::table::{Form, Parts, Table, TableBytes};
 use crate::go::address::Address;
+use crate::go::arch::Architecture;
 use crate::go::bytes::{u32_at, u64_at};
 use crate::go::elf::Segment;
 use crate::go::image::Image;
 
-/// Instruction alignment of amd64, in the header.
-const MIN_INSTRUCTION: u8 = 1;
 const POINTER_SIZE: u8 = 8;
 /// What begins like a header is in few places; a bound for damaged files.
 const MAX_PLACES: usize = 8;
@@ -38,7 +37,7 @@ impl Table {
 
     fn parse(image: &Image, address: Address, size: usize) -> Result<Table, String> {
         let data = image.read(address, size).ok_or("it is not in the file")?;
-        let form = header_form(data).ok_or("its header is in no known form")?;
+        let form = header_form(data, image.elf().architecture).ok_or("its header is in no known form")?;
         let bytes = match form {
             // Older tables have pointers in them, and their linkers may have left them to the
             // dynamic linker.
@@ -121,11 +120,14 @@ fn parts_of(offsets: [Option<usize>; 5]) -> Option<Parts> {
     })
 }
 
-fn header_form(data: &[u8]) -> Option<Form> {
+fn header_form(data: &[u8], architecture: Architecture) -> Option<Form> {
     // First what rules out nearly all words of a whole program at once.
-    let [.., 0, 0, MIN_INSTRUCTION, POINTER_SIZE] = data.first_chunk::<8>()? else {
+    let [.., 0, 0, alignment, POINTER_SIZE] = *data.first_chunk::<8>()? else {
         return None;
     };
+    if alignment != architecture.instruction_alignment() {
+        return None;
+    }
     Form::of_magic(u32_at(data, 0)?)
 }
 
@@ -142,12 +144,13 @@ fn by_section(image: &Image) -> Vec<(Address, usize)> {
 fn by_scanning(image: &Image) -> impl Iterator<Item = (Address, usize)> {
     let mut segments: Vec<&Segment> = image.elf().segments.iter().collect();
     segments.sort_by_key(|segment| segment.executable);
-    segments.into_iter().flat_map(|segment| {
+    let architecture = image.elf().architecture;
+    segments.into_iter().flat_map(move |segment| {
         let bytes = image.elf().segment_contents(image.data(), segment);
         let skew = (segment.address.wrapping_neg() & 7) as usize;
         let words = bytes.get(skew..).unwrap_or_default().chunks_exact(8);
         let heads = words.zip((skew..).step_by(8));
-        let heads = heads.filter(|(word, _)| header_form(word).is_some());
+        let heads = heads.filter(move |(word, _)| header_form(word, architecture).is_some());
         heads.map(|(_, at)| (Address(segment.address).plus(at as u64), bytes.len() - at))
     })
 }

@@ -14,6 +14,7 @@ mod stack_gaps;
 mod witness;
 
 use super::abi::{Convention, Frame, frame};
+use super::arch::Architecture;
 use super::arg_info::ArgInfo;
 use super::dwarf::locations::EntryLocation;
 use super::dwarf::parameters::{Listed, Listing};
@@ -29,6 +30,7 @@ use self::witness::expected_spills;
 
 /// What is known of a function beside its listing.
 pub(super) struct Evidence<'e> {
+    pub(super) architecture: Architecture,
     pub(super) version: &'e GoVersion,
     pub(super) convention: Convention,
     /// Bytes of the caller's frame that belong to the call.
@@ -102,7 +104,13 @@ pub(super) fn check(
     name: &str,
     evidence: &Evidence<'_>,
 ) -> Result<(), String> {
-    let frame = frame(types, signature, evidence.convention, evidence.version);
+    let frame = frame(
+        evidence.architecture,
+        types,
+        signature,
+        evidence.convention,
+        evidence.version,
+    );
     if let Some(size) = evidence.arguments_size
         && frame.size != u64::from(size)
     {
@@ -244,6 +252,7 @@ impl Resolver<'_> {
 
     fn frame(&self, candidate: &Candidate) -> Frame {
         frame(
+            self.evidence.architecture,
             self.types,
             &candidate.signature,
             self.evidence.convention,

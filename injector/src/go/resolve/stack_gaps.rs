@@ -154,6 +154,7 @@ fn size_of(resolver: &Resolver<'_>, results: &[Variable]) -> u64 {
         ..Signature::default()
     };
     frame(
+        resolver.evidence.architecture,
         resolver.types,
         &alone,
         resolver.evidence.convention,

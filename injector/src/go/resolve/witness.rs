@@ -2,7 +2,7 @@
 //! a function saves before its stack grows.
 
 use super::{Candidate, Resolver};
-use crate::go::abi::{Frame, Incoming, Placement, Register, parts_of};
+use crate::go::abi::{Frame, Incoming, Placement, RETURN_ADDRESS, parts_of};
 use crate::go::dwarf::locations::Place;
 use crate::go::sites::Spill;
 
@@ -121,11 +121,11 @@ impl Resolver<'_> {
             (Placement::Stack { offset }, Place::Stack(place)) => witness
                 .parts
                 .iter()
-                .any(|part| *offset as i64 == 8 + place - *part as i64),
+                .any(|part| *offset as i64 == RETURN_ADDRESS as i64 + place - *part as i64),
             (Placement::Registers(parts), Place::Register(number)) => parts
                 .iter()
                 .filter(|part| witness.parts.contains(&part.offset))
-                .any(|part| dwarf_number(part.register) == number),
+                .any(|part| self.evidence.architecture.dwarf_number(part.register) == number),
             _ => false,
         })
     }
@@ -151,18 +151,10 @@ pub(super) fn expected_spills(frame: &Frame) -> Vec<Spill> {
         if let Some(Placement::Registers(parts)) = placement {
             spills.extend(parts.iter().map(|part| Spill {
                 register: part.register,
-                offset: 8 + home + part.offset,
+                offset: RETURN_ADDRESS + home + part.offset,
                 size: part.size,
             }));
         }
     }
     spills
-}
-
-/// The number that debug information has for an argument register.
-fn dwarf_number(register: Register) -> u16 {
-    match register {
-        Register::Integer(n) => [0, 3, 2, 5, 4, 8, 9, 10, 11][usize::from(n) % 9],
-        Register::Float(n) => 17 + u16::from(n),
-    }
 }

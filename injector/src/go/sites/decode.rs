@@ -1,9 +1,9 @@
 //! A function's instructions.
 
-use iced_x86::{Code as Opcode, Decoder, DecoderOptions, FlowControl, Instruction, OpKind};
-
 use super::SiteError;
+use super::instruction::Site;
 use crate::go::address::Address;
+use crate::go::arch::{Architecture, CheckPart, Flow, Instruction};
 use crate::go::pclntab::functions::{Function, FunctionTable};
 use crate::go::pclntab::values::Values;
 
@@ -12,6 +12,7 @@ const MAX_SIZE: usize = 16 << 20;
 
 /// A decoded function.
 pub(super) struct Code<'d> {
+    architecture: Architecture,
     pub(super) bytes: &'d [u8],
     pub(super) start: Address,
     pub(super) instructions: Vec<Instruction>,
@@ -25,37 +26,31 @@ pub(super) struct Leaving {
 }
 
 impl<'d> Code<'d> {
-    /// Decodes a function from its first byte to its last. Every instruction set is on: a decoder
-    /// that does not know AVX loses its place and invents instructions.
-    pub(super) fn decode(bytes: &'d [u8], function: &Function) -> Result<Code<'d>, SiteError> {
+    /// Decodes a function from its first byte to its last.
+    pub(super) fn decode(
+        architecture: Architecture,
+        bytes: &'d [u8],
+        function: &Function,
+    ) -> Result<Code<'d>, SiteError> {
         if bytes.len() > MAX_SIZE {
             return Err(SiteError::TooLarge {
                 function: function.name.clone(),
             });
         }
-        let mut decoder = Decoder::with_ip(64, bytes, function.entry.0, DecoderOptions::NONE);
-        let mut instructions = Vec::with_capacity(bytes.len() / 4);
-        while decoder.can_decode() {
-            let at = decoder.position();
-            let instruction = decoder.decode();
-            if instruction.is_invalid() {
-                // What follows the last instruction is padding.
-                if bytes[at..].iter().all(|&b| b == 0) || bytes[at..].iter().all(|&b| b == 0xcc) {
-                    break;
-                }
-                return Err(SiteError::Undecodable {
+        let instructions =
+            architecture
+                .decode(bytes, function.entry)
+                .map_err(|address| SiteError::Undecodable {
                     function: function.name.clone(),
-                    address: function.entry.plus(at as u64),
-                });
-            }
-            instructions.push(instruction);
-        }
+                    address,
+                })?;
         if instructions.is_empty() {
             return Err(SiteError::NoCode {
                 function: function.name.clone(),
             });
         }
         let code = Code {
+            architecture,
             bytes,
             start: function.entry,
             instructions,
@@ -70,31 +65,41 @@ impl<'d> Code<'d> {
     }
 
     pub(super) fn address(&self, index: usize) -> Address {
-        Address(self.instructions[index].ip())
+        self.instructions[index].address
     }
 
     /// The instruction that begins at an address.
     pub(super) fn index_of(&self, address: Address) -> Option<usize> {
         self.instructions
-            .binary_search_by_key(&address.0, Instruction::ip)
+            .binary_search_by_key(&address, |instruction| instruction.address)
             .ok()
     }
 
     /// The bytes of an instruction.
     pub(super) fn bytes_of(&self, index: usize) -> &'d [u8] {
         let at = (self.address(index).0 - self.start.0) as usize;
-        &self.bytes[at..at + self.instructions[index].len()]
+        &self.bytes[at..at + usize::from(self.instructions[index].length)]
+    }
+
+    /// What an instruction is to the function's stack check.
+    pub(super) fn check_part(&self, index: usize) -> CheckPart {
+        self.architecture
+            .check_part(self.bytes_of(index), self.address(index))
+    }
+
+    /// An instruction as a place to probe.
+    pub(super) fn describe(&self, index: usize, stack_depth: Option<i32>) -> Site {
+        self.architecture
+            .describe(self.bytes_of(index), self.address(index), stack_depth)
     }
 
     pub(super) fn is_return(&self, index: usize) -> bool {
-        self.instructions[index].flow_control() == FlowControl::Return
+        self.instructions[index].flow == Flow::Return
     }
 
     /// Where a direct jump or call goes.
     pub(super) fn target(&self, index: usize) -> Option<Address> {
-        let instruction = &self.instructions[index];
-        (instruction.op_count() > 0 && instruction.op0_kind() == OpKind::NearBranch64)
-            .then(|| Address(instruction.near_branch64()))
+        self.instructions[index].target
     }
 
     /// Whether an address is inside the function.
@@ -105,10 +110,10 @@ impl<'d> Code<'d> {
     /// Whether the instruction jumps out of the function. Compiled code jumps through registers and
     /// memory only to its own switch cases, assembly also elsewhere.
     pub(super) fn leaves(&self, index: usize, is_assembly: bool) -> Option<Leaving> {
-        let conditional = match self.instructions[index].flow_control() {
-            FlowControl::UnconditionalBranch => false,
-            FlowControl::ConditionalBranch => true,
-            FlowControl::IndirectBranch if is_assembly => {
+        let conditional = match self.instructions[index].flow {
+            Flow::Jump => false,
+            Flow::Branch => true,
+            Flow::IndirectJump if is_assembly => {
                 return Some(Leaving {
                     target: None,
                     conditional: false,
@@ -126,7 +131,7 @@ impl<'d> Code<'d> {
     /// Every jump inside must lead to the start of an instruction, else the decoder lost its place.
     fn check_jumps(&self) -> Result<(), SiteError> {
         let inside = (0..self.len())
-            .filter(|&i| self.instructions[i].code() != Opcode::Call_rel32_64)
+            .filter(|&i| self.instructions[i].flow != Flow::Call)
             .filter_map(|i| self.target(i))
             .filter(|&target| self.contains(target));
         for target in inside {
@@ -154,8 +159,8 @@ impl<'d> Code<'d> {
     }
 
     fn check_boundary(&self, address: Address) -> Result<(), SiteError> {
-        let last = self.instructions.last().map_or(0, Instruction::next_ip);
-        if self.index_of(address).is_some() || address.0 >= last {
+        let last = self.instructions.last().map_or(Address(0), Instruction::next);
+        if self.index_of(address).is_some() || address >= last {
             return Ok(());
         }
         Err(SiteError::Misaligned {

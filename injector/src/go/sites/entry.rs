@@ -1,12 +1,8 @@
 //! Finds the site that is passed exactly once in each call.
 
-use iced_x86::{Code as Opcode, ConditionCode, FlowControl, Register};
-
 use super::decode::Code;
 use super::{EntryKind, SiteError};
-
-const CARRY: u64 = 0x01;
-const ZERO: u64 = 0x40;
+use crate::go::arch::Flow;
 
 /// The site's place and kind.
 pub(super) struct Found {
@@ -41,22 +37,13 @@ pub(super) fn find(code: &Code<'_>, check: Option<usize>) -> Result<Found, NotFo
         });
     };
     let next = jump + 1;
-    let pushes = code
-        .instructions
-        .get(next)
-        .is_some_and(|i| i.code() == Opcode::Push_r64 && i.op0_register() == Register::RBP);
-    if pushes && !is_jump_target(code, next) {
+    if next < code.len() && code.check_part(next).is_frame_push && !is_jump_target(code, next) {
         return Ok(Found {
             index: next,
             kind: EntryKind::AfterCheck,
         });
     }
-    let morestack_flags = match code.instructions[jump].condition_code() {
-        ConditionCode::be => CARRY | ZERO,
-        ConditionCode::b => CARRY,
-        ConditionCode::e => ZERO,
-        _ => return Err(NotFound::UnknownCheck),
-    };
+    let morestack_flags = code.check_part(jump).fails_on.ok_or(NotFound::UnknownCheck)?;
     Ok(Found {
         index: jump,
         kind: EntryKind::CheckJump { morestack_flags },
@@ -65,6 +52,5 @@ pub(super) fn find(code: &Code<'_>, check: Option<usize>) -> Result<Found, NotFo
 
 fn is_jump_target(code: &Code<'_>, index: usize) -> bool {
     let address = code.address(index);
-    (0..code.len())
-        .any(|i| code.instructions[i].flow_control() != FlowControl::Call && code.target(i) == Some(address))
+    (0..code.len()).any(|i| code.instructions[i].flow != Flow::Call && code.target(i) == Some(address))
 }

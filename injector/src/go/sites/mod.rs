@@ -7,7 +7,6 @@
 mod decode;
 mod entry;
 mod instruction;
-mod kernel;
 mod morestack;
 
 use super::address::Address;
@@ -46,13 +45,14 @@ pub struct EntrySite {
 /// What an entry site is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind {
-    /// The `push rbp` directly after the stack check (since Go 1.21). Every hit is a call.
+    /// The save of the frame pointer directly after the stack check (`push rbp` on amd64, since Go 1.21). Every hit is
+    /// a call.
     AfterCheck,
     /// The last conditional jump of the stack check. It is passed again after the stack has grown,
     /// so a hit is a call only if the jump will not be taken.
     CheckJump {
         /// The jump is taken, to the code that grows the stack, if any of these bits is set in the
-        /// flags register: 0x01 carry, 0x40 zero.
+        /// flags register.
         morestack_flags: u64,
     },
     /// The first instruction, of a function without a stack check. Every hit is a call.
@@ -135,7 +135,7 @@ pub fn sites(binary: &Binary, function: &Function) -> Result<Sites, SiteError> {
     let bytes = binary
         .code(function)
         .map_err(|_| SiteError::NoCode { function: name() })?;
-    let code = Code::decode(bytes, function)?;
+    let code = Code::decode(binary.architecture(), bytes, function)?;
     code.check_boundaries(binary.functions(), function)?;
 
     let check = morestack::find(&code, binary.morestack_functions())
@@ -143,7 +143,7 @@ pub fn sites(binary: &Binary, function: &Function) -> Result<Sites, SiteError> {
     let (morestack, jump) = check.unzip();
     let entry = entry::find(&code, jump).map_err(|why| why.into_error(name()))?;
     let depth = |address| binary.functions().stack_depth(function, address);
-    let site = |index: usize| instruction::describe(&code, index, depth(code.address(index)));
+    let site = |index: usize| code.describe(index, depth(code.address(index)));
 
     let mut found = Sites {
         entry: EntrySite {

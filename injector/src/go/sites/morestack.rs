@@ -3,12 +3,11 @@
 //! It saves the register parameters in their homes in the caller's frame, calls
 //! `runtime.morestack*`, takes the parameters back and jumps to the function's start.
 
-use iced_x86::{FlowControl, Instruction, Mnemonic, OpKind, Register};
-
 use super::decode::Code;
-use super::instruction::{self, Site};
+use super::instruction::Site;
 use crate::go::abi;
 use crate::go::address::Address;
+use crate::go::arch::Flow;
 
 /// The code that grows the stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +79,7 @@ pub(super) fn find(
 ) -> Result<Option<(Morestack, usize)>, ()> {
     // It is at the end, so the search begins there.
     let found = (0..code.len()).rev().find_map(|i| {
-        (code.instructions[i].flow_control() == FlowControl::Call)
+        (code.instructions[i].flow == Flow::Call)
             .then(|| functions.at(code.target(i)?))?
             .map(|callee| (i, callee))
     });
@@ -88,17 +87,17 @@ pub(super) fn find(
         return Ok(None);
     };
     let mut first = call;
-    while first > 0 && is_part(&code.instructions[first - 1]) {
+    while first > 0 && code.check_part(first - 1).saves_or_fills() {
         first -= 1;
     }
     let (jump, start) = last_check_jump(code, first, call).ok_or(())?;
     let morestack = Morestack {
         start: code.address(start),
-        spills: code.instructions[start..call].iter().filter_map(spill).collect(),
+        spills: (start..call).filter_map(|n| code.check_part(n).spill).collect(),
         call: code.address(call),
-        call_site: instruction::describe(code, call, None),
+        call_site: code.describe(call, None),
         callee,
-        after_call: Address(code.instructions[call].next_ip()),
+        after_call: code.instructions[call].next(),
     };
     Ok(Some((morestack, jump)))
 }
@@ -108,71 +107,17 @@ pub(super) fn find(
 fn last_check_jump(code: &Code<'_>, first: usize, call: usize) -> Option<(usize, usize)> {
     let mut last = None;
     for (index, instruction) in code.instructions[..first].iter().enumerate() {
-        match instruction.flow_control() {
-            FlowControl::ConditionalBranch => {
+        match instruction.flow {
+            Flow::Branch => {
                 let start = code.index_of(code.target(index)?);
                 let Some(start) = start.filter(|i| (first..=call).contains(i)) else {
                     break;
                 };
                 last = Some((index, start));
             }
-            FlowControl::Next if is_check_step(instruction.mnemonic()) => {}
+            Flow::Next if code.check_part(index).is_step => {}
             _ => break,
         }
     }
     last
-}
-
-/// Instructions that a stack check is made of: load g and its guard, compute, compare.
-fn is_check_step(mnemonic: Mnemonic) -> bool {
-    matches!(
-        mnemonic,
-        Mnemonic::Mov | Mnemonic::Lea | Mnemonic::Cmp | Mnemonic::Sub | Mnemonic::Nop
-    )
-}
-
-fn is_part(instruction: &Instruction) -> bool {
-    instruction.mnemonic() == Mnemonic::Nop || spill(instruction).is_some()
-}
-
-/// A store of an argument register to the caller's frame.
-fn spill(instruction: &Instruction) -> Option<Spill> {
-    let stores = matches!(
-        instruction.mnemonic(),
-        Mnemonic::Mov | Mnemonic::Movss | Mnemonic::Movsd | Mnemonic::Movups | Mnemonic::Vmovdqu
-    );
-    if !stores
-        || instruction.op0_kind() != OpKind::Memory
-        || instruction.op1_kind() != OpKind::Register
-        || instruction.memory_base() != Register::RSP
-        || instruction.memory_index() != Register::None
-    {
-        return None;
-    }
-    Some(Spill {
-        register: argument_register(instruction.op1_register())?,
-        offset: instruction.memory_displacement64(),
-        size: u8::try_from(instruction.memory_size().size()).ok()?,
-    })
-}
-
-/// The place of a machine register in the convention's sequence, whatever part of it is named.
-pub(super) fn argument_register(register: Register) -> Option<abi::Register> {
-    let integer = |n| Some(abi::Register::Integer(n));
-    if register.is_vector_register() {
-        let number = u8::try_from(register.number()).ok()?;
-        return (number < abi::FLOAT_REGISTERS).then_some(abi::Register::Float(number));
-    }
-    match register.full_register() {
-        Register::RAX => integer(0),
-        Register::RBX => integer(1),
-        Register::RCX => integer(2),
-        Register::RDI => integer(3),
-        Register::RSI => integer(4),
-        Register::R8 => integer(5),
-        Register::R9 => integer(6),
-        Register::R10 => integer(7),
-        Register::R11 => integer(8),
-        _ => None,
-    }
 }

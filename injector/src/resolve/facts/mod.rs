@@ -171,7 +171,13 @@ fn of(binary: &Binary, function: &Function) -> FunctionFacts {
     };
     let mut floats = 0;
     if let Some(signature) = &signature {
-        let layout = abi::layout(binary.types(), signature, function.convention(), binary.version());
+        let layout = abi::layout(
+            binary.architecture(),
+            binary.types(),
+            signature,
+            function.convention(),
+            binary.version(),
+        );
         floats = float_parameters(&layout);
         facts.declaration = Some(declaration(function, signature, binary.types()));
         facts.values = Values {
@@ -252,7 +258,11 @@ fn found_sites(binary: &Binary, found: &Sites, floats: u16) -> Vec<FoundSite> {
     };
     let mut all = vec![FoundSite {
         kind,
-        instruction: instruction(&entry.site, entry_consumes(entry, floats), binary),
+        instruction: instruction(
+            &entry.site,
+            entry_consumes(entry, floats, binary.architecture()),
+            binary,
+        ),
     }];
     all.extend(found.returns.iter().map(|site| FoundSite {
         kind: SiteKind::Return,

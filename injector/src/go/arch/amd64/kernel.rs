@@ -5,7 +5,7 @@
 
 use iced_x86::{Code, EncodingKind, Instruction, Mnemonic, Register};
 
-use super::instruction::Execution;
+use crate::go::sites::Execution;
 
 /// One-byte opcodes that a uprobe refuses: invalid in 64-bit mode, input and output, interrupts, halt.
 const REFUSED: [u8; 37] = [

@@ -1,0 +1,29 @@
+//! amd64, or x86-64.
+
+mod convention;
+mod decode;
+mod describe;
+mod kernel;
+mod runtime;
+mod sleeper;
+
+pub(super) use self::convention::{
+    FLOATS, INTEGER_REGISTERS, dwarf_number, is_register_assembly, register_name,
+};
+pub(super) use self::decode::{check_part, decode};
+pub(super) use self::describe::describe;
+pub(super) use self::runtime::{flags_and_calls, sets_registers_up, thread_local_load};
+pub(super) use self::sleeper::behind_only_call;
+use super::Relocations;
+
+/// In the ELF header.
+pub(super) const MACHINE: u16 = goblin::elf::header::EM_X86_64;
+/// RSP as instructions encode it.
+pub(super) const STACK_POINTER: u8 = 4;
+/// Instructions may be anywhere.
+pub(super) const INSTRUCTION_ALIGNMENT: u8 = 1;
+/// `R_X86_64_RELATIVE` and `R_X86_64_TPOFF64`.
+pub(super) const RELOCATIONS: Relocations = Relocations {
+    relative: 8,
+    thread_offset: 18,
+};
