@@ -96,3 +96,16 @@ impl Signals {
         Ok(received)
     }
 }
+
+/// Whether a signal has come that asks goinject to end, and that nobody has taken yet.
+pub fn end_is_asked_for() -> bool {
+    // SAFETY: a sigset_t is plain data, which sigpending fills in.
+    let pending = unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        if libc::sigpending(&raw mut set) < 0 {
+            return false;
+        }
+        SigSet::from_sigset_t_unchecked(set)
+    };
+    ENDING.into_iter().any(|signal| pending.contains(signal))
+}

@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -40,6 +40,8 @@ enum Whom {
     Group,
     /// That, and the guard: what is in the target must do.
     GroupAndGuard,
+    /// It and all that it has started, as a container's end does.
+    All,
 }
 
 #[test]
@@ -69,82 +71,137 @@ fn the_guard_is_killed_too() {
 
 #[test]
 fn while_it_arms_and_lets_go_with_bpf() {
-    kill_around(Writer::Tracer);
+    kill_around(Writer::Tracer, Whom::Group);
 }
 
 #[test]
 fn while_it_arms_and_lets_go_with_ptrace() {
-    kill_around(Writer::Breakpoints);
+    kill_around(Writer::Breakpoints, Whom::Group);
 }
 
-/// Attaches to one program again and again, and kills goinject's process group at some moment of arming, or of letting
-/// go. In both a thread of the program makes system calls for goinject.
-fn kill_around(writer: Writer) {
+#[test]
+fn all_of_it_while_it_arms_and_lets_go_with_bpf() {
+    kill_around(Writer::Tracer, Whom::All);
+}
+
+#[test]
+fn all_of_it_while_it_arms_and_lets_go_with_ptrace() {
+    kill_around(Writer::Breakpoints, Whom::All);
+}
+
+/// Attaches to one program again and again, and kills goinject's process group (or all of it) at some moment of arming,
+/// or of letting go. In both a thread of the program makes system calls for goinject.
+fn kill_around(writer: Writer, whom: Whom) {
     let _alone = ALONE.lock();
     let folder = tempfile::tempdir().expect("a folder");
-    let (rules, stderr) = (folder.path().join("rules.yaml"), folder.path().join("err"));
     let build = BUILDS[BUILDS.len() - 1];
+    let rules = folder.path().join("rules.yaml");
     fs::write(&rules, busy::rules(&busy::functions(writer, build.version), "")).expect("rules are written");
-    let mut program = Command::new(build.of("busy"));
-    program.arg("-input").stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut program = program.spawn().expect("the program starts");
-    let target = program.id().to_string();
-    let attach = || {
-        let mut command = Command::new(goinject::program());
-        command.args(["run", "--quiet", "--writer", writer.name(), "--pid"]);
-        command.arg(&target).arg(&rules).stdin(Stdio::null());
-        command.stderr(File::create(&stderr).expect("a file for output"));
-        command.process_group(0).spawn().expect("goinject starts")
+    let mut around = Around {
+        writer,
+        whom,
+        rules,
+        stderr: folder.path().join("err"),
+        ..Around::default()
     };
-    let armed = || fs::read_to_string(&stderr).is_ok_and(|text| text.contains("goinject: armed"));
-    let (mut arming, mut leaving, mut refused) = (0, 0, 0);
-    // What it takes on this machine now.
-    let mut period = Duration::from_millis(200);
-    while arming < KILLS || leaving < KILLS / 2 {
+    // A killed deputy leaves a few bytes behind, which there is not room for without end.
+    let at_a_time = if whom == Whom::All { 10 } else { 2 * KILLS };
+    while around.arming < KILLS || around.leaving < KILLS / 2 {
+        let mut program = Command::new(build.of("busy"));
+        program.arg("-input").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut program = program.spawn().expect("the program starts");
+        let before = around.leaving;
+        for _ in 0..at_a_time {
+            if around.arming < KILLS || around.leaving < KILLS / 2 {
+                around.kill_once(&mut program);
+            }
+        }
+        drop(program.stdin.take());
+        let output = program.wait_with_output().expect("the program is a child");
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        let total = busy::total(&stdout).unwrap_or_else(|error| panic!("{:?} {error}", output.status));
+        let leaving = (around.leaving - before) as u64;
+        assert!(output.status.success() && total.halfway <= leaving, "{stdout}");
+    }
+    println!("{around:?}");
+}
+
+/// What was killed so far.
+#[derive(Debug)]
+struct Around {
+    writer: Writer,
+    whom: Whom,
+    rules: PathBuf,
+    stderr: PathBuf,
+    arming: usize,
+    leaving: usize,
+    refused: usize,
+    /// What arming takes on this machine now.
+    period: Duration,
+}
+
+impl Default for Around {
+    fn default() -> Around {
+        Around {
+            writer: Writer::Breakpoints,
+            whom: Whom::Group,
+            rules: PathBuf::new(),
+            stderr: PathBuf::new(),
+            arming: 0,
+            leaving: 0,
+            refused: 0,
+            period: Duration::from_millis(200),
+        }
+    }
+}
+
+impl Around {
+    fn attach(&self, target: u32) -> Child {
+        let mut command = Command::new(goinject::program());
+        command.args(["run", "--quiet", "--writer", self.writer.name(), "--pid"]);
+        command
+            .arg(target.to_string())
+            .arg(&self.rules)
+            .stdin(Stdio::null());
+        command.stderr(File::create(&self.stderr).expect("a file for output"));
+        command.process_group(0).spawn().expect("goinject starts")
+    }
+
+    fn kill_once(&mut self, program: &mut Child) {
+        let said = || fs::read_to_string(&self.stderr).unwrap_or_default();
         let begun = Instant::now();
-        let mut injector = attach();
+        let mut injector = self.attach(program.id());
         let pid = i32::try_from(injector.id()).expect("process ids are small");
-        if arming < KILLS {
-            thread::sleep(period.mul_f64(random()));
-            arming += usize::from(!armed());
+        // By turns, as the moments of letting go are found only after arming.
+        if self.arming < KILLS && (self.leaving >= KILLS / 2 || self.arming <= 2 * self.leaving) {
+            thread::sleep(self.period.mul_f64(random()));
+            self.arming += usize::from(!said().contains("goinject: armed"));
         } else {
             let ended = |injector: &mut Child| injector.try_wait().is_ok_and(|status| status.is_some());
+            let armed = || said().contains("goinject: armed");
             wait_for(|| (armed() || ended(&mut injector)).then_some(())).expect("it arms or gives up");
             if ended(&mut injector) {
                 // What the one before left behind was still at work, and the target somebody else's.
-                refused += 1;
-                assert!(
-                    refused < KILLS,
-                    "{}",
-                    fs::read_to_string(&stderr).unwrap_or_default()
-                );
-                continue;
+                self.refused += 1;
+                assert!(self.refused < KILLS, "{}", said());
+                return;
             }
-            period = begun.elapsed();
+            self.period = begun.elapsed();
             // SAFETY: a child that is not waited for yet.
             unsafe { libc::kill(pid, libc::SIGINT) };
             thread::sleep(Duration::from_millis(40).mul_f64(random()));
-            leaving += 1;
+            self.leaving += 1;
         }
-        kill(-pid);
+        match self.whom {
+            Whom::All => kill_all(pid),
+            _ => kill(-pid),
+        }
         let _ = injector.wait();
         // What it left behind does its work and ends.
         thread::sleep(Duration::from_millis(10));
         let ended = program.try_wait().expect("the program is a child");
-        assert!(ended.is_none(), "{ended:?} after {arming} and {leaving} kills");
+        assert!(ended.is_none(), "{ended:?} after {self:?}");
     }
-    drop(program.stdin.take());
-    let output = program.wait_with_output().expect("the program is a child");
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    let total = busy::total(&stdout).unwrap_or_else(|error| panic!("{error}"));
-    assert!(
-        output.status.success() && total.halfway <= leaving as u64,
-        "{stdout}"
-    );
-    println!(
-        "{}: killed {arming} times before it had armed, {leaving} times while it let go, refused {refused} times; {total:?}",
-        writer.name()
-    );
 }
 
 /// What became of a run.
@@ -236,6 +293,7 @@ fn kill_once(writer: Writer, whom: Whom, run: usize, folder: &Path) -> Result<Su
             kill(-pid);
             kill(guard.flatten().ok_or("goinject has no guard")?);
         }
+        Whom::All => kill_all(pid),
     }
     let status = injector.wait().expect("goinject is a child");
     if status.signal() != Some(libc::SIGKILL) {
@@ -298,13 +356,28 @@ fn kill(pid: i32) {
 
 /// The process that takes breakpoints out when goinject is gone.
 fn guard_of(pid: i32) -> Option<i32> {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    children_of(pid).into_iter().find(|child| {
+        fs::read_to_string(format!("/proc/{child}/cmdline")).is_ok_and(|line| line.contains("__guard"))
+    })
+}
+
+fn children_of(pid: i32) -> Vec<i32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     children
         .split_whitespace()
         .filter_map(|child| child.parse().ok())
-        .find(|child: &i32| {
-            fs::read_to_string(format!("/proc/{child}/cmdline")).is_ok_and(|line| line.contains("__guard"))
-        })
+        .collect()
+}
+
+/// Kills goinject and all that it has started to attach.
+fn kill_all(pid: i32) {
+    // It starts nothing more from here on.
+    // SAFETY: a child that is not waited for yet.
+    unsafe { libc::kill(pid, libc::SIGSTOP) };
+    let children = children_of(pid);
+    for pid in children.into_iter().chain([pid]) {
+        kill(pid);
+    }
 }
 
 /// Whether every process that goinject left behind ends by itself.

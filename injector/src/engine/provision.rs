@@ -10,7 +10,7 @@ use goinject_probes::table::Control;
 
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Loaded, scratch_image};
-use crate::tracee::{Memory, Remote, Stop, Tracees, borrow_thread, mappings};
+use crate::tracee::{Memory, Obstacle, Remote, Stop, Tracees, borrow_thread, mappings};
 
 const PAGE: u64 = 4096;
 /// Memory for the copies that values get at each firing. No part of it is used twice, for the program
@@ -19,8 +19,23 @@ const COPIES: u64 = 4 << 20;
 
 /// Why a target can't be given what it needs.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot put the texts and errors that the rules inject into the target's memory: {0}")]
-pub struct ProvisionError(#[from] pub io::Error);
+pub enum ProvisionError {
+    /// None of its threads can be used.
+    #[error("cannot trace the target: {0}")]
+    Obstacle(Obstacle),
+    /// A thread was refused something.
+    #[error("cannot put the texts and errors that the rules inject into the target's memory: {0}")]
+    Refused(io::Error),
+}
+
+impl From<io::Error> for ProvisionError {
+    fn from(error: io::Error) -> ProvisionError {
+        match Obstacle::of(&error) {
+            Some(obstacle) => ProvisionError::Obstacle(obstacle.clone()),
+            None => ProvisionError::Refused(error),
+        }
+    }
+}
 
 /// Whether rules can't act before the target was stopped for a moment: without that there is no place
 /// for their texts.
@@ -119,8 +134,10 @@ fn map_scratch(plan: &Plan, remote: &mut Remote<'_>, loaded: &mut Loaded) -> io:
         [0, size, protection as u64, flags as u64, u64::MAX, 0],
     )?;
     // Where RLIMIT_MEMLOCK does not allow it, the pages may be swapped out; then they are waited for,
-    // or an edit fails and is counted.
-    let _ = remote.syscall(libc::SYS_mlock, [start, size, 0, 0, 0, 0]);
+    // or an edit fails and is counted. A filter may end a process for this call.
+    if !remote.is_filtered() {
+        let _ = remote.syscall(libc::SYS_mlock, [start, size, 0, 0, 0, 0]);
+    }
     loaded.scratch = start;
     loaded.copies = start + constants..start + size;
     remote.memory().write(start, &scratch_image(plan, loaded))?;

@@ -6,16 +6,20 @@
 mod deputy;
 mod maps;
 mod memory;
+mod obstacle;
+mod patience;
 mod ptrace;
 mod remote;
 mod spawn;
 mod stop;
 mod threads;
 mod trial;
+mod way_back;
 
 pub use deputy::borrow_thread;
 pub use maps::{Mapping, hole_near, read as mappings};
 pub use memory::Memory;
+pub use obstacle::Obstacle;
 pub use ptrace::{FloatRegisters, GeneralRegisters, signal_name};
 pub use remote::Remote;
 pub use spawn::Spawned;

@@ -18,6 +18,31 @@ pub(super) fn seize(tid: i32) -> io::Result<()> {
     Ok(ptrace::seize(Pid::from_raw(tid), OPTIONS)?)
 }
 
+/// Seizes one thread for a moment: the threads that it makes meanwhile are left alone.
+pub(super) fn seize_alone(tid: i32) -> io::Result<()> {
+    let options = OPTIONS.difference(ptrace::Options::PTRACE_O_TRACECLONE);
+    Ok(ptrace::seize(Pid::from_raw(tid), options)?)
+}
+
+/// Has a stopped thread's seccomp filters not asked until [`resume_seccomp`], or until its tracer is gone (Linux 4.3).
+pub(super) fn suspend_seccomp(tid: i32) -> io::Result<()> {
+    set_options(tid, OPTIONS.bits() | libc::PTRACE_O_SUSPEND_SECCOMP)
+}
+
+pub(super) fn resume_seccomp(tid: i32) -> io::Result<()> {
+    set_options(tid, OPTIONS.bits())
+}
+
+fn set_options(tid: i32, options: i32) -> io::Result<()> {
+    // SAFETY: the request takes a number, and touches no memory of this process.
+    let result = unsafe { libc::ptrace(libc::PTRACE_SETOPTIONS, tid, 0usize, options as usize) };
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
 pub(super) fn interrupt(tid: i32) -> io::Result<()> {
     Ok(ptrace::interrupt(Pid::from_raw(tid))?)
 }
@@ -29,8 +54,6 @@ pub(super) enum Resume {
     Run,
     /// To the entry or exit of its next system call.
     ToSystemCall,
-    /// For one instruction.
-    Step,
     /// It stays stopped with its group, and is reported when that changes.
     Listen,
     /// Freely, and no longer traced.
@@ -41,7 +64,6 @@ pub(super) fn resume(tid: i32, how: Resume, signal: i32) -> io::Result<()> {
     let request = match how {
         Resume::Run => libc::PTRACE_CONT,
         Resume::ToSystemCall => libc::PTRACE_SYSCALL,
-        Resume::Step => libc::PTRACE_SINGLESTEP,
         Resume::Listen => libc::PTRACE_LISTEN,
         Resume::Detach => libc::PTRACE_DETACH,
     };
@@ -95,22 +117,22 @@ pub(super) fn event_message(tid: i32) -> io::Result<i64> {
     Ok(ptrace::getevent(Pid::from_raw(tid))?)
 }
 
-/// Replaces a stopped thread's signal mask and returns the one before (Linux 3.11).
-pub(super) fn swap_signal_mask(tid: i32, mask: u64) -> io::Result<u64> {
-    let mut before = 0u64;
-    let size = size_of::<u64>();
-    // SAFETY: both requests take the size of a kernel sigset (8) and a pointer to that many bytes,
-    // which `before` and `mask` are.
-    let result = unsafe {
-        match libc::ptrace(libc::PTRACE_GETSIGMASK, tid, size, &raw mut before) {
-            error if error < 0 => error,
-            _ => libc::ptrace(libc::PTRACE_SETSIGMASK, tid, size, &raw const mask),
-        }
-    };
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(before)
+/// A stopped thread's signal mask (Linux 3.11).
+pub(super) fn signal_mask(tid: i32) -> io::Result<u64> {
+    let mut mask = 0u64;
+    // SAFETY: the request takes the size of a kernel sigset (8) and a place for that many bytes.
+    match unsafe { libc::ptrace(libc::PTRACE_GETSIGMASK, tid, size_of::<u64>(), &raw mut mask) } {
+        result if result < 0 => Err(io::Error::last_os_error()),
+        _ => Ok(mask),
+    }
+}
+
+/// Replaces a stopped thread's signal mask.
+pub(super) fn set_signal_mask(tid: i32, mask: u64) -> io::Result<()> {
+    // SAFETY: the request takes the size of a kernel sigset (8) and a pointer to that many bytes.
+    match unsafe { libc::ptrace(libc::PTRACE_SETSIGMASK, tid, size_of::<u64>(), &raw const mask) } {
+        result if result < 0 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
     }
 }
 
@@ -128,6 +150,59 @@ pub(super) struct Status {
 /// delivers a signal that was not taken, and forgets one that was: a breakpoint's trap or one of Go's
 /// preemption signals would be lost. Nothing but resuming the thread ends such a report.
 pub(super) fn look(tid: Option<i32>, block: bool) -> io::Result<Option<Status>> {
+    loop {
+        let Some(seen) = peek(tid, block)? else {
+            return Ok(None);
+        };
+        if let Some(stop) = seen.signal_stop() {
+            return Ok(Some(stop));
+        }
+        // It may have been killed meanwhile: then this is another status, which is as good.
+        if let Some(status) = wait(Some(seen.tid), false) {
+            return Ok(Some(status));
+        }
+    }
+}
+
+/// Looks at the next stop of one thread, in the same way. Its end is not taken but is the error ESRCH: somebody else
+/// waits for that.
+pub(super) fn look_for_stop(tid: i32, block: bool) -> io::Result<Option<Status>> {
+    loop {
+        let Some(seen) = peek(Some(tid), block)? else {
+            return Ok(None);
+        };
+        if seen.code != libc::CLD_TRAPPED && seen.code != libc::CLD_STOPPED {
+            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        }
+        if let Some(stop) = seen.signal_stop() {
+            return Ok(Some(stop));
+        }
+        if let Some(status) = wait_for_stop(tid) {
+            return Ok(Some(status));
+        }
+    }
+}
+
+/// A change of state that has been seen and not taken.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    tid: i32,
+    code: i32,
+    status: i32,
+}
+
+impl Seen {
+    /// A stop for a signal, as waitpid would have it.
+    fn signal_stop(self) -> Option<Status> {
+        let is_signal = self.code == libc::CLD_TRAPPED && self.status >> 8 == 0 && self.status & 0x80 == 0;
+        is_signal.then_some(Status {
+            tid: self.tid,
+            status: self.status << 8 | 0x7f,
+        })
+    }
+}
+
+fn peek(tid: Option<i32>, block: bool) -> io::Result<Option<Seen>> {
     let (kind, id) = match tid {
         Some(tid) => (libc::P_PID, tid.cast_unsigned()),
         None => (libc::P_ALL, 0),
@@ -146,21 +221,27 @@ pub(super) fn look(tid: Option<i32>, block: bool) -> io::Result<Option<Status>> 
             }
         }
         // SAFETY: waitid fills in these fields, and leaves zero where nothing has happened.
-        let (tid, code) = unsafe { (info.si_pid(), info.si_status()) };
-        if tid == 0 {
-            return Ok(None);
-        }
-        let is_signal = info.si_code == libc::CLD_TRAPPED && code >> 8 == 0 && code & 0x80 == 0;
-        if is_signal {
-            // As waitpid would have it.
-            let status = code << 8 | 0x7f;
-            return Ok(Some(Status { tid, status }));
-        }
-        // It may have been killed meanwhile: then this is another status, which is as good.
-        if let Some(status) = wait(Some(tid), false) {
-            return Ok(Some(status));
-        }
+        let (tid, status) = unsafe { (info.si_pid(), info.si_status()) };
+        let code = info.si_code;
+        return Ok((tid != 0).then_some(Seen { tid, code, status }));
     }
+}
+
+/// Takes a stop that was seen, and leaves an end that has come meanwhile.
+fn wait_for_stop(tid: i32) -> Option<Status> {
+    let flags = libc::WSTOPPED | libc::__WALL | libc::WNOHANG;
+    // SAFETY: a siginfo_t is plain data, and zero is a value of it.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `info` is a valid place for the result.
+    if unsafe { libc::waitid(libc::P_PID, tid.cast_unsigned(), &raw mut info, flags) } < 0 {
+        return None;
+    }
+    // SAFETY: waitid fills in these fields, and leaves zero where nothing has happened.
+    let (tid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    (tid != 0).then_some(Status {
+        tid,
+        status: status << 8 | 0x7f,
+    })
 }
 
 /// Takes the next change of state: of one thread, or of any child or tracee. None if there is none

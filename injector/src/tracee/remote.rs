@@ -3,11 +3,13 @@
 use std::io;
 
 use super::memory::Memory;
-use super::ptrace::{GeneralRegisters, Resume};
-use super::stop::{Report, Stop, Why};
+use super::obstacle::{Confinement, Obstacle};
+use super::ptrace::{self, GeneralRegisters};
+use super::stop::{Stop, Why};
+use super::way_back::{WayBack, restarted};
 
 /// A stopped thread lent for system calls. [`Remote::finish`] puts everything back, and so does dropping
-/// this, but then the thread stays stopped.
+/// this, but then the thread stays stopped. If goinject is killed, the thread goes its [`WayBack`].
 #[derive(Debug)]
 pub struct Remote<'a> {
     stop: Stop,
@@ -15,13 +17,21 @@ pub struct Remote<'a> {
     stopped_for: Why,
     pid: i32,
     memory: &'a Memory,
-    registers: GeneralRegisters,
-    mask: u64,
-    instruction: u64,
+    lent: Lent,
     finished: bool,
 }
 
+/// What a thread has lent, and must get back.
+#[derive(Debug)]
+struct Lent {
+    registers: GeneralRegisters,
+    mask: u64,
+    way_back: WayBack,
+    confinement: Confinement,
+}
+
 impl<'a> Remote<'a> {
+    /// Borrows a thread. One that can't be used is let go.
     pub(super) fn new(stop: Stop, pid: i32, memory: &'a Memory) -> io::Result<Remote<'a>> {
         let stopped_for = stop.why();
         let stop = match stopped_for {
@@ -29,21 +39,21 @@ impl<'a> Remote<'a> {
             Why::Exec(_) => leave_exec(stop, pid)?,
             _ => stop,
         };
-        let registers = stop.registers()?;
-        let instruction = find_syscall_instruction(pid, memory)?;
-        // No signal may be delivered to the thread while its registers are borrowed. SIGTRAP stays open:
-        // a step's trap that finds it blocked makes the kernel reset the process's handler.
-        let mask = stop.swap_signal_mask(!(1 << (libc::SIGTRAP - 1)))?;
-        Ok(Remote {
-            stop,
-            stopped_for,
-            pid,
-            memory,
-            registers,
-            mask,
-            instruction,
-            finished: false,
-        })
+        match Lent::by(&stop, pid, memory) {
+            Ok(lent) => Ok(Remote {
+                // The signal that it stopped with is for later.
+                stop: stop.without_signal(),
+                stopped_for,
+                pid,
+                memory,
+                lent,
+                finished: false,
+            }),
+            Err(error) => {
+                stop.detach()?;
+                Err(error)
+            }
+        }
     }
 
     /// The process.
@@ -56,44 +66,46 @@ impl<'a> Remote<'a> {
         self.memory
     }
 
+    /// Whether a filter may refuse system calls that a Go program does not make itself, or end it for them.
+    pub fn is_filtered(&self) -> bool {
+        self.lent.confinement == Confinement::AsOurselves
+    }
+
     /// Makes a system call; the result is the kernel's, errors already told apart.
     pub fn syscall(&mut self, number: i64, arguments: [u64; 6]) -> io::Result<u64> {
         let [rdi, rsi, rdx, r10, r8, r9] = arguments;
         let registers = GeneralRegisters {
-            rip: self.instruction,
+            rip: self.lent.way_back.system_call,
             rax: number.cast_unsigned(),
-            // The kernel would restart an interrupted system call of the thread otherwise.
-            orig_rax: u64::MAX,
             rdi,
             rsi,
             rdx,
             r10,
             r8,
             r9,
-            ..self.registers
+            ..self.lent.on_its_way()
         };
         self.stop.set_registers(registers)?;
-        loop {
-            let lent = self.stop.stopped_for(self.stopped_for);
-            let stop = std::mem::replace(&mut self.stop, lent);
-            match stop.go_to_next_stop(Resume::Step, self.pid)? {
-                Report::Stopped(stop) => {
-                    let why = stop.why();
-                    self.stop = stop;
-                    if why == Why::Signal(libc::SIGTRAP) {
-                        break;
-                    }
-                }
-                _ => return Err(io::Error::from_raw_os_error(libc::ESRCH)),
-            }
-        }
-        let after = self.stop.registers()?;
-        let result = after.rax.cast_signed();
-        match result {
-            -4095..=-1 => Err(io::Error::from_raw_os_error(
-                i32::try_from(-result).expect("at most 4095"),
+        // Its entry and its exit.
+        self.go_to_system_call()?;
+        self.go_to_system_call()?;
+        let result = self.stop.registers()?.rax;
+        match result.cast_signed() {
+            error @ -4095..=-1 => Err(io::Error::from_raw_os_error(
+                i32::try_from(-error).expect("at most 4095"),
             )),
-            _ => Ok(after.rax),
+            _ => Ok(result),
+        }
+    }
+
+    fn go_to_system_call(&mut self) -> io::Result<()> {
+        loop {
+            let again = self.stop.stopped_for(self.stop.why());
+            // Nothing but a stop signal gets through to it, and that goes on to it.
+            self.stop = std::mem::replace(&mut self.stop, again).go_to_next_stop(self.pid)?;
+            if self.stop.why() == Why::SystemCall {
+                return Ok(());
+            }
         }
     }
 
@@ -105,9 +117,15 @@ impl<'a> Remote<'a> {
     }
 
     fn put_back(&self) -> io::Result<()> {
-        self.stop.set_registers(self.registers)?;
-        self.stop.swap_signal_mask(self.mask)?;
-        Ok(())
+        let lent = &self.lent;
+        // In this order: it is on its way back until it has its own registers.
+        self.stop.set_registers(lent.on_its_way())?;
+        self.stop.set_signal_mask(lent.mask)?;
+        self.stop.set_registers(lent.registers)?;
+        if lent.confinement == Confinement::Own {
+            ptrace::resume_seccomp(self.stop.tid())?;
+        }
+        lent.way_back.remove(self.memory)
     }
 }
 
@@ -120,36 +138,43 @@ impl Drop for Remote<'_> {
     }
 }
 
-/// Takes a thread from the stop within `exec` to the one at its end.
-fn leave_exec(stop: Stop, pid: i32) -> io::Result<Stop> {
-    match stop.go_to_next_stop(Resume::ToSystemCall, pid)? {
-        Report::Stopped(stop) => Ok(stop),
-        _ => Err(io::Error::from_raw_os_error(libc::ESRCH)),
+impl Lent {
+    fn by(stop: &Stop, pid: i32, memory: &Memory) -> io::Result<Lent> {
+        let confinement = Confinement::of(pid, stop.tid());
+        if confinement == Confinement::Own {
+            ptrace::suspend_seccomp(stop.tid()).map_err(|error| match error.raw_os_error() {
+                Some(libc::ESRCH) => error,
+                _ => Obstacle::Confined {
+                    pid,
+                    why: error.to_string(),
+                }
+                .into(),
+            })?;
+        }
+        let registers = restarted(stop.registers()?);
+        let mask = stop.signal_mask()?;
+        let lent = Lent {
+            registers,
+            mask,
+            way_back: WayBack::put(pid, memory, &registers, mask)?,
+            confinement,
+        };
+        stop.set_registers(lent.on_its_way())?;
+        // No signal may be delivered to the thread while its registers are borrowed.
+        stop.set_signal_mask(u64::MAX)?;
+        Ok(lent)
+    }
+
+    /// Registers with which a thread finds back by itself.
+    fn on_its_way(&self) -> GeneralRegisters {
+        GeneralRegisters {
+            rip: self.way_back.start,
+            ..self.registers
+        }
     }
 }
 
-/// A `syscall` instruction in the target's own code: the kernel's vDSO has one, and so does every Go runtime.
-fn find_syscall_instruction(pid: i32, memory: &Memory) -> io::Result<u64> {
-    const SYSCALL: [u8; 2] = [0x0f, 0x05];
-    const CHUNK: u64 = 1 << 20;
-    let mut mappings = super::maps::read(pid)?;
-    mappings.retain(|mapping| mapping.executable && mapping.name != "[vsyscall]");
-    mappings.sort_by_key(|mapping| mapping.name != "[vdso]");
-    for mapping in mappings {
-        let mut start = mapping.range.start;
-        while start < mapping.range.end {
-            let size = CHUNK.min(mapping.range.end - start);
-            let mut bytes = vec![0; usize::try_from(size).expect("at most a chunk")];
-            if memory.read(start, &mut bytes).is_ok()
-                && let Some(found) = bytes.windows(2).position(|window| window == SYSCALL)
-            {
-                return Ok(start + found as u64);
-            }
-            start += size;
-        }
-    }
-    Err(io::Error::new(
-        io::ErrorKind::NotFound,
-        "no system call instruction in the target's code",
-    ))
+/// Takes a thread from the stop within `exec` to the one at its end.
+fn leave_exec(stop: Stop, pid: i32) -> io::Result<Stop> {
+    stop.go_to_next_stop(pid)
 }

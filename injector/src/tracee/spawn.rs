@@ -2,7 +2,9 @@
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::mpsc;
 use std::thread;
@@ -38,6 +40,8 @@ impl Spawned {
                 (&go_reader).read_exact(&mut go)
             });
         }
+        let program = PathBuf::from(command.get_program());
+        let dir = command.get_current_dir().map(Path::to_owned);
         // `spawn` returns only after the exec, which waits for us: it needs a thread of its own.
         let (sender, receiver) = mpsc::channel();
         let spawner = thread::spawn(move || {
@@ -55,30 +59,71 @@ impl Spawned {
         // Unread if the child is gone, which shows below.
         let _ = go_writer.write_all(&[1]);
         drop(go_writer);
-        let result = match &seized {
+        let stopped = seized.and_then(|pid| {
             // The exec stops for us before `spawn` can see that it succeeded.
-            Ok(pid) => wait_for_exec(*pid).map(Some),
-            Err(_) => Ok(None),
-        };
+            wait_for_exec(pid)
+        });
         let child = receiver.recv().expect("the spawning thread sends once");
         spawner.join().expect("the spawning thread does not panic");
-        let child = child?;
-        seized?;
-        match result? {
-            Some(stop) => Ok(Spawned { child, stop }),
-            None => Err(io::Error::other("the program ended before it started")),
+        // Why there is no program says more than that the child has ended.
+        let mut child = child.map_err(|error| explained(error, &program, dir.as_deref()))?;
+        match stopped {
+            Ok(stop) => Ok(Spawned { child, stop }),
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
+                let status = child.wait()?;
+                Err(io::Error::other(format!(
+                    "it ended before its first instruction ({status})"
+                )))
+            }
+            Err(error) => Err(error),
         }
     }
 }
 
+/// Waits for the stop of a child's exec. A child that ends instead is left for `spawn`, which waits for it itself.
 fn wait_for_exec(pid: i32) -> io::Result<Stop> {
     loop {
-        let status =
-            ptrace::wait(Some(pid), true).ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
+        let status = ptrace::look_for_stop(pid, true)?;
+        let status = status.ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
         match Report::of(status, pid) {
             Report::Stopped(stop) if matches!(stop.why(), Why::Exec(_)) => return Ok(stop),
             Report::Stopped(stop) => stop.resume()?,
-            _ => return Err(io::Error::other("the program could not be started")),
+            _ => return Err(io::Error::from_raw_os_error(libc::ESRCH)),
         }
     }
+}
+
+/// An error of `exec`, with what it is about: the kernel says "no such file" of a file that is there, and "permission
+/// denied" for three reasons.
+fn explained(error: io::Error, program: &Path, dir: Option<&Path>) -> io::Error {
+    let missing = error.raw_os_error() == Some(libc::ENOENT);
+    let denied = error.raw_os_error() == Some(libc::EACCES);
+    let not_executable = || {
+        program
+            .metadata()
+            .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 == 0)
+    };
+    let why = match dir {
+        Some(dir) if missing && !dir.is_dir() => format!("there is no folder {}", dir.display()),
+        _ if missing && program.exists() => match interpreter(program) {
+            Some(interpreter) => format!("its interpreter {interpreter} is missing"),
+            None => return error,
+        },
+        _ if denied && not_executable() => "it may not be executed (chmod +x)".to_owned(),
+        _ if denied && lies_on_noexec(program) => "its file system is mounted noexec".to_owned(),
+        _ => return error,
+    };
+    io::Error::new(error.kind(), format!("{error}: {why}"))
+}
+
+fn interpreter(program: &Path) -> Option<String> {
+    let bytes = std::fs::read(program).ok()?;
+    let elf = goblin::elf::Elf::parse(&bytes).ok()?;
+    let interpreter = elf.interpreter?;
+    (!Path::new(interpreter).exists()).then(|| interpreter.to_owned())
+}
+
+fn lies_on_noexec(program: &Path) -> bool {
+    use nix::sys::statvfs::{FsFlags, statvfs};
+    statvfs(program).is_ok_and(|fs| fs.flags().contains(FsFlags::ST_NOEXEC))
 }

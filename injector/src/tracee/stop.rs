@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::patience;
 use super::ptrace::{self, FloatRegisters, GeneralRegisters, Resume, Status};
 
 /// What became of a thread or process.
@@ -142,18 +143,22 @@ impl Stop {
         Stop { tid: self.tid, why }
     }
 
-    /// Replaces its signal mask and returns the one before.
-    pub(super) fn swap_signal_mask(&self, mask: u64) -> io::Result<u64> {
-        ptrace::swap_signal_mask(self.tid, mask)
+    /// Its signal mask.
+    pub(super) fn signal_mask(&self) -> io::Result<u64> {
+        ptrace::signal_mask(self.tid)
     }
 
-    /// Runs one instruction, or to the next system call, and waits for the stop after it.
-    pub(super) fn go_to_next_stop(self, how: Resume, pid: i32) -> io::Result<Report> {
+    /// Replaces its signal mask.
+    pub(super) fn set_signal_mask(&self, mask: u64) -> io::Result<()> {
+        ptrace::set_signal_mask(self.tid, mask)
+    }
+
+    /// Runs to the entry or exit of the next system call, or to what stops it before, and waits for that. The error is
+    /// ESRCH if it ends instead, which whoever waits for it next is told.
+    pub(super) fn go_to_next_stop(self, pid: i32) -> io::Result<Stop> {
         let tid = self.tid;
-        self.go(how, 0)?;
-        let status =
-            ptrace::wait(Some(tid), true).ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
-        Ok(Report::of(status, pid))
+        self.resume_to_system_call()?;
+        patience::next_stop(pid, tid, None)?.ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))
     }
 
     /// Goes on as the reason of the stop asks: with its signal, or still stopped with its group.

@@ -4,17 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
+use super::obstacle::Obstacle;
 use super::ptrace;
 use super::remote::Remote;
 use super::stop::{Report, Stop, Why};
-
-/// Takes a stopped thread that system calls can be made in: not one with a trap of its own, which would be taken for the
-/// end of a call and lost. Breakpoints of a killed tracer leave such traps for a moment.
-pub(super) fn take_lendable(stops: &mut Vec<Stop>) -> Option<Stop> {
-    let lendable = |stop: &Stop| stop.why() != Why::Signal(libc::SIGTRAP) && !stop.has_pending_trap();
-    let at = stops.iter().position(lendable)?;
-    Some(stops.swap_remove(at))
-}
 
 /// Between two looks at threads that are about to stop.
 const PAUSE: Duration = Duration::from_micros(50);
@@ -65,6 +58,9 @@ impl Tracees {
                     Err(error) if error.raw_os_error() == Some(libc::EPERM) && is_traced_by_us(pid, tid) => {
                         tracees.threads.insert(tid);
                         found = true;
+                    }
+                    Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
+                        return Err(Obstacle::traced(pid, tid).map_or(error, io::Error::from));
                     }
                     Err(error) => return Err(error),
                 }

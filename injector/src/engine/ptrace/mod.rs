@@ -19,7 +19,7 @@ use super::stopped::{StoppedThread, commit, hit};
 use super::{End, Happened, Session};
 use crate::plan::encode::{LoadBias, Loaded, encode};
 use crate::plan::{Plan, Site};
-use crate::tracee::{Memory, Remote, Report, Spawned, Stop, Tracees, Why, borrow_thread};
+use crate::tracee::{Memory, Obstacle, Remote, Report, Spawned, Stop, Tracees, Why, borrow_thread};
 
 pub use self::guard::{COMMAND as GUARD_COMMAND, run as run_guard};
 
@@ -55,7 +55,7 @@ pub enum ArmError {
 
 impl ArmError {
     fn trace(error: io::Error) -> ArmError {
-        ArmError::Trace(error)
+        ArmError::Trace(Obstacle::named(error))
     }
 }
 
@@ -112,6 +112,8 @@ impl PtraceSession {
 
     /// Arms a running process.
     pub fn arm_attached(plan: &Plan, bias: LoadBias, seed: u64, pid: i32) -> Result<PtraceSession, ArmError> {
+        // Its breakpoints, too, would look like a program that was changed.
+        Obstacle::if_traced(pid).map_err(ArmError::trace)?;
         let memory = Memory::open(pid).map_err(ArmError::trace)?;
         let spots = spots(plan, bias);
         verify(&memory, &spots)?;
@@ -253,15 +255,17 @@ impl Session for PtraceSession {
             unused.iter().try_for_each(|unused| unmap(remote, unused))
         };
         // Where processes may only trace their descendants, a deputy could not trace this one.
-        if self.is_child
-            && let Some(stop) = clean.pop()
-        {
-            let mut remote = self.tracees.remote(stop, &self.memory)?;
-            leave(&mut remote)?;
-            clean.push(remote.finish()?);
-        }
+        let lent = if self.is_child { clean.pop() } else { None };
+        // First, so that the stub is there as long as one of them has a trap that the kernel would deliver without us.
         for stop in clean {
             stop.detach()?;
+        }
+        if let Some(stop) = lent {
+            let mut remote = self.tracees.remote(stop, &self.memory)?;
+            // Where it is refused the stub stays, which passes on what is not its own.
+            let left = leave(&mut remote);
+            remote.finish()?.detach()?;
+            left?;
         }
         if !self.is_child
             && let Err(error) = borrow_thread(self.tracees.pid(), leave)
@@ -306,7 +310,7 @@ fn prepare(
         Ok(loaded) => Ok(Ok((loaded, ground))),
         Err(error) => {
             ground.undo(remote)?;
-            Ok(Err(Refusal::Provision(ProvisionError(error).to_string())))
+            Ok(Err(Refusal::Provision(ProvisionError::from(error).to_string())))
         }
     }
 }

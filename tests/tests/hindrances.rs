@@ -1,0 +1,255 @@
+//! What is in goinject's way in a target or at its start: it works all the same, or ends with the true reason and leaves
+//! the target alone.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use goinject_lab::{Cache, Toolchain};
+use goinject_tests::goinject::{self, Running};
+use goinject_tests::{Build, Outcome, Writer};
+
+const BUILD: Build = Build::plain("1.27");
+
+const RULES: &str = "\
+version: 1
+limits: {faults: 3}
+rules:
+- {name: work, function: main.work, inject: {set: {err: {message: injected}}}}
+";
+
+/// The writers whose engine uses the target's threads.
+const WRITERS: [Writer; 2] = [Writer::Tracer, Writer::Breakpoints];
+
+fn rules_in(folder: &Path) -> PathBuf {
+    let rules = folder.join("rules.yaml");
+    fs::write(&rules, RULES).expect("written");
+    rules
+}
+
+/// The program `hindered`, by itself. It is killed if it is dropped.
+struct Hindered {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Hindered {
+    fn start(arguments: &[&str]) -> Hindered {
+        let mut command = Command::new(BUILD.of("hindered"));
+        command.args(arguments).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        let stdout = child.stdout.take().expect("its output is piped");
+        let mut lines = BufReader::new(stdout);
+        let mut line = String::new();
+        while line != "ready\n" {
+            line.clear();
+            let read = lines.read_line(&mut line).expect("a line");
+            assert!(read > 0, "it ended: {:?}", child.wait());
+        }
+        Hindered { child, lines }
+    }
+
+    fn pid(&self) -> String {
+        self.child.id().to_string()
+    }
+
+    /// Whether it goes on: so many more lines come.
+    fn goes_on(&mut self, lines: usize) -> Vec<String> {
+        let more = (&mut self.lines).lines().take(lines);
+        let more: Vec<String> = more.map(|line| line.expect("a line")).collect();
+        assert_eq!(more.len(), lines, "it ended: {:?}", self.child.wait());
+        more
+    }
+}
+
+impl Drop for Hindered {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn attach(rules: &Path, writer: Writer, pid: &str) -> Running {
+    let mut command = goinject::command(["run", "--quiet", "--writer", writer.name(), "--pid", pid]);
+    Running::start(command.arg(rules))
+}
+
+fn applied(outcome: &Outcome) -> bool {
+    let row = outcome
+        .stderr
+        .lines()
+        .find(|line| line.contains("goinject: work "));
+    let numbers: Vec<u64> = row.map_or_else(Vec::new, |row| {
+        row.split_whitespace()
+            .filter_map(|word| word.parse().ok())
+            .collect()
+    });
+    numbers.len() > 3 && numbers[3] == 3
+}
+
+#[test]
+fn a_filter_of_the_targets_own_is_suspended() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = rules_in(folder.path());
+    let calls = [
+        libc::SYS_mlock,
+        libc::SYS_mmap,
+        libc::SYS_munmap,
+        libc::SYS_mprotect,
+        libc::SYS_rt_sigaction,
+    ];
+    let mut filters: Vec<Vec<String>> = calls
+        .iter()
+        .map(|call| vec!["-deny".to_owned(), call.to_string()])
+        .collect();
+    filters.push(vec!["-no-new-code".to_owned()]);
+    // Ended by the kernel; SIGSYS; EPERM.
+    let ways = ["0x80000000", "0x00030000", "0x00050001"];
+    for (turn, filter) in filters.iter().enumerate() {
+        for writer in WRITERS {
+            let mut arguments: Vec<&str> = filter.iter().map(String::as_str).collect();
+            arguments.extend(["-with", ways[turn % ways.len()]]);
+            let mut target = Hindered::start(&arguments);
+            let outcome = attach(&rules, writer, &target.pid()).end();
+            let described = format!("{filter:?}, {}: {}", writer.name(), outcome.describe());
+            assert_eq!(outcome.code, Some(5), "{described}");
+            assert!(applied(&outcome), "{described}");
+            let lines = target.goes_on(40);
+            assert!(
+                lines.iter().any(|line| line.ends_with("<nil>")),
+                "{described}\n{lines:?}"
+            );
+        }
+    }
+}
+
+/// A user who may not suspend filters.
+fn as_nobody(command: &mut Command) {
+    const NOBODY: u32 = 65534;
+    command.uid(NOBODY).gid(NOBODY);
+}
+
+#[test]
+fn a_filter_that_can_not_be_suspended_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = rules_in(folder.path());
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a folder for all");
+    let copies = ["goinject", "hindered"].map(|name| folder.path().join(name));
+    fs::copy(goinject::program(), &copies[0]).expect("copied");
+    fs::copy(BUILD.of("hindered"), &copies[1]).expect("copied");
+    let mut target = Command::new(&copies[1]);
+    target.args(["-deny", &libc::SYS_mlock.to_string()]);
+    as_nobody(target.stdout(Stdio::piped()));
+    let mut target = target.spawn().expect("it starts");
+    let mut lines = BufReader::new(target.stdout.take().expect("piped")).lines();
+    let ready = lines.by_ref().any(|line| line.is_ok_and(|line| line == "ready"));
+    assert!(ready, "it does not start");
+    let mut injector = Command::new(&copies[0]);
+    injector.args(["run", "--engine", "ptrace", "--pid", &target.id().to_string()]);
+    as_nobody(injector.arg(&rules).stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let outcome = Running::start(&mut injector).end();
+    let goes_on = lines.take(20).filter(Result::is_ok).count();
+    let _ = target.kill();
+    let _ = target.wait();
+    assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+    assert!(
+        outcome.stderr.contains("seccomp filter") && outcome.stderr.contains("CAP_SYS_ADMIN"),
+        "{}",
+        outcome.describe()
+    );
+    assert_eq!(goes_on, 20);
+}
+
+#[test]
+fn another_tracer_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = rules_in(folder.path());
+    for writer in WRITERS {
+        let target = Hindered::start(&[]);
+        // Long enough for the next one to come.
+        fs::write(
+            folder.path().join("first.yaml"),
+            RULES.replace("limits: {faults: 3}\n", ""),
+        )
+        .expect("written");
+        let first = attach(
+            &folder.path().join("first.yaml"),
+            Writer::Breakpoints,
+            &target.pid(),
+        );
+        let status = format!("/proc/{}/status", target.pid());
+        let traced = format!("TracerPid:\t{}\n", first.pid());
+        let begun = Instant::now();
+        while !fs::read_to_string(&status).is_ok_and(|status| status.contains(&traced)) {
+            assert!(begun.elapsed() < goinject::LIMIT, "it is not traced");
+            thread::sleep(Duration::from_millis(5));
+        }
+        let outcome = attach(&rules, writer, &target.pid()).end();
+        assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+        let words = format!(
+            "cannot trace the target: another process traces it already: goinject, process {}",
+            first.pid()
+        );
+        assert!(
+            outcome.stderr.contains(&words),
+            "{}: {}",
+            writer.name(),
+            outcome.describe()
+        );
+        first.signal(libc::SIGINT);
+        let first = first.end();
+        assert_eq!(first.code, Some(130), "{}", first.describe());
+    }
+}
+
+/// Runs a command and gives what goinject says about its start.
+fn told_of_start(rules: &Path, writer: Writer, program: &Path) -> Outcome {
+    let mut command = goinject::command(["run", "--writer", writer.name()]);
+    Running::start(command.arg(rules).arg("--").arg(program)).end()
+}
+
+#[test]
+fn a_command_whose_exec_fails_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = rules_in(folder.path());
+    let plain = folder.path().join("plain");
+    fs::copy(BUILD.of("hindered"), &plain).expect("copied");
+    fs::set_permissions(&plain, fs::Permissions::from_mode(0o644)).expect("changed");
+    let without_loader = folder.path().join("without-loader");
+    build_with_loader(&without_loader, "/no/such/loader.so.2");
+    for writer in WRITERS {
+        // It was a matter of luck who saw the end of the child first.
+        for _ in 0..4 {
+            let outcome = told_of_start(&rules, writer, &plain);
+            assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+            let words = format!("error: cannot start {}: Permission denied", plain.display());
+            assert!(outcome.stderr.contains(&words), "{}", outcome.describe());
+            let outcome = told_of_start(&rules, writer, &without_loader);
+            assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+            let words =
+                "No such file or directory (os error 2): its interpreter /no/such/loader.so.2 is missing";
+            assert!(outcome.stderr.contains(words), "{}", outcome.describe());
+        }
+    }
+}
+
+fn build_with_loader(binary: &Path, loader: &str) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/go/hindered");
+    let mut go = Toolchain::newest()
+        .command(&Cache::from_env())
+        .expect("Go is set up");
+    go.args([
+        "build",
+        "-buildmode=pie",
+        "-ldflags",
+        &format!("-I {loader}"),
+        "-o",
+    ]);
+    let status = go.arg(binary).arg(".").current_dir(source).status();
+    assert!(status.expect("go starts").success());
+}
