@@ -352,12 +352,22 @@ struct gi_site {
 	gi_u8 lead;   /* enum gi_lead */
 	gi_u8 length; /* of the instruction */
 	gi_u8 check_flags; /* any of these flags set: on its way to morestack, not a call yet */
-	gi_u8 padding[6];
+	gi_u8 padding[2];
+	gi_u32 process; /* row of the process that it is in */
 };
 
-/* Facts of the target, and the switch. One row. Addresses are run-time; 0 unknown. */
-struct gi_control {
-	gi_u32 armed;           /* 0: every probe passes */
+/* gi_process.armed */
+enum gi_armed {
+	GI_DISARMED = 0, /* its probes pass */
+	GI_ARMED = 1,
+	GI_EXECUTED = 2, /* it runs another program: its probes pass, and it can't be armed any more */
+};
+
+/* Facts of one process, and its switch. Addresses are run-time; 0 unknown. */
+struct gi_process {
+	gi_u32 armed;           /* enum gi_armed */
+	gi_u32 serial;          /* from 1, no other process of the run has or had it: rows are used again */
+	gi_u32 pid;             /* in goinject's PID namespace */
 	gi_u32 padding;
 	gi_s64 tls_g;           /* g's place relative to the thread pointer */
 	gi_u64 goid_offset;     /* in g */
@@ -370,6 +380,12 @@ struct gi_control {
 	gi_u64 errno_table;        /* of syscall.Errno as error */
 	gi_u64 copies_next;        /* memory in the target for copies, none of it used twice */
 	gi_u64 copies_end;
+};
+
+/* The run: what all its processes share. One row. */
+struct gi_control {
+	gi_u32 armed;           /* 0: every probe of every process passes */
+	gi_u32 padding;
 	gi_u64 seed;
 	gi_u64 armed_at;        /* ns, CLOCK_MONOTONIC */
 	gi_u64 deadline;        /* ns, CLOCK_MONOTONIC: no faults from then on; 0 none */
@@ -402,7 +418,7 @@ struct gi_event {
 	gi_u32 known; /* bit n: word[n].before was read */
 	gi_u32 texts; /* entries of text in use */
 	gi_u32 text_length[GI_EVENT_TEXTS];
-	gi_u32 padding;
+	gi_u32 process; /* serial */
 	gi_u64 delay; /* ns that the goroutine was to sleep */
 	struct gi_word word[GI_EVENT_WORDS]; /* in the order of the binding's edits */
 	gi_u8 text[GI_EVENT_TEXTS][GI_TEXT];
@@ -421,7 +437,7 @@ struct gi_call_key {
 	gi_u64 g;
 	gi_u64 depth; /* of its frame below the stack's high end: survives stack moves */
 	gi_u32 rule;
-	gi_u32 padding;
+	gi_u32 process; /* serial: the g of two processes may be the same */
 };
 
 struct gi_call {
@@ -432,7 +448,14 @@ struct gi_call {
 	gi_u32 fired;
 };
 
-/* A goroutine that sleeps before a call, by its g. */
+/* What is kept of a goroutine, whichever rule it is about. */
+struct gi_g_key {
+	gi_u64 g;
+	gi_u32 process; /* serial */
+	gi_u32 padding;
+};
+
+/* A goroutine that sleeps before a call. */
 struct gi_delay {
 	gi_u64 deadline; /* ns, CLOCK_MONOTONIC */
 	gi_u64 depth;
@@ -447,7 +470,7 @@ struct gi_delay {
 struct gi_goroutine_key {
 	gi_u64 g;
 	gi_u32 rule;
-	gi_u32 padding;
+	gi_u32 process; /* serial */
 };
 
 struct gi_goroutine {
@@ -462,7 +485,8 @@ _Static_assert(sizeof(struct gi_term) == 152, "gi_term");
 _Static_assert(sizeof(struct gi_rule) == 88, "gi_rule");
 _Static_assert(sizeof(struct gi_counters) == 368, "gi_counters");
 _Static_assert(sizeof(struct gi_site) == 40, "gi_site");
-_Static_assert(sizeof(struct gi_control) == 152, "gi_control");
+_Static_assert(sizeof(struct gi_process) == 104, "gi_process");
+_Static_assert(sizeof(struct gi_control) == 64, "gi_control");
 _Static_assert(sizeof(struct gi_event) == 528, "gi_event");
 _Static_assert(sizeof(struct gi_fired) == 24, "gi_fired");
 _Static_assert(sizeof(struct gi_call) == 56, "gi_call");

@@ -7,12 +7,13 @@
  * how a value reaches the target nor what a rule file is. Whoever includes it provides, before:
  *
  *   rows      gi_site_row, gi_binding_row, gi_rule_row, gi_edit_row, gi_term_row, gi_text_row, gi_range_row,
- *             gi_counters_row, gi_term_counters_row, gi_control_row: pointer to a row, or NULL
+ *             gi_counters_row, gi_term_counters_row, gi_control_row,
+ *             gi_process_row (of the hit): pointer to a row, or NULL
  *   memory    gi_user_read, gi_user_write: 0 or not 0
  *   floats    gi_float_read, gi_float_write, through s->word[0]: 0 or not 0
  *   thread    gi_thread_g: g from thread-local storage, or 0
  *   memories  gi_call_load, _save, _forget: s->call by s->call_key; gi_delay_load, _save, _forget: s->delay
- *             by s->hit.g; gi_count_goroutine: counts s->goroutine_key and returns the count, 0 if there is no room
+ *             by s->g_key; gi_count_goroutine: counts s->goroutine_key and returns the count, 0 if there is no room
  *   others    gi_now, gi_add and gi_swap (atomic, return the value before), gi_emit
  *
  * Every function marked GI_SUBPROGRAM is verified by the kernel by itself, which keeps the loops
@@ -45,6 +46,15 @@ static __inline__ gi_u64 gi_find_g(struct gi_scratch *s, const struct gi_site *s
 	return (site->flags & GI_SITE_REGISTER_G) ? s->hit.reg[GI_G] : gi_thread_g(s);
 }
 
+/* Names the goroutine, for all that is kept of it. */
+static __inline__ void gi_know_goroutine(struct gi_scratch *s, const struct gi_site *site)
+{
+	s->hit.g = gi_find_g(s, site);
+	s->g_key.g = s->hit.g;
+	s->g_key.process = s->hit.serial;
+	s->g_key.padding = 0;
+}
+
 static __inline__ void gi_fail(struct gi_counters *counters, gi_u32 reason)
 {
 	gi_add(&counters->failed[reason & (GI_REASONS - 1)], 1);
@@ -67,7 +77,7 @@ static __inline__ void gi_name_call(struct gi_scratch *s, gi_u32 rule)
 	s->call_key.g = s->hit.g;
 	s->call_key.depth = s->depth;
 	s->call_key.rule = rule;
-	s->call_key.padding = 0;
+	s->call_key.process = s->hit.serial;
 }
 
 /* At an entry: keeps what the return of the same call will want to know. */
@@ -156,16 +166,16 @@ static __inline__ int gi_matches(struct gi_scratch *s, const struct gi_binding *
 /* The number of this call among those that the rule's trigger counts; 0 if it can't be counted. */
 static __inline__ gi_u64 gi_number(struct gi_scratch *s, const struct gi_rule *rule, gi_u32 row, gi_u64 call)
 {
-	struct gi_control *control;
+	struct gi_process *process;
 
 	if (!(rule->flags & GI_RULE_PER_GOROUTINE))
 		return call;
-	control = gi_control_row(s);
-	if (!control || !s->hit.g || gi_user_read(s, &s->word[0], 8, s->hit.g + control->goid_offset))
+	process = gi_process_row(s);
+	if (!process || !s->hit.g || gi_user_read(s, &s->word[0], 8, s->hit.g + process->goid_offset))
 		return 0;
 	s->goroutine_key.g = s->hit.g;
 	s->goroutine_key.rule = row;
-	s->goroutine_key.padding = 0;
+	s->goroutine_key.process = s->hit.serial;
 	return gi_count_goroutine(s, s->word[0]);
 }
 
@@ -329,27 +339,28 @@ GI_SUBPROGRAM int gi_begin(struct gi_scratch *s)
 GI_SUBPROGRAM int gi_report(struct gi_scratch *s, gi_u32 n, gi_u32 reason)
 {
 	struct gi_binding *binding;
-	struct gi_control *control;
+	struct gi_process *process;
 	struct gi_rule *rule;
 	gi_u32 i;
 
 	if (!s || n >= GI_FIRED)
 		return 0;
 	binding = gi_binding_row(s, s->fired[n].binding);
-	control = gi_control_row(s);
-	if (!binding || !control)
+	process = gi_process_row(s);
+	if (!binding || !process)
 		return 0;
 	rule = gi_rule_row(s, binding->rule);
 	if (!rule)
 		return 0;
 	s->word[0] = 0;
 	if (s->hit.g)
-		gi_user_read(s, &s->word[0], 8, s->hit.g + control->goid_offset);
+		gi_user_read(s, &s->word[0], 8, s->hit.g + process->goid_offset);
 	s->event.goid = s->word[0];
 	s->event.time = gi_now();
 	s->event.call = s->fired[n].call;
 	s->event.delay = s->fired[n].delay;
 	s->event.tid = s->hit.tid;
+	s->event.process = s->hit.serial;
 	s->event.rule = binding->rule;
 	s->event.site = s->hit.site;
 	s->event.binding = s->fired[n].binding;

@@ -25,15 +25,15 @@
 /* Whether the thread runs its goroutine, and not the scheduler or a signal handler. */
 GI_SUBPROGRAM int gi_on_goroutine(struct gi_scratch *s)
 {
-	struct gi_control *control;
+	struct gi_process *process;
 
 	if (!s)
 		return 0;
-	control = gi_control_row(s);
-	if (!control || gi_find_depth(s))
+	process = gi_process_row(s);
+	if (!process || gi_find_depth(s))
 		return 0;
-	if (gi_user_read(s, &s->word[0], 8, s->hit.g + control->m_offset) || !s->word[0] ||
-	    gi_user_read(s, &s->word[1], 8, s->word[0] + control->curg_offset))
+	if (gi_user_read(s, &s->word[0], 8, s->hit.g + process->m_offset) || !s->word[0] ||
+	    gi_user_read(s, &s->word[1], 8, s->word[0] + process->curg_offset))
 		return 0;
 	return s->word[1] == s->hit.g;
 }
@@ -101,26 +101,26 @@ GI_SUBPROGRAM int gi_start_delay(struct gi_scratch *s, gi_u64 duration)
  */
 GI_SUBPROGRAM int gi_enter_sleep(struct gi_scratch *s)
 {
-	struct gi_control *control;
+	struct gi_process *process;
 	struct gi_site *site;
 	gi_u64 now;
 
 	if (!s)
 		return GI_NO_ROW;
-	control = gi_control_row(s);
+	process = gi_process_row(s);
 	site = gi_site_row(s, s->hit.site);
-	if (!control || !site)
+	if (!process || !site)
 		return GI_NO_ROW;
 	s->delay.sent = 0;
 	if (gi_delay_save(s))
 		return GI_NO_ROOM;
-	if (gi_push_sleeper(s, control->frame_return, site->slot)) {
+	if (gi_push_sleeper(s, process->frame_return, site->slot)) {
 		gi_request_preemption(s);
 		return GI_WRITE_FAULT;
 	}
 	now = gi_now();
 	s->hit.reg[GI_FIRST_ARGUMENT] = s->delay.deadline > now ? s->delay.deadline - now : 0;
-	s->hit.to = control->sleep;
+	s->hit.to = process->sleep;
 	s->hit.redirected = 1;
 	s->hit.edited = 1;
 	return GI_OK;

@@ -13,7 +13,7 @@
  */
 GI_SUBPROGRAM int gi_pointer_allowed(struct gi_scratch *s)
 {
-	struct gi_control *control;
+	struct gi_process *process;
 
 	if (!s)
 		return 0;
@@ -23,11 +23,11 @@ GI_SUBPROGRAM int gi_pointer_allowed(struct gi_scratch *s)
 	    !gi_user_read(s, &s->word[1], 8, s->hit.g + GI_G_STACK_HIGH) &&
 	    s->where.address >= s->word[0] && s->where.address < s->word[1])
 		return 1;
-	control = gi_control_row(s);
-	if (!control || !control->write_barrier)
+	process = gi_process_row(s);
+	if (!process || !process->write_barrier)
 		return 0;
 	s->word[0] = 1;
-	return !gi_user_read(s, &s->word[0], 4, control->write_barrier) && !(gi_u32)s->word[0];
+	return !gi_user_read(s, &s->word[0], 4, process->write_barrier) && !(gi_u32)s->word[0];
 }
 
 /* Prepares edit n: where it goes and what is there. Returns enum gi_reason. */
@@ -182,14 +182,14 @@ GI_SUBPROGRAM int gi_note_text(struct gi_scratch *s, gi_u64 address, gi_u64 leng
 /* What an error value says, if that is easily found: its text, or its number. */
 static __inline__ void gi_note_error(struct gi_scratch *s, gi_u64 table, gi_u64 data)
 {
-	struct gi_control *control = gi_control_row(s);
+	struct gi_process *process = gi_process_row(s);
 
 	s->word[0] = 0;
 	s->word[1] = 0;
-	if (control && table && table == control->errno_table) {
+	if (process && table && table == process->errno_table) {
 		s->word[0] = data;
 		s->word[1] = 8;
-	} else if (control && table && table == control->error_string_table &&
+	} else if (process && table && table == process->error_string_table &&
 		   gi_user_read(s, &s->word[0], 16, data)) {
 		s->word[1] = 0;
 	}

@@ -50,7 +50,7 @@ GI_SUBPROGRAM int gi_frame_commit(struct gi_scratch *s, gi_u64 ucontext)
 {
 	struct gi_site *site;
 	struct gi_pass pass = {};
-	gi_u64 g;
+	struct gi_g_key key;
 
 	if (!s)
 		return 0;
@@ -67,8 +67,8 @@ GI_SUBPROGRAM int gi_frame_commit(struct gi_scratch *s, gi_u64 ucontext)
 		return 0;
 	pass.site = s->hit.site;
 	pass.depth = s->word[0] - s->hit.reg[GI_SP];
-	g = s->hit.g;
-	if (bpf_map_update_elem(&gi_passes, &g, &pass, BPF_ANY))
+	key = s->g_key;
+	if (bpf_map_update_elem(&gi_passes, &key, &pass, BPF_ANY))
 		return 0;
 	gi_user_write(s, ucontext + GI_UC_PC, &s->hit.pc, 8);
 	return gi_frame_registers(s, ucontext, 1);

@@ -44,6 +44,8 @@ struct gi_hit {
 	gi_u32 edited;  /* anything at all was */
 	gi_u32 site;
 	gi_u32 tid;
+	gi_u32 process; /* row */
+	gi_u32 serial;  /* of the process */
 	gi_u32 padding;
 };
 
@@ -101,6 +103,7 @@ struct gi_scratch {
 	gi_u64 length[2];      /* of text and other_text; afterwards, of a copy, and what it is flipped by */
 	gi_u64 text[GI_CONDITION_TEXT / 8]; /* of a condition; afterwards, a piece of a copy */
 	gi_u64 other_text[GI_CONDITION_TEXT / 8];
+	struct gi_g_key g_key;
 	struct gi_call_key call_key;
 	struct gi_call call;
 	struct gi_goroutine_key goroutine_key;
@@ -111,7 +114,7 @@ struct gi_scratch {
 };
 
 _Static_assert(GI_GENERAL_REGISTERS <= GI_REGISTERS, "gi_register");
-_Static_assert(sizeof(struct gi_hit) == 320, "gi_hit");
+_Static_assert(sizeof(struct gi_hit) == 328, "gi_hit");
 _Static_assert(sizeof(struct gi_where) == 16, "gi_where");
 _Static_assert(sizeof(struct gi_planned) == 48, "gi_planned");
 

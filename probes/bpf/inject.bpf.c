@@ -95,12 +95,15 @@ static __always_inline gi_u64 gi_swap(gi_u64 *place, gi_u64 from, gi_u64 to)
 GI_SUBPROGRAM int gi_load_thread_g(struct gi_scratch *s)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct gi_control *control = gi_control_row(s);
+	struct gi_process *process;
 
-	if (!s || !control)
+	if (!s)
+		return 1;
+	process = gi_process_row(s);
+	if (!process)
 		return 1;
 	return bpf_probe_read_kernel(&s->word[0], 8, GI_THREAD_POINTER(task)) ||
-	       gi_user_read(s, &s->word[0], 8, s->word[0] + control->tls_g);
+	       gi_user_read(s, &s->word[0], 8, s->word[0] + process->tls_g);
 }
 
 static __always_inline gi_u64 gi_thread_g(struct gi_scratch *s)
@@ -121,41 +124,80 @@ static __always_inline void gi_emit(struct gi_scratch *s)
 
 #include "core.h"
 
-GI_SUBPROGRAM int gi_thread(void)
+#define GI_PID_LEVELS 32 /* MAX_PID_NS_LEVEL of the kernel */
+
+/*
+ * A task's id in goinject's PID namespace, which may be one above its own: then the helper does not know it. 0
+ * if it is in none below.
+ */
+GI_SUBPROGRAM int gi_outer_id(gi_u32 leader)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct pid_namespace *ns;
+	struct upid *entry;
+	struct pid *pid;
+	gi_u32 i, level, inode;
+	int id;
+
+	if (leader &&
+	    bpf_probe_read_kernel(&task, 8, __builtin_preserve_access_index(&task->group_leader)))
+		return 0;
+	if (bpf_probe_read_kernel(&pid, 8, __builtin_preserve_access_index(&task->thread_pid)) ||
+	    bpf_probe_read_kernel(&level, 4, __builtin_preserve_access_index(&pid->level)))
+		return 0;
+	entry = __builtin_preserve_access_index(&pid->numbers[0]);
+	for (i = 0; i < GI_PID_LEVELS; i++, entry++) {
+		if (i > level)
+			return 0;
+		if (bpf_probe_read_kernel(&ns, 8, __builtin_preserve_access_index(&entry->ns)) ||
+		    bpf_probe_read_kernel(&inode, 4, __builtin_preserve_access_index(&ns->ns.inum)))
+			return 0;
+		if (inode != (gi_u32)pid_namespace_inode)
+			continue;
+		if (bpf_probe_read_kernel(&id, 4, __builtin_preserve_access_index(&entry->nr)))
+			return 0;
+		return id;
+	}
+	return 0;
+}
+
+/* The current thread's id, or its process's. */
+GI_SUBPROGRAM int gi_id(gi_u32 leader)
 {
 	struct bpf_pidns_info info = {};
 
-	if (pid_namespace_inode &&
-	    !bpf_get_ns_current_pid_tgid(pid_namespace_device, pid_namespace_inode, &info, sizeof(info)))
-		return info.pid;
-	return (gi_u32)bpf_get_current_pid_tgid();
+	if (!pid_namespace_inode)
+		return leader ? bpf_get_current_pid_tgid() >> 32 : (gi_u32)bpf_get_current_pid_tgid();
+	if (bpf_get_ns_current_pid_tgid(pid_namespace_device, pid_namespace_inode, &info, sizeof(info)))
+		return gi_outer_id(leader);
+	return leader ? info.tgid : info.pid;
 }
 
 /* Whether this is the second run of an instruction that was sent back with its edits made. */
 GI_SUBPROGRAM int gi_pass_site(struct gi_scratch *s)
 {
+	struct gi_g_key key;
 	struct gi_pass *pass;
-	gi_u64 g;
 	int same;
 
 	if (!s || !s->hit.g)
 		return 0;
-	g = s->hit.g;
-	pass = bpf_map_lookup_elem(&gi_passes, &g);
+	key = s->g_key;
+	pass = bpf_map_lookup_elem(&gi_passes, &key);
 	if (!pass || gi_user_read(s, &s->word[0], 8, s->hit.g + GI_G_STACK_HIGH))
 		return 0;
 	same = pass->site == s->hit.site && pass->depth == s->word[0] - s->hit.reg[GI_SP];
-	bpf_map_delete_elem(&gi_passes, &g);
+	bpf_map_delete_elem(&gi_passes, &key);
 	return same;
 }
 
 /* The signal reached the thread: make the edits in its signal frame. */
-static __always_inline int gi_signal(gi_u32 tid, gi_u64 ucontext)
+static __always_inline int gi_signal(gi_u32 tid, gi_u32 serial, gi_u64 ucontext)
 {
 	struct gi_scratch *s = bpf_map_lookup_elem(&gi_scratches, &tid);
 	gi_u32 reason;
 
-	if (!s || s->state != GI_SCRATCH_SIGNAL)
+	if (!s || s->state != GI_SCRATCH_SIGNAL || s->hit.serial != serial)
 		return 0;
 	s->state = GI_SCRATCH_IDLE;
 	reason = gi_frame_open(s, ucontext);
@@ -183,22 +225,27 @@ static __always_inline int gi_probe(struct pt_regs *ctx)
 {
 	gi_u32 row = bpf_get_attach_cookie(ctx);
 	struct gi_control *control;
+	struct gi_process *process;
 	struct gi_scratch *s;
 	struct gi_site *site;
-	gi_u32 tid;
+	gi_u32 tid, serial;
 
 	control = gi_control_row(0);
 	site = gi_site_row(0, row);
 	if (!control || !site || !control->armed)
 		return 0;
+	process = gi_process_at(site->process);
+	if (!process || process->armed != GI_ARMED)
+		return 0;
+	serial = process->serial;
 	/* Another program, or the same one loaded elsewhere: the rows' addresses are not its own. */
 	if (GI_CONTEXT_PC(ctx) != site->address)
 		return 0;
 	if (!gi_is_call(site, GI_CONTEXT_FLAGS(ctx)))
 		return 0;
-	tid = gi_thread();
+	tid = gi_id(0);
 	if (site->kind == GI_SITE_SIGNAL)
-		return (gi_u32)GI_CONTEXT_SIGNAL(ctx) == GI_SIGURG ? gi_signal(tid, GI_CONTEXT_UCONTEXT(ctx)) : 0;
+		return (gi_u32)GI_CONTEXT_SIGNAL(ctx) == GI_SIGURG ? gi_signal(tid, serial, GI_CONTEXT_UCONTEXT(ctx)) : 0;
 
 	s = gi_scratch_for(tid);
 	if (!s) {
@@ -207,16 +254,20 @@ static __always_inline int gi_probe(struct pt_regs *ctx)
 	}
 	if (s->state != GI_SCRATCH_IDLE) {
 		s->state = GI_SCRATCH_IDLE;
-		gi_abandon(s, GI_LOST);
+		/* The rows that another process had may be a third one's by now. */
+		if (s->hit.serial == serial)
+			gi_abandon(s, GI_LOST);
 	}
 	gi_capture(&s->hit, ctx);
 	s->hit.site = row;
 	s->hit.tid = tid;
+	s->hit.process = site->process;
+	s->hit.serial = serial;
 	s->hit.floats = 0;
 	s->hit.dirty = 0;
 	s->hit.edited = 0;
 	s->hit.redirected = 0;
-	s->hit.g = gi_find_g(s, site);
+	gi_know_goroutine(s, site);
 	if ((site->flags & GI_SITE_RESTART) && gi_pass_site(s))
 		return 0;
 	if (site->flags & GI_SITE_FLOATS) {
@@ -249,6 +300,23 @@ SEC(GI_SECTION("uprobe.multi"))
 int goinject_multi(struct pt_regs *ctx)
 {
 	return gi_probe(ctx);
+}
+
+/*
+ * A process runs another program from here on, perhaps from the same file: before its first instruction, the
+ * rows of the old one are disarmed.
+ */
+SEC("raw_tp/sched_process_exec")
+int goinject_executed(void *ctx)
+{
+	struct gi_process *process;
+	gi_u32 pid = gi_id(1), *row;
+
+	row = bpf_map_lookup_elem(&gi_pids, &pid);
+	process = row ? gi_process_at(*row) : 0;
+	if (process)
+		process->armed = GI_EXECUTED;
+	return 0;
 }
 
 /* What the project's benchmarks compare with. */

@@ -10,6 +10,8 @@
  *   gi_edit_rows   goinject, before arming     the program
  *   gi_terms, gi_texts, gi_ranges: goinject, before arming   the program
  *   gi_calls, gi_goroutines, gi_delays: the program; goinject where the tracer writes   both
+ *   gi_processes   goinject; the program hands out memory for copies, and disarms at an exec
+ *   gi_pids        goinject                    the program
  *   gi_control_map goinject; the program adds dropped events
  *   gi_term_counter_map the program; the core in goinject where the tracer writes   goinject
  *   gi_counter_map the program; the core in goinject where the tracer writes   goinject
@@ -21,12 +23,33 @@
 #ifndef GOINJECT_MAPS_H
 #define GOINJECT_MAPS_H
 
+/* Only what is read of these; the kernel's own layout is put in when the program is loaded. */
+struct ns_common {
+	unsigned int inum;
+} __attribute__((preserve_access_index));
+
+struct pid_namespace {
+	struct ns_common ns;
+} __attribute__((preserve_access_index));
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+} __attribute__((preserve_access_index));
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1];
+} __attribute__((preserve_access_index));
+
 struct thread_struct {
 	unsigned long fsbase;
 } __attribute__((preserve_access_index));
 
 struct task_struct {
 	struct thread_struct thread;
+	struct pid *thread_pid;
+	struct task_struct *group_leader;
 } __attribute__((preserve_access_index));
 
 /* A goroutine sent back to run an instruction again. */
@@ -54,6 +77,7 @@ GI_TABLE(gi_texts, struct gi_fixed_text);
 GI_TABLE(gi_ranges, struct gi_range);
 GI_TABLE(gi_counter_map, struct gi_counters);
 GI_TABLE(gi_term_counter_map, struct gi_term_counters);
+GI_TABLE(gi_processes, struct gi_process);
 GI_TABLE(gi_control_map, struct gi_control);
 GI_TABLE(gi_blank, struct gi_scratch);
 
@@ -72,8 +96,10 @@ struct {
 		__type(value, value_type);           \
 	} name SEC(".maps")
 
-GI_HASH(gi_passes, 16384, gi_u64, struct gi_pass);
-GI_HASH(gi_delays, 16384, gi_u64, struct gi_delay);
+GI_HASH(gi_passes, 16384, struct gi_g_key, struct gi_pass);
+GI_HASH(gi_delays, 16384, struct gi_g_key, struct gi_delay);
+/* Row of each process that may run another program, by its id in goinject's PID namespace. */
+GI_HASH(gi_pids, 1, gi_u32, gi_u32);
 GI_HASH(gi_calls, 65536, struct gi_call_key, struct gi_call);
 GI_HASH(gi_goroutines, 65536, struct gi_goroutine_key, struct gi_goroutine);
 
@@ -105,6 +131,17 @@ static __always_inline struct gi_control *gi_control_row(const struct gi_scratch
 
 	(void)s;
 	return bpf_map_lookup_elem(&gi_control_map, &zero);
+}
+
+static __always_inline struct gi_process *gi_process_at(gi_u32 row)
+{
+	return bpf_map_lookup_elem(&gi_processes, &row);
+}
+
+/* The process of the hit. */
+static __always_inline struct gi_process *gi_process_row(const struct gi_scratch *s)
+{
+	return gi_process_at(s->hit.process);
 }
 
 /*
@@ -162,12 +199,12 @@ GI_SUBPROGRAM int gi_call_forget(struct gi_scratch *s)
 GI_SUBPROGRAM int gi_delay_load(struct gi_scratch *s)
 {
 	struct gi_delay *delay;
-	gi_u64 g;
+	struct gi_g_key key;
 
 	if (!s)
 		return 1;
-	g = s->hit.g;
-	delay = bpf_map_lookup_elem(&gi_delays, &g);
+	key = s->g_key;
+	delay = bpf_map_lookup_elem(&gi_delays, &key);
 	if (!delay)
 		return 1;
 	s->delay = *delay;
@@ -179,16 +216,16 @@ GI_SUBPROGRAM int gi_delay_save(struct gi_scratch *s)
 	struct gi_scratch *blank;
 	struct gi_delay *delay;
 	gi_u32 zero = 0;
-	gi_u64 g;
+	struct gi_g_key key;
 
 	if (!s)
 		return 1;
-	g = s->hit.g;
+	key = s->g_key;
 	blank = bpf_map_lookup_elem(&gi_blank, &zero);
 	if (!blank)
 		return 1;
-	bpf_map_update_elem(&gi_delays, &g, &blank->delay, BPF_NOEXIST);
-	delay = bpf_map_lookup_elem(&gi_delays, &g);
+	bpf_map_update_elem(&gi_delays, &key, &blank->delay, BPF_NOEXIST);
+	delay = bpf_map_lookup_elem(&gi_delays, &key);
 	if (!delay)
 		return 1;
 	*delay = s->delay;
@@ -197,12 +234,12 @@ GI_SUBPROGRAM int gi_delay_save(struct gi_scratch *s)
 
 GI_SUBPROGRAM int gi_delay_forget(struct gi_scratch *s)
 {
-	gi_u64 g;
+	struct gi_g_key key;
 
 	if (!s)
 		return 1;
-	g = s->hit.g;
-	bpf_map_delete_elem(&gi_delays, &g);
+	key = s->g_key;
+	bpf_map_delete_elem(&gi_delays, &key);
 	return 0;
 }
 

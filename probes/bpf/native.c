@@ -35,6 +35,13 @@ static struct gi_control *gi_control_row(const struct gi_scratch *s)
 	return gi_host_of(s)->control;
 }
 
+static struct gi_process *gi_process_row(const struct gi_scratch *s)
+{
+	struct gi_host *host = gi_host_of(s);
+
+	return s->hit.process < host->process_count ? &host->processes[s->hit.process] : NULL;
+}
+
 static int gi_user_read(const struct gi_scratch *s, void *to, gi_u32 size, gi_u64 address)
 {
 	struct gi_host *host = gi_host_of(s);
@@ -66,9 +73,10 @@ static int gi_float_write(struct gi_scratch *s, gi_u32 index, const gi_u64 *valu
 static gi_u64 gi_thread_g(struct gi_scratch *s)
 {
 	struct gi_host *host = gi_host_of(s);
+	struct gi_process *process = gi_process_row(s);
 	gi_u64 g = 0;
 
-	if (gi_user_read(s, &g, 8, host->thread_pointer + (gi_u64)host->control->tls_g))
+	if (!process || gi_user_read(s, &g, 8, host->thread_pointer + (gi_u64)process->tls_g))
 		return 0;
 	return g;
 }
@@ -117,17 +125,17 @@ static int gi_call_forget(struct gi_scratch *s)
 
 static int gi_delay_load(struct gi_scratch *s)
 {
-	return gi_remember(s, GI_MEMORY_DELAYS, GI_LOAD, &s->hit.g, &s->delay);
+	return gi_remember(s, GI_MEMORY_DELAYS, GI_LOAD, &s->g_key, &s->delay);
 }
 
 static int gi_delay_save(struct gi_scratch *s)
 {
-	return gi_remember(s, GI_MEMORY_DELAYS, GI_SAVE, &s->hit.g, &s->delay);
+	return gi_remember(s, GI_MEMORY_DELAYS, GI_SAVE, &s->g_key, &s->delay);
 }
 
 static int gi_delay_forget(struct gi_scratch *s)
 {
-	return gi_remember(s, GI_MEMORY_DELAYS, GI_FORGET, &s->hit.g, &s->delay);
+	return gi_remember(s, GI_MEMORY_DELAYS, GI_FORGET, &s->g_key, &s->delay);
 }
 
 static gi_u64 gi_count_goroutine(struct gi_scratch *s, gi_u64 goid)
@@ -152,13 +160,19 @@ static void gi_emit(struct gi_scratch *s)
 
 void goinject_hit(struct gi_host *host, struct gi_scratch *s)
 {
+	const struct gi_process *process;
 	const struct gi_site *site;
 
 	s->hit.floats = (gi_u64)(uintptr_t)host;
 	site = gi_site_row(s, s->hit.site);
-	if (!site || !host->control->armed || !gi_is_call(site, s->hit.flags))
+	if (!site)
 		return;
-	s->hit.g = gi_find_g(s, site);
+	s->hit.process = site->process;
+	process = gi_process_row(s);
+	if (!process || !host->control->armed || process->armed != GI_ARMED || !gi_is_call(site, s->hit.flags))
+		return;
+	s->hit.serial = process->serial;
+	gi_know_goroutine(s, site);
 	if (gi_begin(s))
 		gi_perform(s);
 }
@@ -181,7 +195,7 @@ const gi_u64 goinject_sizes[] = {
 	sizeof(struct gi_place), sizeof(struct gi_edit), sizeof(struct gi_binding), sizeof(struct gi_rule),
 	sizeof(struct gi_term), sizeof(struct gi_fixed_text), sizeof(struct gi_range),
 	sizeof(struct gi_counters), sizeof(struct gi_term_counters), sizeof(struct gi_site),
-	sizeof(struct gi_control), sizeof(struct gi_event), sizeof(struct gi_call_key), sizeof(struct gi_call),
-	sizeof(struct gi_delay), sizeof(struct gi_goroutine_key), sizeof(struct gi_goroutine), sizeof(struct gi_hit),
+	sizeof(struct gi_control), sizeof(struct gi_process), sizeof(struct gi_event), sizeof(struct gi_call_key), sizeof(struct gi_call),
+	sizeof(struct gi_delay), sizeof(struct gi_g_key), sizeof(struct gi_goroutine_key), sizeof(struct gi_goroutine), sizeof(struct gi_hit),
 	sizeof(struct gi_scratch), sizeof(struct gi_host),
 };

@@ -9,7 +9,7 @@
 /* What outlives a hit. */
 enum gi_memory {
 	GI_MEMORY_CALLS = 0,      /* struct gi_call_key, struct gi_call */
-	GI_MEMORY_DELAYS = 1,     /* gi_u64 g, struct gi_delay */
+	GI_MEMORY_DELAYS = 1,     /* struct gi_g_key, struct gi_delay */
 	GI_MEMORY_GOROUTINES = 2, /* struct gi_goroutine_key, struct gi_goroutine */
 };
 
@@ -30,6 +30,7 @@ struct gi_host {
 	struct gi_counters *counters; /* one per rule */
 	struct gi_term_counters *term_counters; /* one per term */
 	struct gi_control *control;
+	struct gi_process *processes;
 	gi_u32 site_count;
 	gi_u32 binding_count;
 	gi_u32 rule_count;
@@ -37,7 +38,7 @@ struct gi_host {
 	gi_u32 term_count;
 	gi_u32 text_count;
 	gi_u32 range_count;
-	gi_u32 padding;
+	gi_u32 process_count;
 	gi_u64 thread_pointer; /* FS base of the stopped thread */
 	/* All return 0 or not 0. */
 	void *context;

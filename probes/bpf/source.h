@@ -136,13 +136,13 @@ GI_SUBPROGRAM int gi_source_value(struct gi_scratch *s, gi_u32 row, gi_u32 n)
 /* Sets memory for a copy aside: its address, or 0. It is never given back. */
 static __inline__ gi_u64 gi_set_aside(struct gi_scratch *s, gi_u64 length)
 {
-	struct gi_control *control = gi_control_row(s);
+	struct gi_process *process = gi_process_row(s);
 	gi_u64 size = (length + GI_PIECE - 1) & ~(gi_u64)(GI_PIECE - 1), address;
 
-	if (!control || !length)
+	if (!process || !length)
 		return 0;
-	address = gi_add(&control->copies_next, size);
-	return address + size <= control->copies_end ? address : 0;
+	address = gi_add(&process->copies_next, size);
+	return address + size <= process->copies_end ? address : 0;
 }
 
 /* Copies one piece of what gi_copy copies: from s->operand[0] to s->operand[1], flipped by s->length[1]. */

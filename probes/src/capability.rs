@@ -8,7 +8,7 @@ use std::path::Path;
 
 use libbpf_sys as sys;
 
-use crate::program::{Attach, Probe, Program, ProgramError, Switches};
+use crate::program::{Attach, Capacity, Probe, Program, ProgramError, Switches};
 use crate::table::{BINDING_COUNTS, Binding, Control, RULE_OBSERVE, Rule, Site, Tables};
 use crate::verifier;
 
@@ -243,24 +243,37 @@ fn counts_own_calls(attach: Attach, sleep: bool) -> Result<(), String> {
         },
         ..Tables::default()
     };
-    let mut program = Program::load(
-        &tables,
-        Switches {
-            sleep,
-            ..Switches::default()
-        },
+    let switches = Switches {
+        sleep,
+        ..Switches::default()
+    };
+    let refused = |error: ProgramError| error.to_string();
+    let program = Program::load(
+        &tables.rules,
+        tables.control,
+        switches,
         attach,
+        Capacity::of(&tables),
     )
-    .map_err(|error: ProgramError| error.to_string())?;
+    .map_err(refused)?;
     let own = i32::try_from(std::process::id()).expect("process ids fit");
+    let mut rows = program.add(&tables, own).map_err(refused)?;
     program
-        .attach(Path::new("/proc/self/exe"), own, &[Probe { offset, cookie: 0 }])
-        .map_err(|error| error.to_string())?;
+        .attach(
+            &mut rows,
+            Path::new("/proc/self/exe"),
+            &[Probe { offset, site: 0 }],
+        )
+        .map_err(refused)?;
     program.start();
+    if !program.arm(&rows) {
+        return Err("the kernel says that goinject ran another program".to_owned());
+    }
     let call: extern "C" fn(u64) -> u64 = std::hint::black_box(probed);
     std::thread::spawn(move || call(1))
         .join()
         .map_err(|_| "the self-test's thread failed".to_owned())?;
+    let _ = program.remove(rows);
     match program.counters()[0].calls {
         1 => Ok(()),
         0 => Err("a probe with a process filter misses calls of other threads".to_owned()),

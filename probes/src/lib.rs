@@ -5,7 +5,10 @@
 //! source (`bpf/core.h`). Nothing here knows what a rule file is.
 
 pub mod capability;
+mod closer;
 pub mod native;
 pub mod program;
+mod room;
+pub mod rows;
 pub mod table;
 mod verifier;

@@ -1,43 +1,34 @@
-//! The BPF program: loaded with a plan's tables, attached to sites, read while it runs.
-//!
-//! Every map of `bpf/maps.h` is reached through one method here.
+//! The BPF program of a run: loaded once, with rows added and removed for each process, attached to its sites, read
+//! while it runs.
 
-use std::cell::RefCell;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+mod capacity;
+mod instance;
+mod memories;
+mod switches;
+
+use std::cell::{Cell, Ref, RefCell};
+use std::collections::{HashMap, HashSet};
+use std::os::fd::RawFd;
 use std::path::Path;
 use std::rc::Rc;
-use std::thread;
+use std::time::{Duration, Instant};
 
 use libbpf_rs::{
-    Link, MapCore, MapFlags, MapHandle, Object, ObjectBuilder, ProgramMut, RingBuffer, RingBufferBuilder,
-    UprobeMultiOpts, UprobeOpts,
+    Link, MapCore, MapFlags, MapHandle, RingBuffer, RingBufferBuilder, UprobeMultiOpts, UprobeOpts,
 };
-use memmap2::{MmapOptions, MmapRaw};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::native::{Core, Memories, Scratch, Shared};
+pub use self::capacity::Capacity;
+pub use self::switches::Switches;
+
+use self::capacity::Taken;
+use self::instance::{Instance, map_error};
+use self::memories::MapMemories;
+use crate::closer::Closer;
+use crate::native::{Core, Directory, FirstRows, Run, Scratch, Thread};
 use crate::table::{
-    Call, CallKey, Control, Counters, Delay, Event, Goroutine, GoroutineKey, Tables, TermCounters,
+    CallKey, Control, Counters, Event, GKey, GoroutineKey, Process, Reason, Rule, Tables, TermCounters,
 };
-use crate::verifier;
-
-static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/inject.bpf.o"));
-static SLEEPABLE_OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/inject.sleepable.bpf.o"));
-
-/// What the program may do on this host. Everything else is pruned before it reaches the verifier.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Switches {
-    /// Write user memory.
-    pub memory: bool,
-    /// Write the probe's register context.
-    pub context: bool,
-    /// Send signals to the probed thread.
-    pub signal: bool,
-    /// Wait for pages that are out or on the move (Linux 6.0); else they are unreadable at that moment.
-    pub sleep: bool,
-    /// Device and inode of goinject's PID namespace, so that thread ids agree.
-    pub pid_namespace: Option<(u64, u64)>,
-}
 
 /// How probes are attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,8 +75,8 @@ pub enum ProgramError {
 pub struct Probe {
     /// File offset of the instruction.
     pub offset: u64,
-    /// Row of the site.
-    pub cookie: u64,
+    /// Row of the site, counted from the first of its process.
+    pub site: u32,
 }
 
 /// A goroutine sent back to run an instruction again, as `gi_passes` holds it.
@@ -94,232 +85,363 @@ pub struct Probe {
 pub struct Pass {
     /// Distance of its stack pointer from its stack's high end.
     pub depth: u64,
-    /// Row of the site.
+    /// Row of the site, as a hit has it.
     pub site: u32,
     #[doc(hidden)]
     pub padding: u32,
 }
 
-/// The loaded program with its maps. Dropping it detaches every probe.
+impl Attach {
+    /// Whether what is attached decides anything.
+    fn decides(self) -> bool {
+        matches!(self, Attach::Single | Attach::Multi)
+    }
+
+    fn at_once(self) -> bool {
+        matches!(self, Attach::Multi | Attach::EmptyMulti)
+    }
+}
+
+/// The rows of one process in a loaded program, and its probes. Given back with [`Program::remove`].
+#[derive(Debug)]
+#[must_use = "its rows are not used again unless they are given back"]
+pub struct ProcessRows {
+    serial: u32,
+    pid: u32,
+    instance: usize,
+    taken: Taken,
+    place: FirstRows,
+    links: Vec<Link>,
+}
+
+impl ProcessRows {
+    /// What its events call the process.
+    pub fn serial(&self) -> u32 {
+        self.serial
+    }
+}
+
+impl Drop for ProcessRows {
+    /// Where they were not given back, the probes come off now, and that is waited for.
+    fn drop(&mut self) {
+        Closer::new().close(self.serial, std::mem::take(&mut self.links));
+    }
+}
+
+/// What is known of a process when its rows are given back.
+#[derive(Clone, Debug, Default)]
+pub struct Removed {
+    /// How each row of its conditions has come out.
+    pub term_counters: Vec<TermCounters>,
+    /// What it was given and has not used.
+    pub process: Process,
+}
+
+/// The program of a run with its maps. Dropping it takes every probe off.
 pub struct Program {
     attach: Attach,
-    links: Vec<Link>,
+    switches: Switches,
+    run: Rc<Run>,
+    directory: Rc<Directory>,
     events: Rc<RefCell<Vec<Event>>>,
     ring: RingBuffer<'static>,
     scratches: MapHandle,
     passes: MapHandle,
-    counters: MmapRaw,
-    term_counters: MmapRaw,
-    control: MmapRaw,
-    tables: Tables,
-    object: Object,
+    calls: MapHandle,
+    delays: MapHandle,
+    goroutines: MapHandle,
+    closer: RefCell<Closer>,
+    leaving: RefCell<HashMap<u32, (usize, Taken)>>,
+    swept: Cell<Option<Instant>>,
+    instances: RefCell<Vec<Instance>>,
 }
 
 impl std::fmt::Debug for Program {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Program")
             .field("attach", &self.attach)
-            .field("links", &self.links.len())
-            .finish()
+            .field("instances", &self.instances.borrow().len())
+            .finish_non_exhaustive()
     }
 }
 
+/// How often at most rows are taken back from processes that left.
+const SWEEP: Duration = Duration::from_millis(250);
+
 impl Program {
-    /// Loads the program and fills its tables. Probes attached later do nothing until [`Program::start`].
-    pub fn load(tables: &Tables, switches: Switches, attach: Attach) -> Result<Program, ProgramError> {
-        let log = verifier::capture();
-        let refused = |error: libbpf_rs::Error| ProgramError::Load {
-            reason: log.reason(&error),
-        };
-        let object = if switches.sleep { SLEEPABLE_OBJECT } else { OBJECT };
-        let mut open = ObjectBuilder::default().open_memory(object).map_err(refused)?;
-        for mut program in open.progs_mut() {
-            let wanted = program.name() == program_name(attach);
-            program.set_autoload(wanted);
-        }
-        for mut map in open.maps_mut() {
-            let rows = match map.name().to_str() {
-                Some("gi_sites") => tables.sites.len(),
-                Some("gi_bindings") => tables.bindings.len(),
-                Some("gi_rules" | "gi_counter_map") => tables.rules.len(),
-                Some("gi_edit_rows") => tables.edits.len(),
-                Some("gi_terms" | "gi_term_counter_map") => tables.terms.len(),
-                Some("gi_texts") => tables.texts.len(),
-                Some("gi_ranges") => tables.ranges.len(),
-                Some(name) if name.ends_with(".rodata") => {
-                    write_switches(
-                        map.initial_value_mut().expect("read-only data has a value"),
-                        switches,
-                    );
-                    continue;
-                }
-                _ => continue,
-            };
-            map.set_max_entries(u32::try_from(rows.max(1)).expect("fewer than 2^32 rows"))
-                .map_err(refused)?;
-        }
-        let object = open.load().map_err(refused)?;
-
-        for (name, bytes) in [
-            ("gi_sites", tables.sites.as_bytes()),
-            ("gi_bindings", tables.bindings.as_bytes()),
-            ("gi_rules", tables.rules.as_bytes()),
-            ("gi_edit_rows", tables.edits.as_bytes()),
-            ("gi_terms", tables.terms.as_bytes()),
-            ("gi_texts", tables.texts.as_bytes()),
-            ("gi_ranges", tables.ranges.as_bytes()),
-        ] {
-            write(&map_memory(&object, name, bytes.len())?, bytes);
-        }
-        let control = map_memory(&object, "gi_control_map", size_of::<Control>())?;
-        write(
-            &control,
-            Control {
-                armed: 0,
-                ..tables.control
-            }
-            .as_bytes(),
+    /// Loads the program for a run, with room for as many rows as `capacity` says. Where that is used up, it is loaded
+    /// once more.
+    pub fn load(
+        rules: &[Rule],
+        control: Control,
+        switches: Switches,
+        attach: Attach,
+        capacity: Capacity,
+    ) -> Result<Program, ProgramError> {
+        let instance = Instance::load(switches, attach, capacity, rules.len(), None)?;
+        let run = Run::of_rows(
+            instance.table("gi_rules", rules.len())?,
+            instance.table("gi_counter_map", rules.len())?,
+            instance.table("gi_control_map", 1)?,
         );
-        let counters = map_memory(
-            &object,
-            "gi_counter_map",
-            size_of::<Counters>() * tables.rules.len().max(1),
-        )?;
-
-        let term_counters = map_memory(
-            &object,
-            "gi_term_counter_map",
-            size_of::<TermCounters>() * tables.terms.len().max(1),
-        )?;
-
+        run.rules.set(0, rules);
+        run.control.set(0, &[Control { armed: 0, ..control }]);
+        let directory = Rc::new(Directory::default());
         let events = Rc::new(RefCell::new(Vec::new()));
-        let sink = Rc::clone(&events);
-        let ring_map = map_handle(&object, "gi_events")?;
-        let mut builder = RingBufferBuilder::new();
-        builder
-            .add(&ring_map, move |bytes| {
-                if let Ok(event) = Event::read_from_bytes(bytes) {
-                    sink.borrow_mut().push(event);
-                }
-                0
-            })
-            .map_err(refused)?;
-        let ring = builder.build().map_err(refused)?;
+        let ring = ring(&instance.map("gi_events")?, &events, &directory)?;
         Ok(Program {
             attach,
-            links: Vec::new(),
+            switches,
+            run: Rc::new(run),
+            directory,
             events,
             ring,
-            scratches: map_handle(&object, "gi_scratches")?,
-            passes: map_handle(&object, "gi_passes")?,
-            counters,
-            term_counters,
-            control,
-            tables: tables.clone(),
-            object,
+            scratches: instance.map("gi_scratches")?,
+            passes: instance.map("gi_passes")?,
+            calls: instance.map("gi_calls")?,
+            delays: instance.map("gi_delays")?,
+            goroutines: instance.map("gi_goroutines")?,
+            closer: RefCell::new(Closer::new()),
+            leaving: RefCell::default(),
+            swept: Cell::new(None),
+            instances: RefCell::new(vec![instance]),
         })
     }
 
-    /// Attaches probes to a binary in the processes that share `pid`'s memory (-1: every process).
-    /// With [`Attach::Multi`] the kernel takes all or none.
-    pub fn attach(&mut self, path: &Path, pid: i32, probes: &[Probe]) -> Result<(), ProgramError> {
-        let mut links = Vec::new();
+    /// Gives a process rows of its own, disarmed. The tables' rules and control row are the run's, and not looked at.
+    /// From now on its `exec` is noticed: whoever looks at its memory after this and then arms it arms what it saw.
+    pub fn add(&self, tables: &Tables, pid: i32) -> Result<ProcessRows, ProgramError> {
+        self.reap(false);
+        let wanted = Capacity::of(tables);
+        let (instance, taken) = match self.find_room(wanted) {
+            Some(found) => found,
+            None => self.make_room(wanted)?,
+        };
+        let pid = pid.cast_unsigned();
+        let place = taken.place();
+        let serial = self.run.next_serial();
+        let instances = self.instances.borrow();
+        let home = &instances[instance];
+        let mut tables = tables.clone();
+        tables.process.pid = pid;
+        home.rows.set(&place, &tables, serial);
+        self.directory.insert(serial, place, Rc::clone(&home.rows));
+        let rows = ProcessRows {
+            serial,
+            pid,
+            instance,
+            taken,
+            place,
+            links: Vec::new(),
+        };
+        match home.watch(pid, place.process) {
+            Ok(()) => Ok(rows),
+            Err(error) => {
+                drop(instances);
+                let _ = self.remove(rows);
+                Err(error)
+            }
+        }
+    }
+
+    fn find_room(&self, wanted: Capacity) -> Option<(usize, Taken)> {
+        let mut instances = self.instances.borrow_mut();
+        instances
+            .iter_mut()
+            .enumerate()
+            .find_map(|(n, instance)| Some((n, instance.rooms.take(wanted)?)))
+    }
+
+    /// Takes back what is free by now; if that is not enough, loads the program once more, twice as large.
+    fn make_room(&self, wanted: Capacity) -> Result<(usize, Taken), ProgramError> {
+        self.reap(true);
+        if let Some(found) = self.find_room(wanted) {
+            return Ok(found);
+        }
+        let mut instances = self.instances.borrow_mut();
+        let last = instances.last().expect("there is one from the start");
+        let capacity = last.capacity.times(2).or_more(wanted);
+        let mut next = Instance::load(
+            self.switches,
+            self.attach,
+            capacity,
+            self.run.rules.len(),
+            instances.first(),
+        )?;
+        let taken = next.rooms.take(wanted).expect("it has at least as much");
+        instances.push(next);
+        Ok((instances.len() - 1, taken))
+    }
+
+    /// Attaches probes to a binary in the process. With [`Attach::Multi`] the kernel takes all or none.
+    pub fn attach(&self, rows: &mut ProcessRows, path: &Path, probes: &[Probe]) -> Result<(), ProgramError> {
         let refused = |probe: &Probe, source| ProgramError::Attach {
             offset: probe.offset,
             source,
         };
-        let program = self.program();
-        match self.attach {
-            Attach::Multi | Attach::EmptyMulti => {
-                let Some(first) = probes.first() else {
-                    return Ok(());
+        let cookie = |probe: &Probe| u64::from(rows.place.sites + probe.site);
+        let pid = rows.pid.cast_signed();
+        let instances = self.instances.borrow();
+        let program = instances[rows.instance].program();
+        if !self.attach.at_once() {
+            for probe in probes {
+                let options = UprobeOpts {
+                    cookie: cookie(probe),
+                    ..UprobeOpts::default()
                 };
-                let options = UprobeMultiOpts {
-                    offsets: probes.iter().map(|probe| probe.offset as usize).collect(),
-                    cookies: probes.iter().map(|probe| probe.cookie).collect(),
-                    ..UprobeMultiOpts::default()
-                };
-                let link = program.attach_uprobe_multi_with_opts(pid, path, "", options);
-                links.push(link.map_err(|error| refused(first, error))?);
+                let link = program.attach_uprobe_with_opts(pid, path, probe.offset as usize, options);
+                let link = link.map_err(|error| refused(probe, error))?;
+                rows.links.push(link);
             }
-            Attach::Single | Attach::Empty => {
-                for probe in probes {
-                    let options = UprobeOpts {
-                        cookie: probe.cookie,
-                        ..UprobeOpts::default()
-                    };
-                    let link = program.attach_uprobe_with_opts(pid, path, probe.offset as usize, options);
-                    links.push(link.map_err(|error| refused(probe, error))?);
-                }
-            }
+            return Ok(());
         }
-        self.links.append(&mut links);
+        let Some(first) = probes.first() else {
+            return Ok(());
+        };
+        let options = UprobeMultiOpts {
+            offsets: probes.iter().map(|probe| probe.offset as usize).collect(),
+            cookies: probes.iter().map(cookie).collect(),
+            ..UprobeMultiOpts::default()
+        };
+        let link = program.attach_uprobe_multi_with_opts(pid, path, "", options);
+        rows.links.push(link.map_err(|error| refused(first, error))?);
         Ok(())
     }
 
-    /// Takes every probe off. Single probes wait for the kernel's grace periods, so they wait together.
-    pub fn detach(&mut self) {
-        const TOGETHER: usize = 64;
-        let mut links = std::mem::take(&mut self.links);
-        thread::scope(|scope| {
-            let share = links.len().div_ceil(TOGETHER).max(1);
-            while !links.is_empty() {
-                let part: Vec<Link> = links.drain(..share.min(links.len())).collect();
-                scope.spawn(move || drop(part));
-            }
-        });
+    /// Starts the run, if nobody has yet: its clock, and its processes as they are armed.
+    pub fn start(&self) {
+        self.run.start();
     }
 
-    /// Lets probes act from now on.
-    pub fn start(&self) {
-        let mut started = self.tables.control;
-        started.start();
-        let control = self.control.as_mut_ptr().cast::<Control>();
-        // SAFETY: the map holds one control row; the program reads it meanwhile, hence volatile, and the
-        // switch last.
-        unsafe {
-            (&raw mut (*control).armed_at).write_volatile(started.armed_at);
-            (&raw mut (*control).deadline).write_volatile(started.deadline);
-            (&raw mut (*control).armed).write_volatile(1);
+    /// Lets the probes of a process act; false if it runs another program by now.
+    #[must_use = "a process that runs another program is not armed"]
+    pub fn arm(&self, rows: &ProcessRows) -> bool {
+        self.rows_of(rows).arm(rows.place.process)
+    }
+
+    /// Lets the probes of a process pass.
+    pub fn disarm(&self, rows: &ProcessRows) {
+        self.rows_of(rows).disarm(rows.place.process);
+    }
+
+    /// Lets all probes of all processes pass.
+    pub fn cease(&self) {
+        self.run.cease();
+    }
+
+    /// Takes a process's rows back. Its probes pass from now on and come off in the background.
+    pub fn remove(&self, mut rows: ProcessRows) -> Removed {
+        self.disarm(&rows);
+        let removed = Removed {
+            term_counters: self.term_counters(&rows),
+            process: self.process(&rows),
+        };
+        self.instances.borrow()[rows.instance].unwatch(rows.pid);
+        self.leaving
+            .borrow_mut()
+            .insert(rows.serial, (rows.instance, std::mem::take(&mut rows.taken)));
+        let links = std::mem::take(&mut rows.links);
+        self.closer.borrow_mut().close(rows.serial, links);
+        removed
+    }
+
+    /// Waits until the probes of all processes that were removed are off.
+    pub fn finish(&self) {
+        self.closer.borrow_mut().finish();
+        self.reap(true);
+    }
+
+    /// Takes back the rows of processes whose probes are off, with what was kept of their threads and goroutines.
+    fn reap(&self, now: bool) {
+        if !now && self.swept.get().is_some_and(|swept| swept.elapsed() < SWEEP) {
+            return;
+        }
+        let closed: HashSet<u32> = self.closer.borrow().closed().into_iter().collect();
+        self.swept.set(Some(Instant::now()));
+        if closed.is_empty() {
+            return;
+        }
+        self.drop_scratches(&closed);
+        drop_keys(&self.passes, &closed, |key: GKey| key.process);
+        drop_keys(&self.delays, &closed, |key: GKey| key.process);
+        drop_keys(&self.calls, &closed, |key: CallKey| key.process);
+        drop_keys(&self.goroutines, &closed, |key: GoroutineKey| key.process);
+        let mut instances = self.instances.borrow_mut();
+        let mut leaving = self.leaving.borrow_mut();
+        for serial in closed {
+            self.directory.remove(serial);
+            if let Some((instance, taken)) = leaving.remove(&serial) {
+                instances[instance].rooms.give(&taken);
+            }
         }
     }
 
-    /// Lets all probes pass.
-    pub fn cease(&self) {
-        let control = self.control.as_mut_ptr().cast::<Control>();
-        // SAFETY: as in `start`.
-        unsafe { (&raw mut (*control).armed).write_volatile(0) };
+    /// Drops the scratches of threads of processes that left. What still waits in one can't be done any more.
+    fn drop_scratches(&self, closed: &HashSet<u32>) {
+        let mut core = None;
+        for tid in self.threads() {
+            let Some(scratch) = self.scratch(tid).filter(|s| closed.contains(&s.hit.serial)) else {
+                continue;
+            };
+            self.forget(tid);
+            if !scratch.is_waiting() {
+                continue;
+            }
+            if core.is_none() {
+                core = self.core().ok();
+            }
+            if let Some(core) = &mut core {
+                core.abandon(&mut Left(&self.events), &scratch, Reason::Lost);
+            }
+        }
     }
 
-    /// Its switches and what it hands out, as they are now.
+    fn rows_of(&self, rows: &ProcessRows) -> Ref<'_, crate::native::TableRows> {
+        Ref::map(self.instances.borrow(), |instances| {
+            &*instances[rows.instance].rows
+        })
+    }
+
+    /// What all processes share.
+    pub fn run(&self) -> &Rc<Run> {
+        &self.run
+    }
+
+    /// Whether a process that runs another program is disarmed in that moment, also where nobody traces it.
+    pub fn notices_exec(&self) -> bool {
+        self.instances.borrow().iter().all(Instance::notices_exec)
+    }
+
+    /// Facts of a process and what it hands out, as they are now.
+    pub fn process(&self, rows: &ProcessRows) -> Process {
+        let process = self.rows_of(rows).processes.get(rows.place.process as usize);
+        process.unwrap_or_default()
+    }
+
+    /// The run's switch and limits as they are now.
     pub fn control(&self) -> Control {
-        // SAFETY: as in `start`.
-        unsafe { self.control.as_ptr().cast::<Control>().read_volatile() }
+        self.run.control()
     }
 
-    /// What each rule has done so far.
+    /// What each rule has done so far, in all processes.
     pub fn counters(&self) -> Vec<Counters> {
-        let counters = self.counters.as_ptr().cast::<Counters>();
-        // SAFETY: the map holds one row per rule; the program adds to them meanwhile, hence volatile.
-        (0..self.tables.rules.len())
-            .map(|rule| unsafe { counters.add(rule).read_volatile() })
-            .collect()
+        self.run.counters()
     }
 
-    /// How each row of the conditions has come out so far.
-    pub fn term_counters(&self) -> Vec<TermCounters> {
-        let counters = self.term_counters.as_ptr().cast::<TermCounters>();
-        // SAFETY: as in `counters`, with one row per term.
-        (0..self.tables.terms.len())
-            .map(|row| unsafe { counters.add(row).read_volatile() })
-            .collect()
+    /// How each row of a process's conditions has come out so far.
+    pub fn term_counters(&self, rows: &ProcessRows) -> Vec<TermCounters> {
+        let terms = rows.taken.terms();
+        self.rows_of(rows).term_counters.range(terms.start, terms.len())
     }
 
     /// Events that found no room in the ring.
     pub fn dropped_events(&self) -> u64 {
-        let control = self.control.as_ptr().cast::<Control>();
-        // SAFETY: as in `start`.
-        unsafe { (&raw const (*control).dropped_events).read_volatile() }
+        self.control().dropped_events
+    }
+
+    /// Calls that could not be looked at, because the table of threads was full.
+    pub fn lost_hits(&self) -> u64 {
+        self.control().lost_hits
     }
 
     /// Readable when events wait.
@@ -327,8 +449,10 @@ impl Program {
         self.ring.epoll_fd()
     }
 
-    /// The events that came since the last call, in order.
+    /// The events that came since the last call, in order. Their sites and bindings are counted from the first of
+    /// their process.
     pub fn take_events(&self) -> Vec<Event> {
+        self.reap(false);
         // An interrupted read only means that the rest comes with the next call.
         let _ = self.ring.consume();
         self.events.take()
@@ -336,8 +460,14 @@ impl Program {
 
     /// The edits that wait for a thread, if any.
     pub fn waiting(&self, tid: u32) -> Option<Scratch> {
+        let scratch = self.scratch(tid).filter(Scratch::is_waiting)?;
+        let left = self.leaving.borrow().contains_key(&scratch.hit.serial);
+        (!left && self.directory.find(scratch.hit.serial).is_some()).then_some(scratch)
+    }
+
+    fn scratch(&self, tid: u32) -> Option<Scratch> {
         let bytes = self.scratches.lookup(&tid.to_ne_bytes(), MapFlags::ANY).ok()??;
-        Scratch::read_from_bytes(&bytes).ok().filter(Scratch::is_waiting)
+        Scratch::read_from_bytes(&bytes).ok()
     }
 
     /// Every thread that has a scratch.
@@ -355,168 +485,89 @@ impl Program {
     }
 
     /// Lets a goroutine pass a site once, because it is sent back to run the probed instruction again.
-    pub fn let_pass(&self, g: u64, pass: Pass) -> Result<(), ProgramError> {
+    pub fn let_pass(&self, goroutine: GKey, pass: Pass) -> Result<(), ProgramError> {
         self.passes
-            .update(&g.to_ne_bytes(), pass.as_bytes(), MapFlags::ANY)
-            .map_err(|error| ProgramError::Map {
-                map: "gi_passes",
-                source: std::io::Error::other(error),
-            })
+            .update(goroutine.as_bytes(), pass.as_bytes(), MapFlags::ANY)
+            .map_err(|error| map_error("gi_passes", error))
     }
 
-    /// The rows it was loaded with.
-    pub fn tables(&self) -> &Tables {
-        &self.tables
-    }
-
-    /// Calls that could not be looked at, because the table of threads was full.
-    pub fn lost_hits(&self) -> u64 {
-        let control = self.control.as_ptr().cast::<Control>();
-        // SAFETY: as in `start`.
-        unsafe { (&raw const (*control).lost_hits).read_volatile() }
-    }
-
-    /// The native core over this program's counters and memories: for edits that goinject makes itself.
+    /// The native core over this program's rows and memories, of all processes: for edits that goinject makes itself.
     pub fn core(&self) -> Result<Core, ProgramError> {
-        let shared = Shared {
-            counters: self.counters.as_mut_ptr().cast(),
-            term_counters: self.term_counters.as_mut_ptr().cast(),
-            control: self.control.as_mut_ptr().cast(),
-        };
+        let instances = self.instances.borrow();
+        let first = instances.first().expect("there is one from the start");
         let memories = MapMemories {
-            calls: map_handle(&self.object, "gi_calls")?,
-            delays: map_handle(&self.object, "gi_delays")?,
-            goroutines: map_handle(&self.object, "gi_goroutines")?,
+            calls: first.map("gi_calls")?,
+            delays: first.map("gi_delays")?,
+            goroutines: first.map("gi_goroutines")?,
         };
-        // SAFETY: rows as `shared` wants them; the engine drops the core before the program.
-        Ok(unsafe { Core::shared(self.tables.clone(), shared, Box::new(memories)) })
-    }
-
-    fn program(&self) -> ProgramMut<'_> {
-        let name = program_name(self.attach);
-        self.object
-            .progs_mut()
-            .find(|program| program.name() == name)
-            .expect("the object has the program")
+        Ok(Core::shared(
+            Rc::clone(&self.run),
+            Rc::clone(&self.directory),
+            Box::new(memories),
+        ))
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
         self.cease();
-        self.detach();
+        self.closer.get_mut().finish();
     }
 }
 
-/// What the core remembers, where the BPF program remembers it.
-#[derive(Debug)]
-struct MapMemories {
-    calls: MapHandle,
-    delays: MapHandle,
-    goroutines: MapHandle,
-}
-
-fn load<V: FromBytes>(map: &MapHandle, key: &[u8]) -> Option<V> {
-    V::read_from_bytes(&map.lookup(key, MapFlags::ANY).ok()??).ok()
-}
-
-fn save<V: IntoBytes + Immutable>(map: &MapHandle, key: &[u8], value: Option<&V>) -> bool {
-    match value {
-        Some(value) => map.update(key, value.as_bytes(), MapFlags::ANY).is_ok(),
-        // A missing key is what is wanted.
-        None => {
-            let _ = map.delete(key);
-            true
+/// Collects events, with the rows counted from the first of their process.
+fn ring(
+    map: &MapHandle,
+    events: &Rc<RefCell<Vec<Event>>>,
+    directory: &Rc<Directory>,
+) -> Result<RingBuffer<'static>, ProgramError> {
+    let sink = Rc::clone(events);
+    let directory = Rc::clone(directory);
+    let mut builder = RingBufferBuilder::new();
+    let added = builder.add(map, move |bytes| {
+        if let Ok(event) = Event::read_from_bytes(bytes)
+            && let Some(place) = directory.place(event.process)
+        {
+            sink.borrow_mut().push(place.own(event));
         }
+        0
+    });
+    added
+        .map(drop)
+        .and_then(|()| builder.build())
+        .map_err(|error| map_error("gi_events", error))
+}
+
+fn drop_keys<K: FromBytes>(map: &MapHandle, closed: &HashSet<u32>, process: impl Fn(K) -> u32) {
+    let keys = map
+        .keys()
+        .filter(|key| K::read_from_bytes(key).is_ok_and(|key| closed.contains(&process(key))));
+    // All of them first: where the key that was just seen is gone, the kernel starts again from the beginning.
+    for key in keys.collect::<Vec<_>>() {
+        let _ = map.delete(&key);
     }
 }
 
-impl Memories for MapMemories {
-    fn call(&mut self, key: &CallKey) -> Option<Call> {
-        load(&self.calls, key.as_bytes())
-    }
-    fn set_call(&mut self, key: &CallKey, call: Option<&Call>) -> bool {
-        save(&self.calls, key.as_bytes(), call)
-    }
-    fn delay(&mut self, g: u64) -> Option<Delay> {
-        load(&self.delays, g.as_bytes())
-    }
-    fn set_delay(&mut self, g: u64, delay: Option<&Delay>) -> bool {
-        save(&self.delays, g.as_bytes(), delay)
-    }
-    fn goroutine(&mut self, key: &GoroutineKey) -> Option<Goroutine> {
-        load(&self.goroutines, key.as_bytes())
-    }
-    fn set_goroutine(&mut self, key: &GoroutineKey, calls: &Goroutine) -> bool {
-        save(&self.goroutines, key.as_bytes(), Some(calls))
-    }
-}
+/// A thread of a process that left: nothing can be read or written, but what failed is told.
+struct Left<'a>(&'a RefCell<Vec<Event>>);
 
-fn program_name(attach: Attach) -> &'static str {
-    match attach {
-        Attach::Single => "goinject_single",
-        Attach::Multi => "goinject_multi",
-        Attach::Empty => "goinject_empty",
-        Attach::EmptyMulti => "goinject_empty_multi",
+impl Thread for Left<'_> {
+    fn read(&mut self, _: u64, _: &mut [u8]) -> bool {
+        false
     }
-}
-
-/// The read-only data of `bpf/inject.bpf.c`, in its order.
-#[derive(IntoBytes, Immutable)]
-#[repr(C)]
-struct ReadOnlyData {
-    may_write_memory: u32,
-    may_write_context: u32,
-    may_signal: u32,
-    padding: u32,
-    pid_namespace_device: u64,
-    pid_namespace_inode: u64,
-}
-
-fn write_switches(data: &mut [u8], switches: Switches) {
-    let (device, inode) = switches.pid_namespace.unwrap_or_default();
-    let values = ReadOnlyData {
-        may_write_memory: u32::from(switches.memory),
-        may_write_context: u32::from(switches.context),
-        may_signal: u32::from(switches.signal),
-        padding: 0,
-        pid_namespace_device: device,
-        pid_namespace_inode: inode,
-    };
-    let values = values.as_bytes();
-    assert!(
-        data.len() >= values.len(),
-        "read-only data is smaller than declared"
-    );
-    data[..values.len()].copy_from_slice(values);
-}
-
-fn map_handle(object: &Object, name: &'static str) -> Result<MapHandle, ProgramError> {
-    let map = object
-        .maps()
-        .find(|map| map.name() == name)
-        .expect("the object has the map");
-    MapHandle::try_from(&map).map_err(|error| ProgramError::Map {
-        map: name,
-        source: std::io::Error::other(error),
-    })
-}
-
-fn map_memory(object: &Object, name: &'static str, length: usize) -> Result<MmapRaw, ProgramError> {
-    let map = map_handle(object, name)?;
-    let fd: BorrowedFd<'_> = map.as_fd();
-    MmapOptions::new()
-        .len(length.max(1))
-        .map_raw(fd.as_raw_fd())
-        .map_err(|source| ProgramError::Map { map: name, source })
-}
-
-fn write(memory: &MmapRaw, bytes: &[u8]) {
-    assert!(bytes.len() <= memory.len());
-    // SAFETY: the mapping is writable and long enough; no probe is attached yet, so nobody reads it.
-    unsafe {
-        memory
-            .as_mut_ptr()
-            .copy_from_nonoverlapping(bytes.as_ptr(), bytes.len())
-    };
+    fn write(&mut self, _: u64, _: &[u8]) -> bool {
+        false
+    }
+    fn float(&mut self, _: u32) -> Option<u64> {
+        None
+    }
+    fn set_float(&mut self, _: u32, _: u64) -> bool {
+        false
+    }
+    fn thread_pointer(&mut self) -> u64 {
+        0
+    }
+    fn emit(&mut self, event: &Event) {
+        self.0.borrow_mut().push(*event);
+    }
 }

@@ -40,8 +40,8 @@ impl Decisions {
         let plan = compile(&rules, &resolution, binary);
         assert_eq!(plan.sites.len(), 1, "{plan}");
         let tables = encode(&plan, &Loaded::default(), 1, &[WriterKind::Tracer]);
-        let (goid_offset, address) = (tables.control.goid_offset, tables.sites[0].address);
-        let mut core = Core::new(tables);
+        let (goid_offset, address) = (tables.process.goid_offset, tables.sites[0].address);
+        let core = Core::new(&tables);
         core.start();
         Ok(Decisions {
             core,

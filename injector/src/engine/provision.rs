@@ -6,7 +6,7 @@
 use std::io;
 use std::ops::Range;
 
-use goinject_probes::table::Control;
+use goinject_probes::table::Process;
 
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Loaded, scratch_image};
@@ -150,9 +150,9 @@ fn map_scratch(plan: &Plan, remote: &mut Remote<'_>, loaded: &mut Loaded) -> io:
 
 /// What nobody got of the memory for copies, to be unmapped when rules act no longer. `memory` is that of the program
 /// that rules acted in.
-pub fn unused_copies(control: &Control, memory: &Memory) -> Option<Range<u64>> {
-    let used = control.copies_next.min(control.copies_end);
-    let rest = used.next_multiple_of(PAGE)..control.copies_end;
+pub fn unused_copies(process: &Process, memory: &Memory) -> Option<Range<u64>> {
+    let used = process.copies_next.min(process.copies_end);
+    let rest = used.next_multiple_of(PAGE)..process.copies_end;
     // After an `exec` the addresses are another program's, and through `memory` nothing can be read any more.
     (!rest.is_empty() && memory.word(rest.start).is_ok()).then_some(rest)
 }

@@ -42,7 +42,8 @@ pub fn encode(plan: &Plan, loaded: &Loaded, seed: u64, writers: &[table::WriterK
     assert_eq!(writers.len(), plan.sites.len(), "one writer per site");
     let mut tables = Tables {
         rules: plan.rules.iter().map(encode_rule).collect(),
-        control: encode_control(plan, loaded, seed),
+        process: encode_process(plan, loaded),
+        control: encode_control(plan, seed),
         ..Tables::default()
     };
     let callers: Vec<Callers> = plan
@@ -65,11 +66,20 @@ pub fn encode(plan: &Plan, loaded: &Loaded, seed: u64, writers: &[table::WriterK
     tables
 }
 
-fn encode_control(plan: &Plan, loaded: &Loaded, seed: u64) -> table::Control {
+fn encode_control(plan: &Plan, seed: u64) -> table::Control {
+    table::Control {
+        seed,
+        deadline: plan.limits.duration.unwrap_or_default(),
+        fault_limit: plan.limits.faults.unwrap_or(u64::MAX),
+        ..table::Control::default()
+    }
+}
+
+fn encode_process(plan: &Plan, loaded: &Loaded) -> table::Process {
     let runtime = &plan.runtime;
     let bias = loaded.bias;
     let address = |address: Option<Address>| address.map_or(0, |address| bias.apply(address));
-    table::Control {
+    table::Process {
         tls_g: runtime.tls_g.unwrap_or_default(),
         goid_offset: runtime.goid_offset.unwrap_or_default(),
         m_offset: runtime.m_offset.unwrap_or_default(),
@@ -77,14 +87,11 @@ fn encode_control(plan: &Plan, loaded: &Loaded, seed: u64) -> table::Control {
         write_barrier: address(runtime.write_barrier),
         sleep: address(runtime.sleep.map(|sleep| sleep.sleep)),
         frame_return: address(runtime.sleep.map(|sleep| sleep.frame_return)),
-        seed,
-        deadline: plan.limits.duration.unwrap_or_default(),
         copies_next: loaded.copies.start,
         copies_end: loaded.copies.end,
         error_string: address(runtime.error_string),
         errno: address(runtime.errno),
-        fault_limit: plan.limits.faults.unwrap_or(u64::MAX),
-        ..table::Control::default()
+        ..table::Process::default()
     }
 }
 

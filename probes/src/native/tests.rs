@@ -1,10 +1,9 @@
+use super::host::Host;
 use super::*;
-use crate::table::{
-    BINDING_COMPLETES, BINDING_COUNTS, Base, GeneralRegister, Place, SITE_REGISTER_G, Step, Word,
-};
+use crate::table::*;
 
 unsafe extern "C" {
-    static goinject_sizes: [u64; 20];
+    static goinject_sizes: [u64; 22];
 }
 
 #[test]
@@ -21,10 +20,12 @@ fn rust_and_c_agree_on_every_row() {
         size_of::<TermCounters>(),
         size_of::<Site>(),
         size_of::<Control>(),
+        size_of::<Process>(),
         size_of::<Event>(),
         size_of::<CallKey>(),
         size_of::<Call>(),
         size_of::<Delay>(),
+        size_of::<GKey>(),
         size_of::<GoroutineKey>(),
         size_of::<Goroutine>(),
         size_of::<Hit>(),
@@ -112,7 +113,7 @@ fn one_rule(edits: Vec<Edit>) -> Core {
         },
         ..Tables::default()
     };
-    let mut core = Core::new(tables);
+    let core = Core::new(&tables);
     core.start();
     core
 }

@@ -14,8 +14,8 @@ pub struct CallKey {
     pub depth: u64,
     /// Row of the rule.
     pub rule: u32,
-    #[doc(hidden)]
-    pub padding: u32,
+    /// Serial of the process: the g of two processes may be the same.
+    pub process: u32,
 }
 
 /// What the return of a call wants to know of its entry.
@@ -48,6 +48,18 @@ pub struct Fired {
     pub delay: u64,
 }
 
+/// A goroutine of a process, for what is kept of it whichever rule it is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct GKey {
+    /// Address of its g.
+    pub g: u64,
+    /// Serial of the process.
+    pub process: u32,
+    #[doc(hidden)]
+    pub padding: u32,
+}
+
 /// A goroutine that sleeps before a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -76,8 +88,8 @@ pub struct GoroutineKey {
     pub g: u64,
     /// Row of the rule.
     pub rule: u32,
-    #[doc(hidden)]
-    pub padding: u32,
+    /// Serial of the process: the g of two processes may be the same.
+    pub process: u32,
 }
 
 /// How many they are.

@@ -45,8 +45,8 @@ pub struct Event {
     pub texts: u32,
     /// Bytes of each text.
     pub text_length: [u32; EVENT_TEXTS],
-    #[doc(hidden)]
-    pub padding: u32,
+    /// Serial of the process.
+    pub process: u32,
     /// Nanoseconds that the goroutine was to sleep.
     pub delay: u64,
     /// In the order of the binding's edits.

@@ -86,5 +86,7 @@ pub struct Site {
     /// With any of these flags set it is on its way to morestack, and not a call yet.
     pub check_flags: u8,
     #[doc(hidden)]
-    pub padding: [u8; 6],
+    pub padding: [u8; 2],
+    /// Row of the process that it is in.
+    pub process: u32,
 }

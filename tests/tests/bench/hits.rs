@@ -10,7 +10,7 @@ use goinject::plan::Plan;
 use goinject::plan::compile::compile;
 use goinject::resolve::resolve;
 use goinject::target::verify;
-use goinject_probes::program::{Attach, Probe, Program, Switches};
+use goinject_probes::program::{Attach, Capacity, Probe, Program, Switches};
 use goinject_probes::table::{Tables, WriterKind};
 use goinject_rules::source::Source;
 
@@ -203,18 +203,24 @@ fn one_turn(figure: &Figure, path: &Path, target: &mut Target) -> f64 {
                 sleep: figure.sleep,
                 ..Switches::default()
             };
-            let mut program = Program::load(&Tables::default(), switches, *attach)
+            let tables = Tables::default();
+            let capacity = Capacity::of(&tables);
+            let program = Program::load(&[], tables.control, switches, *attach, capacity)
                 .unwrap_or_else(|error| panic!("{error}"));
             let probe = Probe {
                 offset: *offset,
-                cookie: 0,
+                site: 0,
             };
+            let mut rows = program
+                .add(&tables, target.pid())
+                .unwrap_or_else(|error| panic!("{error}"));
             program
-                .attach(path, target.pid(), &[probe])
+                .attach(&mut rows, path, &[probe])
                 .unwrap_or_else(|error| panic!("{error}"));
             let first = target.call(FIRST);
             let ns = batches(target, first);
-            program.detach();
+            let _ = program.remove(rows);
+            program.finish();
             ns
         }
         Attached::Generic(plan, attach) => {

@@ -13,7 +13,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use goinject_probes::program::{Attach, Probe, Program, ProgramError, Switches};
+use goinject_probes::program::{
+    Attach, Capacity, Probe, ProcessRows, Program, ProgramError, Removed, Switches,
+};
 use goinject_probes::table::{Counters, Lead, Site, SiteKind, Tables, TermCounters, WriterKind};
 
 use self::target::Target;
@@ -33,6 +35,9 @@ pub enum ArmError {
     /// The target's memory can't be had.
     #[error(transparent)]
     Provision(#[from] ProvisionError),
+    /// It runs another program by now.
+    #[error("the target ran another program while it was being armed")]
+    Executed,
     /// The target is out of reach.
     #[error("cannot trace the target: {0}")]
     Trace(io::Error),
@@ -41,6 +46,9 @@ pub enum ArmError {
 /// A target armed with uprobes.
 pub struct BpfSession {
     program: Program,
+    rows: Option<ProcessRows>,
+    removed: Removed,
+    tables: Tables,
     tracer: Option<Tracer>,
     target: Target,
     /// That of the program which was armed.
@@ -77,9 +85,12 @@ impl BpfSession {
     ) -> Result<BpfSession, ArmError> {
         let pid = spawned.stop.tid();
         let memory = Memory::open(pid).map_err(ArmError::Trace)?;
-        let (program, tracer) = arm_stopped(plan, bias, setup, &memory, spawned.stop)?;
+        let (armed, tracer) = arm_stopped(plan, bias, setup, &memory, spawned.stop)?;
         Ok(BpfSession {
-            program,
+            program: armed.program,
+            rows: Some(armed.rows),
+            removed: Removed::default(),
+            tables: armed.tables,
             tracer,
             target: Target::child(pid),
             memory,
@@ -98,21 +109,32 @@ impl BpfSession {
         let target = Target::process(pid).map_err(ArmError::Trace)?;
         let memory = Memory::open(pid).map_err(ArmError::Trace)?;
         let loaded = Provision::of(plan, bias, setup.written_by()).give_running(pid)?;
-        let program = attach(plan, &loaded, setup, pid)?;
+        let armed = attach(plan, &loaded, setup, pid, &memory)?;
         let tracer = setup
             .is_traced()
-            .then(|| Tracees::attach(pid).and_then(|tracees| Tracer::new(tracees, &program)))
+            .then(|| Tracees::attach(pid).and_then(|tracees| Tracer::new(tracees, &armed.program)))
             .transpose()
             .map_err(ArmError::Trace)?;
-        program.start();
+        armed.start()?;
         Ok(BpfSession {
-            program,
+            program: armed.program,
+            rows: Some(armed.rows),
+            removed: Removed::default(),
+            tables: armed.tables,
             tracer,
             target,
             memory,
             ended: false,
             swept: Instant::now(),
         })
+    }
+}
+
+impl Drop for BpfSession {
+    fn drop(&mut self) {
+        if let Some(rows) = self.rows.take() {
+            let _ = self.program.remove(rows);
+        }
     }
 }
 
@@ -136,34 +158,57 @@ fn arm_stopped(
     setup: &Setup<'_>,
     memory: &Memory,
     stop: Stop,
-) -> Result<(Program, Option<Tracer>), ArmError> {
+) -> Result<(Armed, Option<Tracer>), ArmError> {
     let pid = stop.tid();
     let tracees = Tracees::of_spawned(&stop);
     let (loaded, stop) = Provision::of(plan, bias, setup.written_by()).give(&tracees, memory, stop)?;
-    let program = attach(plan, &loaded, setup, pid)?;
+    let armed = attach(plan, &loaded, setup, pid, memory)?;
     let tracer = setup
         .is_traced()
-        .then(|| Tracer::new(tracees, &program))
+        .then(|| Tracer::new(tracees, &armed.program))
         .transpose()
         .map_err(ArmError::Trace)?;
-    program.start();
+    armed.start()?;
     let resumed = match &tracer {
         Some(_) => stop.resume(),
         None => stop.detach(),
     };
     resumed.map_err(ArmError::Trace)?;
-    Ok((program, tracer))
+    Ok((armed, tracer))
 }
 
-fn attach(plan: &Plan, loaded: &Loaded, setup: &Setup<'_>, pid: i32) -> Result<Program, ProgramError> {
+/// A program with a process in it, its probes attached.
+struct Armed {
+    program: Program,
+    rows: ProcessRows,
+    tables: Tables,
+}
+
+impl Armed {
+    fn start(&self) -> Result<(), ArmError> {
+        self.program.start();
+        match self.program.arm(&self.rows) {
+            true => Ok(()),
+            false => Err(ArmError::Executed),
+        }
+    }
+}
+
+fn attach(
+    plan: &Plan,
+    loaded: &Loaded,
+    setup: &Setup<'_>,
+    pid: i32,
+    memory: &Memory,
+) -> Result<Armed, ArmError> {
     let mut tables = encode(plan, loaded, setup.seed, setup.writers);
     let mut probes: Vec<Probe> = plan
         .sites
         .iter()
         .zip(0..)
-        .map(|(site, cookie)| Probe {
-            offset: site.instruction.file_offset.0,
-            cookie,
+        .map(|(place, site)| Probe {
+            offset: place.instruction.file_offset.0,
+            site,
         })
         .collect();
     if setup.writers.contains(&WriterKind::Frame) {
@@ -173,9 +218,21 @@ fn attach(plan: &Plan, loaded: &Loaded, setup: &Setup<'_>, pid: i32) -> Result<P
         pid_namespace: pid_namespace(),
         ..setup.switches
     };
-    let mut program = Program::load(&tables, switches, setup.attach)?;
-    program.attach(&PathBuf::from(format!("/proc/{pid}/exe")), pid, &probes)?;
-    Ok(program)
+    let capacity = Capacity::of(&tables);
+    let program = Program::load(&tables.rules, tables.control, switches, setup.attach, capacity)?;
+    let mut rows = program.add(&tables, pid)?;
+    // An `exec` from here on is noticed, and what `memory` shows is gone after one that came before.
+    if let Some(site) = tables.sites.first()
+        && memory.word(site.address).is_err()
+    {
+        return Err(ArmError::Executed);
+    }
+    program.attach(&mut rows, &PathBuf::from(format!("/proc/{pid}/exe")), &probes)?;
+    Ok(Armed {
+        program,
+        rows,
+        tables,
+    })
 }
 
 /// goinject's PID namespace, if it is not the first one: there the kernel's thread ids are everybody's.
@@ -213,7 +270,7 @@ fn add_signal_site(plan: &Plan, bias: LoadBias, tables: &mut Tables) -> Probe {
         .runtime
         .sigtramp
         .expect("checked when the writer was selected");
-    let cookie = tables.sites.len() as u64;
+    let site = u32::try_from(tables.sites.len()).expect("fewer than 2^32 sites");
     tables.sites.push(Site {
         address: bias.apply(address),
         kind: SiteKind::Signal as u8,
@@ -222,7 +279,7 @@ fn add_signal_site(plan: &Plan, bias: LoadBias, tables: &mut Tables) -> Probe {
     });
     Probe {
         offset: offset.0,
-        cookie,
+        site,
     }
 }
 
@@ -255,11 +312,14 @@ impl Session for BpfSession {
     }
 
     fn term_counters(&self) -> Vec<TermCounters> {
-        self.program.term_counters()
+        match &self.rows {
+            Some(rows) => self.program.term_counters(rows),
+            None => self.removed.term_counters.clone(),
+        }
     }
 
     fn tables(&self) -> &Tables {
-        self.program.tables()
+        &self.tables
     }
 
     fn lost_hits(&self) -> u64 {
@@ -277,11 +337,14 @@ impl Session for BpfSession {
     fn disarm(&mut self) -> io::Result<Happened> {
         let mut happened = Happened::default();
         self.program.cease();
-        let unused = match self.tracer.take() {
-            Some(tracer) => tracer.release(&self.program, &mut happened)?,
-            None => unused_copies(&self.program.control(), &self.memory),
-        };
-        self.program.detach();
+        if let Some(tracer) = self.tracer.take() {
+            tracer.release(&self.program, &mut happened)?;
+        }
+        if let Some(rows) = self.rows.take() {
+            self.removed = self.program.remove(rows);
+        }
+        let unused = unused_copies(&self.removed.process, &self.memory);
+        self.program.finish();
         self.ended |= happened.end.is_some();
         if !self.ended
             && let Some(unused) = unused

@@ -1,13 +1,11 @@
 //! The tracer writer: edits that BPF decided on, made by goinject through ptrace.
 
 use std::io;
-use std::ops::Range;
 
 use goinject_probes::native::{Core, Hit, Scratch};
 use goinject_probes::program::{Pass, Program};
-use goinject_probes::table::{GeneralRegister, Lead, Reason, SITE_RESTART, Site};
+use goinject_probes::table::{GKey, GeneralRegister, Lead, Reason, SITE_RESTART, Site};
 
-use crate::engine::provision::unused_copies;
 use crate::engine::stopped::{StoppedThread, commit, send_back};
 use crate::engine::{End, Happened};
 use crate::tracee::{Memory, Report, Stop, Tracees, Why};
@@ -44,12 +42,8 @@ impl Tracer {
         Ok(())
     }
 
-    /// Makes the edits that still wait and lets every thread go. Gives what is left of the memory for copies.
-    pub(super) fn release(
-        mut self,
-        program: &Program,
-        happened: &mut Happened,
-    ) -> io::Result<Option<Range<u64>>> {
+    /// Makes the edits that still wait and lets every thread go.
+    pub(super) fn release(mut self, program: &Program, happened: &mut Happened) -> io::Result<()> {
         let stops = self.tracees.stop_all()?;
         for stop in &stops {
             self.edit(stop, program, happened).or_else(gone)?;
@@ -60,7 +54,7 @@ impl Tracer {
         while let Some(report) = self.tracees.next_ready()? {
             self.take(report, program, happened)?;
         }
-        Ok(unused_copies(&self.core.control(), &self.memory))
+        Ok(())
     }
 
     fn take(&mut self, report: Report, program: &Program, happened: &mut Happened) -> io::Result<()> {
@@ -89,7 +83,9 @@ impl Tracer {
         };
         program.forget(stop.tid().cast_unsigned());
         let mut registers = stop.registers()?;
-        let site = self.core.tables().sites[scratch.hit.site as usize];
+        let Some(site) = self.core.site(&scratch) else {
+            return Ok(());
+        };
         let mut thread = StoppedThread::new(stop, &registers, &self.memory, &mut happened.events);
         if !self.has_left(&site, &scratch, registers.rip) {
             self.core.abandon(&mut thread, &scratch, Reason::WrongPc);
@@ -135,7 +131,12 @@ impl Tracer {
             site: hit.site,
             padding: 0,
         };
-        program.let_pass(hit.g, pass).map_err(io::Error::other)
+        let goroutine = GKey {
+            g: hit.g,
+            process: hit.serial,
+            padding: 0,
+        };
+        program.let_pass(goroutine, pass).map_err(io::Error::other)
     }
 }
 

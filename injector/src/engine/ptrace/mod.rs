@@ -74,6 +74,7 @@ pub struct PtraceSession {
     memory: Memory,
     breakpoints: Breakpoints,
     core: Core,
+    tables: Tables,
     /// Whether goinject started it.
     is_child: bool,
     ended: bool,
@@ -97,7 +98,7 @@ impl PtraceSession {
         let prepared = prepare(plan, bias, &spots, &mut remote).map_err(ArmError::trace)?;
         let stop = remote.finish().map_err(ArmError::trace)?;
         let (loaded, ground) = prepared?;
-        let core = core(plan, &loaded, seed);
+        let (core, tables) = core(plan, &loaded, seed);
         let breakpoints = Breakpoints::insert(&memory, ground, spots)?;
         stop.resume().map_err(ArmError::trace)?;
         Ok(PtraceSession {
@@ -105,6 +106,7 @@ impl PtraceSession {
             memory,
             breakpoints,
             core,
+            tables,
             is_child: true,
             ended: false,
         })
@@ -119,7 +121,7 @@ impl PtraceSession {
         verify(&memory, &spots)?;
         let prepared = borrow_thread(pid, |remote| prepare(plan, bias, &spots, remote));
         let (loaded, ground) = prepared.map_err(ArmError::trace)??;
-        let core = core(plan, &loaded, seed);
+        let (core, tables) = core(plan, &loaded, seed);
         let mut tracees = Tracees::attach(pid).map_err(ArmError::trace)?;
         let stops = tracees.stop_all().map_err(ArmError::trace)?;
         let breakpoints = Breakpoints::insert(&memory, ground, spots)?;
@@ -131,6 +133,7 @@ impl PtraceSession {
             memory,
             breakpoints,
             core,
+            tables,
             is_child: false,
             ended: false,
         })
@@ -211,7 +214,7 @@ impl Session for PtraceSession {
     }
 
     fn tables(&self) -> &Tables {
-        self.core.tables()
+        &self.tables
     }
 
     fn dropped_events(&self) -> u64 {
@@ -246,7 +249,7 @@ impl Session for PtraceSession {
             let served = self.serve(&stop, &mut happened.events).or_else(gone)?;
             clean.push(if served { stop.without_signal() } else { stop });
         }
-        let unused = unused_copies(&self.core.control(), &self.memory);
+        let unused = unused_copies(&self.core.process(), &self.memory);
         let leave = |remote: &mut Remote<'_>| {
             if !self.breakpoints.are_in(&self.memory) {
                 return Ok(());
@@ -315,11 +318,12 @@ fn prepare(
     }
 }
 
-fn core(plan: &Plan, loaded: &Loaded, seed: u64) -> Core {
+fn core(plan: &Plan, loaded: &Loaded, seed: u64) -> (Core, Tables) {
     let writers = vec![WriterKind::Direct; plan.sites.len()];
-    let mut core = Core::new(encode(plan, loaded, seed, &writers));
+    let tables = encode(plan, loaded, seed, &writers);
+    let core = Core::new(&tables);
     core.start();
-    core
+    (core, tables)
 }
 
 /// The thread was killed while it was handled; its end is reported by itself.

@@ -1,0 +1,253 @@
+//! What the processes of a run share, and which rows are whose.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::rows::Rows;
+use crate::table::{
+    Armed, Binding, Control, Counters, Edit, Event, FixedText, Process, Range, Rule, Site, Tables, Term,
+    TermCounters,
+};
+
+/// What all processes of a run share: how rules decide, what they have done, and the switch. With BPF it is shared
+/// with the program, too.
+#[derive(Debug)]
+pub struct Run {
+    pub(crate) rules: Rows<Rule>,
+    pub(crate) counters: Rows<Counters>,
+    pub(crate) control: Rows<Control>,
+    last_serial: Cell<u32>,
+}
+
+impl Run {
+    /// A run of goinject's own. It does nothing until it is started.
+    ///
+    /// # Panics
+    /// If there is no memory for it.
+    pub fn new(rules: &[Rule], control: Control) -> Run {
+        let shared = |rows| Rows::own(rows).expect("memory for a table");
+        let run = Run {
+            rules: shared_rules(rules),
+            counters: Rows::own(rules.len()).expect("memory for a table"),
+            control: shared(1),
+            last_serial: Cell::new(0),
+        };
+        run.control.set(0, &[Control { armed: 0, ..control }]);
+        run
+    }
+
+    pub(crate) fn of_rows(rules: Rows<Rule>, counters: Rows<Counters>, control: Rows<Control>) -> Run {
+        Run {
+            rules,
+            counters,
+            control,
+            last_serial: Cell::new(0),
+        }
+    }
+
+    /// Starts the clock of the run and lets probes act, of those processes that are armed. Only the first time counts.
+    pub fn start(&self) {
+        let mut started = self.control();
+        if started.armed_at != 0 {
+            return;
+        }
+        started.start();
+        let control = self.control.as_mut_ptr();
+        // SAFETY: there is one control row; the BPF program reads it meanwhile, hence volatile, and the switch last.
+        unsafe {
+            (&raw mut (*control).armed_at).write_volatile(started.armed_at);
+            (&raw mut (*control).deadline).write_volatile(started.deadline);
+            (&raw mut (*control).armed).write_volatile(1);
+        }
+    }
+
+    /// Lets all probes of all processes pass.
+    pub fn cease(&self) {
+        // SAFETY: as in `start`.
+        unsafe { (&raw mut (*self.control.as_mut_ptr()).armed).write_volatile(0) };
+    }
+
+    /// Its switch and limits as they are now.
+    pub fn control(&self) -> Control {
+        self.control.get(0).unwrap_or_default()
+    }
+
+    /// What each rule has done so far, in all processes.
+    pub fn counters(&self) -> Vec<Counters> {
+        self.counters.range(0, self.counters.len())
+    }
+
+    /// A serial that no other process of the run has or had.
+    pub(crate) fn next_serial(&self) -> u32 {
+        self.last_serial.set(self.last_serial.get() + 1);
+        self.last_serial.get()
+    }
+}
+
+/// The tables that processes have rows of their own in.
+#[derive(Debug)]
+pub(crate) struct TableRows {
+    pub(crate) sites: Rows<Site>,
+    pub(crate) bindings: Rows<Binding>,
+    pub(crate) edits: Rows<Edit>,
+    pub(crate) terms: Rows<Term>,
+    pub(crate) texts: Rows<FixedText>,
+    pub(crate) ranges: Rows<Range>,
+    pub(crate) term_counters: Rows<TermCounters>,
+    pub(crate) processes: Rows<Process>,
+}
+
+impl TableRows {
+    /// Goinject's own, for one process.
+    pub(super) fn own(tables: &Tables) -> std::io::Result<TableRows> {
+        Ok(TableRows {
+            sites: Rows::own(tables.sites.len())?,
+            bindings: Rows::own(tables.bindings.len())?,
+            edits: Rows::own(tables.edits.len())?,
+            terms: Rows::own(tables.terms.len())?,
+            texts: Rows::own(tables.texts.len())?,
+            ranges: Rows::own(tables.ranges.len())?,
+            term_counters: Rows::own(tables.terms.len())?,
+            processes: Rows::own(1)?,
+        })
+    }
+
+    /// Writes the rows of a process. The process row comes last, disarmed.
+    pub(crate) fn set(&self, place: &FirstRows, tables: &Tables, serial: u32) {
+        let tables = place.rebased(tables);
+        self.bindings.set(row(place.bindings), &tables.bindings);
+        self.edits.set(row(place.edits), &tables.edits);
+        self.terms.set(row(place.terms), &tables.terms);
+        self.texts.set(row(place.texts), &tables.texts);
+        self.ranges.set(row(place.ranges), &tables.ranges);
+        let blank = vec![TermCounters::default(); tables.terms.len()];
+        self.term_counters.set(row(place.terms), &blank);
+        let process = Process {
+            armed: Armed::Disarmed as u32,
+            serial,
+            ..tables.process
+        };
+        self.processes.set(row(place.process), &[process]);
+        self.sites.set(row(place.sites), &tables.sites);
+    }
+
+    /// Lets the probes of a process act; false if it runs another program by now.
+    pub(crate) fn arm(&self, process: u32) -> bool {
+        self.armed(process)
+            .compare_exchange(
+                Armed::Disarmed as u32,
+                Armed::Armed as u32,
+                Ordering::Release,
+                Ordering::Relaxed,
+            )
+            .is_ok_and(|_| true)
+    }
+
+    /// Lets the probes of a process pass. It can be armed again, unless it runs another program.
+    pub(crate) fn disarm(&self, process: u32) {
+        // It was not armed, which is as good.
+        let _ = self.armed(process).compare_exchange(
+            Armed::Armed as u32,
+            Armed::Disarmed as u32,
+            Ordering::Release,
+            Ordering::Relaxed,
+        );
+    }
+
+    fn armed(&self, process: u32) -> &AtomicU32 {
+        assert!(row(process) < self.processes.len(), "a process row that is there");
+        // SAFETY: within the mapping, aligned; whoever changes it does so atomically.
+        unsafe { AtomicU32::from_ptr(&raw mut (*self.processes.as_mut_ptr().add(row(process))).armed) }
+    }
+}
+
+fn row(row: u32) -> usize {
+    row as usize
+}
+
+fn shared_rules(rules: &[Rule]) -> Rows<Rule> {
+    let rows = Rows::own(rules.len()).expect("memory for a table");
+    rows.set(0, rules);
+    rows
+}
+
+/// Where the rows of one process begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FirstRows {
+    pub(crate) sites: u32,
+    pub(crate) bindings: u32,
+    pub(crate) edits: u32,
+    pub(crate) terms: u32,
+    pub(crate) texts: u32,
+    pub(crate) ranges: u32,
+    pub(crate) process: u32,
+}
+
+impl FirstRows {
+    /// Tables with their indices as they are there.
+    fn rebased(&self, tables: &Tables) -> Tables {
+        let mut tables = tables.clone();
+        for site in &mut tables.sites {
+            site.first_binding += self.bindings;
+            site.process = self.process;
+        }
+        for binding in &mut tables.bindings {
+            binding.first_edit += self.edits;
+            binding.first_term += self.terms;
+            binding.first_range += self.ranges;
+            binding.first_caller += self.ranges;
+        }
+        for term in &mut tables.terms {
+            term.text += self.texts;
+        }
+        tables
+    }
+
+    /// An event with its rows counted from the first of the process.
+    pub(crate) fn own(&self, mut event: Event) -> Event {
+        event.site = event.site.wrapping_sub(self.sites);
+        event.binding = event.binding.wrapping_sub(self.bindings);
+        event
+    }
+}
+
+/// The processes of a run, by serial.
+#[derive(Debug, Default)]
+pub(crate) struct Directory {
+    entries: RefCell<HashMap<u32, Entry>>,
+}
+
+/// A process of the run.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) place: FirstRows,
+    /// While it has them.
+    pub(crate) rows: Option<Rc<TableRows>>,
+}
+
+impl Directory {
+    pub(crate) fn insert(&self, serial: u32, place: FirstRows, rows: Rc<TableRows>) {
+        let rows = Some(rows);
+        self.entries.borrow_mut().insert(serial, Entry { place, rows });
+    }
+
+    /// Its rows are given back. Events of it may still come.
+    pub(crate) fn remove(&self, serial: u32) {
+        if let Some(entry) = self.entries.borrow_mut().get_mut(&serial) {
+            entry.rows = None;
+        }
+    }
+
+    pub(crate) fn place(&self, serial: u32) -> Option<FirstRows> {
+        Some(self.entries.borrow().get(&serial)?.place)
+    }
+
+    /// Where a process is that still has its rows.
+    pub(crate) fn find(&self, serial: u32) -> Option<(FirstRows, Rc<TableRows>)> {
+        let entries = self.entries.borrow();
+        let entry = entries.get(&serial)?;
+        Some((entry.place, Rc::clone(entry.rows.as_ref()?)))
+    }
+}

@@ -1,0 +1,51 @@
+//! What the core remembers, where the BPF program remembers it.
+
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use crate::native::Memories;
+use crate::table::{Call, CallKey, Delay, GKey, Goroutine, GoroutineKey};
+
+/// What the core remembers, where the BPF program remembers it.
+#[derive(Debug)]
+pub(super) struct MapMemories {
+    pub(super) calls: MapHandle,
+    pub(super) delays: MapHandle,
+    pub(super) goroutines: MapHandle,
+}
+
+fn load<V: FromBytes>(map: &MapHandle, key: &[u8]) -> Option<V> {
+    V::read_from_bytes(&map.lookup(key, MapFlags::ANY).ok()??).ok()
+}
+
+fn save<V: IntoBytes + Immutable>(map: &MapHandle, key: &[u8], value: Option<&V>) -> bool {
+    match value {
+        Some(value) => map.update(key, value.as_bytes(), MapFlags::ANY).is_ok(),
+        // A missing key is what is wanted.
+        None => {
+            let _ = map.delete(key);
+            true
+        }
+    }
+}
+
+impl Memories for MapMemories {
+    fn call(&mut self, key: &CallKey) -> Option<Call> {
+        load(&self.calls, key.as_bytes())
+    }
+    fn set_call(&mut self, key: &CallKey, call: Option<&Call>) -> bool {
+        save(&self.calls, key.as_bytes(), call)
+    }
+    fn delay(&mut self, key: &GKey) -> Option<Delay> {
+        load(&self.delays, key.as_bytes())
+    }
+    fn set_delay(&mut self, key: &GKey, delay: Option<&Delay>) -> bool {
+        save(&self.delays, key.as_bytes(), delay)
+    }
+    fn goroutine(&mut self, key: &GoroutineKey) -> Option<Goroutine> {
+        load(&self.goroutines, key.as_bytes())
+    }
+    fn set_goroutine(&mut self, key: &GoroutineKey, calls: &Goroutine) -> bool {
+        save(&self.goroutines, key.as_bytes(), Some(calls))
+    }
+}

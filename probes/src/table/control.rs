@@ -1,0 +1,92 @@
+//! Facts of the run, facts of one of its processes, and their switches.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// `gi_process.armed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum Armed {
+    /// Its probes pass.
+    Disarmed = 0,
+    /// Its probes act.
+    Armed = 1,
+    /// It runs another program: its probes pass, and it can't be armed any more.
+    Executed = 2,
+}
+
+/// Facts of one process, and its switch. Addresses are run-time; 0 unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Process {
+    /// [`Armed`].
+    pub armed: u32,
+    /// From 1; no other process of the run has or had it. Rows are used again.
+    pub serial: u32,
+    /// In goinject's PID namespace.
+    pub pid: u32,
+    #[doc(hidden)]
+    pub padding: u32,
+    /// g's place relative to the thread pointer.
+    pub tls_g: i64,
+    /// Of the goroutine id, in g.
+    pub goid_offset: u64,
+    /// Of the thread's m, in g.
+    pub m_offset: u64,
+    /// Of the goroutine that it runs, in m.
+    pub curg_offset: u64,
+    /// `runtime.writeBarrier`.
+    pub write_barrier: u64,
+    /// `time.Sleep`.
+    pub sleep: u64,
+    /// Behind the only CALL in `runtime.Gosched`, or in a function like it.
+    pub frame_return: u64,
+    /// Run-time address of the interface table of `*errors.errorString` as `error`; 0 unknown.
+    pub error_string: u64,
+    /// And of `syscall.Errno`.
+    pub errno: u64,
+    /// Memory in the target for copies: the next free byte. None is used twice.
+    pub copies_next: u64,
+    /// Its end.
+    pub copies_end: u64,
+}
+
+/// The run: what all its processes share.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Control {
+    /// 0: every probe of every process passes.
+    pub armed: u32,
+    #[doc(hidden)]
+    pub padding: u32,
+    /// Of every chance decision.
+    pub seed: u64,
+    /// Nanoseconds of `CLOCK_MONOTONIC`.
+    pub armed_at: u64,
+    /// Nanoseconds of `CLOCK_MONOTONIC`: no faults from then on; 0 none. Until it is armed, counted from then.
+    pub deadline: u64,
+    /// No more faults than this.
+    pub fault_limit: u64,
+    /// Fired so far, against the limit.
+    pub faults: u64,
+    /// Events that found no room.
+    pub dropped_events: u64,
+    /// Calls that could not even be looked at: no room for another thread.
+    pub lost_hits: u64,
+}
+
+impl Control {
+    /// Starts the run: its clock, and its processes as they are armed.
+    pub fn start(&mut self) {
+        self.armed_at = now();
+        if self.deadline != 0 {
+            self.deadline += self.armed_at;
+        }
+        self.armed = 1;
+    }
+}
+
+/// Nanoseconds of `CLOCK_MONOTONIC`, the core's clock.
+pub fn now() -> u64 {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).expect("every kernel has it");
+    u64::try_from(std::time::Duration::from(now).as_nanos()).expect("centuries fit")
+}
