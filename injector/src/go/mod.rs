@@ -32,6 +32,7 @@ mod sleep;
 pub mod types;
 mod variables;
 mod version;
+mod wrappers;
 
 pub use self::binary::Binary;
 pub use self::build::Build;

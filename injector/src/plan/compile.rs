@@ -49,6 +49,7 @@ pub fn compile(rules: &RuleSet, resolution: &Resolution, binary: &Binary) -> Pla
             within: rule.within.clone(),
             callers: rule.callers.clone(),
             trigger: trigger(&written.when),
+            unseen: rule.unseen.clone(),
             counts_panics: false,
         });
         for of in &rule.functions {
@@ -122,6 +123,7 @@ fn count_panics(
             times: Some(0),
             ..Trigger::default()
         },
+        unseen: Vec::new(),
         counts_panics: true,
     }
 }

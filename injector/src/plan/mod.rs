@@ -97,6 +97,9 @@ pub struct Rule {
     pub callers: Option<Walk>,
     /// Which of the matching calls fire.
     pub trigger: Trigger,
+    /// Calls of its functions that it does not see, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<String>,
     /// Whether it is not the file's, but counts the target's panics.
     pub counts_panics: bool,
 }

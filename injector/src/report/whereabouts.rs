@@ -39,10 +39,14 @@ fn calls(count: u64) -> String {
 }
 
 fn never_called(n: usize, plan: &Plan) -> String {
-    match plan.rules[n].functions.as_slice() {
+    let mut text = match plan.rules[n].functions.as_slice() {
         [only] => format!("`{}` was never called", plan.functions[*only].name),
         all => format!("none of its {} functions was ever called", all.len()),
+    };
+    for unseen in &plan.rules[n].unseen {
+        let _ = write!(text, "; {unseen}");
     }
+    text
 }
 
 /// Why no call matched. Tests may hold each for itself and still not together.

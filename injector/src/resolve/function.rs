@@ -44,7 +44,12 @@ fn exact(rule: &Rule, name: &str, binary: &Binary) -> Result<Vec<Function>, Find
 /// The functions of a name, which may be written as in Go code or as in a stack trace.
 pub(super) fn find(name: &str, binary: &Binary) -> Vec<Function> {
     let mut found = spellings(name).map(|name| find_spelt(&name, binary));
-    without_wrappers(found.find(|found| !found.is_empty()).unwrap_or_default())
+    if let Some(found) = found.find(|found| !found.is_empty()) {
+        return without_wrappers(found);
+    }
+    // A method that only interfaces call may be left in its wrapper alone.
+    let mut wrappers = spellings(name).filter_map(|name| binary.wrapper_alone(&name));
+    wrappers.next().into_iter().collect()
 }
 
 fn find_spelt(name: &str, binary: &Binary) -> Vec<Function> {

@@ -16,6 +16,7 @@ mod signature;
 mod spelling;
 mod value;
 mod within;
+mod wrapper;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -49,6 +50,8 @@ pub struct ResolvedRule {
     pub within: Option<Walk>,
     /// Code that must stand on the stack of calls.
     pub callers: Option<Walk>,
+    /// Calls that it does not see, in words.
+    pub unseen: Vec<String>,
 }
 
 /// What a rule does in one function.
@@ -165,6 +168,7 @@ pub fn resolve(rules: &RuleSet, binary: &Binary) -> Resolution {
                 functions,
                 within,
                 callers,
+                unseen: Vec::new(),
             });
         }
     }

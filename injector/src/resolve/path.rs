@@ -33,6 +33,8 @@ pub(super) struct Scope<'a> {
     pub(super) binary: &'a Binary,
     /// Where the texts and objects of new values go.
     pub(super) scratch: &'a RefCell<ScratchBuilder>,
+    /// The function is a wrapper, and the receiver that is meant is what its own points at.
+    pub(super) receiver_behind: bool,
 }
 
 /// What a path leads to.
@@ -91,7 +93,7 @@ impl Scope<'_> {
     fn root(&self, path: &Path) -> Result<(Side, Located), NoSuchPlace> {
         match &path.root {
             Root::Receiver => match (&self.signature.receiver, &self.layout.receiver) {
-                (Some(variable), Some(placement)) => Ok((Side::Entry, Located::new(variable.ty, placement))),
+                (Some(variable), Some(placement)) => self.receiver(variable, placement),
                 // A parameter may be called that.
                 _ if self.declares("recv") => self.named("recv"),
                 _ => Err(NoSuchPlace::new(
@@ -116,6 +118,30 @@ impl Scope<'_> {
                     .ok_or_else(|| out_of_range("results", "result", *n, count))
             }
             Root::Name(name) => self.named(name),
+        }
+    }
+
+    fn receiver(&self, variable: &Variable, placement: &Placement) -> Result<(Side, Located), NoSuchPlace> {
+        let own = Located::new(variable.ty, placement);
+        match self.types.get(variable.ty).kind {
+            Kind::Pointer { target: Some(target) } if self.receiver_behind => {
+                Ok((Side::Entry, own.follow(0, target, 0, None)?))
+            }
+            _ => Ok((Side::Entry, own)),
+        }
+    }
+
+    /// Whether a path begins with the receiver.
+    pub(super) fn is_receiver(&self, path: &Path) -> bool {
+        let name = self
+            .signature
+            .receiver
+            .as_ref()
+            .and_then(|receiver| receiver.name.as_deref());
+        match &path.root {
+            Root::Receiver => self.signature.receiver.is_some() || !self.declares("recv"),
+            Root::Name(root) => name == Some(root.as_str()),
+            Root::Argument(_) | Root::Result(_) => false,
         }
     }
 
@@ -182,7 +208,7 @@ impl Scope<'_> {
         if let (Some(variable), Some(placement)) = (&self.signature.receiver, &self.layout.receiver)
             && is_it(variable)
         {
-            return Ok((Side::Entry, Located::new(variable.ty, placement)));
+            return self.receiver(variable, placement);
         }
         let ends = [
             (Side::Entry, &self.signature.parameters, &self.layout.parameters),

@@ -13,8 +13,8 @@ use super::function::{self, traced_name};
 use super::path::{Scope, Side, Target};
 use super::place::NoSuchPlace;
 use super::policy;
-use super::signature::signature;
 use super::value::{self, Context, Misfit};
+use super::wrapper::{Selected, with_wrappers};
 use super::{Finding, ResolvedFunction};
 use crate::go::abi::{self, Layout, Placement, Register};
 use crate::go::sites::{Sites, sites};
@@ -38,19 +38,41 @@ pub(super) fn resolve(
             return Vec::new();
         }
     };
-    let is_pattern = matches!(rule.function.value, FunctionSelector::Pattern(_));
-    let instances = functions.len();
+    let (is_pattern, name) = match &rule.function.value {
+        FunctionSelector::Exact(name) => (false, Some(name.as_str())),
+        FunctionSelector::Pattern(_) => (true, None),
+    };
+    let functions = with_wrappers(functions, name, binary);
+    let instances = functions
+        .iter()
+        .filter(|selected| selected.method.is_none())
+        .count();
     let before = findings.len();
     let mut resolved = Vec::new();
     let mut misfits = Vec::new();
-    for function in functions {
+    let mut wrappers = Vec::new();
+    for selected in functions {
         let mut own = Vec::new();
-        match in_function(rules, rule, binary, scratch, &function, &mut own) {
+        let fit = in_function(rules, rule, binary, scratch, &selected, &mut own);
+        if let Some(method) = &selected.method {
+            // What is wrong with the rule was said of the method.
+            if resolved
+                .iter()
+                .any(|of: &ResolvedFunction| of.function.entry == method.entry)
+            {
+                match fit {
+                    Some(fit) => wrappers.push(fit),
+                    None => findings.push(selected.left_out(rule, &own)),
+                }
+            }
+            continue;
+        }
+        match fit {
             Some(fit) => {
                 findings.append(&mut own);
                 resolved.push(fit);
             }
-            None if is_pattern => misfits.push((function.name, own)),
+            None if is_pattern => misfits.push((selected.function.name, own)),
             None => findings.append(&mut own),
         }
     }
@@ -58,6 +80,7 @@ pub(super) fn resolve(
         note_instances(resolved.len(), instances, &mut findings[before..]);
     }
     report_misfits(rule, resolved.is_empty(), misfits, findings);
+    resolved.append(&mut wrappers);
     resolved
 }
 
@@ -127,9 +150,10 @@ fn in_function(
     rule: &Rule,
     binary: &Binary,
     scratch: &RefCell<ScratchBuilder>,
-    function: &Function,
+    selected: &Selected,
     findings: &mut Vec<Finding>,
 ) -> Option<ResolvedFunction> {
+    let function = &selected.function;
     let resolver = Resolver { rules, rule };
     let at_function = |diagnostic: Diagnostic| diagnostic.at(rule.function.span).rule(&rule.name);
     if let Some(why) = policy::refusal(function) {
@@ -145,7 +169,8 @@ fn in_function(
             return None;
         }
     };
-    let signature = signature(&rules.source, rule, binary, function)
+    let signature = selected
+        .signature(&rules.source, rule, binary)
         .map_err(|finding| findings.push(finding))
         .ok()?;
     let declaration = signature.as_ref().map_or_else(
@@ -167,6 +192,7 @@ fn in_function(
         types: binary.types(),
         binary,
         scratch,
+        receiver_behind: selected.is_wrapper(),
     };
     let mut wrongs = Vec::new();
     let (mut at_entry, at_return) = resolver.assignments(&scope, &mut wrongs);
@@ -330,6 +356,13 @@ fn assignment(rules: &RuleSet, written: &Written, scope: &Scope<'_>) -> Result<(
             .unwrap_or_default()
             .to_owned()
     };
+    if scope.receiver_behind && scope.is_receiver(&written.path.value) {
+        return Err(Wrong::new(
+            at,
+            "the receiver is a copy in the method only, and setting it here would change what the interface holds",
+            "set it where the value is made",
+        ));
+    }
     let reached = scope
         .reach(&written.path.value)
         .map_err(|error| Wrong::place(at, error))?;

@@ -83,6 +83,37 @@ fn calls() -> Vec<Case> {
             .when("what it captures")
             .prints(["77 text 20 own"]),
         case("closure on one line", set("onOneLine.func1", "{k: 77}")).prints(["10 77"]),
+        case("through a wrapper", set("priced.rate", "{\"results[0]\": 7}"))
+            .calls(2)
+            .prints(["7", "7"]),
+        case(
+            "through a wrapper",
+            "{function: main.priced.rate, if: 'p.base > 2.5 && p.label == \"three\"', inject: {set: {currency: longer}}}",
+        )
+        .when("conditions on the receiver")
+        .counted([counts(2, 1, 1, 0)])
+        .prints(["8", "14"]),
+        case(
+            "through a wrapper",
+            "{function: main.priced.rate, inject: {return: {\"results[0]\": 0.5}}}",
+        )
+        .when("returned early")
+        .calls(2)
+        .prints(["0.5", "0.5"]),
+        case("constant through a wrapper", set("constant.rate", "{\"results[0]\": 7}"))
+            // Before Go 1.17 a receiver without a name is not recorded, and its size is not certain.
+            .only(|build| build.version != "1.15")
+            .prints(["7"]),
+        case("through a calling wrapper", set("whole.rate", "{\"results[0]\": 7}"))
+            .calls(2)
+            .prints(["7", "7"]),
+        case(
+            "through a calling wrapper",
+            "{function: {glob: \"main.{whole,(\\\\*whole)}.rate\"}, inject: {set: {\"results[0]\": 7}}}",
+        )
+        .when("both by a pattern")
+        .calls(2)
+        .prints(["7", "7"]),
         case("variadic", set("variadic", "{first: 10, rest.len: 0}"))
             .calls(2)
             .prints(["10 []", "10 []", "10 10"]),

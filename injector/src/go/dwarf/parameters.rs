@@ -94,6 +94,14 @@ impl Dwarf {
         Ok(Some(listing))
     }
 
+    /// Whether the body of the function that begins at an address was put in place of some call of it.
+    pub(in crate::go) fn is_inlined(&self, entry: Address) -> Result<bool, Damage> {
+        let Some((_, offset)) = self.function_at(entry)? else {
+            return Ok(false);
+        };
+        Ok(self.entry(offset)?.reference(dw::DW_AT_abstract_origin).is_some())
+    }
+
     /// Where a listed parameter is when its function is entered, if the debug information says so.
     ///
     /// Separate from the listing, because most programs need no witness, and locations are the

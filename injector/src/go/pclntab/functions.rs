@@ -101,6 +101,8 @@ pub struct FunctionTable {
     version: GoVersion,
     module: Option<ModuleData>,
     wrapper_id: OnceLock<u8>,
+    /// The wrappers, by name; of several with one name the first.
+    wrappers: OnceLock<HashMap<String, usize>>,
     conventions: OnceLock<Conventions>,
 }
 
@@ -134,6 +136,7 @@ impl FunctionTable {
             version,
             module,
             wrapper_id: OnceLock::new(),
+            wrappers: OnceLock::new(),
             conventions: OnceLock::new(),
         }
     }
@@ -195,6 +198,25 @@ impl FunctionTable {
             .filter(|&i| self.table.record(i).is_some_and(is_named))
             .filter_map(|i| self.get(i))
             .collect()
+    }
+
+    /// The wrapper of exactly that name.
+    pub(in crate::go) fn wrapper(&self, name: &str) -> Option<Function> {
+        let wrappers = self.wrappers.get_or_init(|| {
+            let mut found = HashMap::new();
+            for index in 0..self.table.count {
+                let Some(record) = self.table.record(index) else {
+                    continue;
+                };
+                if record.id() == self.wrapper_id()
+                    && let Some(name) = record.name()
+                {
+                    found.entry(name.to_owned()).or_insert(index);
+                }
+            }
+            found
+        });
+        self.get(*wrappers.get(name)?)
     }
 
     /// The functions whose names begin like this.

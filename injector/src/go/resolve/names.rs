@@ -82,6 +82,16 @@ fn is_closure_name(name: &str) -> bool {
     digits.is_some_and(|d| !d.is_empty() && d.bytes().all(|b| b.is_ascii_digit()))
 }
 
+/// The wrapper `pkg.(*T).M` of a method `pkg.T.M`; none for what is no method with a value receiver, and for methods of
+/// generic types, whose wrappers are named by other type arguments.
+pub(in crate::go) fn wrapper_name(name: &str) -> Option<String> {
+    let method = Method::of(name).filter(|method| !method.is_pointer && !name.contains('['))?;
+    let package = super::super::pclntab::functions::package_of(name);
+    let ty = method.receiver.get(package.len() + 1..)?;
+    let last = name.get(method.receiver.len()..)?;
+    Some(format!("{package}.(*{ty}){last}"))
+}
+
 /// Whether a function is a closure, by its name: `main.run.func1`, `main.run.func1.2`, `main.glob..func1`,
 /// `main.run.func1-range2`.
 pub(in crate::go) fn is_closure(name: &str) -> bool {
@@ -151,6 +161,16 @@ mod tests {
             "_rt0_amd64_linux",
         ] {
             assert_eq!(receiver(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn wrappers_of_methods_with_a_value_receiver() {
+        let wrapper = |name| wrapper_name(name);
+        assert_eq!(wrapper("main.fixed.Rate").as_deref(), Some("main.(*fixed).Rate"));
+        assert_eq!(wrapper("a.b/c%2ed.T.M").as_deref(), Some("a.b/c%2ed.(*T).M"));
+        for name in ["main.(*T).M", "main.run", "main.run.func1", "main.List[...].Len"] {
+            assert_eq!(wrapper(name), None, "{name}");
         }
     }
 

@@ -97,6 +97,15 @@ pub fn named(binary: &Binary, name: &str) -> Option<NamedFunction> {
     if functions.is_empty() && inlined.is_empty() {
         return None;
     }
+    // Those in its wrapper are seen there.
+    let wrappers = functions
+        .iter()
+        .filter_map(|function| binary.wrapper_with_body(function));
+    let wrappers: Vec<String> = wrappers.map(|wrapper| wrapper.name).collect();
+    let inlined: Vec<InlinedCall> = inlined
+        .into_iter()
+        .filter(|call| !wrappers.contains(&call.within))
+        .collect();
     let found = functions.iter().map(|function| &function.name);
     let named = found.chain(inlined.iter().map(|call| &call.callee)).next();
     Some(NamedFunction {
@@ -204,6 +213,12 @@ fn of(binary: &Binary, function: &Function) -> FunctionFacts {
             Err(why) => Delay::Refused(why.to_owned()),
         });
         facts.notes.extend(tail_calls(found));
+    }
+    if let Some(wrapper) = binary.wrapper_with_body(function) {
+        facts.notes.push(format!(
+            "calls through an interface go to `{}`, which has its body inlined: rules on the method act there, too",
+            wrapper.name
+        ));
     }
     if function.is_wrapper {
         facts

@@ -1,0 +1,82 @@
+//! What the compiler makes around methods: `(*T).M`, which interfaces call where `M` has a value receiver, and `T.M-fm`,
+//! which method values call. They call the method, or have its body in them.
+
+use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind};
+
+use super::address::Address;
+use super::binary::Binary;
+use super::pclntab::functions::Function;
+use super::resolve::wrapper_name;
+
+/// Instructions of a body that may leave none where it is inlined.
+const FOLDED: usize = 12;
+
+impl Binary {
+    /// The wrapper with a pointer receiver of a method with a value receiver, if it has the method's body in it: calls
+    /// through an interface then never come to the method.
+    pub fn wrapper_with_body(&self, method: &Function) -> Option<Function> {
+        let wrapper = self.functions().wrapper(&wrapper_name(&method.name)?)?;
+        (!self.jumps_to(&wrapper, method.entry)).then_some(wrapper)
+    }
+
+    /// The wrapper of a method with a value receiver that the program has in no other form.
+    pub fn wrapper_alone(&self, method: &str) -> Option<Function> {
+        self.functions().wrapper(&wrapper_name(method)?)
+    }
+
+    /// Whether a function is a wrapper that calls the method it is made for: each call through it is one of the method.
+    pub fn calls_method(&self, wrapper: &Function, method: &Function) -> bool {
+        wrapper.is_wrapper
+            && wrapper_name(&method.name).is_some_and(|name| name == wrapper.name)
+            && self.jumps_to(wrapper, method.entry)
+    }
+
+    /// Whether a function's method values have its body in them, so that calling one does not come to the function.
+    pub fn method_value_with_body(&self, method: &Function) -> Option<Function> {
+        let value = self.functions().wrapper(&format!("{}-fm", method.name))?;
+        (!self.jumps_to(&value, method.entry)).then_some(value)
+    }
+
+    /// Whether calls of a function may have been replaced by its body without a trace: it was inlined somewhere, and
+    /// there is so little in it that nothing need be left.
+    pub fn may_be_folded(&self, function: &Function) -> bool {
+        let inlined = |dwarf: &super::dwarf::Dwarf| dwarf.is_inlined(function.entry).unwrap_or_default();
+        self.dwarf.as_ref().is_some_and(|dwarf| inlined(dwarf)) && self.only_moves(function)
+    }
+
+    /// Whether a function does nothing but work on registers for a moment.
+    fn only_moves(&self, function: &Function) -> bool {
+        let Ok(code) = self.code(function) else {
+            return false;
+        };
+        let decoder = Decoder::with_ip(64, code, function.entry.0, DecoderOptions::NONE);
+        for (n, instruction) in decoder.into_iter().enumerate() {
+            match instruction.flow_control() {
+                iced_x86::FlowControl::Return => return true,
+                iced_x86::FlowControl::Next if n < FOLDED && !touches_memory(&instruction) => {}
+                _ => return false,
+            }
+        }
+        false
+    }
+
+    /// Whether a function calls an address or jumps there.
+    fn jumps_to(&self, function: &Function, target: Address) -> bool {
+        let Ok(code) = self.code(function) else {
+            return false;
+        };
+        let leads_there = |instruction: Instruction| {
+            instruction.op_count() > 0
+                && instruction.op0_kind() == OpKind::NearBranch64
+                && instruction.near_branch64() == target.0
+        };
+        Decoder::with_ip(64, code, function.entry.0, DecoderOptions::NONE)
+            .into_iter()
+            .any(leads_there)
+    }
+}
+
+fn touches_memory(instruction: &Instruction) -> bool {
+    instruction.mnemonic() != iced_x86::Mnemonic::Lea
+        && (0..instruction.op_count()).any(|n| instruction.op_kind(n) == OpKind::Memory)
+}
