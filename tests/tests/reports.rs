@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ::goinject::report::github::Runner;
+use ::goinject::report::html::html;
 use ::goinject::report::junit::junit;
 use ::goinject::report::line::Line;
 use ::goinject::report::markdown::markdown;
@@ -237,4 +238,78 @@ fn reports_that_are_lost_are_no_success() {
     let outcome = goinject::Running::start(&mut command).end();
     assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("File too large"), "{}", outcome.stderr);
+}
+
+/// Chromium without a window, with a profile of its own; what it prints.
+fn chromium(arguments: &[&str], page: &Path) -> String {
+    let program = ["chromium", "chromium-browser", "google-chrome"]
+        .into_iter()
+        .find(|name| Command::new(name).arg("--version").output().is_ok())
+        .expect("run `cargo xtask setup --only readers`");
+    let profile = tempfile::tempdir().expect("a folder");
+    let output = Command::new(program)
+        .args([
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+        ])
+        .args(["--disable-dev-shm-usage", "--allow-file-access-from-files"])
+        .args(["--virtual-time-budget=2000"])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .args(arguments)
+        .arg(format!("file://{}", page.display()))
+        .output()
+        .expect("chromium runs");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+fn a_browser_shows_the_html_page_as_a_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let page = folder.path().join("report.html");
+    let text = html(&recorded());
+    fs::write(&page, &text).expect("written");
+    // Nothing is fetched and nothing runs, whatever the target's texts are.
+    for word in ["<script", "src=", "url(", "@import", "<link", "<img", "\u{1b}"] {
+        assert!(!text.contains(word), "{word}");
+    }
+    let dom = chromium(&["--dump-dom"], &page);
+    for words in [
+        "✗ Failed",
+        "<code>slow &lt;script&gt;alert(1)&lt;/script&gt; | read</code>",
+        "example.com/shop/store.TestCheckout/small",
+        "goinject run --seed 42 chaos/store.yaml -- go test -run 'Checkout|Put' ./...",
+        "store/checkout.go:17 in example.com/shop/store.checkout",
+        "fired 0, expected &gt;=1",
+    ] {
+        assert!(dom.contains(words), "{words}");
+    }
+    // The browser found no more elements than the template has: one row for each of its rules, places and events.
+    assert_eq!(dom.matches("<tr>").count(), 3 + 3 + 19 + 50);
+    for size in ["1100,1400", "390,1800"] {
+        let picture = folder.path().join(format!("{size}.png"));
+        let screenshot = format!("--screenshot={}", picture.display());
+        chromium(&[&screenshot, &format!("--window-size={size}")], &page);
+        assert!(fs::metadata(&picture).expect("a picture").len() > 20_000);
+        if let Some(keep) = std::env::var_os("GOINJECT_KEEP_PICTURES") {
+            let name = picture.file_name().expect("a name");
+            fs::copy(&picture, Path::new(&keep).join(name)).expect("kept");
+        }
+    }
+}
+
+#[test]
+fn the_html_page_is_no_wider_than_a_phone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("report.html"), html(&recorded())).expect("written");
+    let outer = folder.path().join("outer.html");
+    let text = "<iframe id=f src=report.html width=360 height=800 onload=\"const e = \
+                f.contentDocument.documentElement; t.textContent = `${e.scrollWidth} of ${e.clientWidth}`\"></iframe>\
+                <p id=t></p>";
+    fs::write(&outer, text).expect("written");
+    let dom = chromium(&["--dump-dom"], &outer);
+    assert!(dom.contains("<p id=\"t\">360 of 360</p>"), "{dom}");
 }

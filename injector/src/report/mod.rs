@@ -4,6 +4,7 @@ pub mod call_sites;
 pub mod clock;
 pub mod dynamic;
 pub mod github;
+pub mod html;
 pub mod human;
 pub mod json;
 pub mod junit;
@@ -16,6 +17,7 @@ pub mod repeat;
 pub mod seen;
 pub mod shown;
 pub mod stream;
+mod timeline;
 pub mod verdict;
 mod whereabouts;
 

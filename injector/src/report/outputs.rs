@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::github::Runner;
+use super::html::html;
 use super::junit::junit;
 use super::line::Line;
 use super::markdown::markdown;
@@ -24,6 +25,9 @@ pub struct Reports {
     /// Write a report in Markdown to this file, fit for a comment on a pull request
     #[arg(long, value_name = "FILE")]
     pub markdown: Option<PathBuf>,
+    /// Write a report as one HTML file that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Make no annotations and no job summary on GitHub, where GITHUB_ACTIONS is `true`
     #[arg(long)]
     pub no_github: bool,
@@ -52,8 +56,11 @@ pub struct Outputs {
 impl Outputs {
     /// Opens all files, so that one that can't be written is found before anything runs.
     pub fn open(reports: &Reports, rule_file: &Path) -> io::Result<Outputs> {
-        let wanted: [(&Option<PathBuf>, Writer); 2] =
-            [(&reports.junit, junit), (&reports.markdown, markdown)];
+        let wanted: [(&Option<PathBuf>, Writer); 3] = [
+            (&reports.junit, junit),
+            (&reports.markdown, markdown),
+            (&reports.html, html),
+        ];
         let mut taken = vec![rule_file.canonicalize().unwrap_or_else(|_| rule_file.to_owned())];
         let mut outputs = Outputs {
             github: Runner::of_environment().filter(|_| !reports.no_github),

@@ -141,6 +141,13 @@ impl Record {
         lines.collect()
     }
 
+    /// How long the run took, in nanoseconds, as far as is known.
+    pub fn length(&self) -> u64 {
+        let last = self.events.iter().map(|event| event.elapsed_ns).max();
+        let end = self.end.as_ref().map(|end| end.elapsed_ns);
+        end.max(last).unwrap_or(0)
+    }
+
     /// Events that are not among those kept.
     pub fn events_left_out(&self) -> u64 {
         self.fired - self.events.len() as u64
