@@ -356,6 +356,25 @@ struct gi_site {
 	gi_u32 process; /* row of the process that it is in */
 };
 
+/*
+ * What of the program the rules of a run need. The rest is dead code before the kernel verifies it, which is most
+ * of what a start takes. The natively compiled core has all of it.
+ */
+enum gi_need {
+	GI_NEED_CONDITIONS = 1,
+	GI_NEED_TEXTS = 2,       /* conditions on strings */
+	GI_NEED_CALLERS = 4,
+	GI_NEED_CALLS = 8,       /* something is kept from the entry of a call to its return */
+	GI_NEED_DELAYS = 16,
+	GI_NEED_GOROUTINES = 32, /* calls are counted for each goroutine */
+	GI_NEED_TRIGGERS = 64,   /* not every call that matches fires */
+	GI_NEED_EDITS = 128,     /* the program itself makes edits, or shows what they would be */
+	GI_NEED_ARITHMETIC = 256, /* of floats, for edits */
+	GI_NEED_COPIES = 512,
+	GI_NEED_FRAMES = 1024,   /* signal frames are written */
+	GI_NEED_FLOATS = 2048,   /* floating-point registers in them */
+};
+
 /* gi_process.armed */
 enum gi_armed {
 	GI_DISARMED = 0, /* its probes pass */

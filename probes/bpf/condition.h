@@ -40,7 +40,7 @@ GI_SUBPROGRAM int gi_load_operand(struct gi_scratch *s, gi_u32 row, gi_u32 side)
 	gi_u32 source, kind;
 	int reason;
 
-	if (!s)
+	if (!GI_NEEDS(CONDITIONS) || !s)
 		return GI_NO_ROW;
 	term = gi_term_row(s, row);
 	if (!term)
@@ -106,7 +106,7 @@ GI_SUBPROGRAM int gi_test(struct gi_scratch *s, gi_u32 row)
 	struct gi_term *term;
 	int truth;
 
-	if (!s)
+	if (!GI_NEEDS(CONDITIONS) || !s)
 		return GI_TRUTH_UNREADABLE;
 	term = gi_term_row(s, row);
 	counters = gi_term_counters_row(s, row);
@@ -218,7 +218,7 @@ GI_SUBPROGRAM int gi_condition(struct gi_scratch *s, gi_u32 first, gi_u32 count)
 {
 	gi_u32 i;
 
-	if (!s)
+	if (!GI_NEEDS(CONDITIONS) || !s)
 		return GI_TRUTH_UNREADABLE;
 	s->truths = GI_TRUE;
 	/* The position is kept in memory, of whose contents the verifier knows nothing: so all ways

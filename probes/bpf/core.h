@@ -86,7 +86,7 @@ GI_SUBPROGRAM int gi_record(struct gi_scratch *s, gi_u32 row)
 	struct gi_binding *binding;
 	gi_u32 i;
 
-	if (!s)
+	if (!GI_NEEDS(CALLS) || !s)
 		return 0;
 	binding = gi_binding_row(s, row);
 	if (!binding || gi_find_depth(s))
@@ -109,7 +109,7 @@ GI_SUBPROGRAM int gi_recall(struct gi_scratch *s, gi_u32 rule)
 {
 	int missing;
 
-	if (!s)
+	if (!GI_NEEDS(CALLS) || !s)
 		return GI_NO_ROW;
 	missing = gi_find_depth(s);
 	if (!missing) {
@@ -130,7 +130,7 @@ GI_SUBPROGRAM int gi_recall(struct gi_scratch *s, gi_u32 rule)
 /* At an entry: tells the return of the same call whether the rule fired. */
 GI_SUBPROGRAM int gi_pair(struct gi_scratch *s, gi_u32 rule, gi_u64 call, gi_u32 fired)
 {
-	if (!s || gi_find_depth(s))
+	if (!GI_NEEDS(CALLS) || !s || gi_find_depth(s))
 		return GI_NOT_HERE;
 	gi_name_call(s, rule);
 	if (!fired) {
@@ -150,15 +150,15 @@ static __inline__ int gi_matches(struct gi_scratch *s, const struct gi_binding *
 {
 	int truth = GI_TRUE;
 
-	if (binding->flags & GI_BINDING_RECALLS)
+	if (GI_NEEDS(CALLS) && (binding->flags & GI_BINDING_RECALLS))
 		gi_recall(s, binding->rule);
-	if (binding->terms)
+	if (GI_NEEDS(CONDITIONS) && binding->terms)
 		truth = gi_condition(s, binding->first_term, binding->terms);
 	if (truth != GI_TRUE)
 		return truth;
-	if (binding->ranges)
+	if (GI_NEEDS(CALLERS) && binding->ranges)
 		truth = gi_within(s, binding->first_range, binding->ranges, 1);
-	if (truth == GI_TRUE && binding->levels)
+	if (GI_NEEDS(CALLERS) && truth == GI_TRUE && binding->levels)
 		truth = gi_within(s, binding->first_caller, binding->callers, binding->levels);
 	return truth == GI_FALSE ? GI_TRUTH_ELSEWHERE : truth;
 }
@@ -168,7 +168,7 @@ static __inline__ gi_u64 gi_number(struct gi_scratch *s, const struct gi_rule *r
 {
 	struct gi_process *process;
 
-	if (!(rule->flags & GI_RULE_PER_GOROUTINE))
+	if (!GI_NEEDS(GOROUTINES) || !(rule->flags & GI_RULE_PER_GOROUTINE))
 		return call;
 	process = gi_process_row(s);
 	if (!process || !s->hit.g || gi_user_read(s, &s->word[0], 8, s->hit.g + process->goid_offset))
@@ -215,7 +215,7 @@ static __inline__ gi_u64 gi_delay_of(struct gi_scratch *s, const struct gi_bindi
 	struct gi_control *control = gi_control_row(s);
 	gi_u64 jitter = binding->jitter;
 
-	if (!(binding->flags & GI_BINDING_DELAYS) || !control)
+	if (!GI_NEEDS(DELAYS) || !(binding->flags & GI_BINDING_DELAYS) || !control)
 		return 0;
 	if (jitter)
 		jitter = gi_chance(control->seed, binding->rule, call, GI_SALT_JITTER) % (jitter + 1);
@@ -267,17 +267,17 @@ GI_SUBPROGRAM int gi_decide_binding(struct gi_scratch *s, gi_u32 row)
 	binding = gi_binding_row(s, row);
 	if (!binding)
 		return 1;
-	if (binding->flags & GI_BINDING_RECORDS) {
+	if (GI_NEEDS(CALLS) && (binding->flags & GI_BINDING_RECORDS)) {
 		gi_record(s, row);
 		return 1;
 	}
-	if (binding->flags & GI_BINDING_FOLLOWS) {
+	if (GI_NEEDS(CALLS) && (binding->flags & GI_BINDING_FOLLOWS)) {
 		if (gi_recall(s, binding->rule) || !s->call.fired)
 			return 1;
 		return gi_note_fired(s, row, s->call.call);
 	}
 	call = gi_decide_rule(s, binding);
-	if ((binding->flags & GI_BINDING_PAIRS) && gi_pair(s, binding->rule, call, call != 0) && call) {
+	if (GI_NEEDS(CALLS) && (binding->flags & GI_BINDING_PAIRS) && gi_pair(s, binding->rule, call, call != 0) && call) {
 		/* The return would not know of it: better nothing than half of it. */
 		gi_fail_rule(s, binding->rule, GI_NO_ROOM);
 		return 1;
@@ -316,12 +316,12 @@ GI_SUBPROGRAM int gi_begin(struct gi_scratch *s)
 	s->fired_count = 0;
 	s->writes = 0;
 	s->slept = 0;
-	if (site->kind == GI_SITE_SLOT) {
+	if (GI_NEEDS(DELAYS) && site->kind == GI_SITE_SLOT) {
 		s->stage = GI_STAGE_SLOT;
 		s->writes = 1;
 		return gi_at_slot(s);
 	}
-	if (site->flags & GI_SITE_DELAYS)
+	if (GI_NEEDS(DELAYS) && (site->flags & GI_SITE_DELAYS))
 		back = gi_back_from_delay(s);
 	if (back == GI_BACK_EARLY) {
 		s->stage = GI_STAGE_AGAIN;
@@ -369,7 +369,7 @@ GI_SUBPROGRAM int gi_report(struct gi_scratch *s, gi_u32 n, gi_u32 reason)
 	s->event.known = 0;
 	s->event.texts = 0;
 	for (i = 0; i < GI_EVENT_WORDS; i++) {
-		if (reason || i >= binding->edits)
+		if (!GI_NEEDS(EDITS) || reason || i >= binding->edits)
 			break;
 		gi_note_edit(s, binding->first_edit + i, i);
 	}
@@ -427,7 +427,7 @@ GI_SUBPROGRAM int gi_apply_binding(struct gi_scratch *s, gi_u32 n)
 	/* First, for the results lie where the arguments are: a call that goes on must not meet them. */
 	if (ends)
 		reason = gi_find_end(s, ends);
-	if (!reason)
+	if (!reason && binding->edits)
 		reason = gi_make_edits(s, binding->first_edit, binding->edits, observe);
 	if (ends && !reason)
 		gi_end_call(s, ends);
@@ -474,7 +474,7 @@ GI_SUBPROGRAM int gi_apply(struct gi_scratch *s)
 			break;
 		delay += s->fired[i].delay;
 	}
-	if (delay && !s->slept) {
+	if (GI_NEEDS(DELAYS) && delay && !s->slept) {
 		reason = gi_start_delay(s, delay);
 		return reason ? gi_abandon(s, reason) : 0;
 	}

@@ -50,7 +50,7 @@ GI_SUBPROGRAM int gi_go_to_slot(struct gi_scratch *s)
 {
 	struct gi_site *site;
 
-	if (!s)
+	if (!GI_NEEDS(DELAYS) || !s)
 		return GI_NO_ROW;
 	site = gi_site_row(s, s->hit.site);
 	if (!site)
@@ -69,7 +69,7 @@ GI_SUBPROGRAM int gi_start_delay(struct gi_scratch *s, gi_u64 duration)
 	gi_u32 i;
 	int reason;
 
-	if (!s)
+	if (!GI_NEEDS(DELAYS) || !s)
 		return GI_NO_ROW;
 	if (!gi_on_goroutine(s))
 		return GI_NOT_HERE;
@@ -105,7 +105,7 @@ GI_SUBPROGRAM int gi_enter_sleep(struct gi_scratch *s)
 	struct gi_site *site;
 	gi_u64 now;
 
-	if (!s)
+	if (!GI_NEEDS(DELAYS) || !s)
 		return GI_NO_ROW;
 	process = gi_process_row(s);
 	site = gi_site_row(s, s->hit.site);
@@ -135,7 +135,7 @@ static __inline__ int gi_at_slot(struct gi_scratch *s)
 /* Sends a goroutine that came back too early to its slot again. Returns enum gi_reason. */
 GI_SUBPROGRAM int gi_delay_further(struct gi_scratch *s)
 {
-	if (!s)
+	if (!GI_NEEDS(DELAYS) || !s)
 		return GI_NO_ROW;
 	s->delay.sent = 1;
 	if (gi_delay_save(s))
@@ -154,7 +154,7 @@ GI_SUBPROGRAM int gi_back_from_delay(struct gi_scratch *s)
 {
 	gi_u32 i;
 
-	if (!s || !s->hit.g || gi_delay_load(s))
+	if (!GI_NEEDS(DELAYS) || !s || !s->hit.g || gi_delay_load(s))
 		return GI_BACK_CALL;
 	if (gi_find_depth(s) || s->depth != s->delay.depth || s->hit.site != s->delay.site) {
 		gi_delay_forget(s);

@@ -15,7 +15,7 @@ GI_SUBPROGRAM int gi_pointer_allowed(struct gi_scratch *s)
 {
 	struct gi_process *process;
 
-	if (!s)
+	if (!GI_NEEDS(EDITS) || !s)
 		return 0;
 	if (s->where.base != GI_BASE_ABSOLUTE)
 		return 1;
@@ -37,7 +37,7 @@ GI_SUBPROGRAM int gi_prepare_edit(struct gi_scratch *s, gi_u32 row, gi_u32 n)
 	struct gi_planned *planned;
 	int reason;
 
-	if (!s)
+	if (!GI_NEEDS(EDITS) || !s)
 		return GI_NO_ROW;
 	edit = gi_edit_row(s, row);
 	if (!edit || n >= GI_EDITS)
@@ -72,7 +72,7 @@ GI_SUBPROGRAM int gi_clear(struct gi_scratch *s, gi_u64 bytes)
 	gi_u64 words = bytes / 8;
 	gi_u32 i;
 
-	if (!s)
+	if (!GI_NEEDS(EDITS) || !s)
 		return GI_NO_ROW;
 	s->word[0] = 0;
 	for (i = 0; i < GI_CLEARED / 8; i++) {
@@ -96,7 +96,7 @@ GI_SUBPROGRAM int gi_make_edit(struct gi_scratch *s, gi_u32 n, gi_u32 back)
 	struct gi_planned *planned;
 	int reason;
 
-	if (!s || n >= GI_EDITS)
+	if (!GI_NEEDS(EDITS) || !s || n >= GI_EDITS)
 		return GI_NO_ROW;
 	planned = &s->planned[n];
 	if (planned->source == GI_KEEP || (back && !planned->known))
@@ -118,7 +118,7 @@ GI_SUBPROGRAM int gi_undo_edits(struct gi_scratch *s, gi_u32 count)
 {
 	gi_u32 n;
 
-	if (!s)
+	if (!GI_NEEDS(EDITS) || !s)
 		return GI_NO_ROW;
 	for (n = 0; n < GI_EDITS; n++) {
 		if (n >= count)
@@ -134,7 +134,7 @@ GI_SUBPROGRAM int gi_make_edits(struct gi_scratch *s, gi_u32 first, gi_u32 count
 	gi_u32 n;
 	int reason;
 
-	if (!s)
+	if (!GI_NEEDS(EDITS) || !s)
 		return GI_NO_ROW;
 	for (n = 0; n < GI_EDITS; n++) {
 		if (n >= count)
@@ -165,7 +165,7 @@ GI_SUBPROGRAM int gi_note_text(struct gi_scratch *s, gi_u64 address, gi_u64 leng
 {
 	gi_u32 text;
 
-	if (!s)
+	if (!GI_NEEDS(EDITS) || !s)
 		return 0;
 	text = s->event.texts;
 	if (text >= GI_EVENT_TEXTS)
@@ -201,7 +201,7 @@ GI_SUBPROGRAM int gi_note_edit(struct gi_scratch *s, gi_u32 row, gi_u32 n)
 {
 	struct gi_edit *edit;
 
-	if (!s || n >= GI_EVENT_WORDS)
+	if (!GI_NEEDS(EDITS) || !s || n >= GI_EVENT_WORDS)
 		return 0;
 	s->event.word[n].before = s->planned[n].before;
 	s->event.word[n].after = s->planned[n].after;

@@ -16,7 +16,7 @@ GI_SUBPROGRAM int gi_frame_open(struct gi_scratch *s, gi_u64 ucontext)
 	gi_u64 at, pc;
 	int expected;
 
-	if (!s)
+	if (!GI_NEEDS(FRAMES) || !s)
 		return GI_NO_ROW;
 	site = gi_site_row(s, s->hit.site);
 	if (!site)
@@ -52,7 +52,7 @@ GI_SUBPROGRAM int gi_frame_commit(struct gi_scratch *s, gi_u64 ucontext)
 	struct gi_pass pass = {};
 	struct gi_g_key key;
 
-	if (!s)
+	if (!GI_NEEDS(FRAMES) || !s)
 		return 0;
 	site = gi_site_row(s, s->hit.site);
 	if (!site || !s->hit.edited)

@@ -16,7 +16,10 @@
 
 #ifdef __bpf__
 #define GI_SUBPROGRAM __attribute__((noinline))
+/* Older verifiers look at every function, called or not: so each asks first. */
+#define GI_NEEDS(need) ((needs & GI_NEED_##need) != 0)
 #else
+#define GI_NEEDS(need) 1
 #define GI_SUBPROGRAM static __attribute__((noinline))
 #endif
 

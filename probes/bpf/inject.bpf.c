@@ -15,6 +15,15 @@
 #include <bpf/bpf_helpers.h>
 
 #include "abi.h"
+
+const volatile gi_u32 may_write_memory = 0;
+const volatile gi_u32 may_write_context = 0;
+const volatile gi_u32 may_signal = 0;
+const volatile gi_u32 needs = 0; /* enum gi_need */
+/* The PID namespace that goinject lives in, so that both mean the same by a thread id. */
+const volatile gi_u64 pid_namespace_device = 0;
+const volatile gi_u64 pid_namespace_inode = 0;
+
 #include "goabi.h"
 #include "hit.h"
 #include "maps.h"
@@ -24,13 +33,6 @@
 
 /* Not every header of the build host has it. */
 static long (*const gi_send_signal_thread)(gi_u32 signal) = (void *)117;
-
-const volatile gi_u32 may_write_memory = 0;
-const volatile gi_u32 may_write_context = 0;
-const volatile gi_u32 may_signal = 0;
-/* The PID namespace that goinject lives in, so that both mean the same by a thread id. */
-const volatile gi_u64 pid_namespace_device = 0;
-const volatile gi_u64 pid_namespace_inode = 0;
 
 static __always_inline int gi_user_read(struct gi_scratch *s, void *to, gi_u32 size, gi_u64 address)
 {
@@ -245,7 +247,8 @@ static __always_inline int gi_probe(struct pt_regs *ctx)
 		return 0;
 	tid = gi_id(0);
 	if (site->kind == GI_SITE_SIGNAL)
-		return (gi_u32)GI_CONTEXT_SIGNAL(ctx) == GI_SIGURG ? gi_signal(tid, serial, GI_CONTEXT_UCONTEXT(ctx)) : 0;
+		return GI_NEEDS(FRAMES) && (gi_u32)GI_CONTEXT_SIGNAL(ctx) == GI_SIGURG
+			       ? gi_signal(tid, serial, GI_CONTEXT_UCONTEXT(ctx)) : 0;
 
 	s = gi_scratch_for(tid);
 	if (!s) {

@@ -154,7 +154,7 @@ GI_SUBPROGRAM int gi_call_load(struct gi_scratch *s)
 	struct gi_call_key key;
 	struct gi_call *call;
 
-	if (!s)
+	if (!GI_NEEDS(CALLS) || !s)
 		return 1;
 	key = s->call_key;
 	call = bpf_map_lookup_elem(&gi_calls, &key);
@@ -171,7 +171,7 @@ GI_SUBPROGRAM int gi_call_save(struct gi_scratch *s)
 	struct gi_call *call;
 	gi_u32 zero = 0;
 
-	if (!s)
+	if (!GI_NEEDS(CALLS) || !s)
 		return 1;
 	key = s->call_key;
 	blank = bpf_map_lookup_elem(&gi_blank, &zero);
@@ -189,7 +189,7 @@ GI_SUBPROGRAM int gi_call_forget(struct gi_scratch *s)
 {
 	struct gi_call_key key;
 
-	if (!s)
+	if (!GI_NEEDS(CALLS) || !s)
 		return 1;
 	key = s->call_key;
 	bpf_map_delete_elem(&gi_calls, &key);
@@ -201,7 +201,7 @@ GI_SUBPROGRAM int gi_delay_load(struct gi_scratch *s)
 	struct gi_delay *delay;
 	struct gi_g_key key;
 
-	if (!s)
+	if (!GI_NEEDS(DELAYS) || !s)
 		return 1;
 	key = s->g_key;
 	delay = bpf_map_lookup_elem(&gi_delays, &key);
@@ -218,7 +218,7 @@ GI_SUBPROGRAM int gi_delay_save(struct gi_scratch *s)
 	gi_u32 zero = 0;
 	struct gi_g_key key;
 
-	if (!s)
+	if (!GI_NEEDS(DELAYS) || !s)
 		return 1;
 	key = s->g_key;
 	blank = bpf_map_lookup_elem(&gi_blank, &zero);
@@ -236,7 +236,7 @@ GI_SUBPROGRAM int gi_delay_forget(struct gi_scratch *s)
 {
 	struct gi_g_key key;
 
-	if (!s)
+	if (!GI_NEEDS(DELAYS) || !s)
 		return 1;
 	key = s->g_key;
 	bpf_map_delete_elem(&gi_delays, &key);
@@ -249,7 +249,7 @@ GI_SUBPROGRAM gi_u64 gi_count_goroutine(struct gi_scratch *s, gi_u64 goid)
 	struct gi_goroutine_key key;
 	struct gi_goroutine *counted, first;
 
-	if (!s)
+	if (!GI_NEEDS(GOROUTINES) || !s)
 		return 0;
 	key = s->goroutine_key;
 	counted = bpf_map_lookup_elem(&gi_goroutines, &key);

@@ -86,6 +86,8 @@ GI_SUBPROGRAM gi_u64 gi_float_add(gi_u64 a, gi_u64 b)
 	gi_u64 exponent, mantissa, other, swap;
 	gi_u32 shift;
 
+	if (!GI_NEEDS(ARITHMETIC))
+		return 0;
 	if (gi_is_nan(a))
 		return gi_quiet(a);
 	if (gi_is_nan(b))
@@ -124,6 +126,8 @@ GI_SUBPROGRAM gi_u64 gi_float_multiply(gi_u64 a, gi_u64 b)
 	gi_s64 exponent;
 	gi_u32 shift;
 
+	if (!GI_NEEDS(ARITHMETIC))
+		return 0;
 	if (gi_is_nan(a))
 		return gi_quiet(a);
 	if (gi_is_nan(b))

@@ -25,6 +25,8 @@ GI_SUBPROGRAM gi_u64 gi_random_float(gi_u64 low, gi_u64 high, gi_u64 chance)
 {
 	gi_u64 share = gi_multiply_high(chance, GI_F64_HIDDEN + 1), value;
 
+	if (!GI_NEEDS(ARITHMETIC))
+		return 0;
 	/* Not low + share * (high - low): the difference may be beyond all floats. */
 	value = gi_float_add(gi_float_multiply(low, gi_fraction_of(GI_F64_HIDDEN - share)),
 			     gi_float_multiply(high, gi_fraction_of(share)));
@@ -82,7 +84,7 @@ GI_SUBPROGRAM int gi_source_value(struct gi_scratch *s, gi_u32 row, gi_u32 n)
 	struct gi_planned *planned;
 	int reason = GI_OK;
 
-	if (!s || n >= GI_EDITS)
+	if (!GI_NEEDS(EDITS) || !s || n >= GI_EDITS)
 		return GI_NO_ROW;
 	edit = gi_edit_row(s, row);
 	if (!edit)
@@ -168,7 +170,7 @@ GI_SUBPROGRAM int gi_copy(struct gi_scratch *s, gi_u32 n)
 	gi_u32 at;
 	int reason;
 
-	if (!s || n >= GI_EDITS)
+	if (!GI_NEEDS(COPIES) || !s || n >= GI_EDITS)
 		return GI_NO_ROW;
 	planned = &s->planned[n];
 	s->operand[0] = planned->after;

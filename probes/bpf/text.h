@@ -10,7 +10,7 @@ GI_SUBPROGRAM int gi_text_find(struct gi_scratch *s, struct gi_place *place)
 {
 	int reason;
 
-	if (!s || !place || place->base == GI_BASE_FLOAT)
+	if (!GI_NEEDS(TEXTS) || !s || !place || place->base == GI_BASE_FLOAT)
 		return GI_NO_ROW;
 	if (place->base == GI_BASE_INTEGER && !place->steps) {
 		s->word[0] = s->hit.reg[place->index & (GI_REGISTERS - 1)];
@@ -44,7 +44,7 @@ GI_SUBPROGRAM int gi_text_is(struct gi_scratch *s, gi_u32 row)
 	gi_u64 *words;
 	gi_u32 i;
 
-	if (!s)
+	if (!GI_NEEDS(TEXTS) || !s)
 		return 0;
 	fixed = gi_text_row(s, row);
 	if (!fixed)
@@ -63,7 +63,7 @@ GI_SUBPROGRAM int gi_text_stands_at(struct gi_scratch *s, gi_u32 row, gi_u32 len
 	gi_u8 *bytes;
 	gi_u32 i;
 
-	if (!s)
+	if (!GI_NEEDS(TEXTS) || !s)
 		return 0;
 	fixed = gi_text_row(s, row);
 	if (!fixed)
@@ -83,7 +83,7 @@ GI_SUBPROGRAM int gi_text_contains(struct gi_scratch *s, gi_u32 row, gi_u32 fixe
 {
 	gi_u32 offset;
 
-	if (!s)
+	if (!GI_NEEDS(TEXTS) || !s)
 		return 0;
 	for (offset = 0; offset <= GI_CONDITION_TEXT; offset++) {
 		if (offset + fixed_length > length)
@@ -100,7 +100,7 @@ GI_SUBPROGRAM int gi_texts_equal(struct gi_scratch *s, gi_u32 row)
 	struct gi_term *term;
 	gi_u32 i;
 
-	if (!s)
+	if (!GI_NEEDS(TEXTS) || !s)
 		return GI_TRUTH_UNREADABLE;
 	term = gi_term_row(s, row);
 	if (!term || gi_text_find(s, &term->left))
@@ -126,7 +126,7 @@ GI_SUBPROGRAM int gi_test_text(struct gi_scratch *s, gi_u32 row)
 	struct gi_term *term;
 	gi_u64 address, length, wanted;
 
-	if (!s)
+	if (!GI_NEEDS(TEXTS) || !s)
 		return GI_TRUTH_UNREADABLE;
 	term = gi_term_row(s, row);
 	if (!term || gi_text_find(s, &term->left))

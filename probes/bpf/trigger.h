@@ -75,16 +75,16 @@ GI_SUBPROGRAM int gi_fires(struct gi_scratch *s, gi_u32 row, gi_u64 n, gi_u64 ca
 	if (!counters || !control || !rule)
 		return 0;
 	now = gi_now();
-	if (!gi_counted(rule, n)) {
+	if (GI_NEEDS(TRIGGERS) && !gi_counted(rule, n)) {
 		held = GI_HELD_CALLS;
-	} else if (!gi_in_window(rule, now - control->armed_at)) {
+	} else if (GI_NEEDS(TRIGGERS) && !gi_in_window(rule, now - control->armed_at)) {
 		held = GI_HELD_WINDOW;
-	} else if ((rule->flags & GI_RULE_PROBABILITY) &&
+	} else if (GI_NEEDS(TRIGGERS) && (rule->flags & GI_RULE_PROBABILITY) &&
 		   gi_chance(control->seed, row, call, GI_SALT_PROBABILITY) >= rule->probability) {
 		held = GI_HELD_CHANCE;
-	} else if ((rule->flags & GI_RULE_RATE) && !gi_take_turn(rule, counters, now)) {
+	} else if (GI_NEEDS(TRIGGERS) && (rule->flags & GI_RULE_RATE) && !gi_take_turn(rule, counters, now)) {
 		held = GI_HELD_RATE;
-	} else if ((rule->flags & GI_RULE_TIMES) &&
+	} else if (GI_NEEDS(TRIGGERS) && (rule->flags & GI_RULE_TIMES) &&
 		   (counters->taken >= rule->times || gi_add(&counters->taken, 1) >= rule->times)) {
 		held = GI_HELD_TIMES;
 	} else if ((control->deadline && now >= control->deadline) || control->faults >= control->fault_limit ||

@@ -16,7 +16,7 @@ GI_SUBPROGRAM int gi_step_walk(struct gi_scratch *s, gi_u32 first, gi_u32 count,
 	struct gi_range *range;
 	gi_u32 i, middle;
 
-	if (!s)
+	if (!GI_NEEDS(CALLERS) || !s)
 		return 0;
 	s->low = 0;
 	s->high = count;
@@ -48,7 +48,7 @@ GI_SUBPROGRAM int gi_within(struct gi_scratch *s, gi_u32 first, gi_u32 count, gi
 	gi_u64 frame;
 	gi_u32 i;
 
-	if (!s)
+	if (!GI_NEEDS(CALLERS) || !s)
 		return GI_TRUTH_UNREADABLE;
 	s->level = 0;
 	frame = gi_caller_frame(&s->hit);

@@ -213,7 +213,7 @@ fn accepts(program: &[Instruction]) -> Result<(), String> {
 
 /// What the self-test probes: an instruction of goinject's own.
 #[inline(never)]
-extern "C" fn probed(argument: u64) -> u64 {
+pub(crate) extern "C" fn probed(argument: u64) -> u64 {
     std::hint::black_box(argument).wrapping_mul(3)
 }
 
@@ -282,7 +282,7 @@ fn counts_own_calls(attach: Attach, sleep: bool) -> Result<(), String> {
 }
 
 /// Where an address of this process is in goinject's own file.
-fn own_file_offset(address: u64) -> io::Result<u64> {
+pub(crate) fn own_file_offset(address: u64) -> io::Result<u64> {
     let maps = std::fs::read_to_string("/proc/self/maps")?;
     maps.lines()
         .find_map(|line| {

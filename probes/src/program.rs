@@ -249,10 +249,12 @@ impl Program {
         instances
             .iter_mut()
             .enumerate()
+            .filter(|(_, instance)| instance.capacity.needs.has(wanted.needs))
             .find_map(|(n, instance)| Some((n, instance.rooms.take(wanted)?)))
     }
 
-    /// Takes back what is free by now; if that is not enough, loads the program once more, twice as large.
+    /// Takes back what is free by now; if that is not enough, loads the program once more, twice as large. So it does
+    /// where rules need more of it in this process than in those before.
     fn make_room(&self, wanted: Capacity) -> Result<(usize, Taken), ProgramError> {
         self.reap(true);
         if let Some(found) = self.find_room(wanted) {
@@ -571,3 +573,6 @@ impl Thread for Left<'_> {
         self.0.borrow_mut().push(*event);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::native::FirstRows;
 use crate::room::Room;
-use crate::table::Tables;
+use crate::table::{Needs, Tables};
 
 /// Rows of each table that processes have their own of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct Capacity {
     pub ranges: usize,
     /// Processes at a time.
     pub processes: usize,
+    /// What their rules need of the program; more than that is dead code.
+    pub needs: Needs,
 }
 
 impl Capacity {
@@ -36,6 +38,7 @@ impl Capacity {
             texts: tables.texts.len(),
             ranges: tables.ranges.len(),
             processes: 1,
+            needs: Needs::of(tables),
         }
     }
 
@@ -60,6 +63,7 @@ impl Capacity {
             texts: join(self.texts, other.texts),
             ranges: join(self.ranges, other.ranges),
             processes: join(self.processes, other.processes),
+            needs: self.needs.and(other.needs),
         }
     }
 }

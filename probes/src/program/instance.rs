@@ -140,7 +140,7 @@ fn size_maps(
             "gi_processes" | "gi_pids" => capacity.processes,
             name if name.ends_with(".rodata") => {
                 let data = map.initial_value_mut().expect("read-only data has a value");
-                write_switches(data, switches);
+                write_switches(data, switches, capacity.needs);
                 continue;
             }
             _ => continue,

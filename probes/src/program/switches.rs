@@ -2,6 +2,8 @@
 
 use zerocopy::{Immutable, IntoBytes};
 
+use crate::table::Needs;
+
 /// What the program may do on this host. Everything else is pruned before it reaches the verifier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Switches {
@@ -24,18 +26,18 @@ struct ReadOnlyData {
     may_write_memory: u32,
     may_write_context: u32,
     may_signal: u32,
-    padding: u32,
+    needs: u32,
     pid_namespace_device: u64,
     pid_namespace_inode: u64,
 }
 
-pub(super) fn write_switches(data: &mut [u8], switches: Switches) {
+pub(super) fn write_switches(data: &mut [u8], switches: Switches, needs: Needs) {
     let (device, inode) = switches.pid_namespace.unwrap_or_default();
     let values = ReadOnlyData {
         may_write_memory: u32::from(switches.memory),
         may_write_context: u32::from(switches.context),
         may_signal: u32::from(switches.signal),
-        padding: 0,
+        needs: needs.0,
         pid_namespace_device: device,
         pid_namespace_inode: inode,
     };

@@ -62,7 +62,7 @@ GI_SUBPROGRAM int gi_frame_float_read(struct gi_scratch *s, gi_u32 index)
 {
 	int has;
 
-	if (!s)
+	if (!GI_NEEDS(FLOATS) || !s)
 		return 1;
 	has = gi_frame_has_floats(s);
 	s->word[0] = 0;
@@ -76,7 +76,7 @@ GI_SUBPROGRAM int gi_frame_float_write(struct gi_scratch *s, gi_u32 index)
 	gi_u32 i;
 	int has;
 
-	if (!s)
+	if (!GI_NEEDS(FLOATS) || !s)
 		return 1;
 	has = gi_frame_has_floats(s);
 	if (has < 0)
@@ -104,7 +104,7 @@ GI_SUBPROGRAM int gi_frame_float_write(struct gi_scratch *s, gi_u32 index)
 /* Writes the edited registers into the frame, or all of them. */
 GI_SUBPROGRAM int gi_frame_registers(struct gi_scratch *s, gi_u64 ucontext, gi_u32 all)
 {
-	if (!s)
+	if (!GI_NEEDS(FRAMES) || !s)
 		return 0;
 	GI_FRAME_WRITE(RAX);
 	GI_FRAME_WRITE(RBX);
