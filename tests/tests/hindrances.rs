@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use goinject_lab::{Cache, Toolchain};
 use goinject_tests::goinject::{self, Running};
-use goinject_tests::{Build, Outcome, Writer};
+use goinject_tests::{Build, Flags, Outcome, Writer};
 
 const BUILD: Build = Build::plain("1.27");
 
@@ -252,4 +252,94 @@ fn build_with_loader(binary: &Path, loader: &str) {
     ]);
     let status = go.arg(binary).arg(".").current_dir(source).status();
     assert!(status.expect("go starts").success());
+}
+
+#[test]
+fn what_runs_between_fork_and_exec_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Without inlining, where these are functions of their own.
+    let flags = Flags {
+        unoptimised: true,
+        ..Flags::NONE
+    };
+    for (version, functions) in [
+        ("1.23", &["rawSetrlimit", "rawVforkSyscall", "capToMask"][..]),
+        ("1.27", &["rawVforkSyscall", "capToMask", "forkAndExecInChild1"]),
+    ] {
+        let binary = Build { version, flags }.of("hindered");
+        for function in functions {
+            let rules = folder.path().join("rules.yaml");
+            let text = format!(
+                "version: 1\nrules:\n- {{function: syscall.{function}, mode: observe, inject: {{panic: true}}}}\n"
+            );
+            fs::write(&rules, text).expect("written");
+            let outcome = Running::start(goinject::command(["check"]).arg(&rules).arg("--binary").arg(&binary)).end();
+            assert_eq!(outcome.code, Some(3), "{function}: {}", outcome.describe());
+            assert!(
+                outcome.stderr.contains("it also runs between fork and exec"),
+                "{function}: {}",
+                outcome.describe()
+            );
+        }
+    }
+}
+
+/// A C program that calls the Go function `main.work` in an archive.
+fn program_in_c(folder: &Path) -> PathBuf {
+    let source = "package main\n\nimport \"C\"\n\n//go:noinline\nfunc work(n int) int { return n + 1 }\n\n//export Handle\nfunc Handle(n C.int) C.int { return C.int(work(int(n))) }\n\nfunc main() {}\n";
+    let main = "#include <stdio.h>\n#include \"lib.h\"\nint main(void) { for (int i = 0; i < 3; i++) printf(\"%d\\n\", Handle(i)); return 0; }\n";
+    let files = [("go.mod", "module example.com/archive\n\ngo 1.21\n"), ("main.go", source)];
+    for (name, text) in files {
+        fs::write(folder.join(name), text).expect("written");
+    }
+    fs::create_dir(folder.join("c")).expect("a folder");
+    fs::write(folder.join("c/main.c"), main).expect("written");
+    let mut go = Toolchain::newest()
+        .command(&Cache::from_env())
+        .expect("Go is set up");
+    go.args(["build", "-buildvcs=false", "-buildmode=c-archive", "-o", "lib.a", "."]);
+    let status = go.current_dir(folder).env("CGO_ENABLED", "1").status();
+    assert!(status.expect("go starts").success());
+    let mut cc = Command::new("cc");
+    cc.args(["-I.", "-o", "program", "c/main.c", "lib.a", "-lpthread"]);
+    assert!(cc.current_dir(folder).status().expect("cc starts").success());
+    folder.join("program")
+}
+
+#[test]
+fn programs_in_c_are_served_by_bpf_and_refused_breakpoints() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = program_in_c(folder.path());
+    let rules = folder.path().join("rules.yaml");
+    fs::write(&rules, "version: 1\nrules:\n- {function: main.work, inject: {set: {n: 100}}}\n").expect("written");
+    let run = |engine: &str| {
+        let mut command = goinject::command(["run", "--quiet", "--engine", engine]);
+        Running::start(command.arg(&rules).arg("--").arg(&program)).end()
+    };
+    let refused = run("ptrace");
+    assert_eq!(refused.code, Some(3), "{}", refused.describe());
+    let words = ["-buildmode=c-archive", "does not handle SIGTRAP", "--engine bpf"];
+    assert!(words.iter().all(|word| refused.stderr.contains(word)), "{}", refused.describe());
+    assert_eq!(refused.stdout, "");
+    let served = run("auto");
+    assert_eq!((served.code, served.stdout.as_str()), (Some(0), "101\n101\n101\n"), "{}", served.describe());
+}
+
+/// A program that has written over its own function, as packages for tests do, is not given a probe there.
+#[test]
+fn code_that_was_changed_is_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = rules_in(folder.path());
+    for writer in WRITERS {
+        let mut target = Hindered::start(&["-patch"]);
+        let outcome = attach(&rules, writer, &target.pid()).end();
+        assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+        assert!(
+            outcome.stderr.contains("the program in memory differs from the binary at 0x"),
+            "{}",
+            outcome.describe()
+        );
+        let lines = target.goes_on(20);
+        assert!(lines.iter().all(|line| line.ends_with(" 77 <nil>")), "{lines:?}");
+    }
 }

@@ -130,7 +130,7 @@ pub fn select(
         }
     }
     if engine != EngineChoice::Bpf && allows(WriterChoice::Breakpoints) {
-        match require(Feature::TraceChild, &host.ptrace, host) {
+        match require(Feature::TraceChild, &host.ptrace, host).and_then(|()| survives_breakpoints(plan)) {
             Ok(()) => {
                 return Ok(Selection {
                     engine: Engine::Ptrace,
@@ -255,6 +255,17 @@ pub fn outlook(needs: Needs, host: &Host) -> Result<(&'static str, Option<Writer
         Err(_) => require(Feature::TraceChild, &host.ptrace, host)
             .map(|()| ("ptrace", Some(WriterChoice::Breakpoints))),
     }
+}
+
+/// Breakpoints need Go's own handler for SIGTRAP to stand in front of.
+fn survives_breakpoints(plan: &Plan) -> Result<(), String> {
+    if plan.binary.c_archive {
+        return Err(
+            "in a C program (-buildmode=c-archive) Go's runtime does not handle SIGTRAP, so that a breakpoint left behind would end the program; use --engine bpf"
+                .to_owned(),
+        );
+    }
+    Ok(())
 }
 
 /// What the tracer writer needs of the host.

@@ -79,6 +79,7 @@ pub fn compile(rules: &RuleSet, resolution: &Resolution, binary: &Binary) -> Pla
             size: identity.size,
             modified: identity.modified,
             position_independent: binary.is_pie(),
+            c_archive: binary.build().c_archive,
             base: binary.base(),
         },
         rules: plan_rules,

@@ -31,6 +31,9 @@ pub(crate) fn refusal(function: &Function) -> Option<&'static str> {
         "syscall.rawVfork",
         "syscall.forkAndExecInChild",
         "syscall.runtime_",
+        // Seen where nothing is inlined: resource limits up to Go 1.23, and capabilities.
+        "syscall.rawSetrlimit",
+        "syscall.capTo",
     ];
     if after_fork.iter().any(|prefix| function.name.starts_with(prefix)) {
         return Some("it also runs between fork and exec, where a probe would break the new process");
