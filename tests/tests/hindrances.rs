@@ -273,7 +273,13 @@ fn what_runs_between_fork_and_exec_is_refused() {
                 "version: 1\nrules:\n- {{function: syscall.{function}, mode: observe, inject: {{panic: true}}}}\n"
             );
             fs::write(&rules, text).expect("written");
-            let outcome = Running::start(goinject::command(["check"]).arg(&rules).arg("--binary").arg(&binary)).end();
+            let outcome = Running::start(
+                goinject::command(["check"])
+                    .arg(&rules)
+                    .arg("--binary")
+                    .arg(&binary),
+            )
+            .end();
             assert_eq!(outcome.code, Some(3), "{function}: {}", outcome.describe());
             assert!(
                 outcome.stderr.contains("it also runs between fork and exec"),
@@ -288,7 +294,10 @@ fn what_runs_between_fork_and_exec_is_refused() {
 fn program_in_c(folder: &Path) -> PathBuf {
     let source = "package main\n\nimport \"C\"\n\n//go:noinline\nfunc work(n int) int { return n + 1 }\n\n//export Handle\nfunc Handle(n C.int) C.int { return C.int(work(int(n))) }\n\nfunc main() {}\n";
     let main = "#include <stdio.h>\n#include \"lib.h\"\nint main(void) { for (int i = 0; i < 3; i++) printf(\"%d\\n\", Handle(i)); return 0; }\n";
-    let files = [("go.mod", "module example.com/archive\n\ngo 1.21\n"), ("main.go", source)];
+    let files = [
+        ("go.mod", "module example.com/archive\n\ngo 1.21\n"),
+        ("main.go", source),
+    ];
     for (name, text) in files {
         fs::write(folder.join(name), text).expect("written");
     }
@@ -297,7 +306,14 @@ fn program_in_c(folder: &Path) -> PathBuf {
     let mut go = Toolchain::newest()
         .command(&Cache::from_env())
         .expect("Go is set up");
-    go.args(["build", "-buildvcs=false", "-buildmode=c-archive", "-o", "lib.a", "."]);
+    go.args([
+        "build",
+        "-buildvcs=false",
+        "-buildmode=c-archive",
+        "-o",
+        "lib.a",
+        ".",
+    ]);
     let status = go.current_dir(folder).env("CGO_ENABLED", "1").status();
     assert!(status.expect("go starts").success());
     let mut cc = Command::new("cc");
@@ -311,7 +327,11 @@ fn programs_in_c_are_served_by_bpf_and_refused_breakpoints() {
     let folder = tempfile::tempdir().expect("a folder");
     let program = program_in_c(folder.path());
     let rules = folder.path().join("rules.yaml");
-    fs::write(&rules, "version: 1\nrules:\n- {function: main.work, inject: {set: {n: 100}}}\n").expect("written");
+    fs::write(
+        &rules,
+        "version: 1\nrules:\n- {function: main.work, inject: {set: {n: 100}}}\n",
+    )
+    .expect("written");
     let run = |engine: &str| {
         let mut command = goinject::command(["run", "--quiet", "--engine", engine]);
         Running::start(command.arg(&rules).arg("--").arg(&program)).end()
@@ -319,10 +339,19 @@ fn programs_in_c_are_served_by_bpf_and_refused_breakpoints() {
     let refused = run("ptrace");
     assert_eq!(refused.code, Some(3), "{}", refused.describe());
     let words = ["-buildmode=c-archive", "does not handle SIGTRAP", "--engine bpf"];
-    assert!(words.iter().all(|word| refused.stderr.contains(word)), "{}", refused.describe());
+    assert!(
+        words.iter().all(|word| refused.stderr.contains(word)),
+        "{}",
+        refused.describe()
+    );
     assert_eq!(refused.stdout, "");
     let served = run("auto");
-    assert_eq!((served.code, served.stdout.as_str()), (Some(0), "101\n101\n101\n"), "{}", served.describe());
+    assert_eq!(
+        (served.code, served.stdout.as_str()),
+        (Some(0), "101\n101\n101\n"),
+        "{}",
+        served.describe()
+    );
 }
 
 /// A program that has written over its own function, as packages for tests do, is not given a probe there.
@@ -335,7 +364,9 @@ fn code_that_was_changed_is_left_alone() {
         let outcome = attach(&rules, writer, &target.pid()).end();
         assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
         assert!(
-            outcome.stderr.contains("the program in memory differs from the binary at 0x"),
+            outcome
+                .stderr
+                .contains("the program in memory differs from the binary at 0x"),
             "{}",
             outcome.describe()
         );

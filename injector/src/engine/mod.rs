@@ -4,6 +4,7 @@
 //! what a host has are data; [`select`] compares them.
 
 pub mod bpf;
+pub mod code;
 pub mod provision;
 pub mod ptrace;
 pub mod select;

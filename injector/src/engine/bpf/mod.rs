@@ -20,6 +20,7 @@ use goinject_probes::table::{Counters, Lead, Site, SiteKind, Tables, TermCounter
 
 use self::target::Target;
 use self::tracer::Tracer;
+use super::code::{CodeError, Others, verify};
 use super::provision::{Provision, ProvisionError, WrittenBy, give_back, unused_copies};
 use super::{Happened, Session};
 use crate::plan::Plan;
@@ -38,6 +39,9 @@ pub enum ArmError {
     /// It runs another program by now.
     #[error("the target ran another program while it was being armed")]
     Executed,
+    /// The code in memory is not the plan's.
+    #[error(transparent)]
+    Code(#[from] CodeError),
     /// The target is out of reach.
     #[error("cannot trace the target: {0}")]
     Trace(io::Error),
@@ -201,6 +205,7 @@ fn attach(
     pid: i32,
     memory: &Memory,
 ) -> Result<Armed, ArmError> {
+    verify(plan, loaded.bias, memory, Others::Probes)?;
     let mut tables = encode(plan, loaded, setup.seed, setup.writers);
     let mut probes: Vec<Probe> = plan
         .sites

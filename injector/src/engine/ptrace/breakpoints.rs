@@ -178,20 +178,6 @@ impl Breakpoints {
     }
 }
 
-/// Whether the program in memory is the one that was planned for.
-pub(super) fn verify(memory: &Memory, spots: &[Spot]) -> Result<(), ArmError> {
-    for spot in spots {
-        let mut bytes = vec![0; spot.bytes.len()];
-        memory.read(spot.address, &mut bytes).map_err(ArmError::trace)?;
-        if bytes != spot.bytes {
-            return Err(ArmError::Differs {
-                address: spot.address,
-            });
-        }
-    }
-    Ok(())
-}
-
 /// A `struct kernel_sigaction`: handler, flags, restorer, mask.
 type Action = [u8; 32];
 

@@ -13,7 +13,8 @@ use std::os::fd::RawFd;
 use goinject_probes::native::Core;
 use goinject_probes::table::{Counters, Event, Tables, TermCounters, WriterKind};
 
-use self::breakpoints::{Breakpoints, Ground, Refusal, Spot, verify};
+use self::breakpoints::{Breakpoints, Ground, Refusal, Spot};
+use super::code::{CodeError, Others, verify};
 use super::provision::{Provision, ProvisionError, WrittenBy, unmap, unused_copies};
 use super::stopped::{StoppedThread, commit, hit};
 use super::{End, Happened, Session};
@@ -30,13 +31,8 @@ pub enum ArmError {
     #[error("cannot trace the target: {0}")]
     Trace(io::Error),
     /// The code in memory is not the plan's.
-    #[error(
-        "the program in memory differs from the binary at 0x{address:x}: another tool has changed it, or the binary was replaced"
-    )]
-    Differs {
-        /// Run-time address of the first difference.
-        address: u64,
-    },
+    #[error(transparent)]
+    Code(#[from] CodeError),
     /// An instruction can't be run elsewhere, or there is no memory to be had.
     #[error("{0}")]
     Unfit(String),
@@ -93,7 +89,7 @@ impl PtraceSession {
         let stop = run_to_trap_handler(&mut tracees, spawned.stop)?;
         let memory = Memory::open(tracees.pid()).map_err(ArmError::trace)?;
         let spots = spots(plan, bias);
-        verify(&memory, &spots)?;
+        verify(plan, bias, &memory, Others::None)?;
         let mut remote = tracees.remote(stop, &memory).map_err(ArmError::trace)?;
         let prepared = prepare(plan, bias, &spots, &mut remote).map_err(ArmError::trace)?;
         let stop = remote.finish().map_err(ArmError::trace)?;
@@ -118,7 +114,7 @@ impl PtraceSession {
         Obstacle::if_traced(pid).map_err(ArmError::trace)?;
         let memory = Memory::open(pid).map_err(ArmError::trace)?;
         let spots = spots(plan, bias);
-        verify(&memory, &spots)?;
+        verify(plan, bias, &memory, Others::None)?;
         let prepared = borrow_thread(pid, |remote| prepare(plan, bias, &spots, remote));
         let (loaded, ground) = prepared.map_err(ArmError::trace)??;
         let (core, tables) = core(plan, &loaded, seed);

@@ -1,0 +1,78 @@
+//! Whether the code in memory is the code that was planned for.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use crate::go::address::Address;
+use crate::plan::Plan;
+use crate::plan::encode::LoadBias;
+use crate::tracee::Memory;
+
+const INT3: u8 = 0xcc;
+
+/// Whose breakpoints may be in the code already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Others {
+    /// Nobody's.
+    None,
+    /// Those of uprobes, which the kernel shares among all who want one.
+    Probes,
+}
+
+/// The code in memory is not the plan's.
+#[derive(Debug, thiserror::Error)]
+pub enum CodeError {
+    /// It differs.
+    #[error(
+        "the program in memory differs from the binary at 0x{address:x}: it has changed its own code, another tool has changed it, or the binary was replaced"
+    )]
+    Differs {
+        /// Run-time address of the first difference.
+        address: u64,
+    },
+    /// It can't be read.
+    #[error("cannot read the target's code: {0}")]
+    Unreadable(#[from] io::Error),
+}
+
+/// What a jump to somewhere else takes that a program writes over the first bytes of its own function. Functions are
+/// further apart.
+const JUMP: usize = 12;
+
+/// Compares the instructions of all sites, and how their functions begin.
+///
+/// # Errors
+/// With the first difference.
+pub fn verify(plan: &Plan, bias: LoadBias, memory: &Memory, others: Others) -> Result<(), CodeError> {
+    let compare = |at: Address, planned: &[u8]| {
+        let address = bias.apply(at);
+        let mut bytes = vec![0; planned.len()];
+        memory.read(address, &mut bytes)?;
+        let is_probed = |byte: u8| others == Others::Probes && byte == INT3;
+        match bytes
+            .iter()
+            .zip(planned)
+            .all(|(is, was)| is == was || is_probed(*is))
+        {
+            true => Ok(()),
+            false => Err(CodeError::Differs { address }),
+        }
+    };
+    // Where it is no longer to be had, the sites alone must do.
+    let file = File::open(&plan.binary.path).ok();
+    for site in &plan.sites {
+        let (at, instruction) = (site.instruction.address, &site.instruction);
+        compare(at, &instruction.bytes)?;
+        let entry = plan.functions[site.function].address;
+        let begins = at.0.checked_sub(entry.0);
+        let offset = begins.and_then(|before| instruction.file_offset.0.checked_sub(before));
+        let mut beginning = [0; JUMP];
+        if let (Some(file), Some(offset)) = (&file, offset)
+            && file.read_exact_at(&mut beginning, offset).is_ok()
+        {
+            compare(entry, &beginning)?;
+        }
+    }
+    Ok(())
+}
