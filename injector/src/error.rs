@@ -18,12 +18,72 @@ pub enum ExitCode {
     Limit = 5,
     /// The target was killed by a signal.
     TargetKilled = 6,
+    /// The target got out of reach while its rules were armed.
+    Lost = 7,
+    /// goinject itself has failed: a defect.
+    Defect = 70,
     /// Interrupted.
     Interrupted = 130,
+}
+
+impl ExitCode {
+    /// All of them. Where several hold, the first of these counts.
+    pub const ALL: [ExitCode; 10] = [
+        ExitCode::Defect,
+        ExitCode::Invalid,
+        ExitCode::Unarmable,
+        ExitCode::Lost,
+        ExitCode::Interrupted,
+        ExitCode::TargetKilled,
+        ExitCode::Unmet,
+        ExitCode::NeverFired,
+        ExitCode::Limit,
+        ExitCode::Met,
+    ];
+
+    /// Why a run ends with it, for people; none for [`ExitCode::Met`].
+    pub fn words(self) -> Option<&'static str> {
+        match self {
+            ExitCode::Met => None,
+            ExitCode::Unmet => Some("an expectation was not met"),
+            ExitCode::Invalid => Some("the rule file is wrong"),
+            ExitCode::Unarmable => Some("the rules cannot be armed here"),
+            ExitCode::NeverFired => Some("a rule that was expected to fire never did"),
+            ExitCode::Limit => Some("a limit ended the faults"),
+            ExitCode::TargetKilled => Some("the target was killed by a signal"),
+            ExitCode::Lost => Some("the target was lost"),
+            ExitCode::Defect => Some("goinject itself has failed"),
+            ExitCode::Interrupted => Some("interrupted"),
+        }
+    }
+
+    /// The one that counts of those that hold; [`ExitCode::Met`] where none does.
+    pub fn first(holding: impl Iterator<Item = ExitCode>) -> ExitCode {
+        let rank = |code: &ExitCode| ExitCode::ALL.iter().position(|other| other == code);
+        holding.min_by_key(rank).unwrap_or(ExitCode::Met)
+    }
 }
 
 impl From<ExitCode> for std::process::ExitCode {
     fn from(code: ExitCode) -> Self {
         std::process::ExitCode::from(code as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_several_counts() {
+        let order = [70, 2, 3, 7, 130, 6, 1, 4, 5, 0];
+        assert_eq!(ExitCode::ALL.map(|code| code as u8), order);
+        for (n, code) in ExitCode::ALL.into_iter().enumerate() {
+            for later in &ExitCode::ALL[n..] {
+                assert_eq!(ExitCode::first([*later, code].into_iter()), code);
+                assert_eq!(ExitCode::first([code, *later].into_iter()), code);
+            }
+        }
+        assert_eq!(ExitCode::first(std::iter::empty()), ExitCode::Met);
     }
 }

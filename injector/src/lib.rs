@@ -4,7 +4,7 @@
 //! rule file --goinject_rules--> RuleSet
 //! Go binary --go::Binary--> functions, types, locations
 //! RuleSet x Binary --resolve--> ResolvedRule --plan::compile--> Plan
-//! Plan --engine::select--> engine --arm--> Session --> Event --> report --> verdict --> exit code
+//! Plan --engine::select--> engine --arm--> Session --> events --> run --> sinks, verdict, exit code
 //! ```
 
 pub mod cli;
@@ -12,13 +12,14 @@ pub mod command;
 pub mod doctor;
 pub mod engine;
 pub mod error;
+pub mod event;
 pub mod go;
 pub mod host;
 pub mod inspect;
 pub mod plan;
 pub mod report;
 pub mod resolve;
+pub mod run;
 pub mod signals;
-pub mod target;
 pub mod tracee;
 pub mod words;

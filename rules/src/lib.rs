@@ -23,6 +23,7 @@ pub mod errno;
 pub mod model;
 pub mod path;
 pub mod pattern;
+pub mod program;
 pub mod schema;
 pub mod source;
 pub mod units;

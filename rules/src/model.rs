@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::program::ProgramPattern;
 use crate::source::{Source, Span, Spanned};
 
 /// A whole rule file.
@@ -20,6 +21,8 @@ pub struct RuleSet {
     pub seed: Option<u64>,
     /// What to run or attach to; absent where the command line says it.
     pub target: Option<Target>,
+    /// Whether the rules hold for the processes that the target starts, too; where absent, for those of a command.
+    pub follow: Option<bool>,
     /// When to stop injecting.
     pub limits: Limits,
     /// What the target's end must look like.
@@ -88,6 +91,8 @@ pub struct Rule {
     pub span: Span,
     /// Which functions.
     pub function: Spanned<FunctionSelector>,
+    /// Only in these programs.
+    pub program: Option<Spanned<ProgramPattern>>,
     /// Parameter types for a binary that has none.
     pub signature: Option<Spanned<String>>,
     /// Which calls, by their values.

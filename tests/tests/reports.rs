@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ::goinject::event::line::Line;
 use ::goinject::report::github::Runner;
 use ::goinject::report::html::html;
 use ::goinject::report::junit::junit;
-use ::goinject::report::line::Line;
 use ::goinject::report::markdown::markdown;
 use ::goinject::report::record::Record;
 use goinject_lab::Cache;

@@ -146,12 +146,16 @@ pub(super) fn print_diagnostics(diagnostics: &[Diagnostic], source: &Source) {
     if diagnostics.is_empty() {
         return;
     }
-    let style = if io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+    let _ = io::stderr()
+        .lock()
+        .write_all(render(diagnostics, source, style()).as_bytes());
+}
+
+/// Whether messages are coloured.
+pub(super) fn style() -> Style {
+    if io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
         Style::Coloured
     } else {
         Style::Plain
-    };
-    let _ = io::stderr()
-        .lock()
-        .write_all(render(diagnostics, source, style).as_bytes());
+    }
 }

@@ -3,7 +3,7 @@
 use super::{Told, fail, make_plan, open_binary, read_rules};
 use crate::cli::{Format, PlanArguments};
 use crate::error::ExitCode;
-use crate::target::Target;
+use crate::run::target::Target;
 
 /// Prints the plan of a rule file for a binary.
 pub fn run(arguments: &PlanArguments) -> ExitCode {

@@ -5,8 +5,8 @@ use goinject_rules::schema::{output_schema, rules_schema, rules_schema_offering}
 use super::{Told, open_binary, print};
 use crate::cli::{DebugInformation, Schema};
 use crate::error::ExitCode;
+use crate::event::line::Line;
 use crate::inspect::overview::rule_targets;
-use crate::report::line::Line;
 
 /// Prints a schema: byte for byte the file in `schema/`, unless it is made for one binary.
 pub fn run(arguments: &Schema) -> ExitCode {

@@ -1,6 +1,6 @@
-//! Engines: they take a plan and a target, and give events and counters.
+//! Engines: each arms processes with plans, and gives events and counters of the run.
 //!
-//! An engine knows neither the command line nor reports nor the other engine. What a plan needs and
+//! An engine knows neither the command line nor reports nor the other engines. What a plan needs and
 //! what a host has are data; [`select`] compares them.
 
 pub mod bpf;
@@ -10,63 +10,147 @@ pub mod ptrace;
 pub mod select;
 pub mod stopped;
 
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::RawFd;
+use std::rc::Rc;
 
-use goinject_probes::table::{Counters, Event, Tables, TermCounters};
+use goinject_probes::table::{self, Counters, TermCounters};
 
-/// How the target came to its end, as far as goinject is concerned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// It exited with this status.
-    Exited(i32),
-    /// It was killed by this signal.
-    Killed(i32),
-    /// It is gone, and not being its parent goinject can't know how.
-    Gone,
-}
+use self::select::Fit;
+use crate::plan::Plan;
+use crate::plan::encode::LoadBias;
+use crate::tracee::{Family, Follow, Stop};
 
-/// What happened since the last look.
-#[derive(Debug, Default)]
-pub struct Happened {
-    /// Rules that fired, in order.
-    pub events: Vec<Event>,
-    /// The target runs another program now, so the rules act no longer.
-    pub executed: bool,
-    /// The target's end.
-    pub end: Option<End>,
-}
-
-/// A target with its rules armed.
-pub trait Session {
+/// A rule fired in a process.
+#[derive(Clone, Copy, Debug)]
+pub struct Event {
     /// The process.
-    fn pid(&self) -> i32;
+    pub pid: i32,
+    /// What happened, in the words of the tables.
+    pub row: table::Event,
+}
 
-    /// File descriptors that become readable when there is something for [`Session::advance`]. A child's
-    /// or tracee's change of state is told by SIGCHLD instead.
+/// Events on their way from sessions to whoever runs the engine.
+pub(crate) type Events = Rc<RefCell<Vec<Event>>>;
+
+/// What all rules have done so far, in all processes of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// One for each rule of the plans.
+    pub counters: Vec<Counters>,
+    /// Events that nobody took fast enough.
+    pub dropped_events: u64,
+    /// Calls that could not even be looked at.
+    pub lost_hits: u64,
+}
+
+/// How far a process is when it is to be armed.
+#[derive(Debug)]
+pub enum Start {
+    /// It has just executed its program, and is stopped before its first instruction.
+    Executed(Stop),
+    /// It runs, and nobody traces it.
+    Running(i32),
+}
+
+/// A process to arm.
+#[derive(Debug)]
+pub struct Subject<'a> {
+    /// What it is to be armed with.
+    pub plan: &'a Rc<Plan>,
+    /// The writers that [`select`] chose for it.
+    pub fit: &'a Fit,
+    /// How far its program lies from where it was linked to.
+    pub bias: LoadBias,
+    /// How far it is.
+    pub start: Start,
+    /// Whether the processes that it starts are wanted, too.
+    pub follow: Follow,
+}
+
+/// Why a process can't be armed.
+#[derive(Debug, thiserror::Error)]
+pub enum ArmError {
+    /// BPF refused.
+    #[error(transparent)]
+    Bpf(#[from] bpf::ArmError),
+    /// Breakpoints are refused.
+    #[error(transparent)]
+    Ptrace(#[from] ptrace::ArmError),
+}
+
+/// An engine of one run.
+pub trait Engine {
+    /// Arms a process. It goes on, and until its end the session has to be given what becomes of it.
+    ///
+    /// # Errors
+    /// The process is as it was; a stopped one is still stopped, and of the family.
+    fn arm(&mut self, subject: Subject<'_>, family: &mut Family) -> Result<Box<dyn Session>, ArmError>;
+
+    /// What all rules have done so far.
+    fn tally(&self) -> Tally;
+
+    /// The events since the last call, in order of time.
+    fn take_events(&mut self) -> Vec<Event>;
+
+    /// Descriptors that become readable when there are events.
     fn wake_fds(&self) -> Vec<RawFd>;
 
-    /// Handles everything that is due, without waiting.
-    fn advance(&mut self) -> io::Result<Happened>;
+    /// Ends all faults at once; the processes go on.
+    fn cease(&mut self);
+}
 
-    /// What each rule has done so far.
-    fn counters(&self) -> Vec<Counters>;
+/// Whether a process's rules act already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Its program has not come far enough.
+    Starting,
+    /// They do.
+    Armed,
+}
+
+/// A process with its rules armed, or about to be.
+pub trait Session {
+    /// Whether the rules act.
+    fn state(&self) -> State;
+
+    /// Takes a stop of one of the process's threads, or of a process that runs in its memory, and resumes it.
+    ///
+    /// # Errors
+    /// The rules can't be armed after all; the process goes on without them.
+    fn stopped(&mut self, stop: Stop, family: &mut Family) -> Result<(), SessionError>;
+
+    /// A thread of the process is gone.
+    fn thread_gone(&mut self, tid: i32);
+
+    /// The process has started another with a copy of its memory, which is stopped: nothing of the session is to stay
+    /// in there.
+    ///
+    /// # Errors
+    /// The copy can't be written.
+    fn forked(&mut self, child: i32) -> io::Result<()>;
+
+    /// The program that was armed is gone: the process has ended, or executes another.
+    fn gone(&mut self);
+
+    /// Takes every probe off. The process goes on as it was found, and is none of the family's any more.
+    ///
+    /// # Errors
+    /// Those of ptrace.
+    fn let_go(&mut self, family: &mut Family) -> io::Result<()>;
 
     /// How each row of the conditions has come out so far.
     fn term_counters(&self) -> Vec<TermCounters>;
+}
 
-    /// The tables that were armed.
-    fn tables(&self) -> &Tables;
-
-    /// Events that were lost because nobody took them fast enough.
-    fn dropped_events(&self) -> u64;
-
-    /// Calls that could not even be looked at.
-    fn lost_hits(&self) -> u64;
-
-    /// Ends all faults at once; the target goes on.
-    fn cease(&mut self);
-
-    /// Takes every probe off and lets the target go as it was found.
-    fn disarm(&mut self) -> io::Result<Happened>;
+/// What goes wrong in a session.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The rules can't be armed.
+    #[error(transparent)]
+    Arm(#[from] ArmError),
+    /// A thread is out of reach.
+    #[error(transparent)]
+    Lost(#[from] io::Error),
 }

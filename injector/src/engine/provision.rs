@@ -10,7 +10,7 @@ use goinject_probes::table::Process;
 
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Loaded, scratch_image};
-use crate::tracee::{Memory, Obstacle, Remote, Stop, Tracees, borrow_thread, mappings};
+use crate::tracee::{Family, Memory, Obstacle, Remote, Stop, borrow_thread, mappings};
 
 const PAGE: u64 = 4096;
 /// Memory for the copies that values get at each firing. No part of it is used twice, for the program
@@ -74,14 +74,15 @@ impl<'a> Provision<'a> {
     /// Gives it to a process, through one of its threads, which comes back as it was.
     pub fn give(
         self,
-        tracees: &Tracees,
+        family: &Family,
+        pid: i32,
         memory: &Memory,
         stop: Stop,
     ) -> Result<(Loaded, Stop), ProvisionError> {
         if !self.is_anything() {
             return Ok((self.nothing(), stop));
         }
-        let mut remote = tracees.remote(stop, memory)?;
+        let mut remote = family.remote(pid, stop, memory)?;
         let loaded = self.make(&mut remote)?;
         Ok((loaded, remote.finish()?))
     }

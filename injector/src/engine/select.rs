@@ -63,16 +63,16 @@ impl fmt::Display for WriterChoice {
 /// The engine chosen, ready to be armed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
-    /// Which.
-    pub engine: Engine,
+    /// Which, and with what.
+    pub fit: Fit,
     /// Which and why, in one line.
     pub explanation: String,
 }
 
-/// An engine with what it needs to know.
+/// How an engine carries out a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Engine {
-    /// BPF.
+pub enum Fit {
+    /// By BPF.
     Bpf {
         /// One writer per site.
         writers: Vec<WriterKind>,
@@ -81,8 +81,34 @@ pub enum Engine {
         /// What the program may do.
         switches: Switches,
     },
-    /// Breakpoints.
+    /// By breakpoints.
     Ptrace,
+}
+
+impl Fit {
+    /// The engine, as the command line names it.
+    pub fn engine(&self) -> EngineChoice {
+        match self {
+            Fit::Bpf { .. } => EngineChoice::Bpf,
+            Fit::Ptrace => EngineChoice::Ptrace,
+        }
+    }
+
+    /// The writers in use, each once; none where nothing is written.
+    pub fn writer_names(&self) -> Vec<&'static str> {
+        match self {
+            Fit::Bpf { writers, .. } => writer_names(writers),
+            Fit::Ptrace => vec!["breakpoints"],
+        }
+    }
+
+    /// Whether goinject makes the edits itself.
+    pub fn is_traced(&self) -> bool {
+        match self {
+            Fit::Bpf { writers, .. } => writers.contains(&WriterKind::Tracer),
+            Fit::Ptrace => true,
+        }
+    }
 }
 
 /// Why no engine will do: one line for each that was considered.
@@ -133,7 +159,7 @@ pub fn select(
         match require(Feature::TraceChild, &host.ptrace, host).and_then(|()| survives_breakpoints(plan)) {
             Ok(()) => {
                 return Ok(Selection {
-                    engine: Engine::Ptrace,
+                    fit: Fit::Ptrace,
                     explanation: format!("engine ptrace, writer breakpoints{}", because(&reasons)),
                 });
             }
@@ -191,7 +217,7 @@ fn in_kernel(plan: &Plan, host: &Host, wanted: Option<WriterChoice>) -> Result<S
         pid_namespace: None,
     };
     Ok(Selection {
-        engine: Engine::Bpf {
+        fit: Fit::Bpf {
             writers,
             attach: attach(bpf),
             switches,
@@ -296,7 +322,7 @@ fn tracer(plan: &Plan, host: &Host) -> Result<Selection, String> {
     };
     let explanation = "engine bpf, writer tracer".to_owned();
     Ok(Selection {
-        engine: Engine::Bpf {
+        fit: Fit::Bpf {
             writers,
             attach: attach(&host.bpf),
             switches,

@@ -69,6 +69,13 @@ impl Binary {
         Binary::new(image, identity, debug)
     }
 
+    /// The same program, found at another path: `/proc/PID/exe` says nothing to people.
+    #[must_use]
+    pub fn called(mut self, path: &Path) -> Binary {
+        self.image.call(path);
+        self
+    }
+
     /// Reads a program from bytes in memory; the identity is that of no file.
     pub fn from_bytes(path: &Path, bytes: impl Into<Arc<Vec<u8>>>) -> Result<Binary, GoError> {
         let bytes = bytes.into();

@@ -48,6 +48,10 @@ impl Image {
         })
     }
 
+    pub(super) fn call(&mut self, path: &Path) {
+        path.clone_into(&mut self.path);
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

@@ -33,10 +33,11 @@ pub fn compile(rules: &RuleSet, resolution: &Resolution, binary: &Binary) -> Pla
     };
     let mut sites: BTreeMap<Address, Site> = BTreeMap::new();
     let mut plan_rules = Vec::new();
-    for rule in resolved {
-        let written = &rules.rules[rule.rule];
-        let n = plan_rules.len();
-        let mut indices: Vec<usize> = rule.functions.iter().map(&index_of).collect();
+    // One row for each rule of the file, whether this binary has its functions or not: the rows are the run's.
+    for (n, written) in rules.rules.iter().enumerate() {
+        let found = resolved.iter().find(|rule| rule.rule == n);
+        let functions = found.into_iter().flat_map(|rule| &rule.functions);
+        let mut indices: Vec<usize> = functions.clone().map(&index_of).collect();
         indices.sort_unstable();
         plan_rules.push(Rule {
             name: written.name.clone(),
@@ -46,13 +47,13 @@ pub fn compile(rules: &RuleSet, resolution: &Resolution, binary: &Binary) -> Pla
                 .condition
                 .as_ref()
                 .map(|condition| written_text(rules, condition.span)),
-            within: rule.within.clone(),
-            callers: rule.callers.clone(),
+            within: found.and_then(|rule| rule.within.clone()),
+            callers: found.and_then(|rule| rule.callers.clone()),
             trigger: trigger(&written.when),
-            unseen: rule.unseen.clone(),
+            unseen: found.map(|rule| rule.unseen.clone()).unwrap_or_default(),
             counts_panics: false,
         });
-        for of in &rule.functions {
+        for of in functions {
             bind(n, index_of(of), of, binary, &mut sites);
         }
     }

@@ -6,12 +6,12 @@ use askama::Template;
 use goinject_rules::units::format_duration;
 
 use super::call_sites::call_sites;
-use super::line::{Armed, Fired, OutcomeName, RuleResult};
 use super::markdown::sentence;
 use super::place::Workspace;
 use super::record::Record;
 use super::repeat::in_shell;
 use super::timeline::{Timeline, timelines};
+use crate::event::line::{Armed, Fired, OutcomeName, RuleResult};
 
 /// Rows of the tables of places and of events.
 const ROWS: usize = 200;

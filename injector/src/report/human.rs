@@ -1,149 +1,266 @@
 //! What people read on standard error.
 
+use std::collections::HashMap;
 use std::fmt::Write;
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use goinject_probes::table::{Event, Reason};
-use goinject_rules::model::{CountRange, RuleSet};
+use goinject_rules::diagnostic::{Style, render};
+use goinject_rules::source::Source;
 use goinject_rules::units::format_duration;
 
-use super::Totals;
-use super::dynamic::DynamicTypes;
-use super::shown::shown;
-use super::verdict::RuleVerdict;
-use super::whereabouts::whereabouts;
-use crate::plan::{Plan, Site};
-use crate::words::aligned;
+use super::repeat;
+use crate::event::line::{Armed, End, Fired, Line, OutcomeName, Process, RuleResult, TargetEnd};
+use crate::event::{Notice, Sink};
+use crate::words::{self, aligned, count};
 
-/// The line of a rule that fired.
-pub fn event_line(plan: &Plan, types: &DynamicTypes<'_>, event: &Event) -> String {
-    let rule = &plan.rules[event.rule as usize];
-    let site = &plan.sites[event.site as usize];
-    let mut line = format!("{} {}", rule.name, plan.functions[site.function].name);
-    if event.goid != 0 {
-        let _ = write!(line, " [goroutine {}]", event.goid);
+/// Events that are printed for each rule; the rest is only counted.
+const SHOWN: u64 = 10;
+/// Processes that are named for each program; the rest is only counted.
+const NAMED: u64 = 10;
+
+/// The terminal of whoever watches the run.
+pub struct Terminal<'a> {
+    source: &'a Source,
+    style: Style,
+    quiet: bool,
+    /// Events of each rule so far.
+    shown: HashMap<String, u64>,
+    /// Processes of each program so far.
+    named: HashMap<PathBuf, u64>,
+    armed: Option<Armed>,
+    results: Vec<RuleResult>,
+}
+
+impl<'a> Terminal<'a> {
+    /// Standard error, for a run of this rule file.
+    pub fn new(source: &'a Source, style: Style, quiet: bool) -> Terminal<'a> {
+        Terminal {
+            source,
+            style,
+            quiet,
+            shown: HashMap::new(),
+            named: HashMap::new(),
+            armed: None,
+            results: Vec::new(),
+        }
+    }
+
+    fn process(&mut self, process: &Process) {
+        let named = self.named.entry(process.binary.clone()).or_default();
+        *named += 1;
+        if *named > NAMED {
+            return;
+        }
+        say(format!(
+            "armed {} at {} in process {} ({}, {})",
+            count(process.rules.len(), "rule"),
+            count(process.sites, "site"),
+            process.pid,
+            words::path(&process.binary),
+            process.go,
+        ));
+        if *named == NAMED {
+            say(format!(
+                "{}: further processes are armed without being named",
+                words::path(&process.binary)
+            ));
+        }
+        if let Some(armed) = self.armed.as_ref().filter(|armed| armed.pid == process.pid)
+            && self.named.values().sum::<u64>() == 1
+        {
+            say(format!("{}; seed {}", armed.explanation, armed.seed));
+        }
+    }
+
+    fn fired(&mut self, fired: &Fired) {
+        let shown = self.shown.entry(fired.rule.clone()).or_default();
+        *shown += 1;
+        if self.quiet || *shown > SHOWN {
+            return;
+        }
+        let several = self.named.values().sum::<u64>() > 1;
+        say(fired_line(fired, several));
+        if *shown == SHOWN {
+            say(format!(
+                "{}: further events are counted, not shown (all of them go to --json FILE)",
+                fired.rule
+            ));
+        }
+    }
+
+    fn end(&self, end: &End) {
+        for line in summary(&self.results).lines() {
+            say(line);
+        }
+        if end.dropped_events > 0 {
+            say(format!(
+                "{} were lost because they came too fast; the counts above are complete",
+                count_of(end.dropped_events, "event")
+            ));
+        }
+        if end.lost_calls > 0 {
+            say(format!(
+                "{} could not be looked at and are not counted: more threads than there is room for",
+                count_of(end.lost_calls, "call")
+            ));
+        }
+        if let Some(panics) = &end.panics {
+            say(format!(
+                "the target panicked {}, expected {}",
+                count_of(panics.actual, "time"),
+                panics.expected
+            ));
+        }
+        let expected = end
+            .expected_status
+            .map_or_else(String::new, |status| format!(", expected {status}"));
+        say(format!("{}{expected}", end_words(end)));
+        if let Some(why) = crate::run::exit_words(end.exit_code) {
+            say(format!("exit code {}: {why}", end.exit_code));
+        }
+        if let Some(armed) = &self.armed {
+            say(format!("to repeat: {}", repeat::in_shell(&armed.command)));
+        }
+    }
+}
+
+impl Sink for Terminal<'_> {
+    fn line(&mut self, line: &Line) {
+        match line {
+            Line::Armed(armed) => {
+                if let Some(name) = &armed.name {
+                    say(name);
+                }
+                self.armed = Some(armed.clone());
+            }
+            Line::Process(process) => self.process(process),
+            Line::Fired(fired) => self.fired(fired),
+            Line::Executed(executed) => say(format!(
+                "process {} executed another program: the rules no longer act in it",
+                executed.pid
+            )),
+            Line::Limit {} => say("a limit is reached: no more faults; the target goes on"),
+            Line::PassedOver(passed_over) => say(format!(
+                "no rule was armed in {}",
+                passed_over.programs.join(", ")
+            )),
+            Line::Rule(result) => self.results.push(result.clone()),
+            Line::End(end) => self.end(end),
+        }
+    }
+
+    fn notice(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Words(words) => say(words),
+            Notice::Findings(findings) => {
+                let text = render(findings, self.source, self.style);
+                // Whoever stops reading must not end a run that holds breakpoints.
+                let _ = std::io::stderr().lock().write_all(text.as_bytes());
+            }
+        }
+    }
+}
+
+/// Prints a line of goinject's own to standard error.
+fn say(line: impl std::fmt::Display) {
+    // In one piece: the target writes to the same terminal.
+    let line = format!("goinject: {line}\n");
+    // Whoever stops reading must not end a run that holds breakpoints.
+    let _ = std::io::stderr().lock().write_all(line.as_bytes());
+}
+
+/// The line of a rule that fired. In a run of several processes it names the process.
+fn fired_line(fired: &Fired, several: bool) -> String {
+    let mut line = format!("{} {}", fired.rule, fired.function);
+    if several {
+        let _ = write!(line, " [{} {}]", fired.program, fired.pid);
+    }
+    if let Some(goroutine) = fired.goroutine {
+        let _ = write!(line, " [goroutine {goroutine}]");
     }
     line.push(':');
-    match Reason::from_number(event.reason) {
-        Reason::Ok => {}
-        reason => {
-            let _ = write!(line, " failed: {}", reason.words());
-            return line;
-        }
+    if let Some(reason) = &fired.reason {
+        let _ = write!(line, " failed: {reason}");
+        return line;
     }
-    let observed = event.flags & goinject_probes::table::EVENT_OBSERVED != 0;
-    if let Some(binding) = binding(site, event) {
-        let fault = &binding.fault;
-        let mut words = Vec::new();
-        if event.delay > 0 {
-            let delay = Duration::from_nanos(event.delay);
-            words.push(format!("delayed {}", format_duration(delay)));
-        } else if observed && fault.delay.is_some() {
-            words.push("delayed".to_owned());
-        }
-        let values = shown(plan, types, binding, event);
-        if fault.early_return {
-            let results = values
-                .iter()
-                .map(|value| format!("{} {}", value.path, value.after));
-            let results: Vec<String> = results.collect();
-            let with = if results.is_empty() { "" } else { " with " };
-            words.push(format!("returned early{with}{}", results.join(", ")));
-        } else {
-            words.extend(values.iter().map(|value| {
-                let before = value.before.as_ref();
-                let before = before.map_or_else(|| "?".to_owned(), ToString::to_string);
-                format!("{} {before} → {}", value.path, value.after)
-            }));
-        }
-        if fault.panic {
-            words.push("panicked".to_owned());
-        }
-        let _ = write!(line, " {}", words.join(", "));
+    let mut words = Vec::new();
+    match fired.delay_ns {
+        Some(delay) => words.push(format!(
+            "delayed {}",
+            format_duration(Duration::from_nanos(delay))
+        )),
+        None if fired.delayed => words.push("delayed".to_owned()),
+        None => {}
     }
-    if observed {
+    if fired.returned_early {
+        let results = fired
+            .values
+            .iter()
+            .map(|value| format!("{} {}", value.path, value.after));
+        let results: Vec<String> = results.collect();
+        let with = if results.is_empty() { "" } else { " with " };
+        words.push(format!("returned early{with}{}", results.join(", ")));
+    } else {
+        words.extend(fired.values.iter().map(|value| {
+            let before = value.before.as_ref();
+            let before = before.map_or_else(|| "?".to_owned(), ToString::to_string);
+            format!("{} {before} → {}", value.path, value.after)
+        }));
+    }
+    if fired.panicked {
+        words.push("panicked".to_owned());
+    }
+    let _ = write!(line, " {}", words.join(", "));
+    if fired.outcome == OutcomeName::Observed {
         line.push_str(" (observed only)");
     }
     line
 }
 
-/// The binding of an event: the one of its rule at its site.
-pub(super) fn binding<'a>(site: &'a Site, event: &Event) -> Option<&'a crate::plan::Binding> {
-    site.bindings
-        .iter()
-        .find(|binding| binding.rule == event.rule as usize)
-}
-
 /// The table at the end of a run, one row per rule, and below it what went wrong.
-pub fn summary(rules: &RuleSet, plan: &Plan, totals: &Totals, verdicts: &[RuleVerdict]) -> String {
-    let mut rows = vec![
-        [
-            "rule", "sites", "calls", "matched", "fired", "applied", "failed", "",
-        ]
-        .map(str::to_owned),
+fn summary(results: &[RuleResult]) -> String {
+    let head = [
+        "rule", "sites", "calls", "matched", "fired", "applied", "failed", "",
     ];
-    for (n, rule) in plan
-        .rules
-        .iter()
-        .enumerate()
-        .filter(|(_, rule)| !rule.counts_panics)
-    {
-        let counter = &totals.counters[n];
-        let sites = plan
-            .sites
-            .iter()
-            .filter(|site| site.bindings.iter().any(|binding| binding.rule == n))
-            .count();
-        rows.push([
-            rule.name.clone(),
-            sites.to_string(),
-            counter.calls.to_string(),
-            counter.matched.to_string(),
-            counter.fired.to_string(),
-            if rule.observe {
-                "-".to_owned()
-            } else {
-                counter.applied.to_string()
+    let mut rows = vec![head.map(str::to_owned)];
+    rows.extend(results.iter().map(|result| {
+        [
+            result.rule.clone(),
+            result.sites.to_string(),
+            result.calls.to_string(),
+            result.matched.to_string(),
+            result.fired.to_string(),
+            match result.observes {
+                true => "-".to_owned(),
+                false => result.applied.to_string(),
             },
-            counter.failures().to_string(),
-            verdict_words(&verdicts[n]),
-        ]);
-    }
+            result.failed.to_string(),
+            verdict_words(result),
+        ]
+    }));
     let mut text = aligned(&rows, "", [false, true, true, true, true, true, true, false]);
-    for (n, (rule, verdict)) in rules.rules.iter().zip(verdicts).enumerate() {
-        if verdict.fired_too_seldom {
-            let _ = writeln!(text, "{}: {}", rule.name, whereabouts(n, rule, plan, totals));
+    for result in results {
+        if let Some(explanation) = &result.explanation {
+            let _ = writeln!(text, "{}: {explanation}", result.rule);
         }
-        for reason in Reason::FAILURES {
-            let count = totals.counters[n].failed[reason as usize];
-            if count > 0 {
-                let _ = writeln!(text, "{}: {count} failed: {}", rule.name, reason.words());
-            }
+        for (reason, count) in &result.failures {
+            let _ = writeln!(text, "{}: {count} failed: {reason}", result.rule);
         }
-        let counters = &totals.counters[n];
-        let begun = counters
-            .fired
-            .saturating_sub(counters.applied + counters.failures());
-        if begun > 0 && !plan.rules[n].observe {
+        let begun = result.fired.saturating_sub(result.applied + result.failed);
+        if begun > 0 && !result.observes {
             let words = "begun, but not over when the run was";
-            let _ = writeln!(text, "{}: {begun} {words}", rule.name);
+            let _ = writeln!(text, "{}: {begun} {words}", result.rule);
         }
     }
     text
 }
 
-fn verdict_words(verdict: &RuleVerdict) -> String {
-    let words: Vec<String> = verdict
-        .unmet
-        .iter()
-        .map(|unmet| {
-            format!(
-                "{} {}, expected {}",
-                unmet.what,
-                unmet.actual,
-                range_words(unmet.expected)
-            )
-        })
+fn verdict_words(result: &RuleResult) -> String {
+    let unmet = result.unmet.iter();
+    let words: Vec<String> = unmet
+        .map(|unmet| format!("{} {}, expected {}", unmet.counter, unmet.actual, unmet.expected))
         .collect();
     match words.as_slice() {
         [] => "ok".to_owned(),
@@ -151,12 +268,15 @@ fn verdict_words(verdict: &RuleVerdict) -> String {
     }
 }
 
-/// A range of counts as rule files write it.
-pub fn range_words(range: CountRange) -> String {
-    match (range.min, range.max) {
-        (min, max) if min == max => min.to_string(),
-        (0, max) => format!("<={max}"),
-        (min, u64::MAX) => format!(">={min}"),
-        (min, max) => format!("{min}..{max}"),
+fn count_of(number: u64, noun: &str) -> String {
+    count(usize::try_from(number).unwrap_or(usize::MAX), noun)
+}
+
+fn end_words(end: &End) -> String {
+    match (end.target, end.status, &end.signal) {
+        (TargetEnd::Exited, Some(status), _) => format!("the target exited with status {status}"),
+        (TargetEnd::Killed, _, Some(signal)) => format!("the target was killed by {signal}"),
+        (TargetEnd::Released, ..) => "the target goes on, without faults".to_owned(),
+        _ => "the target has ended".to_owned(),
     }
 }

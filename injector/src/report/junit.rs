@@ -8,9 +8,9 @@ use chrono::DateTime;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::call_sites::{CallSite, call_sites};
-use super::line::{Armed, RuleResult};
 use super::place::Workspace;
 use super::record::{Hits, Record, TestName};
+use crate::event::line::{Armed, RuleResult};
 
 /// A run as JUnit XML: a suite for the rule file; a test case for each rule, for each Go test that was hit, and one
 /// for the run itself if that went wrong in a way no rule tells of.

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use super::call_sites::call_sites;
-use super::line::RuleResult;
 use super::place::Workspace;
 use super::record::Record;
 use super::repeat::in_shell;
+use crate::event::line::RuleResult;
 
 /// Rows of each table; a comment may have 65,536 characters.
 const ROWS: usize = 30;

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use super::github::Runner;
 use super::html::html;
 use super::junit::junit;
-use super::line::Line;
 use super::markdown::markdown;
 use super::record::Record;
 use super::stream::Stream;
+use crate::event::line::Line;
+use crate::event::{Progress, Sink};
 
 /// Which reports are wanted, as the command line says it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
@@ -91,23 +92,6 @@ impl Outputs {
         !self.reports.is_empty() || self.github.is_some()
     }
 
-    /// Takes the next line.
-    pub fn line(&mut self, line: &Line) {
-        if let Some((_, stream)) = &mut self.json {
-            stream.line(line);
-        }
-        if self.keeps_record() {
-            self.record.line(line);
-        }
-    }
-
-    /// To be called now and then while nothing happens.
-    pub fn tick(&mut self) {
-        if let Some((_, stream)) = &mut self.json {
-            stream.advance();
-        }
-    }
-
     /// Writes the reports. What could not be written is told in words.
     pub fn close(self) -> Vec<String> {
         let mut failures = Vec::new();
@@ -139,6 +123,23 @@ impl Outputs {
             }
         }
         failures
+    }
+}
+
+impl Sink for Outputs {
+    fn line(&mut self, line: &Line) {
+        if let Some((_, stream)) = &mut self.json {
+            stream.line(line);
+        }
+        if self.keeps_record() {
+            self.record.line(line);
+        }
+    }
+
+    fn tick(&mut self, _: &[Progress]) {
+        if let Some((_, stream)) = &mut self.json {
+            stream.advance();
+        }
     }
 }
 

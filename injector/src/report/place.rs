@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
-use super::line::Frame;
+use crate::event::line::Frame;
 
 /// The folder whose code is the user's own.
 #[derive(Debug)]

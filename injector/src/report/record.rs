@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use goinject_rules::source::Source;
 
-use super::line::{Armed, End, Fired, Frame, Line, OutcomeName, Process, RuleResult, TargetEnd};
-use super::verdict;
 use crate::error::ExitCode;
+use crate::event::line::{Armed, End, Fired, Frame, Line, OutcomeName, Process, RuleResult, TargetEnd};
 
 /// Events that are kept one by one; the rest is only counted, so that no run is too long.
 const KEPT: usize = 2000;
@@ -94,7 +93,7 @@ impl Record {
             Line::Armed(armed) => self.armed = Some(armed.clone()),
             Line::Process(process) => self.processes.push(process.clone()),
             Line::Fired(fired) => self.event(fired),
-            Line::Executed {} => self.executed = true,
+            Line::Executed(_) => self.executed = true,
             Line::Limit {} => self.limit = true,
             Line::PassedOver(passed) => self.passed_over.extend(passed.programs.iter().cloned()),
             Line::Rule(result) => self.rules.push(result.clone()),
@@ -203,7 +202,7 @@ fn exit_words(code: u8) -> Option<&'static str> {
     ];
     all.into_iter()
         .find(|known| *known as u8 == code)
-        .and_then(verdict::exit_words)
+        .and_then(ExitCode::words)
 }
 
 impl TestName {

@@ -2,13 +2,9 @@
 
 use std::ffi::OsString;
 
-use super::line::RuleFile;
-
 /// How a run was asked for: what its reports say of its origin, and what repeats it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// The rule file.
-    pub rule_file: RuleFile,
     /// The command line: program and arguments.
     pub command_line: Vec<OsString>,
 }
@@ -54,7 +50,6 @@ mod tests {
         let words = shlex::split(line).expect("a command line");
         let origin = Origin {
             command_line: words.iter().map(OsString::from).collect(),
-            ..Origin::default()
         };
         in_shell(&origin.command(7))
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::line::Line;
+use crate::event::line::Line;
 
 /// What waits for a reader at the most; a run must not stand still because nobody reads its events.
 const WAITING: usize = 16 << 20;
@@ -116,11 +116,13 @@ mod tests {
     use nix::sys::stat::Mode;
 
     use super::*;
-    use crate::report::line::{End, TargetEnd};
+    use crate::event::line::{End, TargetEnd};
 
     fn end() -> Line {
         Line::End(End {
             target: TargetEnd::Exited,
+            expected_status: None,
+            panics: None,
             status: Some(0),
             signal: None,
             dropped_events: 1,
@@ -142,7 +144,7 @@ mod tests {
             .expect("opened");
         let mut stream = Stream::create(&path).expect("opened");
         let programs = vec!["x".repeat(1000); 200];
-        let long = Line::PassedOver(crate::report::line::PassedOver { programs });
+        let long = Line::PassedOver(crate::event::line::PassedOver { programs });
         for _ in 0..100 {
             stream.line(&long);
         }

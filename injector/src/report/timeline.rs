@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::html::{seconds, shown};
-use super::line::{Fired, OutcomeName};
 use super::record::{Record, TestName};
+use crate::event::line::{Fired, OutcomeName};
 
 /// Parts that the time of a run is cut into.
 const PARTS: u64 = 100;

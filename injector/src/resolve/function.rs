@@ -89,7 +89,7 @@ fn missing(rule: &Rule, name: &str, binary: &Binary) -> Finding {
             .rule(&rule.name)
             .help("name the function that it is inlined into, or build with `-gcflags=-l`, or mark it `//go:noinline`");
         let diagnostic = with_places(diagnostic, &calls);
-        return Finding::unarmable(diagnostic);
+        return Finding::absence(diagnostic);
     }
     let names: Vec<_> = binary.functions().names().map(|(_, name)| name).collect();
     let near = near_misses(name, names.iter().map(AsRef::as_ref), SHOWN);
@@ -113,7 +113,7 @@ fn missing(rule: &Rule, name: &str, binary: &Binary) -> Finding {
             binary.path().display()
         )),
     };
-    Finding::unarmable(diagnostic)
+    Finding::absence(diagnostic)
 }
 
 fn by_pattern(rule: &Rule, pattern: &Pattern, binary: &Binary) -> Result<Vec<Function>, Finding> {
@@ -133,7 +133,7 @@ fn by_pattern(rule: &Rule, pattern: &Pattern, binary: &Binary) -> Result<Vec<Fun
                 "`goinject inspect {}` lists the functions there are",
                 binary.path().display()
             ));
-        return Err(Finding::unarmable(diagnostic));
+        return Err(Finding::absence(diagnostic));
     }
     if found.len() > pattern.max_matches as usize {
         let names: Vec<String> = found.iter().map(|function| function.name.clone()).collect();

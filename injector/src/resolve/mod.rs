@@ -23,7 +23,7 @@ use std::collections::HashMap;
 
 use goinject_probes::table::BINDINGS;
 use goinject_rules::diagnostic::{Diagnostic, Severity};
-use goinject_rules::model::RuleSet;
+use goinject_rules::model::{Rule, RuleSet};
 
 use crate::error::ExitCode;
 use crate::go::address::Address;
@@ -91,6 +91,10 @@ pub struct Finding {
     pub diagnostic: Box<Diagnostic>,
     /// [`ExitCode::Invalid`] where the rule is wrong, [`ExitCode::Unarmable`] where the binary does not allow it.
     pub code: ExitCode,
+    /// The rule that it is about, as an index into the rule set; none: the file.
+    pub rule: Option<usize>,
+    /// The binary has no such function, or none that can be reached: another program of the run may have it.
+    pub is_absence: bool,
 }
 
 impl Finding {
@@ -98,6 +102,8 @@ impl Finding {
         Finding {
             diagnostic: Box::new(diagnostic),
             code: ExitCode::Invalid,
+            rule: None,
+            is_absence: false,
         }
     }
 
@@ -105,10 +111,21 @@ impl Finding {
         Finding {
             diagnostic: Box::new(diagnostic),
             code: ExitCode::Unarmable,
+            rule: None,
+            is_absence: false,
         }
     }
 
-    fn is_error(&self) -> bool {
+    /// The binary has no such function, or none that can be reached.
+    fn absence(diagnostic: Diagnostic) -> Finding {
+        Finding {
+            is_absence: true,
+            ..Finding::unarmable(diagnostic)
+        }
+    }
+
+    /// Whether nothing may run because of it.
+    pub fn is_error(&self) -> bool {
         self.diagnostic.severity == Severity::Error
     }
 }
@@ -156,12 +173,21 @@ fn too_many_rules(rules: &RuleSet, resolution: &mut Resolution) {
 
 /// Resolves every rule.
 pub fn resolve(rules: &RuleSet, binary: &Binary) -> Resolution {
+    resolve_some(rules, binary, |_| true)
+}
+
+/// Resolves those rules that are wanted in a binary.
+pub fn resolve_some(rules: &RuleSet, binary: &Binary, wants: impl Fn(&Rule) -> bool) -> Resolution {
     let mut resolution = Resolution::default();
     let scratch: RefCell<ScratchBuilder> = RefCell::default();
-    for (n, rule) in rules.rules.iter().enumerate() {
+    for (n, rule) in rules.rules.iter().enumerate().filter(|(_, rule)| wants(rule)) {
+        let before = resolution.findings.len();
         let functions = rule::resolve(rules, rule, binary, &scratch, &mut resolution.findings);
         let within = within::within(rule, binary, &mut resolution.findings);
         let callers = within::callers(rule, binary, &mut resolution.findings);
+        for finding in &mut resolution.findings[before..] {
+            finding.rule = Some(n);
+        }
         if !functions.is_empty() {
             resolution.rules.push(ResolvedRule {
                 rule: n,

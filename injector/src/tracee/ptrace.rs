@@ -7,15 +7,25 @@ use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
+use super::family::Follow;
+
 pub use libc::{user_fpregs_struct as FloatRegisters, user_regs_struct as GeneralRegisters};
 
-/// Options that every tracee gets: new threads are followed, `exec` and exit are reported.
-pub(super) const OPTIONS: ptrace::Options = ptrace::Options::PTRACE_O_TRACECLONE
+/// Options that every tracee gets: new threads are followed, and `exec` is reported.
+const OPTIONS: ptrace::Options = ptrace::Options::PTRACE_O_TRACECLONE
     .union(ptrace::Options::PTRACE_O_TRACEEXEC)
     .union(ptrace::Options::PTRACE_O_TRACESYSGOOD);
 
-pub(super) fn seize(tid: i32) -> io::Result<()> {
-    Ok(ptrace::seize(Pid::from_raw(tid), OPTIONS)?)
+/// What new processes are followed by.
+const FORKS: ptrace::Options =
+    ptrace::Options::PTRACE_O_TRACEFORK.union(ptrace::Options::PTRACE_O_TRACEVFORK);
+
+pub(super) fn seize(tid: i32, follow: Follow) -> io::Result<()> {
+    let options = match follow {
+        Follow::Threads => OPTIONS,
+        Follow::Processes => OPTIONS.union(FORKS),
+    };
+    Ok(ptrace::seize(Pid::from_raw(tid), options)?)
 }
 
 /// Seizes one thread for a moment: the threads that it makes meanwhile are left alone.
@@ -208,7 +218,8 @@ fn peek(tid: Option<i32>, block: bool) -> io::Result<Option<Seen>> {
         None => (libc::P_ALL, 0),
     };
     let no_hang = if block { 0 } else { libc::WNOHANG };
-    let flags = libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT | libc::__WALL | no_hang;
+    // Stops of tracees are reported without WSTOPPED, and with it those of other children, too.
+    let flags = libc::WEXITED | libc::WNOWAIT | libc::__WALL | no_hang;
     loop {
         // SAFETY: a siginfo_t is plain data, and zero is a value of it.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
@@ -242,6 +253,13 @@ fn wait_for_stop(tid: i32) -> Option<Status> {
         tid,
         status: status << 8 | 0x7f,
     })
+}
+
+/// Takes the end of a thread that is stopped, if it has come.
+pub(super) fn look_for_end(tid: i32) -> Option<Status> {
+    let seen = peek(Some(tid), false).ok()??;
+    let is_end = matches!(seen.code, libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED);
+    is_end.then(|| wait(Some(tid), false))?
 }
 
 /// Takes the next change of state: of one thread, or of any child or tracee. None if there is none

@@ -9,6 +9,7 @@ use std::process::{Child, Command};
 use std::sync::mpsc;
 use std::thread;
 
+use super::family::Follow;
 use super::ptrace;
 use super::stop::{Report, Stop, Why};
 
@@ -24,7 +25,7 @@ pub struct Spawned {
 impl Spawned {
     /// Starts a command. The child waits before its `exec` until it is seized, so nothing of the
     /// program runs untraced. An error is that of finding and starting the program, or of ptrace.
-    pub fn start(mut command: Command) -> io::Result<Spawned> {
+    pub fn start(mut command: Command, follow: Follow) -> io::Result<Spawned> {
         let (mut pid_reader, pid_writer) = io::pipe()?;
         let (go_reader, mut go_writer) = io::pipe()?;
         let inherited = go_writer.as_raw_fd();
@@ -53,7 +54,7 @@ impl Spawned {
         let mut pid = [0; 4];
         let seized = pid_reader.read_exact(&mut pid).and_then(|()| {
             let pid = i32::from_ne_bytes(pid);
-            ptrace::seize(pid)?;
+            ptrace::seize(pid, follow)?;
             Ok(pid)
         });
         // Unread if the child is gone, which shows below.

@@ -7,15 +7,15 @@ use super::ptrace::{self, FloatRegisters, GeneralRegisters, Resume, Status};
 
 /// What became of a thread or process.
 #[derive(Debug)]
-pub enum Report {
+pub(super) enum Report {
     /// A traced thread stopped.
     Stopped(Stop),
-    /// A traced thread, other than the last one, is gone.
+    /// A traced thread is gone, and its process is not, or not yet.
     ThreadGone(i32),
     /// The process exited with this status.
-    Exited(i32, i32),
+    Exited(i32),
     /// The process was killed by this signal.
-    Killed(i32, i32),
+    Killed(i32),
 }
 
 /// Why a thread stopped.
@@ -27,8 +27,13 @@ pub enum Why {
     Group,
     /// It was interrupted, or it is new.
     Interrupted,
-    /// It made a new thread or process.
-    Clone(i32),
+    /// It made a new thread or process, whose id this is (0 if that is gone already).
+    Born {
+        /// The id.
+        child: i32,
+        /// It is a process that runs in its parent's memory, and its parent waits for it.
+        shares_memory: bool,
+    },
     /// Its process runs another program now; it had this id before.
     Exec(i32),
     /// At the entry or exit of a system call.
@@ -48,14 +53,14 @@ impl Report {
     pub(super) fn of(Status { tid, status }: Status, pid: i32) -> Report {
         if libc::WIFEXITED(status) {
             return if tid == pid {
-                Report::Exited(tid, libc::WEXITSTATUS(status))
+                Report::Exited(libc::WEXITSTATUS(status))
             } else {
                 Report::ThreadGone(tid)
             };
         }
         if libc::WIFSIGNALED(status) {
             return if tid == pid {
-                Report::Killed(tid, libc::WTERMSIG(status))
+                Report::Killed(libc::WTERMSIG(status))
             } else {
                 Report::ThreadGone(tid)
             };
@@ -64,7 +69,12 @@ impl Report {
         let why = match status >> 16 {
             0 if signal == libc::SIGTRAP | 0x80 => Why::SystemCall,
             0 => Why::Signal(signal),
-            libc::PTRACE_EVENT_CLONE => Why::Clone(message(tid)),
+            event @ (libc::PTRACE_EVENT_CLONE | libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK) => {
+                Why::Born {
+                    child: message(tid),
+                    shares_memory: event == libc::PTRACE_EVENT_VFORK,
+                }
+            }
             libc::PTRACE_EVENT_EXEC => Why::Exec(message(tid)),
             libc::PTRACE_EVENT_STOP if signal == libc::SIGTRAP => Why::Interrupted,
             libc::PTRACE_EVENT_STOP => Why::Group,
@@ -82,6 +92,14 @@ fn message(tid: i32) -> i32 {
 }
 
 impl Stop {
+    /// The stop of a thread that is known to be stopped still, for nothing that it has to be told of.
+    pub fn again(tid: i32) -> Stop {
+        Stop {
+            tid,
+            why: Why::Interrupted,
+        }
+    }
+
     /// The thread.
     pub fn tid(&self) -> i32 {
         self.tid

@@ -8,6 +8,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid};
 
 use super::Memory;
+use super::family::Follow;
 use super::ptrace;
 
 /// Traces a child as a run would: seizes it, stops it, reads its registers, opens its memory.
@@ -35,7 +36,7 @@ pub fn trace_child() -> io::Result<()> {
 
 fn trace(pid: Pid) -> io::Result<()> {
     let tid = pid.as_raw();
-    ptrace::seize(tid)?;
+    ptrace::seize(tid, Follow::Threads)?;
     ptrace::interrupt(tid)?;
     ptrace::wait(Some(tid), true).ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
     ptrace::registers(tid)?;
@@ -58,7 +59,7 @@ pub fn trace_stranger() -> io::Result<()> {
         return Err(io::Error::other("no process could be started to try it on"));
     }
     let stranger = Pid::from_raw(i32::from_ne_bytes(bytes));
-    let traced = ptrace::seize(stranger.as_raw());
+    let traced = ptrace::seize(stranger.as_raw(), Follow::Threads);
     let _ = kill(stranger, Signal::SIGKILL);
     if traced.is_ok() {
         // Of a traced process the tracer is told the end, too.

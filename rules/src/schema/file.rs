@@ -57,6 +57,9 @@ pub(super) struct Target {
     /// The process to attach to.
     #[schemars(range(min = 1))]
     pid: Option<i32>,
+    /// Whether the rules hold for every process that the target starts, directly or not. `true` where absent for a
+    /// command, `false` for a `pid`.
+    follow: Option<bool>,
 }
 
 /// When to stop injecting.

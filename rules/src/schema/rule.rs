@@ -17,6 +17,10 @@ pub(super) struct Rule {
     name: Option<String>,
     /// The function whose calls are meant.
     function: Function,
+    /// Only in programs of this file name, a glob; or path, where it has a slash. Such a rule is also for programs of the
+    /// Go toolchain, which are left alone otherwise.
+    #[schemars(length(min = 1), extend("examples" = ["shop", "*.test"]))]
+    program: Option<String>,
     /// Parameters and results of the function, a method's receiver first, for a program without debug information.
     signature: Option<Signature>,
     /// Only calls for which this holds: a condition on parameters, results and fields, in a subset of CEL

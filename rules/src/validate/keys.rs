@@ -10,7 +10,7 @@ pub(crate) const FILE: Keys = Keys {
 };
 pub(crate) const TARGET: Keys = Keys {
     place: "`target`",
-    names: &["command", "pid", "dir", "env"],
+    names: &["command", "pid", "dir", "env", "follow"],
 };
 pub(crate) const LIMITS: Keys = Keys {
     place: "`limits`",
@@ -25,6 +25,7 @@ pub(crate) const RULE: Keys = Keys {
     names: &[
         "name",
         "function",
+        "program",
         "signature",
         "if",
         "when",

@@ -37,7 +37,8 @@ pub(crate) fn file(reader: &mut Reader<'_>, root: &Node) -> Option<RuleSet> {
         .get("name")
         .and_then(|node| reader.text(node, "`name`", "write what the file is about"));
     let seed = fields.get("seed").and_then(|node| reader.count(node, "`seed`"));
-    let target = fields.get("target").and_then(|node| target::target(reader, node));
+    let target = fields.get("target").map(|node| target::target(reader, node));
+    let (target, follow) = target.unwrap_or_default();
     let limits = fields
         .get("limits")
         .and_then(|node| limits(reader, node))
@@ -69,6 +70,7 @@ pub(crate) fn file(reader: &mut Reader<'_>, root: &Node) -> Option<RuleSet> {
         name: name.map(|name| inert(&name.value).into_owned()),
         seed,
         target,
+        follow,
         limits,
         expect: expect.unwrap_or(NOTHING_EXPECTED),
         rules,

@@ -5,7 +5,7 @@ use crate::diagnostic::Diagnostic;
 use crate::document::{Node, Reader};
 use crate::model::{Condition, Mode, Operand, Rule, Trigger};
 use crate::source::Spanned;
-use crate::validate::{MODES, callers, clash, expect, function, inject, keys, trigger};
+use crate::validate::{MODES, callers, clash, expect, function, inject, keys, target, trigger};
 
 /// Reads one rule under the name it has in reports.
 pub(super) fn rule(reader: &mut Reader<'_>, node: &Node, name: String, file_mode: Mode) -> Option<Rule> {
@@ -32,6 +32,9 @@ pub(super) fn rule(reader: &mut Reader<'_>, node: &Node, name: String, file_mode
     let function = required("function", "`function: main.parseMe`");
     let inject = required("inject", "`inject:` with `set`, `return`, `panic` or `delay`");
     let function = function.and_then(|node| function::selector(reader, node));
+    let program = fields
+        .get("program")
+        .and_then(|node| target::program(reader, node));
     let signature = fields.get("signature").and_then(|node| signature(reader, node));
     let condition = fields.get("if").and_then(|node| condition::read(reader, node));
     let when = fields
@@ -61,6 +64,7 @@ pub(super) fn rule(reader: &mut Reader<'_>, node: &Node, name: String, file_mode
         name,
         span: node.span,
         function: function?,
+        program,
         signature,
         condition,
         when: when?,

@@ -3,18 +3,55 @@
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::{Diagnostic, quoted};
-use crate::document::{Fields, Node, Reader};
-use crate::model::{Command, Target};
+use crate::document::{Fields, Meaning, Node, Reader};
+use crate::model::{Command, ProgramPattern, Target};
 use crate::source::Spanned;
 use crate::validate::keys;
 
 const COMMAND_EXAMPLE: &str = "write a list: `command: [./shop, -addr, \"127.0.0.1:8080\"]`";
 
-/// Reads `target`.
-pub(super) fn target(reader: &mut Reader<'_>, node: &Node) -> Option<Target> {
-    let fields = reader.fields(node, &keys::TARGET)?;
+/// Reads `target`: what to start or attach to, and `follow`.
+pub(super) fn target(reader: &mut Reader<'_>, node: &Node) -> (Option<Target>, Option<bool>) {
+    let Some(fields) = reader.fields(node, &keys::TARGET) else {
+        return (None, None);
+    };
+    let follow = fields.get("follow").and_then(|node| follow(reader, node));
+    (start(reader, &fields), follow)
+}
+
+fn follow(reader: &mut Reader<'_>, node: &Node) -> Option<bool> {
+    match node.scalar().map(|scalar| &scalar.meaning) {
+        Some(Meaning::Bool(follow)) if node.tag.is_none() => Some(*follow),
+        _ => {
+            let help = "write `follow: true` for all processes that the target starts, or `follow: false`";
+            reader.report(
+                node.error("`follow` must be `true` or `false`")
+                    .label("expected a boolean")
+                    .help(help),
+            );
+            None
+        }
+    }
+}
+
+/// Reads `program` of a rule.
+pub(super) fn program(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<ProgramPattern>> {
+    const EXAMPLE: &str =
+        "write a file name or a glob: `program: shop`, `program: \"*.test\"`, `program: \"/opt/**/shop\"`";
+    let text = reader.text(node, "`program`", EXAMPLE)?;
+    match ProgramPattern::new(&text.value) {
+        Ok(pattern) => Some(Spanned::new(pattern, text.span)),
+        Err(error) => {
+            let finding = node.error(format!("`program`: {error}"));
+            reader.report(finding.label("not a glob").help(EXAMPLE));
+            None
+        }
+    }
+}
+
+fn start(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Target> {
     match (fields.get("command"), fields.get("pid")) {
-        (Some(node), None) => command(reader, node, &fields).map(Target::Command),
+        (Some(node), None) => command(reader, node, fields).map(Target::Command),
         (None, Some(node)) => {
             let pid = pid(reader, node);
             for key in ["dir", "env"] {
@@ -40,7 +77,8 @@ pub(super) fn target(reader: &mut Reader<'_>, node: &Node) -> Option<Target> {
             None
         }
         (None, None) => {
-            if !fields.is_complete() {
+            // The command line names the target then.
+            if !fields.is_complete() || fields.get("follow").is_some() {
                 return None;
             }
             let finding = Diagnostic::error("`target` has neither `command` nor `pid`").at(fields.head());

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use ::goinject::engine::Session;
 use ::goinject::go::Binary;
 use ::goinject::host;
 use goinject_lab::{Cache, PUBLISHED};
@@ -130,7 +129,7 @@ pub(crate) fn arm() {
         let mut session = arm_plan(&plan, target.pid(), Attach::Multi, support.sleep.is_yes());
         armed.push(start.elapsed().as_nanos() as f64);
         let start = Instant::now();
-        session.disarm().expect("it can be disarmed");
+        session.let_go();
         disarmed.push(start.elapsed().as_nanos() as f64);
     }
     println!(

@@ -1,17 +1,20 @@
 //! A hit that does not fire, against an empty program at the same instruction.
 
 use std::path::Path;
+use std::rc::Rc;
 
-use goinject::engine::Session;
-use goinject::engine::bpf::{BpfSession, Setup};
+use goinject::engine::bpf::BpfEngine;
+use goinject::engine::select::Fit;
+use goinject::engine::{Engine, Session, Start, Subject};
 use goinject::go::Binary;
 use goinject::host;
 use goinject::plan::Plan;
 use goinject::plan::compile::compile;
 use goinject::resolve::resolve;
-use goinject::target::verify;
+use goinject::run::target::load_bias;
+use goinject::tracee::{Family, Follow};
 use goinject_probes::program::{Attach, Capacity, Probe, Program, Switches};
-use goinject_probes::table::{Tables, WriterKind};
+use goinject_probes::table::{Counters, Tables, WriterKind};
 use goinject_rules::source::Source;
 
 use crate::program;
@@ -24,7 +27,7 @@ enum Attached {
     /// An empty program, at this file offset.
     Empty(u64, Attach),
     /// The generic program.
-    Generic(Box<Plan>, Attach),
+    Generic(Rc<Plan>, Attach),
 }
 
 /// One line of figures.
@@ -61,29 +64,60 @@ impl Figure {
 }
 
 /// A plan of rules over a program. None of them ever fires.
-pub(crate) fn plan_of(rules: &str, binary: &Binary) -> Plan {
+pub(crate) fn plan_of(rules: &str, binary: &Binary) -> Rc<Plan> {
     let text = format!("version: 1\nmode: observe\nrules:\n{rules}");
     let source = Source::new("bench.yaml", text);
     let (rules, _) = goinject_rules::parse(&source).unwrap_or_else(|errors| panic!("{errors:?}"));
     let resolution = resolve(&rules, binary);
     assert!(resolution.failure().is_none(), "{:?}", resolution.findings);
-    compile(&rules, &resolution, binary)
+    Rc::new(compile(&rules, &resolution, binary))
+}
+
+/// The generic program on a running target.
+pub(crate) struct Armed {
+    engine: BpfEngine,
+    session: Box<dyn Session>,
+    family: Family,
+}
+
+impl Armed {
+    /// What its first rule has done.
+    fn first(&self) -> Counters {
+        self.engine.tally().counters[0]
+    }
+
+    /// Takes it off.
+    pub(crate) fn let_go(&mut self) {
+        self.session.let_go(&mut self.family).expect("it can be let go");
+    }
 }
 
 /// The generic program on a running target, writing nothing.
-pub(crate) fn arm(plan: &Plan, pid: i32, attach: Attach, sleep: bool) -> BpfSession {
-    let writers = vec![WriterKind::None; plan.sites.len()];
-    let setup = Setup {
-        writers: &writers,
+pub(crate) fn arm(plan: &Rc<Plan>, pid: i32, attach: Attach, sleep: bool) -> Armed {
+    let fit = Fit::Bpf {
+        writers: vec![WriterKind::None; plan.sites.len()],
         attach,
         switches: Switches {
             sleep,
             ..Switches::default()
         },
-        seed: 1,
     };
-    let bias = verify(plan, pid).expect("it runs the planned program");
-    BpfSession::arm_attached(plan, bias, &setup, pid).unwrap_or_else(|error| panic!("{error}"))
+    let subject = Subject {
+        plan,
+        fit: &fit,
+        bias: load_bias(plan, pid).expect("it runs the planned program"),
+        start: Start::Running(pid),
+        follow: Follow::Threads,
+    };
+    let (mut engine, mut family) = (BpfEngine::new(1), Family::default());
+    let session = engine
+        .arm(subject, &mut family)
+        .unwrap_or_else(|error| panic!("{error}"));
+    Armed {
+        engine,
+        session,
+        family,
+    }
 }
 
 /// Prints what a hit costs. Figures are taken in turns, so that each meets the same machine; a figure is the least of its
@@ -133,7 +167,7 @@ fn figures(binary: &Binary, multi: bool, sleep: bool) -> Vec<Figure> {
     let entry = binary.file_offset(function.entry).expect("it is in the file").0;
     let empty = |name, at, attach| Figure::new(name, Attached::Empty(at, attach));
     let generic = |name, rules: &str, attach| {
-        let plan = Box::new(plan_of(rules, binary));
+        let plan = plan_of(rules, binary);
         Figure::new(name, Attached::Generic(plan, attach))
     };
     let mut figures = vec![
@@ -159,7 +193,7 @@ fn figures(binary: &Binary, multi: bool, sleep: bool) -> Vec<Figure> {
     if multi {
         let named = |rules: String| {
             move |name| {
-                let plan = Box::new(plan_of(&rules, binary));
+                let plan = plan_of(&rules, binary);
                 Figure::new(name, Attached::Generic(plan, Attach::Multi))
             }
         };
@@ -225,13 +259,13 @@ fn one_turn(figure: &Figure, path: &Path, target: &mut Target) -> f64 {
         }
         Attached::Generic(plan, attach) => {
             let mut session = arm(plan, target.pid(), *attach, figure.sleep);
-            let before: u64 = session.counters()[0].calls;
+            let before: u64 = session.first().calls;
             let first = target.call(FIRST);
-            let counted = session.counters()[0].calls - before;
+            let counted = session.first().calls - before;
             assert_eq!(counted, FIRST, "each call is a hit");
             let ns = batches(target, first);
-            assert_eq!(session.counters()[0].fired, 0, "nothing fires");
-            session.disarm().expect("it can be disarmed");
+            assert_eq!(session.first().fired, 0, "nothing fires");
+            session.let_go();
             ns
         }
     }

@@ -34,8 +34,9 @@ pub(crate) fn on_one_function(count: usize) -> String {
 /// So many rules on as many functions, the first of them on the one that is called.
 pub(crate) fn on_functions(binary: &Binary, count: usize) -> String {
     let mut text = NEVER.to_owned();
-    let functions = plan_of(MANY, binary).functions.into_iter();
-    let names = functions.map(|function| function.name);
+    let plan = plan_of(MANY, binary);
+    let functions = plan.functions.iter();
+    let names = functions.map(|function| function.name.clone());
     let names: Vec<String> = names.filter(|name| !name.contains('[')).take(count - 1).collect();
     assert_eq!(names.len(), count - 1, "the program has enough functions");
     for (n, name) in names.iter().enumerate() {

@@ -4,28 +4,31 @@
 //! the program stops a thread with a signal, and goinject, its tracer, changes it before the signal
 //! goes on to the target.
 
-mod target;
 mod tracer;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::RawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use goinject_probes::native::Core;
 use goinject_probes::program::{
     Attach, Capacity, Probe, ProcessRows, Program, ProgramError, Removed, Switches,
 };
-use goinject_probes::table::{Counters, Lead, Site, SiteKind, Tables, TermCounters, WriterKind};
+use goinject_probes::table::{Lead, Site, SiteKind, Tables, TermCounters, WriterKind};
 
-use self::target::Target;
 use self::tracer::Tracer;
 use super::code::{CodeError, Others, verify};
 use super::provision::{Provision, ProvisionError, WrittenBy, give_back, unused_copies};
-use super::{Happened, Session};
+use super::select::Fit;
+use super::{Engine, Event, Events, Session, SessionError, Start, State, Subject, Tally};
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Loaded, encode};
-use crate::tracee::{Memory, Spawned, Stop, Tracees, borrow_thread};
+use crate::tracee::{Family, Follow, Memory, Stop, borrow_thread};
 
 /// Why a target can't be armed with BPF.
 #[derive(Debug, thiserror::Error)]
@@ -47,99 +50,252 @@ pub enum ArmError {
     Trace(io::Error),
 }
 
-/// A target armed with uprobes.
-pub struct BpfSession {
-    program: Program,
-    rows: Option<ProcessRows>,
-    removed: Removed,
-    tables: Tables,
-    tracer: Option<Tracer>,
-    target: Target,
-    /// That of the program which was armed.
-    memory: Memory,
-    ended: bool,
-    swept: Instant,
-}
-
 /// How often what dead threads left behind is looked for.
 const SWEEP: Duration = Duration::from_secs(1);
 /// As many threads may leave something behind before it is.
 const LEFT_BEHIND: usize = 512;
 
-/// How to arm: what [`super::select`] chose.
-#[derive(Clone, Debug)]
-pub struct Setup<'a> {
-    /// One per site.
-    pub writers: &'a [WriterKind],
-    /// Single or multi.
-    pub attach: Attach,
-    /// What the program may do.
-    pub switches: Switches,
-    /// Of every chance decision.
-    pub seed: u64,
+/// Processes that a loaded program has room for from the start; for more it is loaded once more.
+const PROCESSES: usize = 8;
+
+/// Uprobes in every process of a run.
+pub struct BpfEngine {
+    seed: u64,
+    events: Events,
+    /// Loaded when the first process is armed.
+    loaded: Option<Rc<LoadedProgram>>,
+    /// The processes by what their events call them.
+    pids: HashMap<u32, i32>,
 }
 
-impl BpfSession {
-    /// Arms a command that was just started, before its first instruction.
-    pub fn arm_spawned(
+/// The program of a run, and the core that makes the edits it leaves to goinject.
+struct LoadedProgram {
+    program: Program,
+    core: RefCell<Core>,
+}
+
+impl BpfEngine {
+    /// With the seed of every chance decision.
+    pub fn new(seed: u64) -> BpfEngine {
+        BpfEngine {
+            seed,
+            events: Events::default(),
+            loaded: None,
+            pids: HashMap::new(),
+        }
+    }
+
+    /// The program, loaded with room for processes such as this one.
+    fn load(&mut self, tables: &Tables, setup: &Setup<'_>) -> Result<Rc<LoadedProgram>, ArmError> {
+        if let Some(loaded) = &self.loaded {
+            return Ok(Rc::clone(loaded));
+        }
+        let switches = Switches {
+            pid_namespace: pid_namespace(),
+            ..setup.switches
+        };
+        let capacity = Capacity::of(tables).times(PROCESSES);
+        let program = Program::load(&tables.rules, tables.control, switches, setup.attach, capacity)?;
+        let core = RefCell::new(program.core()?);
+        let loaded = Rc::new(LoadedProgram { program, core });
+        self.loaded = Some(Rc::clone(&loaded));
+        Ok(loaded)
+    }
+}
+
+impl Engine for BpfEngine {
+    fn arm(
+        &mut self,
+        subject: Subject<'_>,
+        family: &mut Family,
+    ) -> Result<Box<dyn Session>, super::ArmError> {
+        let Fit::Bpf {
+            writers,
+            attach,
+            switches,
+        } = subject.fit
+        else {
+            unreachable!("the fit of a plan is for the engine that was chosen")
+        };
+        let setup = Setup {
+            writers,
+            attach: *attach,
+            switches: *switches,
+            seed: self.seed,
+        };
+        let session = match subject.start {
+            Start::Executed(stop) => {
+                self.arm_executed(subject.plan, subject.bias, &setup, stop, subject.follow, family)
+            }
+            Start::Running(pid) => {
+                self.arm_running(subject.plan, subject.bias, &setup, pid, subject.follow, family)
+            }
+        };
+        Ok(Box::new(session?))
+    }
+
+    fn tally(&self) -> Tally {
+        let Some(loaded) = &self.loaded else {
+            return Tally::default();
+        };
+        Tally {
+            counters: loaded.program.counters(),
+            dropped_events: loaded.program.dropped_events(),
+            lost_hits: loaded.program.lost_hits(),
+        }
+    }
+
+    fn take_events(&mut self) -> Vec<Event> {
+        let mut events = self.events.take();
+        let rows = self.loaded.iter().flat_map(|loaded| loaded.program.take_events());
+        events.extend(rows.filter_map(|row| {
+            let pid = *self.pids.get(&row.process)?;
+            Some(Event { pid, row })
+        }));
+        events.sort_by_key(|event| event.row.time);
+        events
+    }
+
+    fn wake_fds(&self) -> Vec<RawFd> {
+        self.loaded
+            .iter()
+            .map(|loaded| loaded.program.event_fd())
+            .collect()
+    }
+
+    fn cease(&mut self) {
+        if let Some(loaded) = &self.loaded {
+            loaded.program.cease();
+        }
+    }
+}
+
+impl BpfEngine {
+    /// Arms a program before its first instruction, and lets it go on.
+    fn arm_executed(
+        &mut self,
         plan: &Plan,
         bias: LoadBias,
         setup: &Setup<'_>,
-        spawned: Spawned,
+        stop: Stop,
+        follow: Follow,
+        family: &mut Family,
     ) -> Result<BpfSession, ArmError> {
-        let pid = spawned.stop.tid();
+        let pid = stop.tid();
         let memory = Memory::open(pid).map_err(ArmError::Trace)?;
-        let (armed, tracer) = arm_stopped(plan, bias, setup, &memory, spawned.stop)?;
-        Ok(BpfSession {
-            program: armed.program,
-            rows: Some(armed.rows),
-            removed: Removed::default(),
-            tables: armed.tables,
-            tracer,
-            target: Target::child(pid),
-            memory,
-            ended: false,
-            swept: Instant::now(),
-        })
+        let (loaded, stop) =
+            Provision::of(plan, bias, setup.written_by()).give(family, pid, &memory, stop)?;
+        let session = self.session(plan, &loaded, setup, pid, memory)?;
+        if setup.is_traced() || follow == Follow::Processes {
+            stop.resume().map_err(ArmError::Trace)?;
+        } else {
+            family.let_go_and_watch(stop, true).map_err(ArmError::Trace)?;
+        }
+        Ok(session)
     }
 
     /// Arms a running process. It is stopped for a moment if it must be given memory.
-    pub fn arm_attached(
+    fn arm_running(
+        &mut self,
         plan: &Plan,
         bias: LoadBias,
         setup: &Setup<'_>,
         pid: i32,
+        follow: Follow,
+        family: &mut Family,
     ) -> Result<BpfSession, ArmError> {
-        let target = Target::process(pid).map_err(ArmError::Trace)?;
         let memory = Memory::open(pid).map_err(ArmError::Trace)?;
         let loaded = Provision::of(plan, bias, setup.written_by()).give_running(pid)?;
-        let armed = attach(plan, &loaded, setup, pid, &memory)?;
-        let tracer = setup
-            .is_traced()
-            .then(|| Tracees::attach(pid).and_then(|tracees| Tracer::new(tracees, &armed.program)))
-            .transpose()
-            .map_err(ArmError::Trace)?;
-        armed.start()?;
+        if setup.is_traced() || follow == Follow::Processes {
+            family.attach(pid, follow).map_err(ArmError::Trace)?;
+        } else {
+            family.watch(pid).map_err(ArmError::Trace)?;
+        }
+        self.session(plan, &loaded, setup, pid, memory)
+    }
+
+    fn session(
+        &mut self,
+        plan: &Plan,
+        loaded: &Loaded,
+        setup: &Setup<'_>,
+        pid: i32,
+        memory: Memory,
+    ) -> Result<BpfSession, ArmError> {
+        verify(plan, loaded.bias, &memory, Others::Probes)?;
+        let mut tables = encode(plan, loaded, setup.seed, setup.writers);
+        let mut probes: Vec<Probe> = plan
+            .sites
+            .iter()
+            .zip(0..)
+            .map(|(place, site)| Probe {
+                offset: place.instruction.file_offset.0,
+                site,
+            })
+            .collect();
+        if setup.writers.contains(&WriterKind::Frame) {
+            probes.push(add_signal_site(plan, loaded.bias, &mut tables));
+        }
+        let loaded = self.load(&tables, setup)?;
+        let program = &loaded.program;
+        let mut rows = program.add(&tables, pid)?;
+        // An `exec` from here on is noticed, and what `memory` shows is gone after one that came before.
+        let is_gone = tables
+            .sites
+            .first()
+            .is_some_and(|site| memory.word(site.address).is_err());
+        let attached = program.attach(&mut rows, &PathBuf::from(format!("/proc/{pid}/exe")), &probes);
+        program.start();
+        if attached.is_err() || is_gone || !program.arm(&rows) {
+            let _ = program.remove(rows);
+            attached?;
+            return Err(ArmError::Executed);
+        }
+        let tracer = setup.is_traced().then(|| Tracer::new(pid, &self.events));
+        let tracer = tracer.transpose().map_err(ArmError::Trace)?;
+        self.pids.insert(rows.serial(), pid);
         Ok(BpfSession {
-            program: armed.program,
-            rows: Some(armed.rows),
+            pid,
+            loaded,
+            rows: Some(rows),
             removed: Removed::default(),
-            tables: armed.tables,
             tracer,
-            target,
             memory,
-            ended: false,
             swept: Instant::now(),
         })
     }
 }
 
+/// A process with uprobes.
+pub struct BpfSession {
+    pid: i32,
+    loaded: Rc<LoadedProgram>,
+    /// None once they were given back.
+    rows: Option<ProcessRows>,
+    removed: Removed,
+    tracer: Option<Tracer>,
+    /// That of the program which was armed.
+    memory: Memory,
+    swept: Instant,
+}
+
 impl Drop for BpfSession {
     fn drop(&mut self) {
-        if let Some(rows) = self.rows.take() {
-            let _ = self.program.remove(rows);
-        }
+        self.remove();
     }
+}
+
+/// How to arm: what [`super::select`] chose.
+#[derive(Clone, Debug)]
+struct Setup<'a> {
+    /// One per site.
+    writers: &'a [WriterKind],
+    /// Single or multi.
+    attach: Attach,
+    /// What the program may do.
+    switches: Switches,
+    /// Of every chance decision.
+    seed: u64,
 }
 
 impl Setup<'_> {
@@ -153,91 +309,6 @@ impl Setup<'_> {
             false => WrittenBy::Tracer,
         }
     }
-}
-
-/// Arms a command before its first instruction, and lets it go.
-fn arm_stopped(
-    plan: &Plan,
-    bias: LoadBias,
-    setup: &Setup<'_>,
-    memory: &Memory,
-    stop: Stop,
-) -> Result<(Armed, Option<Tracer>), ArmError> {
-    let pid = stop.tid();
-    let tracees = Tracees::of_spawned(&stop);
-    let (loaded, stop) = Provision::of(plan, bias, setup.written_by()).give(&tracees, memory, stop)?;
-    let armed = attach(plan, &loaded, setup, pid, memory)?;
-    let tracer = setup
-        .is_traced()
-        .then(|| Tracer::new(tracees, &armed.program))
-        .transpose()
-        .map_err(ArmError::Trace)?;
-    armed.start()?;
-    let resumed = match &tracer {
-        Some(_) => stop.resume(),
-        None => stop.detach(),
-    };
-    resumed.map_err(ArmError::Trace)?;
-    Ok((armed, tracer))
-}
-
-/// A program with a process in it, its probes attached.
-struct Armed {
-    program: Program,
-    rows: ProcessRows,
-    tables: Tables,
-}
-
-impl Armed {
-    fn start(&self) -> Result<(), ArmError> {
-        self.program.start();
-        match self.program.arm(&self.rows) {
-            true => Ok(()),
-            false => Err(ArmError::Executed),
-        }
-    }
-}
-
-fn attach(
-    plan: &Plan,
-    loaded: &Loaded,
-    setup: &Setup<'_>,
-    pid: i32,
-    memory: &Memory,
-) -> Result<Armed, ArmError> {
-    verify(plan, loaded.bias, memory, Others::Probes)?;
-    let mut tables = encode(plan, loaded, setup.seed, setup.writers);
-    let mut probes: Vec<Probe> = plan
-        .sites
-        .iter()
-        .zip(0..)
-        .map(|(place, site)| Probe {
-            offset: place.instruction.file_offset.0,
-            site,
-        })
-        .collect();
-    if setup.writers.contains(&WriterKind::Frame) {
-        probes.push(add_signal_site(plan, loaded.bias, &mut tables));
-    }
-    let switches = Switches {
-        pid_namespace: pid_namespace(),
-        ..setup.switches
-    };
-    let capacity = Capacity::of(&tables);
-    let program = Program::load(&tables.rules, tables.control, switches, setup.attach, capacity)?;
-    let mut rows = program.add(&tables, pid)?;
-    // An `exec` from here on is noticed, and what `memory` shows is gone after one that came before.
-    if let Some(site) = tables.sites.first()
-        && memory.word(site.address).is_err()
-    {
-        return Err(ArmError::Executed);
-    }
-    program.attach(&mut rows, &PathBuf::from(format!("/proc/{pid}/exe")), &probes)?;
-    Ok(Armed {
-        program,
-        rows,
-        tables,
-    })
 }
 
 /// goinject's PID namespace, if it is not the first one: there the kernel's thread ids are everybody's.
@@ -256,15 +327,22 @@ impl BpfSession {
             return;
         }
         self.swept = Instant::now();
-        let threads = self.program.threads();
+        let program = &self.loaded.program;
+        let threads = program.threads();
         if threads.len() < LEFT_BEHIND {
             return;
         }
-        let pid = self.target.pid();
         for tid in threads {
-            if !Path::new(&format!("/proc/{pid}/task/{tid}")).exists() {
-                self.program.forget(tid);
+            if !Path::new(&format!("/proc/{}/task/{tid}", self.pid)).exists() {
+                program.forget(tid);
             }
+        }
+    }
+
+    /// Has all probes pass at once; they come off in the background.
+    fn remove(&mut self) {
+        if let Some(rows) = self.rows.take() {
+            self.removed = self.loaded.program.remove(rows);
         }
     }
 }
@@ -289,77 +367,64 @@ fn add_signal_site(plan: &Plan, bias: LoadBias, tables: &mut Tables) -> Probe {
 }
 
 impl Session for BpfSession {
-    fn pid(&self) -> i32 {
-        self.target.pid()
+    fn state(&self) -> State {
+        State::Armed
     }
 
-    fn wake_fds(&self) -> Vec<RawFd> {
-        std::iter::once(self.program.event_fd())
-            .chain(self.target.wake_fd())
-            .collect()
-    }
-
-    fn advance(&mut self) -> io::Result<Happened> {
-        let mut happened = Happened::default();
-        match &mut self.tracer {
-            Some(tracer) => tracer.advance(&self.program, &mut happened)?,
-            None => happened.end = self.target.end()?,
-        }
-        self.ended |= happened.end.is_some();
+    fn stopped(&mut self, stop: Stop, _: &mut Family) -> Result<(), SessionError> {
         self.sweep();
-        happened.events.append(&mut self.program.take_events());
-        happened.events.sort_by_key(|event| event.time);
-        Ok(happened)
+        match &self.tracer {
+            Some(tracer) => tracer.stopped(stop, &self.loaded.program, &self.loaded.core)?,
+            None => stop.resume()?,
+        }
+        Ok(())
     }
 
-    fn counters(&self) -> Vec<Counters> {
-        self.program.counters()
+    fn thread_gone(&mut self, tid: i32) {
+        self.loaded.program.forget(tid.cast_unsigned());
+    }
+
+    fn forked(&mut self, _: i32) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn gone(&mut self) {
+        self.remove();
+    }
+
+    fn let_go(&mut self, family: &mut Family) -> io::Result<()> {
+        let LoadedProgram { program, core } = &*self.loaded;
+        if let Some(rows) = &self.rows {
+            program.disarm(rows);
+        }
+        if family.traces(self.pid) {
+            let tracer = self.tracer.as_ref();
+            let mut serve = |stop: Stop| match tracer {
+                Some(tracer) => tracer.stopped(stop, program, core),
+                None => stop.resume(),
+            };
+            let stops = family.stop_all(self.pid, &mut serve)?;
+            if let Some(tracer) = tracer {
+                for stop in &stops {
+                    tracer.edit(stop, program, core)?;
+                }
+            }
+            family.let_go(self.pid, stops)?;
+        }
+        self.remove();
+        if let Some(unused) = unused_copies(&self.removed.process, &self.memory) {
+            // No probe may still be handing it out.
+            self.loaded.program.finish();
+            // Where this fails, the process keeps a few megabytes that nobody uses.
+            let _ = borrow_thread(self.pid, |remote| give_back(&unused, &self.memory, remote));
+        }
+        Ok(())
     }
 
     fn term_counters(&self) -> Vec<TermCounters> {
         match &self.rows {
-            Some(rows) => self.program.term_counters(rows),
+            Some(rows) => self.loaded.program.term_counters(rows),
             None => self.removed.term_counters.clone(),
         }
-    }
-
-    fn tables(&self) -> &Tables {
-        &self.tables
-    }
-
-    fn lost_hits(&self) -> u64 {
-        self.program.lost_hits()
-    }
-
-    fn dropped_events(&self) -> u64 {
-        self.program.dropped_events()
-    }
-
-    fn cease(&mut self) {
-        self.program.cease();
-    }
-
-    fn disarm(&mut self) -> io::Result<Happened> {
-        let mut happened = Happened::default();
-        self.program.cease();
-        if let Some(tracer) = self.tracer.take() {
-            tracer.release(&self.program, &mut happened)?;
-        }
-        if let Some(rows) = self.rows.take() {
-            self.removed = self.program.remove(rows);
-        }
-        let unused = unused_copies(&self.removed.process, &self.memory);
-        self.program.finish();
-        self.ended |= happened.end.is_some();
-        if !self.ended
-            && let Some(unused) = unused
-        {
-            // Where this fails, the process keeps a few megabytes that nobody uses.
-            let _ = borrow_thread(self.target.pid(), |remote| {
-                give_back(&unused, &self.memory, remote)
-            });
-        }
-        happened.events.append(&mut self.program.take_events());
-        Ok(happened)
     }
 }

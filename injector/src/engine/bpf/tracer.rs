@@ -1,14 +1,15 @@
 //! The tracer writer: edits that BPF decided on, made by goinject through ptrace.
 
+use std::cell::RefCell;
 use std::io;
 
 use goinject_probes::native::{Core, Hit, Scratch};
 use goinject_probes::program::{Pass, Program};
-use goinject_probes::table::{GKey, GeneralRegister, Lead, Reason, SITE_RESTART, Site};
+use goinject_probes::table::{self, GKey, GeneralRegister, Lead, Reason, SITE_RESTART, Site};
 
 use crate::engine::stopped::{StoppedThread, commit, send_back};
-use crate::engine::{End, Happened};
-use crate::tracee::{Memory, Report, Stop, Tracees, Why};
+use crate::engine::{Event, Events};
+use crate::tracee::{Memory, Stop, Why};
 
 /// `runtime.g` starts with the bounds of its stack, low end first.
 const G_STACK_HIGH: u64 = 8;
@@ -17,64 +18,44 @@ const G_STACK_HIGH: u64 = 8;
 /// the threads go.
 #[derive(Debug)]
 pub(super) struct Tracer {
-    tracees: Tracees,
+    pid: i32,
     memory: Memory,
-    core: Core,
+    events: Events,
 }
 
 impl Tracer {
-    pub(super) fn new(tracees: Tracees, program: &Program) -> io::Result<Tracer> {
-        let memory = Memory::open(tracees.pid())?;
+    pub(super) fn new(pid: i32, events: &Events) -> io::Result<Tracer> {
         Ok(Tracer {
-            tracees,
-            memory,
-            core: program.core().map_err(io::Error::other)?,
+            pid,
+            memory: Memory::open(pid)?,
+            events: Events::clone(events),
         })
     }
 
-    /// Handles every stop that is due.
-    pub(super) fn advance(&mut self, program: &Program, happened: &mut Happened) -> io::Result<()> {
-        while happened.end.is_none()
-            && let Some(report) = self.tracees.next_ready()?
-        {
-            self.take(report, program, happened)?;
-        }
-        Ok(())
+    /// Makes the edits that wait for a stopped thread, and lets it go on. The signal goes on to the target even if it
+    /// was ours: one of Go's own preemption signals may have been merged into it, and Go waits for the answer to that.
+    pub(super) fn stopped(&self, stop: Stop, program: &Program, core: &RefCell<Core>) -> io::Result<()> {
+        self.edit(&stop, program, core)?;
+        stop.resume()
     }
 
-    /// Makes the edits that still wait and lets every thread go.
-    pub(super) fn release(mut self, program: &Program, happened: &mut Happened) -> io::Result<()> {
-        let stops = self.tracees.stop_all()?;
-        for stop in &stops {
-            self.edit(stop, program, happened).or_else(gone)?;
-        }
-        for stop in stops {
-            stop.detach()?;
-        }
-        while let Some(report) = self.tracees.next_ready()? {
-            self.take(report, program, happened)?;
-        }
-        Ok(())
+    /// Makes the edits that wait for a stopped thread, if any do. A thread that was killed meanwhile needs none.
+    pub(super) fn edit(&self, stop: &Stop, program: &Program, core: &RefCell<Core>) -> io::Result<()> {
+        let mut events = Vec::new();
+        let edited = self.make_edits(stop, program, &mut core.borrow_mut(), &mut events);
+        let pid = self.pid;
+        let events = events.into_iter().map(|row| Event { pid, row });
+        self.events.borrow_mut().extend(events);
+        edited.or_else(gone)
     }
 
-    fn take(&mut self, report: Report, program: &Program, happened: &mut Happened) -> io::Result<()> {
-        match report {
-            Report::Stopped(stop) => {
-                happened.executed |= matches!(stop.why(), Why::Exec(_));
-                self.edit(&stop, program, happened).or_else(gone)?;
-                // The signal goes on to the target even if it was ours: one of Go's own preemption
-                // signals may have been merged into it, and Go waits for the answer to that.
-                stop.resume()?;
-            }
-            Report::ThreadGone(tid) => program.forget(tid.cast_unsigned()),
-            Report::Exited(_, status) => happened.end = Some(End::Exited(status)),
-            Report::Killed(_, signal) => happened.end = Some(End::Killed(signal)),
-        }
-        Ok(())
-    }
-
-    /// Makes the edits that wait for a stopped thread, if any do.
-    fn edit(&mut self, stop: &Stop, program: &Program, happened: &mut Happened) -> io::Result<()> {
+    fn make_edits(
+        &self,
+        stop: &Stop,
+        program: &Program,
+        core: &mut Core,
+        events: &mut Vec<table::Event>,
+    ) -> io::Result<()> {
         if stop.why() != Why::Signal(libc::SIGURG) {
             return Ok(());
         }
@@ -83,15 +64,15 @@ impl Tracer {
         };
         program.forget(stop.tid().cast_unsigned());
         let mut registers = stop.registers()?;
-        let Some(site) = self.core.site(&scratch) else {
+        let Some(site) = core.site(&scratch) else {
             return Ok(());
         };
-        let mut thread = StoppedThread::new(stop, &registers, &self.memory, &mut happened.events);
+        let mut thread = StoppedThread::new(stop, &registers, &self.memory, events);
         if !self.has_left(&site, &scratch, registers.rip) {
-            self.core.abandon(&mut thread, &scratch, Reason::WrongPc);
+            core.abandon(&mut thread, &scratch, Reason::WrongPc);
             return Ok(());
         }
-        let hit = self.core.perform(&mut thread, &scratch);
+        let hit = core.perform(&mut thread, &scratch);
         if hit.edited == 0 {
             return Ok(());
         }

@@ -163,13 +163,6 @@ impl Breakpoints {
         self.ground.restore_action(remote)
     }
 
-    /// The program that had the breakpoints is gone.
-    pub(super) fn forget(&mut self) {
-        self.rows.clear();
-        self.spots.clear();
-        self.dismiss_guard();
-    }
-
     /// Sees the guard off: no breakpoint is left.
     pub(super) fn dismiss_guard(&mut self) {
         if let Some(guard) = self.guard.take() {

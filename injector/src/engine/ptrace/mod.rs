@@ -7,20 +7,22 @@ mod displaced;
 mod guard;
 mod stub;
 
+use std::cell::{OnceCell, RefCell};
 use std::io;
 use std::os::fd::RawFd;
+use std::rc::Rc;
 
-use goinject_probes::native::Core;
-use goinject_probes::table::{Counters, Event, Tables, TermCounters, WriterKind};
+use goinject_probes::native::{Core, Run};
+use goinject_probes::table::{TermCounters, WriterKind};
 
 use self::breakpoints::{Breakpoints, Ground, Refusal, Spot};
 use super::code::{CodeError, Others, verify};
 use super::provision::{Provision, ProvisionError, WrittenBy, unmap, unused_copies};
 use super::stopped::{StoppedThread, commit, hit};
-use super::{End, Happened, Session};
+use super::{Engine, Event, Events, Session, SessionError, Start, State, Subject, Tally};
 use crate::plan::encode::{LoadBias, Loaded, encode};
 use crate::plan::{Plan, Site};
-use crate::tracee::{Memory, Obstacle, Remote, Report, Spawned, Stop, Tracees, Why, borrow_thread};
+use crate::tracee::{Family, Follow, Memory, Obstacle, Remote, Stop, Why, borrow_thread};
 
 pub use self::guard::{COMMAND as GUARD_COMMAND, run as run_guard};
 
@@ -44,9 +46,6 @@ pub enum ArmError {
     /// The guard process did not start.
     #[error("cannot start the process that guards the breakpoints: {0}")]
     Guard(io::Error),
-    /// The target ended before it could be armed.
-    #[error("the target ended before its Go runtime had started")]
-    Ended(End),
 }
 
 impl ArmError {
@@ -64,234 +63,313 @@ impl From<Refusal> for ArmError {
     }
 }
 
-/// A target armed with breakpoints.
-pub struct PtraceSession {
-    tracees: Tracees,
-    memory: Memory,
-    breakpoints: Breakpoints,
-    core: Core,
-    tables: Tables,
-    /// Whether goinject started it.
-    is_child: bool,
-    ended: bool,
+/// Breakpoints in every process of a run.
+pub struct PtraceEngine {
+    shared: Rc<Shared>,
 }
 
-impl PtraceSession {
-    /// Arms a command that was just started. It runs until its Go runtime has installed its signal
-    /// handlers, which is before any package is initialised.
-    pub fn arm_spawned(
-        plan: &Plan,
-        bias: LoadBias,
-        seed: u64,
-        spawned: Spawned,
-    ) -> Result<PtraceSession, ArmError> {
-        let mut tracees = Tracees::of_spawned(&spawned.stop);
-        let stop = run_to_trap_handler(&mut tracees, spawned.stop)?;
-        let memory = Memory::open(tracees.pid()).map_err(ArmError::trace)?;
-        let spots = spots(plan, bias);
-        verify(plan, bias, &memory, Others::None)?;
-        let mut remote = tracees.remote(stop, &memory).map_err(ArmError::trace)?;
-        let prepared = prepare(plan, bias, &spots, &mut remote).map_err(ArmError::trace)?;
-        let stop = remote.finish().map_err(ArmError::trace)?;
-        let (loaded, ground) = prepared?;
-        let (core, tables) = core(plan, &loaded, seed);
-        let breakpoints = Breakpoints::insert(&memory, ground, spots)?;
-        stop.resume().map_err(ArmError::trace)?;
-        Ok(PtraceSession {
-            tracees,
-            memory,
-            breakpoints,
-            core,
-            tables,
-            is_child: true,
-            ended: false,
-        })
-    }
+/// What the sessions of a run share.
+struct Shared {
+    seed: u64,
+    events: Events,
+    /// Begun when the first process is armed.
+    run: OnceCell<Rc<Run>>,
+}
 
-    /// Arms a running process.
-    pub fn arm_attached(plan: &Plan, bias: LoadBias, seed: u64, pid: i32) -> Result<PtraceSession, ArmError> {
-        // Its breakpoints, too, would look like a program that was changed.
-        Obstacle::if_traced(pid).map_err(ArmError::trace)?;
-        let memory = Memory::open(pid).map_err(ArmError::trace)?;
-        let spots = spots(plan, bias);
-        verify(plan, bias, &memory, Others::None)?;
-        let prepared = borrow_thread(pid, |remote| prepare(plan, bias, &spots, remote));
-        let (loaded, ground) = prepared.map_err(ArmError::trace)??;
-        let (core, tables) = core(plan, &loaded, seed);
-        let mut tracees = Tracees::attach(pid).map_err(ArmError::trace)?;
-        let stops = tracees.stop_all().map_err(ArmError::trace)?;
-        let breakpoints = Breakpoints::insert(&memory, ground, spots)?;
-        for stop in stops {
-            stop.resume().map_err(ArmError::trace)?;
+impl PtraceEngine {
+    /// With the seed of every chance decision.
+    pub fn new(seed: u64) -> PtraceEngine {
+        PtraceEngine {
+            shared: Rc::new(Shared {
+                seed,
+                events: Events::default(),
+                run: OnceCell::new(),
+            }),
         }
-        Ok(PtraceSession {
-            tracees,
-            memory,
-            breakpoints,
-            core,
-            tables,
-            is_child: false,
-            ended: false,
-        })
     }
+}
 
-    /// Has a thread that is at one of our breakpoints go on behind it when it is resumed without the
-    /// signal; false if it stopped for another reason.
-    fn serve(&mut self, stop: &Stop, events: &mut Vec<Event>) -> io::Result<bool> {
-        if stop.why() != Why::Signal(libc::SIGTRAP) || !stop.is_from_kernel() {
-            return Ok(false);
-        }
-        let mut registers = stop.registers()?;
-        let address = registers.rip.wrapping_sub(1);
-        let Some(row) = self.breakpoints.row(address) else {
-            return Ok(false);
+impl Shared {
+    /// The core for one more process.
+    fn core(&self, plan: &Plan, loaded: &Loaded) -> Core {
+        let writers = vec![WriterKind::Direct; plan.sites.len()];
+        let tables = encode(plan, loaded, self.seed, &writers);
+        let run = self
+            .run
+            .get_or_init(|| Rc::new(Run::new(&tables.rules, tables.control)));
+        let core = Core::of(run, &tables);
+        core.start();
+        core
+    }
+}
+
+impl Engine for PtraceEngine {
+    fn arm(
+        &mut self,
+        subject: Subject<'_>,
+        family: &mut Family,
+    ) -> Result<Box<dyn Session>, super::ArmError> {
+        let (pid, is_child) = match &subject.start {
+            Start::Executed(stop) => (stop.tid(), true),
+            Start::Running(pid) => (*pid, false),
         };
-        let mut hit = hit(&registers, address, row, stop.tid());
-        let mut thread = StoppedThread::new(stop, &registers, &self.memory, events);
-        self.core.hit(&mut thread, &mut hit);
-        thread.commit_floats();
-        commit(&hit, &mut registers, self.breakpoints.copy(row));
-        // If goinject is killed from here on, the trap is delivered, but nothing is left to do about it.
-        stop.mark_signal(stub::SERVED)?;
-        stop.set_registers(registers)?;
-        Ok(true)
+        let mut session = PtraceSession {
+            pid,
+            plan: Rc::clone(subject.plan),
+            bias: subject.bias,
+            memory: Memory::open(pid).map_err(ArmError::trace)?,
+            shared: Rc::clone(&self.shared),
+            armed: None,
+            is_child,
+        };
+        match subject.start {
+            // It runs until its Go runtime has installed its signal handlers, which is before any package is
+            // initialised.
+            Start::Executed(stop) => stop.resume_to_system_call().map_err(ArmError::trace)?,
+            Start::Running(_) => session.attach(family)?,
+        }
+        Ok(Box::new(session))
     }
 
-    fn take(&mut self, report: Report, happened: &mut Happened) -> io::Result<()> {
-        match report {
-            Report::Stopped(stop) => {
-                if let Why::Exec(_) = stop.why() {
-                    happened.executed = true;
-                    self.breakpoints.forget();
-                }
-                if self.serve(&stop, &mut happened.events).or_else(gone)? {
-                    stop.resume_without_signal()?;
-                } else {
-                    stop.resume()?;
-                }
-            }
-            Report::ThreadGone(_) => {}
-            Report::Exited(_, status) => happened.end = Some(End::Exited(status)),
-            Report::Killed(_, signal) => happened.end = Some(End::Killed(signal)),
+    fn tally(&self) -> Tally {
+        let counters = self.shared.run.get().map(|run| run.counters());
+        Tally {
+            counters: counters.unwrap_or_default(),
+            ..Tally::default()
         }
-        if happened.end.is_some() {
-            self.ended = true;
-            self.breakpoints.dismiss_guard();
-        }
-        Ok(())
     }
-}
 
-impl Session for PtraceSession {
-    fn pid(&self) -> i32 {
-        self.tracees.pid()
+    fn take_events(&mut self) -> Vec<Event> {
+        self.shared.events.take()
     }
 
     fn wake_fds(&self) -> Vec<RawFd> {
         Vec::new()
     }
 
-    fn advance(&mut self) -> io::Result<Happened> {
-        let mut happened = Happened::default();
-        while !self.ended
-            && let Some(report) = self.tracees.next_ready()?
-        {
-            self.take(report, &mut happened)?;
-        }
-        Ok(happened)
-    }
-
-    fn counters(&self) -> Vec<Counters> {
-        self.core.counters()
-    }
-
-    fn term_counters(&self) -> Vec<TermCounters> {
-        self.core.term_counters()
-    }
-
-    fn tables(&self) -> &Tables {
-        &self.tables
-    }
-
-    fn dropped_events(&self) -> u64 {
-        0
-    }
-
-    fn lost_hits(&self) -> u64 {
-        0
-    }
-
     fn cease(&mut self) {
-        self.core.cease();
+        if let Some(run) = self.shared.run.get() {
+            run.cease();
+        }
+    }
+}
+
+/// What is in a process while its rules act.
+struct Armed {
+    breakpoints: Breakpoints,
+    core: RefCell<Core>,
+}
+
+/// A process with breakpoints.
+pub struct PtraceSession {
+    pid: i32,
+    plan: Rc<Plan>,
+    bias: LoadBias,
+    memory: Memory,
+    shared: Rc<Shared>,
+    /// None until the Go runtime has installed its handler for SIGTRAP, and once the program is gone.
+    armed: Option<Armed>,
+    /// Whether it descends from goinject.
+    is_child: bool,
+}
+
+impl PtraceSession {
+    /// Arms a running process.
+    fn attach(&mut self, family: &mut Family) -> Result<(), ArmError> {
+        // Its breakpoints, too, would look like a program that was changed.
+        Obstacle::if_traced(self.pid).map_err(ArmError::trace)?;
+        let spots = self.spots();
+        verify(&self.plan, self.bias, &self.memory, Others::None)?;
+        let prepared = borrow_thread(self.pid, |remote| prepare(&self.plan, self.bias, &spots, remote));
+        let (loaded, ground) = prepared.map_err(ArmError::trace)??;
+        // Also where processes are not wanted: a breakpoint must not be left in one.
+        family
+            .attach(self.pid, Follow::Processes)
+            .map_err(ArmError::trace)?;
+        let stops = family
+            .stop_all(self.pid, &mut Stop::resume)
+            .map_err(ArmError::trace)?;
+        self.arm(&loaded, ground, spots)?;
+        for stop in stops {
+            stop.resume().map_err(ArmError::trace)?;
+        }
+        Ok(())
     }
 
-    fn disarm(&mut self) -> io::Result<Happened> {
-        let mut happened = Happened::default();
-        if self.ended {
-            return Ok(happened);
+    /// Arms a program whose runtime has just installed its handler for SIGTRAP, and lets it go on.
+    fn arm_started(&mut self, stop: Stop, family: &mut Family) -> Result<(), ArmError> {
+        let spots = self.spots();
+        verify(&self.plan, self.bias, &self.memory, Others::None)?;
+        let mut remote = family
+            .remote(self.pid, stop, &self.memory)
+            .map_err(ArmError::trace)?;
+        let prepared = prepare(&self.plan, self.bias, &spots, &mut remote).map_err(ArmError::trace);
+        let stop = remote.finish().map_err(ArmError::trace)?;
+        let (loaded, ground) = prepared??;
+        self.arm(&loaded, ground, spots)?;
+        stop.resume().map_err(ArmError::trace)
+    }
+
+    /// Puts the breakpoints in, while every thread is stopped.
+    fn arm(&mut self, loaded: &Loaded, ground: Ground, spots: Vec<Spot>) -> Result<(), ArmError> {
+        self.armed = Some(Armed {
+            core: RefCell::new(self.shared.core(&self.plan, loaded)),
+            breakpoints: Breakpoints::insert(&self.memory, ground, spots)?,
+        });
+        Ok(())
+    }
+
+    /// The plan's sites in the process.
+    fn spots(&self) -> Vec<Spot> {
+        let spot = |site: &Site| Spot {
+            address: self.bias.apply(site.instruction.address),
+            bytes: site.instruction.bytes.clone(),
+        };
+        self.plan.sites.iter().map(spot).collect()
+    }
+
+    /// Takes a stop of a program that is starting.
+    fn starting(&mut self, stop: Stop, family: &mut Family) -> Result<(), SessionError> {
+        if stop.tid() == self.pid && has_installed_trap_handler(&stop)? {
+            return Ok(self.arm_started(stop, family).map_err(super::ArmError::from)?);
         }
-        self.core.cease();
-        self.breakpoints.lift(&self.memory);
+        match stop.tid() == self.pid {
+            true => Ok(stop.resume_to_system_call()?),
+            false => Ok(stop.resume()?),
+        }
+    }
+
+    /// Has a thread that is at one of our breakpoints go on behind it when it is resumed without the
+    /// signal; false if it stopped for another reason.
+    fn serve(&self, stop: &Stop) -> io::Result<bool> {
+        let Some(armed) = &self.armed else {
+            return Ok(false);
+        };
+        if stop.why() != Why::Signal(libc::SIGTRAP) || !stop.is_from_kernel() {
+            return Ok(false);
+        }
+        let mut registers = stop.registers()?;
+        let address = registers.rip.wrapping_sub(1);
+        let Some(row) = armed.breakpoints.row(address) else {
+            return Ok(false);
+        };
+        let mut hit = hit(&registers, address, row, stop.tid());
+        let mut events = Vec::new();
+        let mut thread = StoppedThread::new(stop, &registers, &self.memory, &mut events);
+        armed.core.borrow_mut().hit(&mut thread, &mut hit);
+        thread.commit_floats();
+        let pid = self.pid;
+        let events = events.into_iter().map(|row| Event { pid, row });
+        self.shared.events.borrow_mut().extend(events);
+        commit(&hit, &mut registers, armed.breakpoints.copy(row));
+        // If goinject is killed from here on, the trap is delivered, but nothing is left to do about it.
+        stop.mark_signal(stub::SERVED)?;
+        stop.set_registers(registers)?;
+        Ok(true)
+    }
+
+    fn serve_and_resume(&self, stop: Stop) -> io::Result<()> {
+        if self.serve(&stop).or_else(gone)? {
+            stop.resume_without_signal()
+        } else {
+            stop.resume()
+        }
+    }
+
+    /// Every thread of the process, stopped, and none with a breakpoint's trap to be told of.
+    fn stop_clean(&self, family: &mut Family) -> io::Result<Vec<Stop>> {
         let mut clean = Vec::new();
-        for mut stop in self.tracees.stop_all()? {
+        for mut stop in family.stop_all(self.pid, &mut |stop| self.serve_and_resume(stop))? {
             // A thread may have passed a breakpoint and not have reported its trap yet: it runs into its
             // report now, before the stub that would catch the trap is taken away.
             if stop.has_pending_trap() {
-                match self.tracees.go_on_to_signal(stop)? {
+                match family.go_on_to_signal(self.pid, stop)? {
                     Some(next) => stop = next,
                     None => continue,
                 }
             }
-            let served = self.serve(&stop, &mut happened.events).or_else(gone)?;
+            let served = self.serve(&stop).or_else(gone)?;
             clean.push(if served { stop.without_signal() } else { stop });
         }
-        let unused = unused_copies(&self.core.process(), &self.memory);
+        Ok(clean)
+    }
+}
+
+impl Session for PtraceSession {
+    fn state(&self) -> State {
+        match self.armed {
+            Some(_) => State::Armed,
+            None => State::Starting,
+        }
+    }
+
+    fn stopped(&mut self, stop: Stop, family: &mut Family) -> Result<(), SessionError> {
+        match self.armed {
+            Some(_) => Ok(self.serve_and_resume(stop)?),
+            None => self.starting(stop, family),
+        }
+    }
+
+    fn thread_gone(&mut self, _: i32) {}
+
+    fn forked(&mut self, child: i32) -> io::Result<()> {
+        if let Some(armed) = &self.armed {
+            armed.breakpoints.lift(&Memory::open(child)?);
+        }
+        Ok(())
+    }
+
+    fn gone(&mut self) {
+        if let Some(mut armed) = self.armed.take() {
+            armed.breakpoints.dismiss_guard();
+        }
+    }
+
+    fn let_go(&mut self, family: &mut Family) -> io::Result<()> {
+        let Some(armed) = self.armed.take() else {
+            let stops = family.stop_all(self.pid, &mut Stop::resume)?;
+            return family.let_go(self.pid, stops);
+        };
+        armed.core.borrow().cease();
+        armed.breakpoints.lift(&self.memory);
+        self.armed = Some(armed);
+        let mut clean = self.stop_clean(family)?;
+        let mut armed = self.armed.take().expect("put back above");
+        let unused = unused_copies(&armed.core.borrow().process(), &self.memory);
         let leave = |remote: &mut Remote<'_>| {
-            if !self.breakpoints.are_in(&self.memory) {
+            if !armed.breakpoints.are_in(&self.memory) {
                 return Ok(());
             }
-            self.breakpoints.restore_action(remote)?;
+            armed.breakpoints.restore_action(remote)?;
             unused.iter().try_for_each(|unused| unmap(remote, unused))
         };
         // Where processes may only trace their descendants, a deputy could not trace this one.
         let lent = if self.is_child { clean.pop() } else { None };
         // First, so that the stub is there as long as one of them has a trap that the kernel would deliver without us.
-        for stop in clean {
-            stop.detach()?;
-        }
+        family.let_go(self.pid, clean)?;
         if let Some(stop) = lent {
-            let mut remote = self.tracees.remote(stop, &self.memory)?;
+            let mut remote = family.remote(self.pid, stop, &self.memory)?;
             // Where it is refused the stub stays, which passes on what is not its own.
             let left = leave(&mut remote);
             remote.finish()?.detach()?;
             left?;
         }
         if !self.is_child
-            && let Err(error) = borrow_thread(self.tracees.pid(), leave)
-            && self.breakpoints.are_in(&self.memory)
+            && let Err(error) = borrow_thread(self.pid, leave)
+            && armed.breakpoints.are_in(&self.memory)
         {
             return Err(error);
         }
-        self.breakpoints.dismiss_guard();
-        self.ended = true;
-        while let Some(report) = self.tracees.next_ready()? {
-            match report {
-                Report::Exited(_, status) => happened.end = Some(End::Exited(status)),
-                Report::Killed(_, signal) => happened.end = Some(End::Killed(signal)),
-                _ => {}
-            }
-        }
-        Ok(happened)
+        armed.breakpoints.dismiss_guard();
+        Ok(())
     }
-}
 
-/// The plan's sites in a process.
-fn spots(plan: &Plan, bias: LoadBias) -> Vec<Spot> {
-    let spot = |site: &Site| Spot {
-        address: bias.apply(site.instruction.address),
-        bytes: site.instruction.bytes.clone(),
-    };
-    plan.sites.iter().map(spot).collect()
+    fn term_counters(&self) -> Vec<TermCounters> {
+        self.armed
+            .as_ref()
+            .map(|armed| armed.core.borrow().term_counters())
+            .unwrap_or_default()
+    }
 }
 
 /// All that the target is given, by system calls of one of its threads.
@@ -314,14 +392,6 @@ fn prepare(
     }
 }
 
-fn core(plan: &Plan, loaded: &Loaded, seed: u64) -> (Core, Tables) {
-    let writers = vec![WriterKind::Direct; plan.sites.len()];
-    let tables = encode(plan, loaded, seed, &writers);
-    let core = Core::new(&tables);
-    core.start();
-    (core, tables)
-}
-
 /// The thread was killed while it was handled; its end is reported by itself.
 fn gone(error: io::Error) -> io::Result<bool> {
     if error.raw_os_error() == Some(libc::ESRCH) {
@@ -331,33 +401,15 @@ fn gone(error: io::Error) -> io::Result<bool> {
     }
 }
 
-/// Lets a new program run until it has installed its handler for SIGTRAP.
-fn run_to_trap_handler(tracees: &mut Tracees, stop: Stop) -> Result<Stop, ArmError> {
-    let main = stop.tid();
-    stop.resume_to_system_call().map_err(ArmError::trace)?;
-    loop {
-        let report = tracees.next_blocking().map_err(ArmError::trace)?;
-        let stop = match report {
-            Report::Exited(_, status) => return Err(ArmError::Ended(End::Exited(status))),
-            Report::Killed(_, signal) => return Err(ArmError::Ended(End::Killed(signal))),
-            Report::ThreadGone(_) => continue,
-            Report::Stopped(stop) => stop,
-        };
-        if stop.tid() != main {
-            stop.resume().map_err(ArmError::trace)?;
-            continue;
-        }
-        if stop.why() == Why::SystemCall {
-            let registers = stop.registers().map_err(ArmError::trace)?;
-            // At the entry RAX holds -ENOSYS, at the exit the result.
-            let installed = registers.orig_rax == libc::SYS_rt_sigaction as u64
-                && registers.rdi == libc::SIGTRAP as u64
-                && registers.rsi != 0
-                && registers.rax == 0;
-            if installed {
-                return Ok(stop);
-            }
-        }
-        stop.resume_to_system_call().map_err(ArmError::trace)?;
+/// Whether a program is at the end of the system call that installs its handler for SIGTRAP.
+fn has_installed_trap_handler(stop: &Stop) -> io::Result<bool> {
+    if stop.why() != Why::SystemCall {
+        return Ok(false);
     }
+    let registers = stop.registers()?;
+    // At the entry RAX holds -ENOSYS, at the exit the result.
+    Ok(registers.orig_rax == libc::SYS_rt_sigaction as u64
+        && registers.rdi == libc::SIGTRAP as u64
+        && registers.rsi != 0
+        && registers.rax == 0)
 }

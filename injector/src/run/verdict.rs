@@ -3,47 +3,34 @@
 use goinject_probes::table::Counters;
 use goinject_rules::model::{CountRange, ExitExpect, RuleSet};
 
-use crate::engine::End;
+use super::Outcome;
 use crate::error::ExitCode;
-use crate::plan::Plan;
-
-/// How a run came to its end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
-    /// The target's end; none if it was let go.
-    pub end: Option<End>,
-    /// Whether goinject started the target.
-    pub started: bool,
-    /// Whether somebody interrupted goinject.
-    pub interrupted: bool,
-    /// Whether a limit ended the faults.
-    pub limit_reached: bool,
-}
+use crate::tracee::End;
 
 /// An expectation that was not met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unmet {
+pub(super) struct Unmet {
     /// Which counter.
-    pub what: &'static str,
+    pub(super) what: &'static str,
     /// What was expected of it.
-    pub expected: CountRange,
+    pub(super) expected: CountRange,
     /// What it was.
-    pub actual: u64,
+    pub(super) actual: u64,
 }
 
 /// The expectations of one rule that were not met.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RuleVerdict {
+pub(super) struct RuleVerdict {
     /// Each of them.
-    pub unmet: Vec<Unmet>,
+    pub(super) unmet: Vec<Unmet>,
     /// It was expected to fire and never did.
-    pub never_fired: bool,
+    pub(super) never_fired: bool,
     /// It fired less often than expected, perhaps never.
-    pub fired_too_seldom: bool,
+    pub(super) fired_too_seldom: bool,
 }
 
 /// Compares every rule's counters with its expectations.
-pub fn judge_rules(rules: &RuleSet, counters: &[Counters]) -> Vec<RuleVerdict> {
+pub(super) fn judge_rules(rules: &RuleSet, counters: &[Counters]) -> Vec<RuleVerdict> {
     let judge = |(rule, counters): (&goinject_rules::model::Rule, &Counters)| {
         let expect = &rule.expect;
         let checks = [
@@ -81,33 +68,33 @@ pub fn judge_rules(rules: &RuleSet, counters: &[Counters]) -> Vec<RuleVerdict> {
     rules.rules.iter().zip(counters).map(judge).collect()
 }
 
-/// Whether the target's exit status is the expected one, where there is one.
-pub fn exit_is_expected(rules: &RuleSet, outcome: &Outcome) -> bool {
+/// The exit status that was expected of the target, if it had another.
+pub(super) fn unexpected_exit(rules: &RuleSet, outcome: &Outcome) -> Option<i32> {
     match (outcome.end, rules.expect.exit) {
-        (Some(End::Exited(status)), ExitExpect::Status(expected)) if outcome.started => status == expected,
-        _ => true,
+        (Some(End::Exited(status)), ExitExpect::Status(expected))
+            if outcome.started && status != expected =>
+        {
+            Some(expected)
+        }
+        _ => None,
     }
 }
 
 /// Why a run ends with its exit code, for people; none for 0.
-pub fn exit_words(code: ExitCode) -> Option<&'static str> {
-    match code {
-        ExitCode::Met => None,
-        ExitCode::Unmet => Some("an expectation was not met"),
-        ExitCode::Invalid => Some("the rule file is wrong"),
-        ExitCode::Unarmable => Some("the rules cannot be armed here"),
-        ExitCode::NeverFired => Some("a rule that was expected to fire never did"),
-        ExitCode::Limit => Some("a limit ended the faults"),
-        ExitCode::TargetKilled => Some("the target was killed by a signal"),
-        ExitCode::Interrupted => Some("interrupted"),
-    }
+pub fn exit_words(code: u8) -> Option<&'static str> {
+    ExitCode::ALL
+        .into_iter()
+        .find(|known| *known as u8 == code)?
+        .words()
 }
 
 /// How often the target panicked, if that is not as expected.
-pub fn unexpected_panics(rules: &RuleSet, plan: &Plan, counters: &[Counters]) -> Option<Unmet> {
+pub(super) fn unexpected_panics(rules: &RuleSet, counters: &[Counters]) -> Option<Unmet> {
     let expected = rules.expect.panics.as_ref()?.value;
-    let row = plan.rules.iter().position(|rule| rule.counts_panics)?;
-    let actual = counters[row].calls;
+    // The row behind those of the file counts them.
+    let actual = counters
+        .get(rules.rules.len())
+        .map_or(0, |counters| counters.calls);
     (!expected.contains(actual)).then_some(Unmet {
         what: "panics",
         expected,
@@ -115,8 +102,8 @@ pub fn unexpected_panics(rules: &RuleSet, plan: &Plan, counters: &[Counters]) ->
     })
 }
 
-/// The exit code of a run: where several hold, the first of 130, 6, 1, 4, 5 counts.
-pub fn exit_code(
+/// The exit code of a run that came to its end.
+pub(super) fn exit_code(
     rules: &RuleSet,
     verdicts: &[RuleVerdict],
     panics: Option<&Unmet>,
@@ -133,17 +120,26 @@ pub fn exit_code(
     let unmet = verdicts
         .iter()
         .any(|verdict| !verdict.unmet.is_empty() && !only_never_fired(verdict));
-    if outcome.interrupted {
-        ExitCode::Interrupted
-    } else if matches!(outcome.end, Some(End::Killed(_))) {
-        ExitCode::TargetKilled
-    } else if unmet || panics.is_some() || !exit_is_expected(rules, outcome) {
-        ExitCode::Unmet
-    } else if verdicts.iter().any(|verdict| verdict.never_fired) {
-        ExitCode::NeverFired
-    } else if outcome.limit_reached {
-        ExitCode::Limit
-    } else {
-        ExitCode::Met
-    }
+    let holds = [
+        (outcome.interrupted, ExitCode::Interrupted),
+        (
+            matches!(outcome.end, Some(End::Killed(_))),
+            ExitCode::TargetKilled,
+        ),
+        (
+            unmet || panics.is_some() || unexpected_exit(rules, outcome).is_some(),
+            ExitCode::Unmet,
+        ),
+        (
+            verdicts.iter().any(|verdict| verdict.never_fired),
+            ExitCode::NeverFired,
+        ),
+        (outcome.limit_reached, ExitCode::Limit),
+    ];
+    ExitCode::first(
+        holds
+            .into_iter()
+            .filter(|(holds, _)| *holds)
+            .map(|(_, code)| code),
+    )
 }

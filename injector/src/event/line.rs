@@ -24,11 +24,11 @@ pub enum Line {
     Process(Process),
     /// A rule fired.
     Fired(Fired),
-    /// The target executed another program: the rules no longer act.
-    Executed {},
+    /// A process executed another program, and its rules no longer act.
+    Executed(Executed),
     /// A limit ended the faults; the target goes on.
     Limit {},
-    /// Programs that ran and have none of the functions.
+    /// Go programs that ran and have none of the functions.
     PassedOver(PassedOver),
     /// What a rule has done in the whole run.
     Rule(RuleResult),
@@ -99,11 +99,18 @@ pub struct Process {
     pub rules: Vec<String>,
 }
 
-/// Programs that ran and have none of the functions.
+/// Go programs that ran and have none of the functions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PassedOver {
     /// Their file names, each once.
     pub programs: Vec<String>,
+}
+
+/// A process executed another program, and its rules no longer act.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Executed {
+    /// The process.
+    pub pid: i32,
 }
 
 /// An engine.
@@ -152,6 +159,8 @@ pub struct Fired {
     pub reason: Option<String>,
     /// How long the call was delayed; null if it was not.
     pub delay_ns: Option<u64>,
+    /// Whether the call was delayed, or would have been.
+    pub delayed: bool,
     /// Whether the function returned without running its body.
     pub returned_early: bool,
     /// Whether the call panicked.
@@ -198,6 +207,10 @@ pub enum OutcomeName {
 pub struct RuleResult {
     /// The rule's name.
     pub rule: String,
+    /// Whether it only counts: nothing of it is applied.
+    pub observes: bool,
+    /// How many instructions were probed for it, in all programs together.
+    pub sites: usize,
     /// Calls seen.
     pub calls: u64,
     /// Those for which `if` and `within` held.
@@ -218,6 +231,8 @@ pub struct RuleResult {
     pub tests: Vec<TestResult>,
     /// Expectations that were not met.
     pub unmet: Vec<UnmetExpectation>,
+    /// Where its calls stopped, in words; null if it fired often enough.
+    pub explanation: Option<String>,
 }
 
 /// How a test of a condition came out.
@@ -259,6 +274,10 @@ pub struct End {
     pub status: Option<i32>,
     /// The name of the signal that killed it, if one did.
     pub signal: Option<String>,
+    /// The exit status that was expected, if it had another.
+    pub expected_status: Option<i32>,
+    /// How often it panicked, if that is not as expected.
+    pub panics: Option<UnmetExpectation>,
     /// Events that are missing above because they came too fast. The counts are complete.
     pub dropped_events: u64,
     /// Calls that are missing in all counts, because more threads made them at a time than there was room for.

@@ -11,7 +11,7 @@ use goinject_rules::model::{self, RuleSet};
 
 use crate::plan::Plan;
 use crate::plan::encode::LoadBias;
-use crate::tracee::{Spawned, mappings};
+use crate::tracee::{Follow, Spawned, mappings};
 
 /// The target that a run is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,7 +150,7 @@ pub fn shares_terminal() -> bool {
 
 impl StartCommand {
     /// Starts it, stopped at its first instruction.
-    pub fn start(&self, prepare: impl FnOnce(&mut Command)) -> Result<Spawned, TargetError> {
+    pub fn start(&self, follow: Follow, prepare: impl FnOnce(&mut Command)) -> Result<Spawned, TargetError> {
         use std::os::unix::process::CommandExt;
         let mut command = Command::new(&self.program);
         command
@@ -165,12 +165,12 @@ impl StartCommand {
         }
         prepare(&mut command);
         let program = self.program.display().to_string();
-        Spawned::start(command).map_err(|source| TargetError::Start { program, source })
+        Spawned::start(command, follow).map_err(|source| TargetError::Start { program, source })
     }
 }
 
 /// Checks that a process runs the planned binary, and finds out where it is loaded.
-pub fn verify(plan: &Plan, pid: i32) -> Result<LoadBias, TargetError> {
+pub fn load_bias(plan: &Plan, pid: i32) -> Result<LoadBias, TargetError> {
     let unreadable = |source| TargetError::Unreadable { pid, source };
     let running = std::fs::metadata(format!("/proc/{pid}/exe")).map_err(unreadable)?;
     let planned = &plan.binary;

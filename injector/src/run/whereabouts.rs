@@ -1,5 +1,6 @@
 //! Where a rule stopped that did not fire, or not often enough.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use goinject_probes::table::{Counters, Held};
@@ -7,19 +8,24 @@ use goinject_rules::model::{FunctionSelector, Point, Rule, Trigger};
 use goinject_rules::source::Spanned;
 use goinject_rules::units::format_duration;
 
-use super::Totals;
-use super::line::TestResult;
-use crate::plan::{Plan, Term};
+use crate::event::line::TestResult;
+
+/// The functions of a rule in a run, and how the tests of its condition came out.
+pub(super) struct Called<'a> {
+    pub(super) functions: &'a BTreeSet<String>,
+    pub(super) tests: &'a [TestResult],
+    /// Calls that may be missing, in words.
+    pub(super) unseen: &'a BTreeSet<String>,
+}
 
 /// How far a rule got, in words.
-pub(super) fn whereabouts(n: usize, rule: &Rule, plan: &Plan, totals: &Totals) -> String {
-    let counters = &totals.counters[n];
+pub(super) fn explanation(rule: &Rule, counters: &Counters, called: &Called<'_>) -> String {
     if counters.calls == 0 {
-        return never_called(n, plan);
+        return never_called(called);
     }
     let (mut text, why) = if counters.matched == 0 {
         let text = format!("{}, none of which matched", calls(counters.calls));
-        (text, mismatches(n, rule, plan, totals))
+        (text, mismatches(rule, counters, called.tests))
     } else {
         let fired = match counters.fired {
             0 => "none".to_owned(),
@@ -38,21 +44,23 @@ fn calls(count: u64) -> String {
     format!("{count} call{}", if count == 1 { "" } else { "s" })
 }
 
-fn never_called(n: usize, plan: &Plan) -> String {
-    let mut text = match plan.rules[n].functions.as_slice() {
-        [only] => format!("`{}` was never called", plan.functions[*only].name),
-        all => format!("none of its {} functions was ever called", all.len()),
+fn never_called(called: &Called<'_>) -> String {
+    let mut names = called.functions.iter();
+    let mut text = match (names.next(), names.next()) {
+        (None, _) => "no program of the run has its function".to_owned(),
+        (Some(only), None) => format!("`{only}` was never called"),
+        _ => format!("none of its {} functions was ever called", called.functions.len()),
     };
-    for unseen in &plan.rules[n].unseen {
+    for unseen in called.unseen {
         let _ = write!(text, "; {unseen}");
     }
     text
 }
 
 /// Why no call matched. Tests may hold each for itself and still not together.
-fn mismatches(n: usize, rule: &Rule, plan: &Plan, totals: &Totals) -> Vec<String> {
-    let held = &totals.counters[n].held;
-    let mut words: Vec<String> = tests(n, plan, totals).iter().map(test_words).collect();
+fn mismatches(rule: &Rule, counters: &Counters, tests: &[TestResult]) -> Vec<String> {
+    let held = &counters.held;
+    let mut words: Vec<String> = tests.iter().map(test_words).collect();
     let elsewhere = held[Held::Within as usize];
     if elsewhere > 0 {
         let made = if elsewhere == 1 { "was" } else { "were" };
@@ -158,35 +166,6 @@ fn window(when: &Trigger) -> String {
         _ => None,
     });
     set.collect::<Vec<String>>().join(", ")
-}
-
-/// The tests of a rule's condition, each once, with how they came out at all its sites together.
-pub(super) fn tests(n: usize, plan: &Plan, totals: &Totals) -> Vec<TestResult> {
-    let bindings = plan.sites.iter().flat_map(|site| &site.bindings);
-    let rows = bindings.flat_map(|binding| binding.condition.iter().map(|term| (binding.rule, term)));
-    let mut found: Vec<TestResult> = Vec::new();
-    for ((rule, term), counters) in rows.zip(&totals.terms) {
-        let (Term::Test(test) | Term::Record(_, test)) = term else {
-            continue;
-        };
-        if rule != n {
-            continue;
-        }
-        let at = found.iter().position(|result| result.text == test.text);
-        let at = at.unwrap_or_else(|| {
-            found.push(TestResult {
-                text: test.text.clone(),
-                tested: 0,
-                held: 0,
-                unreadable: 0,
-            });
-            found.len() - 1
-        });
-        found[at].tested += counters.tested();
-        found[at].held += counters.held;
-        found[at].unreadable += counters.unreadable;
-    }
-    found
 }
 
 #[cfg(test)]

@@ -1,0 +1,70 @@
+//! A rule that fired, read back from its row.
+
+use goinject_probes::table::{EVENT_OBSERVED, Event, Reason};
+
+use super::clock::Clock;
+use super::dynamic::DynamicTypes;
+use super::line::{Fired, OutcomeName, SiteName};
+use super::shown::shown;
+use crate::plan::{Binding, Fault, Plan, Site, SiteKind};
+
+/// The process that an event comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// What it was armed with.
+    pub plan: &'a Plan,
+    /// Tells the types of its interface values.
+    pub types: DynamicTypes<'a>,
+    /// Its id.
+    pub pid: i32,
+    /// The file name of its program.
+    pub program: &'a str,
+    /// Tells times.
+    pub clock: &'a Clock,
+}
+
+/// A rule that fired.
+pub fn fired(origin: &Origin<'_>, event: &Event) -> Fired {
+    let plan = origin.plan;
+    let site = &plan.sites[event.site as usize];
+    let reason = Reason::from_number(event.reason);
+    let binding = binding(site, event).filter(|_| reason == Reason::Ok);
+    let values = binding.map(|binding| shown(plan, &origin.types, binding, event));
+    let does = |what: fn(&Fault) -> bool| binding.is_some_and(|binding| what(&binding.fault));
+    Fired {
+        time: origin.clock.time(event.time),
+        time_ns: event.time,
+        elapsed_ns: origin.clock.elapsed(event.time),
+        rule: plan.rules[event.rule as usize].name.clone(),
+        function: plan.functions[site.function].name.clone(),
+        site: match site.kind {
+            SiteKind::Return => SiteName::Return,
+            _ => SiteName::Entry,
+        },
+        call: Some(event.call).filter(|call| *call > 0),
+        pid: origin.pid,
+        program: origin.program.to_owned(),
+        thread: event.tid,
+        goroutine: Some(event.goid).filter(|goid| *goid > 0),
+        test: None,
+        stack: Vec::new(),
+        outcome: match reason {
+            Reason::Ok if event.flags & EVENT_OBSERVED != 0 => OutcomeName::Observed,
+            Reason::Ok => OutcomeName::Applied,
+            _ => OutcomeName::Failed,
+        },
+        reason: (reason != Reason::Ok).then(|| reason.words().to_owned()),
+        delay_ns: Some(event.delay).filter(|delay| *delay > 0),
+        delayed: does(|fault| fault.delay.is_some()),
+        returned_early: does(|fault| fault.early_return),
+        panicked: does(|fault| fault.panic),
+        values: values.unwrap_or_default(),
+    }
+}
+
+/// The binding of an event: the one of its rule at its site.
+fn binding<'a>(site: &'a Site, event: &Event) -> Option<&'a Binding> {
+    site.bindings
+        .iter()
+        .find(|binding| binding.rule == event.rule as usize)
+}

@@ -1,0 +1,47 @@
+//! Where a run tells what happens: the seam between runs and reports.
+
+use goinject_rules::diagnostic::Diagnostic;
+
+use super::line::Line;
+
+/// What a run tells beside its lines.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// Mistakes and warnings about the rule file, seen from a program of the run.
+    Findings(Vec<Diagnostic>),
+    /// Something that a person watching the run wants to know now.
+    Words(String),
+}
+
+/// Takes what happens in a run.
+pub trait Sink {
+    /// Takes a line of the record of the run, in order.
+    fn line(&mut self, line: &Line);
+
+    /// Takes what is for people only.
+    fn notice(&mut self, notice: &Notice) {
+        let _ = notice;
+    }
+
+    /// Takes how far the rules are, about twice a second.
+    fn tick(&mut self, progress: &[Progress]) {
+        let _ = progress;
+    }
+}
+
+/// How far a rule is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Its name.
+    pub rule: String,
+    /// Calls seen.
+    pub calls: u64,
+    /// Those that matched.
+    pub matched: u64,
+    /// Those that fired.
+    pub fired: u64,
+    /// Faults injected.
+    pub applied: u64,
+    /// Faults that could not be injected.
+    pub failed: u64,
+}

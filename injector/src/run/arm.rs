@@ -1,0 +1,260 @@
+//! How a run begins, and how processes come to be armed.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use goinject_rules::diagnostic::{Diagnostic, Severity};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::image::{Image, Role, failure};
+use super::process::Process;
+use super::target::{StartCommand, Target, load_bias};
+use super::{Failure, Run, toolchain};
+use crate::engine::bpf::BpfEngine;
+use crate::engine::ptrace::PtraceEngine;
+use crate::engine::select::{EngineChoice, Fit, Selection, select};
+use crate::engine::{Engine, Start, State, Subject, Tally};
+use crate::error::ExitCode;
+use crate::event::Notice;
+use crate::event::line::{self, EngineName, Line, VERSION};
+use crate::resolve::Finding;
+use crate::tracee::{Follow, Stop};
+
+type Error = Box<dyn std::error::Error>;
+
+impl Run<'_> {
+    /// Starts the target, or finds it, with its rules armed.
+    pub(super) fn begin(&mut self, target: &Target) -> Result<(), Failure> {
+        match target {
+            Target::Command(command) => self.begin_command(command),
+            Target::Process(pid) => self.begin_process(*pid),
+        }
+    }
+
+    fn begin_command(&mut self, command: &StartCommand) -> Result<(), Failure> {
+        let role = match toolchain::builds(&command.program, &command.arguments) {
+            true => Role::Follower,
+            false => Role::Target,
+        };
+        // A program that isn't there, or can't be read, is told of by starting it.
+        let image = self.images.of_file(&command.program, &command.program, role).ok();
+        let mut follow = self.followed();
+        if let Some(image) = &image {
+            self.check(image)?;
+            if image.armable.is_some() && self.selection(image)?.fit == Fit::Ptrace {
+                // Also where processes are not wanted: a breakpoint must not be left in one.
+                follow = Follow::Processes;
+            }
+        }
+        let spawned = command
+            .start(follow, |command| self.signals.restore_in(command))
+            .map_err(|error| Failure::because(ExitCode::Unarmable, error))?;
+        self.target = spawned.stop.tid();
+        self.family.adopt(&spawned.stop);
+        self.processes.insert(self.target, Process::new(false));
+        self.arm_executed(self.target, spawned.stop)
+    }
+
+    fn begin_process(&mut self, pid: i32) -> Result<(), Failure> {
+        let unarmable = |error: Error| Failure::because(ExitCode::Unarmable, error);
+        self.target = pid;
+        let image = self.images.of_process(pid, Role::Target).map_err(|error| {
+            unarmable(super::target::TargetError::NoProcess { pid, source: error }.into())
+        })?;
+        self.check(&image)?;
+        self.processes.insert(pid, Process::new(false));
+        match image.armable {
+            Some(_) => self.arm(pid, &image, Start::Running(pid)).map_err(unarmable)?,
+            None => self
+                .family
+                .attach(pid, Follow::Processes)
+                .map_err(|error| unarmable(format!("cannot trace the target: {error}").into()))?,
+        }
+        self.tell_of_arming(pid);
+        Ok(())
+    }
+
+    /// Tells what is wrong with the rules in the target's own program. Where its processes are followed, another one
+    /// may have a function that it lacks.
+    fn check(&mut self, image: &Image) -> Result<(), Failure> {
+        let may_be_elsewhere = |finding: &Finding| self.follow && finding.is_absence;
+        let wrong = image.findings.iter().filter(|finding| !may_be_elsewhere(finding));
+        let code = failure(wrong);
+        if !self.follow && image.armable.is_none() && code.is_none() {
+            return Err(Failure::because(ExitCode::Unarmable, image.why_not()));
+        }
+        let softened = |finding: &Finding| {
+            let diagnostic = (*finding.diagnostic).clone();
+            match code.is_none() && finding.is_absence {
+                true => Diagnostic {
+                    severity: Severity::Warning,
+                    ..diagnostic
+                },
+                false => diagnostic,
+            }
+        };
+        let findings: Vec<Diagnostic> = image.findings.iter().map(softened).collect();
+        if !findings.is_empty() {
+            self.sink.notice(&Notice::Findings(findings));
+        }
+        code.map_or(Ok(()), |code| Err(Failure::Findings(code)))
+    }
+
+    /// Arms a process that has just executed its program, if that has functions of the rules, and lets it go on.
+    pub(super) fn arm_executed(&mut self, pid: i32, stop: Stop) -> Result<(), Failure> {
+        let role = match pid == self.target && self.images.seen().len() <= 1 {
+            true => Role::Target,
+            false => Role::Follower,
+        };
+        let image = match self.images.of_process(pid, role) {
+            Ok(image) if image.armable.is_some() => image,
+            // One that was killed meanwhile is told of by its end.
+            _ => return stop.resume().map_err(Failure::lost),
+        };
+        match self.arm(pid, &image, Start::Executed(stop)) {
+            Ok(()) => self.tell_of_arming(pid),
+            Err(error) => {
+                self.not_armed(pid, error)?;
+                Stop::again(pid).resume().map_err(Failure::lost)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn arm(&mut self, pid: i32, image: &Rc<Image>, start: Start) -> Result<(), Error> {
+        let armable = image.armable.as_ref().expect("asked before");
+        let bias = load_bias(&armable.plan, pid)?;
+        let selection = self.selection(image)?;
+        let follow = self.followed();
+        let (_, engine) = self.engine.get_or_insert_with(|| {
+            let engine: Box<dyn Engine> = match selection.fit {
+                Fit::Bpf { .. } => Box::new(BpfEngine::new(self.options.seed)),
+                Fit::Ptrace => Box::new(PtraceEngine::new(self.options.seed)),
+            };
+            (selection.fit.engine(), engine)
+        });
+        let subject = Subject {
+            plan: &armable.plan,
+            fit: &selection.fit,
+            bias,
+            start,
+            follow,
+        };
+        let process = self.processes.entry(pid).or_insert_with(|| Process::new(false));
+        process.program = image.program();
+        process.image = Some(Rc::clone(image));
+        process.bias = bias;
+        process.session = Some(engine.arm(subject, &mut self.family)?);
+        Ok(())
+    }
+
+    /// The engine and writers for a program: an engine that was chosen once is kept.
+    fn selection(&mut self, image: &Image) -> Result<Selection, Failure> {
+        let armable = image.armable.as_ref().expect("asked before");
+        let (engine, writer) = (self.options.engine, self.options.writer);
+        let engine = self.engine.as_ref().map_or(engine, |(chosen, _)| *chosen);
+        let host = self.host.get_or_insert_with(|| crate::host::look(engine, writer));
+        select(&armable.plan, host, engine, writer)
+            .map_err(|error| Failure::because(ExitCode::Unarmable, error))
+    }
+
+    /// A process can't be armed. The target is ended then: nothing of it is to run without the faults it was started
+    /// for. Others go on without rules.
+    pub(super) fn not_armed(&mut self, pid: i32, error: Error) -> Result<(), Failure> {
+        let Some(process) = self.processes.get_mut(&pid) else {
+            return Ok(());
+        };
+        process.session = None;
+        let program = process.program.clone();
+        if pid == self.target && self.outcome.started && self.results.armed_nowhere() {
+            // It may have ended by itself, and then there is nothing left to end.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            return Err(Failure::because(ExitCode::Unarmable, error));
+        }
+        self.results.not_armed = true;
+        self.say(format!(
+            "error: process {pid} ({program}) goes on without rules: {error}"
+        ));
+        Ok(())
+    }
+
+    /// Tells of a process whose rules act, once.
+    pub(super) fn tell_of_arming(&mut self, pid: i32) {
+        let Some(process) = self.processes.get_mut(&pid) else {
+            return;
+        };
+        let acts = process
+            .session
+            .as_ref()
+            .is_some_and(|session| session.state() == State::Armed);
+        let Some(image) = process.image.clone().filter(|_| acts && !process.is_told) else {
+            return;
+        };
+        process.is_told = true;
+        let armable = image.armable.as_ref().expect("it is armed");
+        if self.results.armed_nowhere() {
+            self.deadline = self
+                .rules
+                .limits
+                .duration
+                .map(|duration| Instant::now() + duration);
+            let selection = self.selection(&image).expect("it was selected before");
+            self.sink.line(&Line::Armed(self.armed(pid, &image, &selection)));
+        }
+        self.results.add_image(&armable.plan, &image.path);
+        let process = line::Process {
+            pid,
+            program: image.program(),
+            binary: image.path.clone(),
+            go: armable.plan.binary.go_version.clone(),
+            sites: armable.plan.sites.len(),
+            rules: armable
+                .rules()
+                .map(|rule| self.rules.rules[rule].name.clone())
+                .collect(),
+        };
+        self.sink.line(&Line::Process(process));
+    }
+
+    fn armed(&self, pid: i32, image: &Image, selection: &Selection) -> line::Armed {
+        let armable = image.armable.as_ref().expect("it is armed");
+        line::Armed {
+            version: VERSION,
+            goinject: env!("CARGO_PKG_VERSION").to_owned(),
+            name: self.rules.name.clone(),
+            pid,
+            binary: image.path.clone(),
+            go: armable.plan.binary.go_version.clone(),
+            engine: match selection.fit.engine() {
+                EngineChoice::Ptrace => EngineName::Ptrace,
+                _ => EngineName::Bpf,
+            },
+            writers: selection
+                .fit
+                .writer_names()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+            explanation: selection.explanation.clone(),
+            seed: self.options.seed,
+            rules: self.rules.rules.iter().map(|rule| rule.name.clone()).collect(),
+            sites: armable.plan.sites.len(),
+            time: self.clock.began(),
+            rule_file: line::RuleFile {
+                path: self.options.rule_file.to_owned(),
+                text: self.rules.source.text().to_owned(),
+            },
+            command: self.options.command.to_vec(),
+            folder: std::env::current_dir().unwrap_or_default(),
+        }
+    }
+
+    /// What all rules have done so far.
+    pub(super) fn tally(&self) -> Tally {
+        self.engine
+            .as_ref()
+            .map(|(_, engine)| engine.tally())
+            .unwrap_or_default()
+    }
+}

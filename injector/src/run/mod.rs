@@ -1,0 +1,403 @@
+//! A run: rules, a target, and everything that the target starts. It can be made any number of times in one program;
+//! what happens in it goes to a [`Sink`].
+//!
+//! ```text
+//! process --exec--> program (Image) --resolve, compile--> Plan --Engine::arm--> Session --> events, counters
+//! ```
+
+mod arm;
+mod image;
+mod process;
+mod react;
+mod results;
+pub mod target;
+mod toolchain;
+mod verdict;
+mod whereabouts;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use goinject_rules::model::RuleSet;
+
+use self::image::Images;
+use self::process::Process;
+use self::results::Results;
+use self::target::Target;
+use crate::engine::select::{EngineChoice, Host, WriterChoice};
+use crate::engine::{Engine, Session, SessionError};
+use crate::error::ExitCode;
+use crate::event::line::{Executed, Line};
+use crate::event::{Clock, DynamicTypes, Notice, Origin, Sink, fired};
+use crate::signals::Signals;
+use crate::tracee::{End, Family, Follow, News, Stop, Why};
+
+pub use self::verdict::exit_words;
+
+/// Stops that are handled before signals, limits and events have their turn.
+const TURN: usize = 256;
+
+/// How a run is made.
+#[derive(Clone, Debug)]
+pub struct Options<'a> {
+    /// The engine asked for.
+    pub engine: EngineChoice,
+    /// The writer asked for.
+    pub writer: Option<WriterChoice>,
+    /// Where the target's debug information is, if not in the binary.
+    pub debug: Option<&'a Path>,
+    /// Of every chance decision.
+    pub seed: u64,
+    /// The rule file's path, as it was given.
+    pub rule_file: &'a Path,
+    /// The command that repeats the run.
+    pub command: &'a [String],
+}
+
+/// How a run came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// The verdict.
+    pub code: ExitCode,
+    /// The exit status of a command that goinject started.
+    pub status: Option<i32>,
+}
+
+/// Why there was no run.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// What is wrong has been told by [`Notice::Findings`].
+    #[error("the rules do not fit the target")]
+    Findings(ExitCode),
+    /// This is wrong.
+    #[error("{1}")]
+    Because(ExitCode, Box<dyn std::error::Error>),
+}
+
+impl Failure {
+    fn because(code: ExitCode, error: impl Into<Box<dyn std::error::Error>>) -> Failure {
+        Failure::Because(code, error.into())
+    }
+
+    fn lost(error: io::Error) -> Failure {
+        Failure::because(ExitCode::Lost, format!("lost the target: {error}"))
+    }
+
+    /// The exit code that goes with it.
+    pub fn code(&self) -> ExitCode {
+        match self {
+            Failure::Findings(code) | Failure::Because(code, _) => *code,
+        }
+    }
+}
+
+/// How a run stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Outcome {
+    /// The target's end; none if it was let go.
+    end: Option<End>,
+    /// Whether goinject started the target.
+    started: bool,
+    /// Whether somebody interrupted goinject.
+    interrupted: bool,
+    /// Whether a limit ended the faults.
+    limit_reached: bool,
+}
+
+/// A run under way.
+struct Run<'a> {
+    rules: &'a RuleSet,
+    options: &'a Options<'a>,
+    signals: &'a mut Signals,
+    sink: &'a mut dyn Sink,
+    images: Images<'a>,
+    /// Looked at when the first program is to be armed.
+    host: Option<Host>,
+    /// Chosen for the first program that is armed, and kept for the others.
+    engine: Option<(EngineChoice, Box<dyn Engine>)>,
+    family: Family,
+    processes: BTreeMap<i32, Process>,
+    results: Results,
+    outcome: Outcome,
+    follow: bool,
+    /// The target's process.
+    target: i32,
+    /// When faults end.
+    deadline: Option<Instant>,
+    clock: Clock,
+    /// Whether it was told that the run goes on without the command.
+    told_of_rest: bool,
+}
+
+/// Makes a run. Signals to goinject go on to a command that it started.
+///
+/// # Errors
+/// When the target can't be started, found, or armed.
+pub fn run(
+    rules: &RuleSet,
+    target: &Target,
+    options: &Options<'_>,
+    signals: &mut Signals,
+    sink: &mut dyn Sink,
+) -> Result<Finished, Failure> {
+    let started = matches!(target, Target::Command(_));
+    let run = Run {
+        rules,
+        options,
+        signals,
+        sink,
+        images: Images::new(rules, options.debug),
+        host: None,
+        engine: None,
+        family: Family::default(),
+        processes: BTreeMap::new(),
+        results: Results::new(rules),
+        outcome: Outcome {
+            started,
+            ..Outcome::default()
+        },
+        follow: rules.follow.unwrap_or(started),
+        target: 0,
+        deadline: None,
+        clock: Clock::start(),
+        told_of_rest: false,
+    };
+    run.carry_out(target)
+}
+
+impl Run<'_> {
+    fn carry_out(mut self, target: &Target) -> Result<Finished, Failure> {
+        self.begin(target)?;
+        let watched = self.watch();
+        // Whatever has gone wrong, the processes are let go.
+        let let_go = self.let_all_go();
+        self.tell_events();
+        watched?;
+        let_go.map_err(Failure::lost)?;
+        self.finish()
+    }
+
+    /// Watches the processes until the run is over.
+    fn watch(&mut self) -> Result<(), Failure> {
+        loop {
+            // Signals first: a SIGCHLD taken here belongs to a stop that the next look finds.
+            if self.react_to_signals().map_err(Failure::lost)? {
+                return Ok(());
+            }
+            let busy = self.take_turn()?;
+            self.tell_events();
+            if self.reach_limits() || self.is_over() {
+                return Ok(());
+            }
+            self.tick();
+            if !busy {
+                self.wait().map_err(Failure::lost)?;
+            }
+        }
+    }
+
+    /// Handles what is due; whether more may be.
+    fn take_turn(&mut self) -> Result<bool, Failure> {
+        for _ in 0..TURN {
+            match self.family.next_ready().map_err(Failure::lost)? {
+                Some(news) => self.take(news)?,
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    fn take(&mut self, news: News) -> Result<(), Failure> {
+        match news {
+            News::Stopped { pid, stop } if matches!(stop.why(), Why::Exec(_)) => self.executed(pid, stop),
+            News::Stopped { pid, stop } => self.stopped(pid, stop),
+            News::Forked {
+                parent,
+                child,
+                stop,
+                shares_memory,
+            } => self
+                .forked(parent, child, stop, shares_memory)
+                .map_err(Failure::lost),
+            News::ThreadGone { pid, tid } => {
+                if let Some(session) = self.session(pid) {
+                    session.thread_gone(tid);
+                }
+                Ok(())
+            }
+            News::Ended { pid, end } => {
+                self.ended(pid, end);
+                Ok(())
+            }
+        }
+    }
+
+    fn session(&mut self, pid: i32) -> Option<&mut Box<dyn Session>> {
+        self.processes.get_mut(&pid)?.session.as_mut()
+    }
+
+    fn stopped(&mut self, pid: i32, stop: Stop) -> Result<(), Failure> {
+        let pid = self.family.host_of(pid).unwrap_or(pid);
+        let session = self
+            .processes
+            .get_mut(&pid)
+            .and_then(|process| process.session.as_mut());
+        let taken = match session {
+            Some(session) => session.stopped(stop, &mut self.family),
+            None => stop.resume().map_err(SessionError::Lost),
+        };
+        match taken {
+            Ok(()) => self.tell_of_arming(pid),
+            Err(SessionError::Arm(error)) => return self.not_armed(pid, Box::new(error)),
+            Err(SessionError::Lost(error)) => return Err(Failure::lost(error)),
+        }
+        Ok(())
+    }
+
+    fn forked(&mut self, parent: i32, child: i32, stop: Option<Stop>, shares_memory: bool) -> io::Result<()> {
+        if !shares_memory && let Some(session) = self.session(parent) {
+            // One that was killed already has nothing to be cleaned.
+            let _ = session.forked(child);
+        }
+        // In its parent's memory it may still run into what is in there.
+        if self.follow || shares_memory {
+            self.processes.insert(child, Process::new(true));
+            stop.map_or(Ok(()), Stop::resume)
+        } else {
+            self.family.let_go(child, stop.into_iter().collect())
+        }
+    }
+
+    fn ended(&mut self, pid: i32, end: End) {
+        // Its events are read back with what is known of it.
+        self.tell_events();
+        self.close(pid);
+        self.processes.remove(&pid);
+        if pid == self.target {
+            self.outcome.end = Some(end);
+        }
+    }
+
+    /// A process executes a program.
+    fn executed(&mut self, pid: i32, stop: Stop) -> Result<(), Failure> {
+        self.tell_events();
+        let was_armed = self.close(pid);
+        if was_armed {
+            self.sink.line(&Line::Executed(Executed { pid }));
+        }
+        self.processes.insert(pid, Process::new(false));
+        if self.follow {
+            return self.arm_executed(pid, stop);
+        }
+        match pid == self.target {
+            true => stop.resume().map_err(Failure::lost),
+            false => {
+                self.processes.remove(&pid);
+                self.family.let_go(pid, vec![stop]).map_err(Failure::lost)
+            }
+        }
+    }
+
+    /// The program that a process ran is gone. Whether it was armed.
+    fn close(&mut self, pid: i32) -> bool {
+        let Some(process) = self.processes.get_mut(&pid) else {
+            return false;
+        };
+        let Some(mut session) = process.session.take() else {
+            return false;
+        };
+        if let Some(armable) = process.armable() {
+            self.results.add_tests(&armable.plan, &session.term_counters());
+        }
+        session.gone();
+        true
+    }
+
+    /// Tells the events that have come.
+    fn tell_events(&mut self) {
+        let Some((_, engine)) = &mut self.engine else {
+            return;
+        };
+        for event in engine.take_events() {
+            let Some(process) = self.processes.get(&event.pid) else {
+                continue;
+            };
+            let Some(armable) = process.armable() else {
+                continue;
+            };
+            let origin = Origin {
+                plan: &armable.plan,
+                types: DynamicTypes::new(&armable.binary, process.bias),
+                pid: event.pid,
+                program: &process.program,
+                clock: &self.clock,
+            };
+            self.sink.line(&Line::Fired(fired(&origin, &event.row)));
+        }
+    }
+
+    /// Whether nothing is left to watch: the target has ended, and so has every process with rules in it.
+    fn is_over(&mut self) -> bool {
+        if self.outcome.end.is_none() {
+            return false;
+        }
+        let rest = self
+            .processes
+            .values()
+            .filter(|process| process.matters())
+            .count();
+        if rest > 0 && !self.told_of_rest {
+            self.told_of_rest = true;
+            self.say(format!(
+                "the command has ended; {} that it started {} on (Ctrl-C lets them go)",
+                crate::words::count(rest, "process"),
+                if rest == 1 { "goes" } else { "go" },
+            ));
+        }
+        rest == 0
+    }
+
+    /// Lets every process go as it was found.
+    fn let_all_go(&mut self) -> io::Result<()> {
+        let mut first = Ok(());
+        for (pid, process) in &mut self.processes {
+            if let (Some(session), Some(armable)) = (&process.session, process.armable()) {
+                self.results.add_tests(&armable.plan, &session.term_counters());
+            }
+            let gone = match &mut process.session {
+                Some(session) => session.let_go(&mut self.family),
+                None if self.family.traces(*pid) => {
+                    let stops = self.family.stop_all(*pid, &mut Stop::resume);
+                    stops.and_then(|stops| self.family.let_go(*pid, stops))
+                }
+                None => Ok(()),
+            };
+            first = first.and(gone);
+        }
+        // The target may have ended meanwhile.
+        while let Some(news) = self.family.next_ready()? {
+            if let News::Ended { pid, end } = news
+                && pid == self.target
+            {
+                self.outcome.end = Some(end);
+            }
+        }
+        first
+    }
+
+    fn say(&mut self, words: impl Into<String>) {
+        self.sink.notice(&Notice::Words(words.into()));
+    }
+
+    fn followed(&self) -> Follow {
+        match self.follow {
+            true => Follow::Processes,
+            false => Follow::Threads,
+        }
+    }
+}
+
+/// How long a look at the run waits at most when nothing wakes goinject up.
+const IDLE: Duration = Duration::from_millis(500);

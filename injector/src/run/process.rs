@@ -1,0 +1,47 @@
+//! A process of a run.
+
+use std::rc::Rc;
+
+use super::image::{Armable, Image};
+use crate::engine::Session;
+use crate::plan::encode::LoadBias;
+
+/// A process of a run.
+pub(super) struct Process {
+    /// What it runs; none before it executes a program of its own.
+    pub(super) image: Option<Rc<Image>>,
+    /// The file name of that.
+    pub(super) program: String,
+    /// How far that lies from where it was linked to.
+    pub(super) bias: LoadBias,
+    /// Its rules, if it has any.
+    pub(super) session: Option<Box<dyn Session>>,
+    /// Whether it was told that they are armed.
+    pub(super) is_told: bool,
+    /// It was forked, and has not executed a program since.
+    is_copy: bool,
+}
+
+impl Process {
+    /// One that runs what it was forked from, or is about to execute a program.
+    pub(super) fn new(is_copy: bool) -> Process {
+        Process {
+            image: None,
+            program: String::new(),
+            bias: LoadBias::default(),
+            session: None,
+            is_told: false,
+            is_copy,
+        }
+    }
+
+    /// What is armed in its program.
+    pub(super) fn armable(&self) -> Option<&Armable> {
+        self.image.as_ref()?.armable.as_ref()
+    }
+
+    /// Whether the run goes on because of it: rules act in it, or in what it is about to execute.
+    pub(super) fn matters(&self) -> bool {
+        self.session.is_some() || self.is_copy
+    }
+}

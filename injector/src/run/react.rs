@@ -1,0 +1,106 @@
+//! Signals, limits and the passage of time.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::target::shares_terminal;
+use super::{IDLE, Run};
+use crate::event::Progress;
+use crate::event::line::Line;
+use crate::signals::Received;
+use crate::tracee::signal_name;
+
+impl Run<'_> {
+    /// Whether the processes are to be let go.
+    pub(super) fn react_to_signals(&mut self) -> io::Result<bool> {
+        for signal in self.signals.received()? {
+            if self.react(signal) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// A signal to goinject goes on to a command that it started; a process that it attached to is let go.
+    /// A second interrupt lets a command go that does not end on the first.
+    fn react(&mut self, received: Received) -> bool {
+        if !self.outcome.started || self.outcome.interrupted || self.outcome.end.is_some() {
+            self.outcome.interrupted = true;
+            return true;
+        }
+        self.outcome.interrupted = true;
+        // At a terminal it had the signal as well.
+        if !(received.from_terminal && shares_terminal()) {
+            received.pass_on(self.target);
+        }
+        self.say(format!(
+            "{}: passed on to the target; goinject ends with it (once more to let it go on without faults)",
+            signal_name(received.signal)
+        ));
+        false
+    }
+
+    /// Ends the faults when a limit is reached. Whether the run is over by that.
+    pub(super) fn reach_limits(&mut self) -> bool {
+        if self.outcome.limit_reached || !self.is_beyond_limits() {
+            return false;
+        }
+        self.outcome.limit_reached = true;
+        if let Some((_, engine)) = &mut self.engine {
+            engine.cease();
+        }
+        self.sink.line(&Line::Limit {});
+        !self.outcome.started
+    }
+
+    fn is_beyond_limits(&self) -> bool {
+        let fired = || {
+            self.tally()
+                .counters
+                .iter()
+                .map(|counters| counters.fired)
+                .sum::<u64>()
+        };
+        self.rules.limits.faults.is_some_and(|limit| fired() >= limit)
+            || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// Tells how far the rules are.
+    pub(super) fn tick(&mut self) {
+        let tally = self.tally();
+        let rules = self.rules.rules.iter().zip(&tally.counters);
+        let progress: Vec<Progress> = rules
+            .map(|(rule, counters)| Progress {
+                rule: rule.name.clone(),
+                calls: counters.calls,
+                matched: counters.matched,
+                fired: counters.fired,
+                applied: counters.applied,
+                failed: counters.failures(),
+            })
+            .collect();
+        self.sink.tick(&progress);
+    }
+
+    /// Waits until something happens, or for a moment.
+    pub(super) fn wait(&self) -> io::Result<()> {
+        let deadline = self.deadline.filter(|_| !self.outcome.limit_reached);
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let timeout = left.unwrap_or(IDLE).min(IDLE).max(Duration::from_millis(1));
+        let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
+        let engine = self.engine.iter().flat_map(|(_, engine)| engine.wake_fds());
+        // SAFETY: the engine and the family own these descriptors and outlive the poll.
+        let mut fds: Vec<PollFd<'_>> = engine
+            .chain(self.family.wake_fds())
+            .map(|fd| PollFd::new(unsafe { BorrowedFd::borrow_raw(fd) }, PollFlags::POLLIN))
+            .collect();
+        fds.push(PollFd::new(self.signals.fd(), PollFlags::POLLIN));
+        match poll(&mut fds, timeout) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

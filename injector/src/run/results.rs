@@ -1,0 +1,258 @@
+//! What a run has added up to, and the lines that tell it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use goinject_probes::table::{Counters, Held, Reason, TermCounters};
+use goinject_rules::diagnostic::Diagnostic;
+use goinject_rules::model::{CountRange, RuleSet};
+
+use super::image::{Images, failure};
+use super::verdict::{self, RuleVerdict};
+use super::whereabouts::{Called, explanation};
+use super::{Failure, Finished, Run};
+use crate::engine::Tally;
+use crate::error::ExitCode;
+use crate::event::Notice;
+use crate::event::line::{self, Line, RuleResult, TargetEnd, TestResult, UnmetExpectation};
+use crate::plan::{Plan, Term};
+use crate::tracee::{End, signal_name};
+
+/// What a run has added up to, beside the counters of the engine.
+#[derive(Debug)]
+pub(super) struct Results {
+    /// How the tests of each rule's condition came out.
+    tests: Vec<Vec<TestResult>>,
+    /// The functions of each rule, in all programs in which it was armed.
+    functions: Vec<BTreeSet<String>>,
+    /// Calls of each rule that may be missing, in words.
+    unseen: Vec<BTreeSet<String>>,
+    /// How many instructions were probed for each rule.
+    sites: Vec<usize>,
+    /// The programs in which rules were armed.
+    armed_in: Vec<PathBuf>,
+    /// A process that should have been armed could not be.
+    pub(super) not_armed: bool,
+}
+
+impl Results {
+    pub(super) fn new(rules: &RuleSet) -> Results {
+        let count = rules.rules.len();
+        Results {
+            tests: vec![Vec::new(); count],
+            functions: vec![BTreeSet::new(); count],
+            unseen: vec![BTreeSet::new(); count],
+            sites: vec![0; count],
+            armed_in: Vec::new(),
+            not_armed: false,
+        }
+    }
+
+    /// Whether no process was armed so far.
+    pub(super) fn armed_nowhere(&self) -> bool {
+        self.armed_in.is_empty()
+    }
+
+    /// Notes that rules were armed in a program.
+    pub(super) fn add_image(&mut self, plan: &Plan, path: &Path) {
+        if self.armed_in.iter().any(|armed| armed == path) {
+            return;
+        }
+        self.armed_in.push(path.to_owned());
+        for (n, rule) in plan.rules.iter().enumerate().take(self.functions.len()) {
+            let names = rule
+                .functions
+                .iter()
+                .map(|function| plan.functions[*function].name.clone());
+            self.functions[n].extend(names);
+            self.unseen[n].extend(rule.unseen.iter().cloned());
+            let of_rule = |site: &&crate::plan::Site| site.bindings.iter().any(|binding| binding.rule == n);
+            self.sites[n] += plan.sites.iter().filter(of_rule).count();
+        }
+    }
+
+    /// Adds how the rows of the conditions came out in a process.
+    pub(super) fn add_tests(&mut self, plan: &Plan, counters: &[TermCounters]) {
+        let bindings = plan.sites.iter().flat_map(|site| &site.bindings);
+        let rows = bindings.flat_map(|binding| binding.condition.iter().map(|term| (binding.rule, term)));
+        for ((rule, term), counters) in rows.zip(counters) {
+            let (Term::Test(test) | Term::Record(_, test)) = term else {
+                continue;
+            };
+            let Some(found) = self.tests.get_mut(rule) else {
+                continue;
+            };
+            let at = found.iter().position(|result| result.text == test.text);
+            let at = at.unwrap_or_else(|| {
+                found.push(TestResult {
+                    text: test.text.clone(),
+                    tested: 0,
+                    held: 0,
+                    unreadable: 0,
+                });
+                found.len() - 1
+            });
+            found[at].tested += counters.tested();
+            found[at].held += counters.held;
+            found[at].unreadable += counters.unreadable;
+        }
+    }
+
+    fn rule(&self, n: usize, rules: &RuleSet, counters: &Counters, verdict: &RuleVerdict) -> RuleResult {
+        let rule = &rules.rules[n];
+        let failures = Reason::FAILURES
+            .into_iter()
+            .map(|reason| (reason.words().to_owned(), counters.failed[reason as usize]))
+            .filter(|(_, count)| *count > 0);
+        let held_back = Held::ALL
+            .into_iter()
+            .map(|held| (held.name().to_owned(), counters.held[held as usize]))
+            .filter(|(_, count)| *count > 0);
+        let unmet = verdict.unmet.iter().map(|unmet| UnmetExpectation {
+            counter: unmet.what.to_owned(),
+            expected: range_words(unmet.expected),
+            actual: unmet.actual,
+        });
+        let called = Called {
+            functions: &self.functions[n],
+            tests: &self.tests[n],
+            unseen: &self.unseen[n],
+        };
+        RuleResult {
+            rule: rule.name.clone(),
+            observes: rule.mode == goinject_rules::model::Mode::Observe,
+            sites: self.sites[n],
+            calls: counters.calls,
+            matched: counters.matched,
+            fired: counters.fired,
+            applied: counters.applied,
+            failed: counters.failures(),
+            failures: failures.collect(),
+            held_back: held_back.collect(),
+            tests: self.tests[n].clone(),
+            unmet: unmet.collect(),
+            explanation: verdict
+                .fired_too_seldom
+                .then(|| explanation(rule, counters, &called)),
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Tells the results, and gives the verdict.
+    pub(super) fn finish(mut self) -> Result<Finished, Failure> {
+        let absent = self.tell_absent();
+        let passed_over = self.images.passed_over();
+        if self.follow && !passed_over.is_empty() {
+            self.sink.line(&Line::PassedOver(line::PassedOver {
+                programs: passed_over,
+            }));
+        }
+        let Tally {
+            mut counters,
+            dropped_events,
+            lost_hits,
+        } = self.tally();
+        // Without a program to arm there is no engine that counts.
+        counters.resize(self.rules.rules.len().max(counters.len()), Counters::default());
+        let verdicts = verdict::judge_rules(self.rules, &counters);
+        let panics = verdict::unexpected_panics(self.rules, &counters);
+        let code = ExitCode::first(
+            [
+                absent,
+                self.results.not_armed.then_some(ExitCode::Unarmable),
+                Some(verdict::exit_code(
+                    self.rules,
+                    &verdicts,
+                    panics.as_ref(),
+                    &self.outcome,
+                )),
+            ]
+            .into_iter()
+            .flatten(),
+        );
+        for (n, verdict) in verdicts.iter().enumerate() {
+            let result = self.results.rule(n, self.rules, &counters[n], verdict);
+            self.sink.line(&Line::Rule(result));
+        }
+        let (target, status, signal) = match self.outcome.end {
+            Some(End::Exited(status)) => (TargetEnd::Exited, Some(status), None),
+            Some(End::Killed(signal)) => (TargetEnd::Killed, None, Some(signal_name(signal))),
+            Some(End::Gone) => (TargetEnd::Gone, None, None),
+            None => (TargetEnd::Released, None, None),
+        };
+        self.sink.line(&Line::End(line::End {
+            target,
+            status,
+            signal,
+            expected_status: verdict::unexpected_exit(self.rules, &self.outcome),
+            panics: panics.map(|panics| UnmetExpectation {
+                counter: panics.what.to_owned(),
+                expected: range_words(panics.expected),
+                actual: panics.actual,
+            }),
+            dropped_events,
+            lost_calls: lost_hits,
+            elapsed_ns: self.clock.now(),
+            exit_code: code as u8,
+        }));
+        Ok(Finished {
+            code,
+            status: status.filter(|_| self.outcome.started),
+        })
+    }
+
+    /// Tells of rules that no program of the run has the functions of; their exit code, if there are any.
+    fn tell_absent(&mut self) -> Option<ExitCode> {
+        let mut told = Vec::new();
+        let mut codes = Vec::new();
+        for (n, rule) in self.rules.rules.iter().enumerate() {
+            if !self.results.functions[n].is_empty() {
+                continue;
+            }
+            let (findings, code) = absence(&self.images, n);
+            let missing = || {
+                Diagnostic::error("no program of this run has the function")
+                    .at(rule.function.span)
+                    .rule(&rule.name)
+                    .help("it was looked for in every Go program that the target started")
+            };
+            codes.push(code.unwrap_or(ExitCode::Unarmable));
+            told.extend(if findings.is_empty() {
+                vec![missing()]
+            } else {
+                findings
+            });
+        }
+        if !told.is_empty() {
+            self.sink.notice(&Notice::Findings(told));
+        }
+        (!codes.is_empty()).then(|| ExitCode::first(codes.into_iter()))
+    }
+}
+
+/// What is wrong with a rule in every program that was seen: each message once, naming the programs.
+fn absence(images: &Images<'_>, rule: usize) -> (Vec<Diagnostic>, Option<ExitCode>) {
+    let of_rule = images
+        .seen()
+        .iter()
+        .flat_map(|image| &image.findings)
+        .filter(|finding| finding.is_error() && finding.rule.is_none_or(|of| of == rule));
+    let mut messages: Vec<Diagnostic> = Vec::new();
+    for finding in of_rule.clone() {
+        if !messages.contains(&finding.diagnostic) {
+            messages.push((*finding.diagnostic).clone());
+        }
+    }
+    (messages, failure(of_rule))
+}
+
+/// A range of counts as rule files write it.
+fn range_words(range: CountRange) -> String {
+    match (range.min, range.max) {
+        (min, max) if min == max => min.to_string(),
+        (0, max) => format!("<={max}"),
+        (min, u64::MAX) => format!(">={min}"),
+        (min, max) => format!("{min}..{max}"),
+    }
+}

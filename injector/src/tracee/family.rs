@@ -1,0 +1,581 @@
+//! A family of processes under ptrace: the threads of each, and the processes that they start. One waiter for all.
+//!
+//! The kernel tells of a new thread or process twice, by a stop of whoever made it and by its own first stop, in either
+//! order. [`Family::next_ready`] puts the two together.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
+
+use super::obstacle::Obstacle;
+use super::pidfd::PidFd;
+use super::ptrace::{self, Status};
+use super::remote::Remote;
+use super::stop::{Report, Stop, Why};
+
+/// How a process came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It exited with this status.
+    Exited(i32),
+    /// It was killed by this signal.
+    Killed(i32),
+    /// It is gone, and not being its parent goinject can't know how.
+    Gone,
+}
+
+/// What became of a member of the family.
+#[derive(Debug)]
+pub enum News {
+    /// A thread of a process stopped.
+    Stopped {
+        /// The process.
+        pid: i32,
+        /// Its thread.
+        stop: Stop,
+    },
+    /// A process started another, which is stopped before its first instruction.
+    Forked {
+        /// Who did.
+        parent: i32,
+        /// The new process.
+        child: i32,
+        /// Its stop; none if it had to go on already, as its parent was waiting for it.
+        stop: Option<Stop>,
+        /// It runs in its parent's memory until it executes a program.
+        shares_memory: bool,
+    },
+    /// A thread of a process that goes on is gone.
+    ThreadGone {
+        /// The process.
+        pid: i32,
+        /// The thread.
+        tid: i32,
+    },
+    /// A process is gone.
+    Ended {
+        /// The process.
+        pid: i32,
+        /// How.
+        end: End,
+    },
+}
+
+/// Between two looks at threads that are about to stop.
+const PAUSE: Duration = Duration::from_micros(50);
+
+/// Which new threads and processes are traced from their first instruction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Follow {
+    /// Threads only.
+    #[default]
+    Threads,
+    /// Processes, too.
+    Processes,
+}
+
+/// How a thread or process came to be, as the one that made it tells.
+#[derive(Clone, Copy, Debug)]
+struct Birth {
+    parent: i32,
+    is_process: bool,
+    shares_memory: bool,
+}
+
+/// Traced processes. Processes that are only watched for their end belong to it, too.
+#[derive(Debug, Default)]
+pub struct Family {
+    /// The process of each traced thread.
+    process_of: HashMap<i32, i32>,
+    /// The traced threads of each process.
+    threads: BTreeMap<i32, BTreeSet<i32>>,
+    /// New threads and processes whose own first stop has not come yet.
+    expected: HashMap<i32, Birth>,
+    /// First stops of threads and processes that nobody has told of yet.
+    early: HashMap<i32, Stop>,
+    /// Processes that run in the memory of another one.
+    guests: HashMap<i32, i32>,
+    /// Processes that nobody traces, by their descriptors.
+    watched: BTreeMap<i32, PidFd>,
+    /// News that came while something else was waited for.
+    held: VecDeque<News>,
+}
+
+impl Family {
+    /// Takes in a command that was just started.
+    pub fn adopt(&mut self, stop: &Stop) {
+        self.add(stop.tid(), stop.tid());
+    }
+
+    /// Seizes every thread of a running process, without stopping any. Threads that it makes later are
+    /// followed by the kernel; those made meanwhile are found by looking until nothing new is there.
+    ///
+    /// # Errors
+    /// Those of ptrace; then the process is none of the family's.
+    pub fn attach(&mut self, pid: i32, follow: Follow) -> io::Result<()> {
+        let attached = self.seize_all(pid, follow);
+        if attached.is_err() {
+            // Those that were seized already have not been stopped: the kernel lets them go with goinject.
+            self.forget(pid);
+        }
+        attached
+    }
+
+    fn seize_all(&mut self, pid: i32, follow: Follow) -> io::Result<()> {
+        loop {
+            let mut found = false;
+            for tid in task_ids(pid)? {
+                if self.process_of.contains_key(&tid) {
+                    continue;
+                }
+                match ptrace::seize(tid, follow) {
+                    Ok(()) => found = true,
+                    // Gone meanwhile.
+                    Err(error) if error.raw_os_error() == Some(libc::ESRCH) => continue,
+                    // Already ours: it was cloned by a thread that we follow.
+                    Err(error) if error.raw_os_error() == Some(libc::EPERM) && is_traced_by_us(pid, tid) => {
+                        found = true;
+                    }
+                    Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
+                        return Err(Obstacle::traced(pid, tid).map_or(error, io::Error::from));
+                    }
+                    Err(error) => return Err(error),
+                }
+                self.add(pid, tid);
+            }
+            if !found {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Watches a process for its end only.
+    ///
+    /// # Errors
+    /// There is no such process, or the kernel is older than Linux 5.3.
+    pub fn watch(&mut self, pid: i32) -> io::Result<()> {
+        self.watched.insert(pid, PidFd::open(pid)?);
+        Ok(())
+    }
+
+    /// Every process of the family.
+    pub fn processes(&self) -> impl Iterator<Item = i32> {
+        self.threads.keys().chain(self.watched.keys()).copied()
+    }
+
+    /// Whether a process is traced.
+    pub fn traces(&self, pid: i32) -> bool {
+        self.threads.contains_key(&pid)
+    }
+
+    /// Descriptors that become readable at the end of processes that are only watched. All else is told by SIGCHLD.
+    pub fn wake_fds(&self) -> impl Iterator<Item = RawFd> {
+        self.watched.values().map(|fd| fd.as_raw_fd())
+    }
+
+    /// Takes what has happened next, if anything has. Reports of new threads are handled here.
+    ///
+    /// # Errors
+    /// Those of ptrace.
+    pub fn next_ready(&mut self) -> io::Result<Option<News>> {
+        loop {
+            if let Some(news) = self.held.pop_front() {
+                return Ok(Some(news));
+            }
+            if let Some(news) = self.end_of_watched()? {
+                return Ok(Some(news));
+            }
+            let Some(status) = ptrace::look(None, false).or_else(nothing_left)? else {
+                return Ok(None);
+            };
+            if let Some(news) = self.understand(status)? {
+                return Ok(Some(news));
+            }
+        }
+    }
+
+    fn end_of_watched(&mut self) -> io::Result<Option<News>> {
+        let mut ended = None;
+        for (pid, fd) in &self.watched {
+            if fd.has_ended()? {
+                ended = Some(*pid);
+                break;
+            }
+        }
+        Ok(ended.map(|pid| {
+            self.watched.remove(&pid);
+            News::Ended { pid, end: End::Gone }
+        }))
+    }
+
+    /// What a change of state means, once it is news.
+    fn understand(&mut self, status: Status) -> io::Result<Option<News>> {
+        let tid = status.tid;
+        let Some(pid) = self.process_of.get(&tid).copied() else {
+            if let Report::Stopped(stop) = Report::of(status, tid) {
+                return self.first_stop(stop);
+            }
+            // A child of goinject that is no target.
+            self.expected.remove(&tid);
+            return Ok(None);
+        };
+        match Report::of(status, pid) {
+            Report::Stopped(stop) => self.stopped(pid, stop),
+            Report::ThreadGone(tid) => {
+                self.remove_thread(pid, tid);
+                Ok(Some(News::ThreadGone { pid, tid }))
+            }
+            Report::Exited(status) => Ok(Some(self.ended(pid, End::Exited(status)))),
+            Report::Killed(signal) => Ok(Some(self.ended(pid, End::Killed(signal)))),
+        }
+    }
+
+    fn stopped(&mut self, pid: i32, stop: Stop) -> io::Result<Option<News>> {
+        match stop.why() {
+            Why::Born { child, shares_memory } => {
+                let is_process = thread_group(child).is_none_or(|group| group != pid);
+                stop.resume()?;
+                self.born(
+                    child,
+                    Birth {
+                        parent: pid,
+                        is_process,
+                        shares_memory,
+                    },
+                )
+            }
+            Why::Interrupted => {
+                stop.resume()?;
+                Ok(None)
+            }
+            Why::Exec(_) => {
+                self.executed(pid);
+                Ok(Some(News::Stopped { pid, stop }))
+            }
+            _ => Ok(Some(News::Stopped { pid, stop })),
+        }
+    }
+
+    /// The first stop of a thread or process that is not known yet.
+    fn first_stop(&mut self, stop: Stop) -> io::Result<Option<News>> {
+        match self.expected.remove(&stop.tid()) {
+            Some(birth) => self.welcome(stop, birth),
+            None => {
+                self.early.insert(stop.tid(), stop);
+                Ok(None)
+            }
+        }
+    }
+
+    /// A thread or process that somebody has told of.
+    fn born(&mut self, child: i32, birth: Birth) -> io::Result<Option<News>> {
+        match self.early.remove(&child) {
+            Some(stop) => self.welcome(stop, birth),
+            None => {
+                // Gone already, where nothing is known of it.
+                if child != 0 {
+                    self.expected.insert(child, birth);
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    fn welcome(&mut self, stop: Stop, birth: Birth) -> io::Result<Option<News>> {
+        let tid = stop.tid();
+        if !birth.is_process {
+            self.add(birth.parent, tid);
+            stop.resume()?;
+            return Ok(None);
+        }
+        self.add(tid, tid);
+        if birth.shares_memory {
+            self.guests.insert(tid, birth.parent);
+        }
+        Ok(Some(News::Forked {
+            parent: birth.parent,
+            child: tid,
+            stop: Some(stop),
+            shares_memory: birth.shares_memory,
+        }))
+    }
+
+    fn executed(&mut self, pid: i32) {
+        self.guests.remove(&pid);
+        for tid in self
+            .threads
+            .insert(pid, BTreeSet::from([pid]))
+            .into_iter()
+            .flatten()
+        {
+            self.process_of.remove(&tid);
+        }
+        self.process_of.insert(pid, pid);
+    }
+
+    fn ended(&mut self, pid: i32, end: End) -> News {
+        self.forget(pid);
+        News::Ended { pid, end }
+    }
+
+    fn add(&mut self, pid: i32, tid: i32) {
+        self.process_of.insert(tid, pid);
+        self.threads.entry(pid).or_default().insert(tid);
+    }
+
+    fn remove_thread(&mut self, pid: i32, tid: i32) {
+        self.process_of.remove(&tid);
+        if let Some(threads) = self.threads.get_mut(&pid) {
+            threads.remove(&tid);
+        }
+    }
+
+    /// Forgets a process: it is gone, or nobody's any more.
+    fn forget(&mut self, pid: i32) {
+        self.guests.remove(&pid);
+        self.watched.remove(&pid);
+        for tid in self.threads.remove(&pid).into_iter().flatten() {
+            self.process_of.remove(&tid);
+        }
+        self.expected.retain(|_, birth| birth.parent != pid);
+    }
+
+    /// Stops every thread of a process and returns the stops. What others report meanwhile is kept for
+    /// [`Family::next_ready`]. A process that shares this one's memory, and that one of its threads waits for, goes on
+    /// through `serve`.
+    ///
+    /// # Errors
+    /// Those of ptrace.
+    pub fn stop_all(
+        &mut self,
+        pid: i32,
+        serve: &mut dyn FnMut(Stop) -> io::Result<()>,
+    ) -> io::Result<Vec<Stop>> {
+        let mut stopped: BTreeMap<i32, Stop> = BTreeMap::new();
+        let mut interrupted = BTreeSet::new();
+        self.take_held(pid, &mut stopped);
+        while let Some(threads) = self.threads.get(&pid) {
+            let running: Vec<i32> = threads
+                .iter()
+                .copied()
+                .filter(|tid| !stopped.contains_key(tid))
+                .collect();
+            if running.is_empty() {
+                break;
+            }
+            for tid in &running {
+                if interrupted.insert(*tid) {
+                    // A thread that is gone, or ending, says so by its report.
+                    let _ = ptrace::interrupt(*tid);
+                }
+            }
+            let mut moved = false;
+            for tid in running {
+                match ptrace::look(Some(tid), false) {
+                    Ok(None) => {}
+                    Ok(Some(status)) => {
+                        moved = true;
+                        self.stopping(pid, status, &mut stopped)?;
+                    }
+                    // Another thread has taken its place by an exec.
+                    Err(error) if error.raw_os_error() == Some(libc::ECHILD) => self.remove_thread(pid, tid),
+                    Err(error) => return Err(error),
+                }
+            }
+            // A leader that was killed is reported after all others, stopped ones included.
+            for tid in stopped.keys().copied().collect::<Vec<i32>>() {
+                if let Some(status) = ptrace::look_for_end(tid) {
+                    moved = true;
+                    self.stopping(pid, status, &mut stopped)?;
+                }
+            }
+            if !moved {
+                self.serve_guests(pid, serve)?;
+                std::thread::sleep(PAUSE);
+            }
+        }
+        Ok(stopped.into_values().collect())
+    }
+
+    /// Stops that came while something else was waited for.
+    fn take_held(&mut self, pid: i32, stopped: &mut BTreeMap<i32, Stop>) {
+        for news in std::mem::take(&mut self.held) {
+            match news {
+                News::Stopped { pid: of, stop } if of == pid => drop(stopped.insert(stop.tid(), stop)),
+                other => self.held.push_back(other),
+            }
+        }
+    }
+
+    /// A change of state of a thread that is to stop.
+    fn stopping(&mut self, pid: i32, status: Status, stopped: &mut BTreeMap<i32, Stop>) -> io::Result<()> {
+        match Report::of(status, pid) {
+            Report::Stopped(stop) => {
+                match stop.why() {
+                    Why::Born { child, shares_memory } => {
+                        let is_process = thread_group(child).is_none_or(|group| group != pid);
+                        let birth = Birth {
+                            parent: pid,
+                            is_process,
+                            shares_memory,
+                        };
+                        match self.early.remove(&child) {
+                            Some(first) if !is_process => {
+                                self.add(pid, child);
+                                stopped.insert(child, first);
+                            }
+                            // It is found among the threads that are to stop.
+                            None if !is_process && child != 0 => self.add(pid, child),
+                            early => {
+                                self.early.extend(early.map(|first| (child, first)));
+                                let news = self.born(child, birth)?;
+                                self.held.extend(news);
+                            }
+                        }
+                    }
+                    Why::Exec(_) => {
+                        self.executed(pid);
+                        stopped.clear();
+                    }
+                    _ => {}
+                }
+                stopped.insert(stop.tid(), stop);
+            }
+            Report::ThreadGone(tid) => {
+                stopped.remove(&tid);
+                self.remove_thread(pid, tid);
+                self.held.push_back(News::ThreadGone { pid, tid });
+            }
+            Report::Exited(status) => {
+                stopped.clear();
+                let news = self.ended(pid, End::Exited(status));
+                self.held.push_back(news);
+            }
+            Report::Killed(signal) => {
+                stopped.clear();
+                let news = self.ended(pid, End::Killed(signal));
+                self.held.push_back(news);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets processes go on that run in the memory of this one.
+    fn serve_guests(&mut self, pid: i32, serve: &mut dyn FnMut(Stop) -> io::Result<()>) -> io::Result<()> {
+        let guests = self.guests.iter().filter(|(_, host)| **host == pid);
+        for guest in guests.map(|(guest, _)| *guest).collect::<Vec<i32>>() {
+            let Some(status) = ptrace::look(Some(guest), false).or_else(nothing_left)? else {
+                continue;
+            };
+            match self.understand(status)? {
+                Some(News::Stopped { stop, .. }) if !matches!(stop.why(), Why::Exec(_)) => serve(stop)?,
+                news => self.held.extend(news),
+            }
+        }
+        // One whose birth has been told, but not been seen.
+        let newborn = self
+            .expected
+            .iter()
+            .filter(|(_, birth)| birth.parent == pid && birth.shares_memory);
+        for child in newborn.map(|(child, _)| *child).collect::<Vec<i32>>() {
+            let Some(status) = ptrace::look(Some(child), false).or_else(nothing_left)? else {
+                continue;
+            };
+            let mut news = self.understand(status)?;
+            if let Some(News::Forked { stop, .. }) = &mut news {
+                stop.take().map_or(Ok(()), Stop::resume)?;
+            }
+            self.held.extend(news);
+        }
+        Ok(())
+    }
+
+    /// The process in whose memory this one runs.
+    pub fn host_of(&self, pid: i32) -> Option<i32> {
+        self.guests.get(&pid).copied()
+    }
+
+    /// Has a stopped thread go on to the signal that waits for it. None if it ends instead, which
+    /// [`Family::next_ready`] will tell.
+    ///
+    /// # Errors
+    /// Those of ptrace.
+    pub fn go_on_to_signal(&mut self, pid: i32, stop: Stop) -> io::Result<Option<Stop>> {
+        let tid = stop.tid();
+        stop.resume()?;
+        let Some(status) = ptrace::look(Some(tid), true).or_else(nothing_left)? else {
+            return Ok(None);
+        };
+        let mut stopped = BTreeMap::new();
+        self.stopping(pid, status, &mut stopped)?;
+        Ok(stopped.into_values().next())
+    }
+
+    /// Lets a process go whose threads are all stopped: it is none of the family's any more.
+    ///
+    /// # Errors
+    /// Those of ptrace.
+    pub fn let_go(&mut self, pid: i32, stops: Vec<Stop>) -> io::Result<()> {
+        for stop in stops {
+            stop.detach()?;
+        }
+        self.forget(pid);
+        Ok(())
+    }
+
+    /// Lets a process go that is stopped, and goes on watching it for its end.
+    ///
+    /// # Errors
+    /// Those of ptrace, and of [`Family::watch`].
+    pub fn let_go_and_watch(&mut self, stop: Stop, is_child: bool) -> io::Result<()> {
+        let pid = stop.tid();
+        stop.detach()?;
+        if is_child {
+            // Its end is reported to its parent, as that of a traced process.
+            return Ok(());
+        }
+        self.forget(pid);
+        self.watch(pid)
+    }
+
+    /// Runs system calls in a stopped thread.
+    ///
+    /// # Errors
+    /// Those of ptrace, or the process has no system call instruction.
+    pub fn remote<'a>(&self, pid: i32, stop: Stop, memory: &'a super::Memory) -> io::Result<Remote<'a>> {
+        Remote::new(stop, pid, memory)
+    }
+}
+
+fn nothing_left(error: io::Error) -> io::Result<Option<Status>> {
+    match error.raw_os_error() {
+        Some(libc::ECHILD) => Ok(None),
+        _ => Err(error),
+    }
+}
+
+fn task_ids(pid: i32) -> io::Result<Vec<i32>> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/task"))?;
+    Ok(entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect())
+}
+
+fn status_field(path: &str, field: &str) -> Option<i32> {
+    let status = std::fs::read_to_string(path).ok()?;
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix(field)?.trim().parse().ok())
+}
+
+fn is_traced_by_us(pid: i32, tid: i32) -> bool {
+    let tracer = status_field(&format!("/proc/{pid}/task/{tid}/status"), "TracerPid:");
+    tracer.is_some_and(|tracer| tracer.unsigned_abs() == std::process::id())
+}
+
+/// The process that a thread belongs to.
+fn thread_group(tid: i32) -> Option<i32> {
+    status_field(&format!("/proc/{tid}/status"), "Tgid:")
+}
