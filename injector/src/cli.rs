@@ -85,8 +85,9 @@ pub struct Run {
 /// `goinject check`.
 #[derive(Debug, Args)]
 pub struct Check {
-    /// The rule file
-    pub file: PathBuf,
+    /// The rule files
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
     /// Check functions, names and types against this binary, too
     #[arg(long, value_name = "B")]
     pub binary: Option<PathBuf>,

@@ -17,6 +17,7 @@ pub mod go;
 pub mod host;
 pub mod inspect;
 pub mod plan;
+pub mod process;
 pub mod report;
 pub mod resolve;
 pub mod run;

@@ -1,5 +1,7 @@
 //! `goinject check`: everything that can be wrong, all at once.
 
+use std::path::Path;
+
 use goinject_rules::diagnostic::{Diagnostic, Severity};
 
 use super::{Told, fail, open_binary, print_diagnostics, refuse_changed, say};
@@ -14,14 +16,16 @@ use crate::words::{self, count};
 
 /// Checks a rule file, and with a binary also functions, names, types, inlining and the host.
 pub fn run(arguments: &Check) -> ExitCode {
-    match check(arguments) {
-        Ok(()) => ExitCode::Met,
-        Err(code) => code,
-    }
+    // All of them, whatever is wrong with one. The exit code is that of the worst: mistakes before what the binary
+    // does not allow.
+    let codes = arguments.files.iter().map(|file| check(file, arguments).err());
+    let codes: Vec<ExitCode> = codes.flatten().collect();
+    let invalid = codes.iter().find(|code| **code == ExitCode::Invalid);
+    *invalid.or(codes.first()).unwrap_or(&ExitCode::Met)
 }
 
-fn check(arguments: &Check) -> Told<()> {
-    let source = goinject_rules::read(&arguments.file).map_err(|error| fail(ExitCode::Invalid, error))?;
+fn check(file: &Path, arguments: &Check) -> Told<()> {
+    let source = goinject_rules::read(file).map_err(|error| fail(ExitCode::Invalid, error))?;
     let (rules, mut findings) = goinject_rules::parse_in_part(&source);
     let in_file = has_errors(&findings);
     // A binary that can't be opened is one more mistake, told after those of the file.
@@ -44,7 +48,7 @@ fn check(arguments: &Check) -> Told<()> {
             .filter(|finding| finding.severity == Severity::Error);
         say(format!(
             "{}: {}",
-            arguments.file.display(),
+            file.display(),
             count(errors.count(), "mistake")
         ));
         let in_binary = resolution.failure().unwrap_or(ExitCode::Invalid);
@@ -55,7 +59,7 @@ fn check(arguments: &Check) -> Told<()> {
     };
     let good = format!(
         "{}: {}, no mistakes",
-        arguments.file.display(),
+        file.display(),
         count(rules.rules.len(), "rule")
     );
     let Some(binary) = binary.transpose()? else {

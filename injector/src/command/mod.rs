@@ -20,6 +20,7 @@ use crate::error::ExitCode;
 use crate::go::{Binary, GoError};
 use crate::plan::Plan;
 use crate::plan::compile::compile;
+use crate::process;
 use crate::resolve::resolve;
 use crate::words::{inert, inert_lines};
 
@@ -88,6 +89,9 @@ pub fn read_rules(path: &Path) -> Told<RuleSet> {
 
 /// Opens a Go binary; what is wrong with it is printed.
 pub fn open_binary(path: &Path, debug: &DebugInformation) -> Told<Binary> {
+    if let Some(why) = process_of(path).and_then(process::refusal) {
+        return Err(fail(ExitCode::Unarmable, why));
+    }
     let state = || {
         std::fs::metadata(path)
             .and_then(|now| Ok((now.len(), now.modified()?)))
@@ -109,6 +113,12 @@ pub fn open_binary(path: &Path, debug: &DebugInformation) -> Told<Binary> {
         ));
     }
     Ok(binary)
+}
+
+/// The process whose program a path of `/proc` stands for.
+fn process_of(path: &Path) -> Option<i32> {
+    let inside = path.strip_prefix("/proc").ok()?.to_str()?;
+    inside.strip_suffix("/exe")?.parse().ok()
 }
 
 fn changed(path: &Path) -> String {

@@ -25,6 +25,9 @@ use super::sites::MorestackFunctions;
 use super::types::Types;
 use super::version::{GoVersion, OLDEST_MINOR};
 
+/// Bytes at the start of a file that a packer leaves its mark in.
+const PACKER_MARK: usize = 1024;
+
 /// A Go program for Linux, opened for reading.
 ///
 /// Opening maps the file and reads its headers, build information and the head of its function
@@ -92,6 +95,7 @@ impl Binary {
             check_buildmode(&path, info)?;
         }
         check_kind(&image)?;
+        check_linking(&image)?;
         let table = Table::find(&image);
         let (info, table) = match (info, table) {
             (Some(info), Ok(table)) => (info, table),
@@ -298,6 +302,30 @@ fn check_kind(image: &Image) -> Result<(), GoError> {
         ElfKind::Other(_) => "an ELF file of another kind",
     };
     Err(GoError::NotExecutable {
+        path: image.path().to_owned(),
+        what,
+    })
+}
+
+/// Programs that are Go, but not as one file from the Go linker.
+fn check_linking(image: &Image) -> Result<(), GoError> {
+    let libraries = image.section(".dynstr").unwrap_or_default();
+    let needs = |name: &[u8]| {
+        libraries
+            .split(|byte| *byte == 0)
+            .any(|library| library.starts_with(name))
+    };
+    let head = &image.data()[..image.data().len().min(PACKER_MARK)];
+    let what = if needs(b"libstd.so") {
+        "linked with -linkshared: Go's runtime is in a shared library; build it without that"
+    } else if needs(b"libgo.so") {
+        "built by gccgo, whose code has another calling convention and runtime; build it with the go command's own compiler"
+    } else if head.windows(4).any(|mark| mark == b"UPX!") {
+        "packed: its code is not in the file; unpack it with `upx -d`"
+    } else {
+        return Ok(());
+    };
+    Err(GoError::Unsupported {
         path: image.path().to_owned(),
         what,
     })

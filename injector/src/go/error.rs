@@ -73,6 +73,14 @@ pub enum GoError {
         /// The file.
         path: PathBuf,
     },
+    /// A program with Go in it that goinject can't serve.
+    #[error("{}: {what}", .path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// Why, and what to do.
+        what: &'static str,
+    },
     /// A Go program whose function table was removed or is in no known form.
     #[error("{}: a Go program, but without a function table that can be read: {why}", .path.display())]
     NoFunctionTable {

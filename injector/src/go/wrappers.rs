@@ -60,6 +60,21 @@ impl Binary {
         false
     }
 
+    /// The functions that instructions in a range call.
+    pub fn called_within(&self, range: &std::ops::Range<Address>) -> Vec<Function> {
+        let size = usize::try_from(range.end.0.saturating_sub(range.start.0)).unwrap_or_default();
+        let code = self.read(range.start, size).unwrap_or_default();
+        let calls = Decoder::with_ip(64, code, range.start.0, DecoderOptions::NONE)
+            .into_iter()
+            .filter(|instruction| {
+                instruction.mnemonic() == iced_x86::Mnemonic::Call
+                    && instruction.op0_kind() == OpKind::NearBranch64
+            });
+        calls
+            .filter_map(|call| self.functions().at(Address(call.near_branch64())))
+            .collect()
+    }
+
     /// Whether a function calls an address or jumps there.
     fn jumps_to(&self, function: &Function, target: Address) -> bool {
         let Ok(code) = self.code(function) else {

@@ -1,16 +1,13 @@
 //! Which functions of a binary a rule means.
 
-use goinject_rules::diagnostic::{Diagnostic, near_misses};
+use goinject_rules::diagnostic::Diagnostic;
 use goinject_rules::model::{FunctionSelector, Pattern, Rule};
 
 use super::Finding;
-use super::inlined::with_places;
+use super::missing::{missing, with_last_element};
 use super::path::list;
 use super::spelling::{spellings, unescaped};
 use crate::go::{Binary, Function, InlinedCall};
-
-/// How many near misses a message shows.
-const SHOWN: usize = 5;
 
 /// The functions of a rule, or what is wrong with its selection.
 pub(super) fn select(rule: &Rule, binary: &Binary) -> Result<Vec<Function>, Finding> {
@@ -49,7 +46,13 @@ pub(super) fn find(name: &str, binary: &Binary) -> Vec<Function> {
     }
     // A method that only interfaces call may be left in its wrapper alone.
     let mut wrappers = spellings(name).filter_map(|name| binary.wrapper_alone(&name));
-    wrappers.next().into_iter().collect()
+    if let Some(wrapper) = wrappers.next() {
+        return vec![wrapper];
+    }
+    match with_last_element(name, binary).as_slice() {
+        [only] if inlined_calls(name, binary).is_empty() => without_wrappers(find_spelt(only, binary)),
+        _ => Vec::new(),
+    }
 }
 
 fn find_spelt(name: &str, binary: &Binary) -> Vec<Function> {
@@ -78,42 +81,6 @@ pub(crate) fn without_wrappers(mut functions: Vec<Function>) -> Vec<Function> {
         .collect();
     functions.retain(|function| !function.is_wrapper || !real.contains(&function.name));
     functions
-}
-
-fn missing(rule: &Rule, name: &str, binary: &Binary) -> Finding {
-    let at = rule.function.span;
-    let calls = inlined_calls(name, binary);
-    if !calls.is_empty() {
-        let diagnostic = Diagnostic::error(format!("every call of `{name}` is inlined, so none can be reached"))
-            .at(at)
-            .rule(&rule.name)
-            .help("name the function that it is inlined into, or build with `-gcflags=-l`, or mark it `//go:noinline`");
-        let diagnostic = with_places(diagnostic, &calls);
-        return Finding::absence(diagnostic);
-    }
-    let names: Vec<_> = binary.functions().names().map(|(_, name)| name).collect();
-    let near = near_misses(name, names.iter().map(AsRef::as_ref), SHOWN);
-    let diagnostic = Diagnostic::error(format!(
-        "there is no function `{name}` in {}",
-        binary.path().display()
-    ))
-    .at(at)
-    .rule(&rule.name);
-    let diagnostic = match near.split_first() {
-        Some((nearest, [])) => diagnostic.help(format!("did you mean `{nearest}`?")),
-        Some((nearest, others)) => {
-            let others: Vec<String> = others.iter().map(|name| (*name).to_owned()).collect();
-            diagnostic
-                .help(format!("did you mean `{nearest}`?"))
-                .note(format!("others like it: {}", list(&others)))
-        }
-        None => diagnostic.help(format!(
-            "names are as in a stack trace (`main.run`, `net/http.(*Client).Do`); \
-             `goinject inspect {}` lists them; a function that nothing calls is not linked in",
-            binary.path().display()
-        )),
-    };
-    Finding::absence(diagnostic)
 }
 
 fn by_pattern(rule: &Rule, pattern: &Pattern, binary: &Binary) -> Result<Vec<Function>, Finding> {

@@ -8,6 +8,7 @@ pub mod facts;
 mod fault;
 mod function;
 mod inlined;
+mod missing;
 pub mod path;
 pub(crate) mod place;
 mod policy;

@@ -327,6 +327,15 @@ impl Scope<'_> {
             (Some(near), _) => error.help(format!("did you mean `{near}`?")),
             (None, Kind::Interface { .. }) => error
                 .help("it is an interface: what it holds is known only at run time and cannot be reached"),
+            (None, Kind::Pointer { target: Some(target) })
+                if matches!(self.types.get(*target).kind, Kind::Unknown) =>
+            {
+                let own = ty.name.trim_start_matches('*');
+                NoSuchPlace::new(format!("goinject does not know the fields of `{own}`")).help(format!(
+                    "write them out in `signature`, up to the one that is meant: `*struct{{…; {name} T}}` for `{}`",
+                    ty.name
+                ))
+            }
             (None, _) if names.is_empty() => error.help("only structs and pointers to structs have fields"),
             (None, _) if !counts.is_empty() => error.help(format!("all it has is {}", list(&names))),
             (None, _) => error.help(format!("its fields are {}", list(&names))),

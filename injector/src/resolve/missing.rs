@@ -1,0 +1,202 @@
+//! Names that are no function of the binary: what they are instead, and what was probably meant.
+
+use std::collections::BTreeSet;
+
+use goinject_rules::diagnostic::{Diagnostic, near_misses};
+use goinject_rules::model::Rule;
+
+use super::Finding;
+use super::function::{inlined_calls, traced_name};
+use super::inlined::with_places;
+use super::path::list;
+use super::spelling::{spellings, unescaped};
+use crate::go::types::Kind;
+use crate::go::{Binary, Function, InlinedCall};
+
+/// How many near misses a message shows.
+const SHOWN: usize = 5;
+
+/// What is wrong with a function's name, and what to write instead.
+pub(super) fn missing(rule: &Rule, name: &str, binary: &Binary) -> Finding {
+    let at = |diagnostic: Diagnostic| diagnostic.at(rule.function.span).rule(&rule.name);
+    let calls = inlined_calls(name, binary);
+    if !calls.is_empty() {
+        let diagnostic = Diagnostic::error(format!(
+            "every call of `{name}` is inlined, so none can be reached"
+        ));
+        let diagnostic = at(diagnostic).help(instead_of_inlined(name, &calls, binary));
+        return Finding::absence(with_places(diagnostic, &calls));
+    }
+    if let Some(methods) = implementations(name, binary) {
+        let (interface, _) = name.rsplit_once('.').unwrap_or((name, ""));
+        let diagnostic = Diagnostic::error(format!(
+            "`{interface}` is an interface, whose methods have no code of their own"
+        ));
+        return Finding::unarmable(match methods.as_slice() {
+            [] => at(diagnostic).help("name the method of a type that implements it"),
+            methods => at(diagnostic).help(format!("name a method that implements it: {}", list(methods))),
+        });
+    }
+    let diagnostic = at(Diagnostic::error(format!(
+        "there is no function `{name}` in {}",
+        binary.path().display()
+    )));
+    let same_end = with_last_element(name, binary);
+    if same_end.len() > 1 {
+        let help = format!(
+            "its package may be written in short only where one has that name: {}",
+            list(&same_end)
+        );
+        return Finding::unarmable(diagnostic.help(help));
+    }
+    let near = near(name, binary);
+    Finding::absence(match near.split_first() {
+        Some((nearest, others)) => {
+            let diagnostic = diagnostic.help(format!("did you mean `{nearest}`?"));
+            match others {
+                [] => diagnostic,
+                others => diagnostic.note(format!("others like it: {}", list(others))),
+            }
+        }
+        None => diagnostic.help(format!(
+            "names are as in a stack trace (`main.run`, `net/http.(*Client).Do`); \
+             `goinject inspect {}` lists them; a function that nothing calls is not linked in",
+            binary.path().display()
+        )),
+    })
+}
+
+/// The names that end in this one, whose package is written by the last element of its path: `store.(*File).Put` for
+/// `example.com/shop/store.(*File).Put`.
+pub(super) fn with_last_element(name: &str, binary: &Binary) -> Vec<String> {
+    let package = Function::package_of(name);
+    if package.contains('/') || package.len() == name.len() {
+        return Vec::new();
+    }
+    let wanted: Vec<String> = spellings(name).map(|name| format!("/{name}")).collect();
+    let names = binary.functions().names();
+    let found = names.filter(|(_, full)| {
+        // A slash in a type argument is none of the package's path.
+        let path = Function::package_of(full).rfind('/');
+        path.is_some_and(|slash| wanted.iter().any(|end| full[slash..] == **end))
+    });
+    let all: BTreeSet<String> = found.map(|(_, full)| full.into_owned()).collect();
+    all.into_iter().collect()
+}
+
+/// What may have been meant: the same method of the same type, or function, in another package or by another receiver, and
+/// then what is written like it.
+fn near(name: &str, binary: &Binary) -> Vec<String> {
+    let names: Vec<_> = binary.functions().names().map(|(_, name)| name).collect();
+    let own = own_part(name);
+    let plain = |name: &str| own_part(name).replace(['(', ')', '*'], "").to_lowercase();
+    let wanted = plain(name);
+    let mut near: Vec<String> = Vec::new();
+    let ranks: [&dyn Fn(&str) -> bool; 2] =
+        [&|other| own_part(other) == own, &|other| plain(other) == wanted];
+    // A function's own name is often that of others; a method's together with its type is not.
+    if wanted.contains('.') {
+        for is_same in ranks {
+            near.extend(
+                names
+                    .iter()
+                    .filter(|other| is_same(other))
+                    .map(|other| other.to_string()),
+            );
+        }
+    }
+    let package = Function::package_of(name)
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    // Of those the packages with the same last element come first.
+    near.sort_by_key(|other| Function::package_of(other).rsplit('/').next() != Some(package.as_str()));
+    near.extend(
+        near_misses(name, names.iter().map(AsRef::as_ref), SHOWN)
+            .into_iter()
+            .map(str::to_owned),
+    );
+    let mut seen = BTreeSet::new();
+    near.retain(|name| seen.insert(name.clone()));
+    near.truncate(SHOWN);
+    near
+}
+
+/// A name without its package.
+fn own_part(name: &str) -> &str {
+    name.get(Function::package_of(name).len() + 1..).unwrap_or(name)
+}
+
+/// The methods of the types that the program converts to an interface, if a name is that of an interface's method.
+fn implementations(name: &str, binary: &Binary) -> Option<Vec<String>> {
+    let (interface, method) = name.rsplit_once('.')?;
+    if interface.ends_with(')') || !interface.contains('.') {
+        return None;
+    }
+    let short = format!("/{interface}");
+    let is_it = |name: &str| name == interface || (!interface.contains('/') && name.ends_with(&short));
+    let interfaces: BTreeSet<_> = binary.itabs().iter().map(|itab| itab.interface).collect();
+    let named =
+        |of: &crate::go::address::Address| binary.runtime_type_name(*of).is_some_and(|name| is_it(&name));
+    let wanted: Vec<_> = interfaces.into_iter().filter(named).collect();
+    let ty = binary.type_named(interface).ok().flatten();
+    let by_types = ty.is_some_and(|ty| matches!(binary.types().get(ty).kind, Kind::Interface { .. }));
+    if wanted.is_empty() && !by_types {
+        return None;
+    }
+    let tables = binary
+        .itabs()
+        .iter()
+        .filter(|itab| wanted.contains(&itab.interface));
+    let mut found = BTreeSet::new();
+    for concrete in tables.filter_map(|itab| binary.runtime_type_name(itab.concrete)) {
+        found.extend(method_of(&concrete, method, binary));
+    }
+    Some(found.into_iter().collect())
+}
+
+/// The function that is a type's method: of the type itself, or of what it points at.
+fn method_of(ty: &str, method: &str, binary: &Binary) -> Option<String> {
+    let plain = ty.trim_start_matches('*');
+    let package = Function::package_of(plain);
+    let own = plain.get(package.len() + 1..)?;
+    let names = [
+        format!("{package}.{own}.{method}"),
+        format!("{package}.(*{own}).{method}"),
+    ];
+    let exists = |name: &&String| spellings(name).any(|name| !binary.functions().find(&name).is_empty());
+    names.iter().find(exists).cloned()
+}
+
+/// What to name instead of a function that is inlined everywhere.
+fn instead_of_inlined(name: &str, calls: &[InlinedCall], binary: &Binary) -> String {
+    let rebuild = "or build with `-gcflags=-l`, or mark it `//go:noinline`";
+    let callees = callees(calls, binary);
+    match callees.as_slice() {
+        [] => format!("name the function that it is inlined into, {rebuild}"),
+        callees => format!(
+            "all that `{name}` does goes through {}: name that, {rebuild} if it is your own (`-gcflags=all=-l` for all)",
+            list(callees)
+        ),
+    }
+}
+
+/// The functions that an inlined body calls wherever it stands.
+fn callees(calls: &[InlinedCall], binary: &Binary) -> Vec<String> {
+    let mut common: Option<BTreeSet<String>> = None;
+    for call in calls {
+        let called: BTreeSet<String> = call
+            .ranges
+            .iter()
+            .flat_map(|range| binary.called_within(range))
+            .filter(|callee| callee.package() != "runtime" && !callee.is_assembly)
+            .map(|callee| unescaped(&traced_name(&callee.name)).into_owned())
+            .collect();
+        common = Some(match common {
+            None => called,
+            Some(common) => common.intersection(&called).cloned().collect(),
+        });
+    }
+    common.unwrap_or_default().into_iter().take(3).collect()
+}
