@@ -83,15 +83,17 @@ struct Cost {
     memory: u64,
 }
 
-#[expect(clippy::zombie_processes, reason = "wait4 waits for it, and tells its memory")]
 fn measured(rules: &Path, binary: &Path) -> Cost {
-    let start = Instant::now();
     let mut command = Command::new(goinject::program());
+    command.arg("plan").arg(rules).arg("--binary").arg(binary);
+    cost(command)
+}
+
+#[expect(clippy::zombie_processes, reason = "wait4 waits for it, and tells its memory")]
+fn cost(mut command: Command) -> Cost {
+    let start = Instant::now();
     command
-        .arg("plan")
-        .arg(rules)
-        .arg("--binary")
-        .arg(binary)
+        .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         // Its own group, so that nothing of it is left if this ends.
@@ -104,12 +106,57 @@ fn measured(rules: &Path, binary: &Path) -> Cost {
     // SAFETY: it is our child, nobody else waits for it, and both pointers are to live values.
     let waited = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
     let elapsed = start.elapsed().as_nanos() as f64;
-    assert_eq!((waited, status), (pid, 0), "goinject plan works");
+    assert_eq!((waited, status), (pid, 0), "goinject works");
     let ns = |time: libc::timeval| time.tv_sec as f64 * 1e9 + time.tv_usec as f64 * 1e3;
     Cost {
         elapsed,
         used: ns(usage.ru_utime) + ns(usage.ru_stime),
         memory: u64::try_from(usage.ru_maxrss).unwrap_or_default(),
+    }
+}
+
+/// A run from its start to the end of a program that ends at once: what it takes before anything happens.
+pub(crate) fn start() {
+    const RULES: [(&str, &str); 2] = [
+        ("a register", "inject: {set: {n: 7}}"),
+        (
+            "conditions, within and a delay",
+            "if: n > 3 && text == \"never\"\n  within: main.main\n  inject: {delay: 1ms, set: {n: 7}}",
+        ),
+    ];
+    let program = program();
+    let folder = tempfile::tempdir().expect("a folder for rule files");
+    let file = folder.path().join("rules.yaml");
+    println!("goinject run of a program that ends at once, with the program itself");
+    for (what, rule) in RULES {
+        let rules =
+            format!("version: 1\nrules:\n- function: main.hit\n  expect: {{fired: \">=0\"}}\n  {rule}\n");
+        std::fs::write(&file, rules).expect("written");
+        for engine in ["bpf", "ptrace"] {
+            if engine == "bpf" && !host::look_at_all().bpf.load.is_yes() {
+                println!("  {what}, {engine}: skipped: this host has no BPF");
+                continue;
+            }
+            let turns: Vec<Cost> = (0..TURNS)
+                .map(|_| {
+                    let mut command = Command::new(goinject::program());
+                    command
+                        .args(["run", "--engine", engine])
+                        .arg(&file)
+                        .arg("--")
+                        .arg(&program);
+                    cost(command)
+                })
+                .collect();
+            let elapsed: Vec<f64> = turns.iter().map(|cost| cost.elapsed).collect();
+            let used: Vec<f64> = turns.iter().map(|cost| cost.used).collect();
+            println!(
+                "  {:40} {:>10}, {} of processor time (the least of {TURNS} turns)",
+                format!("{what}, {engine}"),
+                time(least(&elapsed)),
+                time(least(&used)),
+            );
+        }
     }
 }
 

@@ -58,6 +58,12 @@ fn planning() {
 
 #[test]
 #[ignore = "long: `cargo xtask bench`"]
+fn starting() {
+    files::start();
+}
+
+#[test]
+#[ignore = "long: `cargo xtask bench`"]
 fn arming() {
     files::arm();
 }
