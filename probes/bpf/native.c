@@ -189,13 +189,3 @@ void goinject_abandon(struct gi_host *host, struct gi_scratch *s, gi_u32 reason)
 	s->hit.floats = (gi_u64)(uintptr_t)host;
 	gi_abandon(s, reason);
 }
-
-/* Compared with the Rust declarations by a test. */
-const gi_u64 goinject_sizes[] = {
-	sizeof(struct gi_place), sizeof(struct gi_edit), sizeof(struct gi_binding), sizeof(struct gi_rule),
-	sizeof(struct gi_term), sizeof(struct gi_fixed_text), sizeof(struct gi_range),
-	sizeof(struct gi_counters), sizeof(struct gi_term_counters), sizeof(struct gi_site),
-	sizeof(struct gi_control), sizeof(struct gi_process), sizeof(struct gi_event), sizeof(struct gi_call_key), sizeof(struct gi_call),
-	sizeof(struct gi_delay), sizeof(struct gi_g_key), sizeof(struct gi_goroutine_key), sizeof(struct gi_goroutine), sizeof(struct gi_hit),
-	sizeof(struct gi_scratch), sizeof(struct gi_host),
-};

@@ -42,18 +42,18 @@ pub struct Hit {
 
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-struct Planned {
-    address: u64,
-    base: u32,
-    index: u32,
-    before: u64,
-    after: u64,
-    extra: u64,
-    size: u32,
-    kind: u8,
-    source: u8,
-    known: u8,
-    padding: u8,
+pub(super) struct Planned {
+    pub(super) address: u64,
+    pub(super) base: u32,
+    pub(super) index: u32,
+    pub(super) before: u64,
+    pub(super) after: u64,
+    pub(super) extra: u64,
+    pub(super) size: u32,
+    pub(super) kind: u8,
+    pub(super) source: u8,
+    pub(super) known: u8,
+    pub(super) padding: u8,
 }
 
 /// `gi_scratch.state`: waiting for the signal that brings the thread to where edits can be made.
@@ -63,31 +63,34 @@ const SCRATCH_SIGNAL: u32 = 1;
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Scratch {
-    state: u32,
-    stage: u32,
-    fired_count: u32,
-    writes: u32,
-    slept: u32,
-    next_row: u32,
+    pub(super) state: u32,
+    pub(super) stage: u32,
+    pub(super) fired_count: u32,
+    pub(super) writes: u32,
+    pub(super) slept: u32,
+    pub(super) next_row: u32,
     /// The call, as it was saved by the BPF program.
     pub hit: Hit,
-    found: [u64; 2],
-    word: [u64; 4],
-    applying: [u32; 4],
-    operand: [u64; 2],
-    truths: u64,
-    depth: u64,
-    length: [u64; 2],
-    text: [u8; CONDITION_TEXT],
-    other_text: [u8; CONDITION_TEXT],
-    g_key: GKey,
-    call_key: CallKey,
-    call: Call,
-    goroutine_key: GoroutineKey,
-    delay: Delay,
-    fired: [Fired; FIRED],
-    planned: [Planned; EDITS],
-    event: Event,
+    pub(super) found: [u64; 2],
+    pub(super) word: [u64; 4],
+    pub(super) applying: u32,
+    pub(super) level: u32,
+    pub(super) low: u32,
+    pub(super) high: u32,
+    pub(super) operand: [u64; 2],
+    pub(super) truths: u64,
+    pub(super) depth: u64,
+    pub(super) length: [u64; 2],
+    pub(super) text: [u8; CONDITION_TEXT],
+    pub(super) other_text: [u8; CONDITION_TEXT],
+    pub(super) g_key: GKey,
+    pub(super) call_key: CallKey,
+    pub(super) call: Call,
+    pub(super) goroutine_key: GoroutineKey,
+    pub(super) delay: Delay,
+    pub(super) fired: [Fired; FIRED],
+    pub(super) planned: [Planned; EDITS],
+    pub(super) event: Event,
 }
 
 impl Scratch {

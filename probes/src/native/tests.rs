@@ -1,41 +1,7 @@
-use super::host::Host;
+mod layout;
+
 use super::*;
 use crate::table::*;
-
-unsafe extern "C" {
-    static goinject_sizes: [u64; 22];
-}
-
-#[test]
-fn rust_and_c_agree_on_every_row() {
-    let rust = [
-        size_of::<Place>(),
-        size_of::<Edit>(),
-        size_of::<Binding>(),
-        size_of::<Rule>(),
-        size_of::<Term>(),
-        size_of::<FixedText>(),
-        size_of::<Range>(),
-        size_of::<Counters>(),
-        size_of::<TermCounters>(),
-        size_of::<Site>(),
-        size_of::<Control>(),
-        size_of::<Process>(),
-        size_of::<Event>(),
-        size_of::<CallKey>(),
-        size_of::<Call>(),
-        size_of::<Delay>(),
-        size_of::<GKey>(),
-        size_of::<GoroutineKey>(),
-        size_of::<Goroutine>(),
-        size_of::<Hit>(),
-        size_of::<Scratch>(),
-        size_of::<Host>(),
-    ];
-    // SAFETY: a constant array of the linked C object.
-    let c = unsafe { goinject_sizes };
-    assert_eq!(rust.map(|size| size as u64), c);
-}
 
 /// A thread with a few bytes of memory at address 0x1000.
 struct Fake {
