@@ -47,6 +47,7 @@ fn run(writer: Writer) -> Outcome {
 fn summary(outcome: &Outcome) -> String {
     let lines = outcome.stderr.lines();
     let lines = lines.skip_while(|line| !line.contains("rule ") || !line.contains("calls"));
+    let lines = lines.filter(|line| !line.contains("to repeat:"));
     lines.fold(String::new(), |text, line| text + line + "\n")
 }
 
