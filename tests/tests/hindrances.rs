@@ -374,3 +374,59 @@ fn code_that_was_changed_is_left_alone() {
         assert!(lines.iter().all(|line| line.ends_with(" 77 <nil>")), "{lines:?}");
     }
 }
+#[test]
+fn threads_that_cannot_stop_are_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = rules_in(folder.path());
+    for writer in WRITERS {
+        let mut target = Hindered::start(&["-vfork", "15s"]);
+        let begun = Instant::now();
+        let outcome = attach(&rules, writer, &target.pid()).end();
+        let took = begun.elapsed();
+        let described = format!("{}: {}", writer.name(), outcome.describe());
+        assert!(took < Duration::from_secs(12), "{took:?}, {described}");
+        assert_eq!(outcome.code, Some(5), "{described}");
+        assert!(applied(&outcome), "{described}");
+        let lines = target.goes_on(50);
+        assert!(lines.iter().any(|line| line.ends_with("<nil>")), "{lines:?}");
+        assert!(begun.elapsed() < Duration::from_secs(13), "it stood still");
+    }
+}
+
+/// Kills the target in a moment in which goinject arms it or lets it go, and may have it stopped.
+#[test]
+fn a_target_that_is_killed_ends_goinject() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = folder.path().join("rules.yaml");
+    fs::write(&rules, RULES.replace("limits: {faults: 3}\n", "")).expect("written");
+    for (turn, writer) in WRITERS.into_iter().cycle().take(30).enumerate() {
+        let mut target = Hindered::start(&[]);
+        let injector = attach(&rules, writer, &target.pid());
+        let traced = format!("TracerPid:\t{}\n", injector.pid());
+        let begun = Instant::now();
+        let status = format!("/proc/{}/status", target.pid());
+        while !fs::read_to_string(&status).is_ok_and(|status| status.contains(&traced)) {
+            assert!(begun.elapsed() < goinject::LIMIT, "it is not traced");
+            thread::sleep(Duration::from_micros(200));
+        }
+        // Arming by turns with letting go.
+        if turn % 4 > 1 {
+            thread::sleep(Duration::from_millis(30));
+            injector.signal(libc::SIGINT);
+        }
+        thread::sleep(Duration::from_micros(700 * turn as u64));
+        target.child.kill().expect("it is a child");
+        let killed = Instant::now();
+        let outcome = injector.end();
+        let described = format!("{turn}, {}: {}", writer.name(), outcome.describe());
+        assert!(killed.elapsed() < Duration::from_secs(20), "{described}");
+        let codes = [Some(3), Some(4), Some(6), Some(130)];
+        assert!(codes.contains(&outcome.code), "{described}");
+        // Its parent is told at once.
+        let begun = Instant::now();
+        while target.child.try_wait().expect("it is a child").is_none() {
+            assert!(begun.elapsed() < Duration::from_secs(10), "{described}");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}

@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::obstacle::Obstacle;
+use super::obstacle::{Obstacle, is_held_up};
+use super::patience::next_stop;
 use super::pidfd::PidFd;
 use super::ptrace::{self, Status};
 use super::remote::Remote;
@@ -64,6 +65,8 @@ pub enum News {
 
 /// Between two looks at threads that are about to stop.
 const PAUSE: Duration = Duration::from_micros(50);
+/// How long threads are waited for that are held up in the kernel.
+const TO_STOP: Duration = Duration::from_millis(300);
 
 /// Which new threads and processes are traced from their first instruction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,6 +103,8 @@ pub struct Family {
     watched: BTreeMap<i32, PidFd>,
     /// News that came while something else was waited for.
     held: VecDeque<News>,
+    /// Threads that were asked to stop and could not. They are let go later than their process.
+    late: BTreeSet<i32>,
 }
 
 impl Family {
@@ -212,6 +217,12 @@ impl Family {
     /// What a change of state means, once it is news.
     fn understand(&mut self, status: Status) -> io::Result<Option<News>> {
         let tid = status.tid;
+        if self.late.remove(&tid) && !self.process_of.contains_key(&tid) {
+            if let Report::Stopped(stop) = Report::of(status, tid) {
+                stop.detach()?;
+            }
+            return Ok(None);
+        }
         let Some(pid) = self.process_of.get(&tid).copied() else {
             if let Report::Stopped(stop) = Report::of(status, tid) {
                 return self.first_stop(stop);
@@ -343,7 +354,8 @@ impl Family {
 
     /// Stops every thread of a process and returns the stops. What others report meanwhile is kept for
     /// [`Family::next_ready`]. A process that shares this one's memory, and that one of its threads waits for, goes on
-    /// through `serve`.
+    /// through `serve`. A thread that is held up in the kernel, as the parent of a vfork is, is left out after a moment:
+    /// it can neither run into a breakpoint nor have run into one.
     ///
     /// # Errors
     /// Those of ptrace.
@@ -354,6 +366,7 @@ impl Family {
     ) -> io::Result<Vec<Stop>> {
         let mut stopped: BTreeMap<i32, Stop> = BTreeMap::new();
         let mut interrupted = BTreeSet::new();
+        let begun = Instant::now();
         self.take_held(pid, &mut stopped);
         while let Some(threads) = self.threads.get(&pid) {
             let running: Vec<i32> = threads
@@ -371,7 +384,7 @@ impl Family {
                 }
             }
             let mut moved = false;
-            for tid in running {
+            for tid in running.iter().copied() {
                 match ptrace::look(Some(tid), false) {
                     Ok(None) => {}
                     Ok(Some(status)) => {
@@ -392,6 +405,10 @@ impl Family {
             }
             if !moved {
                 self.serve_guests(pid, serve)?;
+                if begun.elapsed() > TO_STOP && running.iter().all(|tid| is_held_up(pid, *tid)) {
+                    self.late.extend(running);
+                    break;
+                }
                 std::thread::sleep(PAUSE);
             }
         }
@@ -504,15 +521,14 @@ impl Family {
     pub fn go_on_to_signal(&mut self, pid: i32, stop: Stop) -> io::Result<Option<Stop>> {
         let tid = stop.tid();
         stop.resume()?;
-        let Some(status) = ptrace::look(Some(tid), true).or_else(nothing_left)? else {
-            return Ok(None);
-        };
-        let mut stopped = BTreeMap::new();
-        self.stopping(pid, status, &mut stopped)?;
-        Ok(stopped.into_values().next())
+        match next_stop(pid, tid, None) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(None),
+            next => next,
+        }
     }
 
-    /// Lets a process go whose threads are all stopped: it is none of the family's any more.
+    /// Lets a process go whose threads are all stopped: it is none of the family's any more. Those that could not stop are
+    /// let go when they do.
     ///
     /// # Errors
     /// Those of ptrace.

@@ -5,6 +5,8 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use super::stop::has_pending_trap;
+
 /// What is in the way. It travels as the inner error of an [`io::Error`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Obstacle {
@@ -160,6 +162,11 @@ fn status(pid: i32, tid: i32) -> Option<String> {
 fn field(status: &str, name: &str) -> Option<u64> {
     let of_line = |line: &str| line.strip_prefix(name)?.strip_prefix(':')?.trim().parse().ok();
     status.lines().find_map(of_line)
+}
+
+/// Whether a thread can't stop for now, and has no breakpoint's trap waiting for it either.
+pub(super) fn is_held_up(pid: i32, tid: i32) -> bool {
+    state(pid, tid) == Some('D') && !has_pending_trap(tid)
 }
 
 /// The letter of a thread's state; none if it is gone.

@@ -137,13 +137,7 @@ impl Stop {
 
     /// Whether a breakpoint's trap waits to be reported behind this stop.
     pub fn has_pending_trap(&self) -> bool {
-        let bit = 1u64 << (libc::SIGTRAP - 1);
-        std::fs::read_to_string(format!("/proc/{}/status", self.tid)).is_ok_and(|status| {
-            let pending = status.lines().find_map(|line| line.strip_prefix("SigPnd:"));
-            pending
-                .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-                .is_some_and(|mask| mask & bit != 0)
-        })
+        has_pending_trap(self.tid)
     }
 
     /// Marks the signal that the thread is stopped with; see [`ptrace::mark_signal`].
@@ -220,4 +214,15 @@ impl Stop {
             other => other,
         }
     }
+}
+
+/// Whether a breakpoint's trap waits for a thread.
+pub(super) fn has_pending_trap(tid: i32) -> bool {
+    let bit = 1u64 << (libc::SIGTRAP - 1);
+    std::fs::read_to_string(format!("/proc/{tid}/status")).is_ok_and(|status| {
+        let pending = status.lines().find_map(|line| line.strip_prefix("SigPnd:"));
+        pending
+            .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+            .is_some_and(|mask| mask & bit != 0)
+    })
 }

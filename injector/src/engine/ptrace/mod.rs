@@ -348,15 +348,16 @@ impl Session for PtraceSession {
         // First, so that the stub is there as long as one of them has a trap that the kernel would deliver without us.
         family.let_go(self.pid, clean)?;
         if let Some(stop) = lent {
-            let mut remote = family.remote(self.pid, stop, &self.memory)?;
-            // Where it is refused the stub stays, which passes on what is not its own.
-            let left = leave(&mut remote);
-            remote.finish()?.detach()?;
-            left?;
+            // Where it is refused the stub stays, which passes on what is not its own; and it may be dead by now.
+            if let Ok(mut remote) = family.remote(self.pid, stop, &self.memory) {
+                let _ = leave(&mut remote);
+                let _ = remote.finish().and_then(Stop::detach);
+            }
         }
         if !self.is_child
             && let Err(error) = borrow_thread(self.pid, leave)
             && armed.breakpoints.are_in(&self.memory)
+            && Obstacle::of(&error).is_none()
         {
             return Err(error);
         }
