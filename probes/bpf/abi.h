@@ -112,6 +112,8 @@ enum gi_kind {
 #define GI_EDIT_TEXT 2    /* first word of a string: the event shows its bytes; the next edit is its length */
 #define GI_EDIT_ERROR 4   /* first word of an interface value, the next edit is its second: the event shows an error's text */
 
+#define GI_EDIT_KEPT 8    /* in the scratch memory, where other calls may use it by now: never taken back */
+
 /* One word overwritten. The edits of a rule are made all or none. */
 struct gi_edit {
 	struct gi_place place;
@@ -133,6 +135,8 @@ struct gi_edit {
 #define GI_BINDING_RETURNS 64  /* the edits are results, and the body is skipped */
 #define GI_BINDING_PANICS 128  /* the call becomes a call of nil */
 #define GI_BINDING_DELAYS 256  /* the goroutine sleeps first */
+
+#define GI_BINDING_PANIC_VALUE 512 /* the call becomes a panic with a value, which is its last two edits */
 
 /* What a rule does at one site. */
 struct gi_binding {
@@ -399,6 +403,8 @@ struct gi_process {
 	gi_u64 errno_table;        /* of syscall.Errno as error */
 	gi_u64 copies_next;        /* memory in the target for copies, none of it used twice */
 	gi_u64 copies_end;
+	gi_u64 gopanic;            /* runtime.gopanic */
+	gi_u64 panic_return;       /* behind the CALL of it in runtime.panicdivide */
 };
 
 /* The run: what all its processes share. One row. */
@@ -504,7 +510,7 @@ _Static_assert(sizeof(struct gi_term) == 152, "gi_term");
 _Static_assert(sizeof(struct gi_rule) == 88, "gi_rule");
 _Static_assert(sizeof(struct gi_counters) == 368, "gi_counters");
 _Static_assert(sizeof(struct gi_site) == 40, "gi_site");
-_Static_assert(sizeof(struct gi_process) == 104, "gi_process");
+_Static_assert(sizeof(struct gi_process) == 120, "gi_process");
 _Static_assert(sizeof(struct gi_control) == 64, "gi_control");
 _Static_assert(sizeof(struct gi_event) == 528, "gi_event");
 _Static_assert(sizeof(struct gi_fired) == 24, "gi_fired");

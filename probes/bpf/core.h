@@ -377,6 +377,17 @@ GI_SUBPROGRAM int gi_report(struct gi_scratch *s, gi_u32 n, gi_u32 reason)
 	return 0;
 }
 
+/* Readies a call of runtime.gopanic in this one's place. Returns enum gi_reason. */
+static __inline__ int gi_prepare_panic(struct gi_scratch *s)
+{
+	struct gi_process *process = gi_process_row(s);
+
+	if (!process || !process->gopanic || !process->panic_return)
+		return GI_NO_ROW;
+	s->hit.to = process->gopanic;
+	return gi_write_panic_frame(s, process->panic_return) ? GI_WRITE_FAULT : GI_OK;
+}
+
 /* Finds where a call goes on that ends before it begins: s->hit.to. Returns enum gi_reason. */
 GI_SUBPROGRAM int gi_find_end(struct gi_scratch *s, gi_u32 flags)
 {
@@ -386,7 +397,9 @@ GI_SUBPROGRAM int gi_find_end(struct gi_scratch *s, gi_u32 flags)
 		/* Go takes a fault at address 0 for a call of a nil func, made by the caller of this one; on a
 		 * scheduler's or signal handler's stack it takes any fault for its own, and ends the program. */
 		s->hit.to = 0;
-		return gi_on_goroutine(s) ? GI_OK : GI_NOT_HERE;
+		if (!gi_on_goroutine(s))
+			return GI_NOT_HERE;
+		return (flags & GI_BINDING_PANIC_VALUE) ? gi_prepare_panic(s) : GI_OK;
 	}
 	if (gi_return_address(s, &s->word[0]))
 		return GI_READ_FAULT;
@@ -395,10 +408,13 @@ GI_SUBPROGRAM int gi_find_end(struct gi_scratch *s, gi_u32 flags)
 }
 
 /* Ends the call before it begins: returns to the caller, or calls nil. */
-static __inline__ void gi_end_call(struct gi_scratch *s, gi_u32 flags)
+static __inline__ void gi_end_call(struct gi_scratch *s, gi_u32 flags, gi_u32 edits)
 {
 	if (!(flags & GI_BINDING_PANICS))
 		gi_leave_call(&s->hit);
+	else if (flags & GI_BINDING_PANIC_VALUE)
+		gi_enter_panic(&s->hit, s->planned[(edits - 2) & (GI_EDITS - 1)].after,
+			       s->planned[(edits - 1) & (GI_EDITS - 1)].after);
 	s->hit.redirected = 1;
 	s->hit.edited = 1;
 }
@@ -424,13 +440,15 @@ GI_SUBPROGRAM int gi_apply_binding(struct gi_scratch *s, gi_u32 n)
 	observe = rule->flags & GI_RULE_OBSERVE;
 	s->applying = n;
 	ends = observe ? 0 : binding->flags & (GI_BINDING_RETURNS | GI_BINDING_PANICS);
+	if (ends)
+		ends |= binding->flags & GI_BINDING_PANIC_VALUE;
 	/* First, for the results lie where the arguments are: a call that goes on must not meet them. */
 	if (ends)
 		reason = gi_find_end(s, ends);
 	if (!reason && binding->edits)
 		reason = gi_make_edits(s, binding->first_edit, binding->edits, observe);
 	if (ends && !reason)
-		gi_end_call(s, ends);
+		gi_end_call(s, ends, binding->edits);
 	if (reason)
 		gi_fail(counters, reason);
 	else if (!observe && (binding->flags & GI_BINDING_COMPLETES))

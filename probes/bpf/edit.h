@@ -57,7 +57,7 @@ GI_SUBPROGRAM int gi_prepare_edit(struct gi_scratch *s, gi_u32 row, gi_u32 n)
 	reason = gi_load(s, edit->place.size);
 	if (!reason) {
 		planned->before = s->word[0];
-		planned->known = 1;
+		planned->known = !(edit->flags & GI_EDIT_KEPT);
 	} else if (reason != GI_NO_FLOATS || edit->source != GI_PUT) {
 		return reason;
 	}

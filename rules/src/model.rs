@@ -172,8 +172,10 @@ pub struct Inject {
     pub set: Vec<Assignment>,
     /// Skip the body and return these results; empty for zero results.
     pub early_return: Option<Spanned<Vec<Assignment>>>,
-    /// Panic as if a nil func had been called.
+    /// Panic: as if a nil func had been called, or with a value.
     pub panic: Option<Span>,
+    /// What the panic's value is; none: that of a nil func's call.
+    pub panic_value: Option<Spanned<Value>>,
     /// Put the goroutine to sleep.
     pub delay: Option<Spanned<Delay>>,
 }
@@ -260,6 +262,22 @@ pub enum Value {
     List(Vec<Spanned<Value>>),
     /// `{new: …}`: a pointer to a new value. A mapping of it may be empty.
     New(Box<Spanned<Value>>),
+    /// `{type: "*client.StatusError", fields: {…}}`: what an interface is to hold, by its type.
+    Typed {
+        /// The type as Go names it, with a `*` for a pointer.
+        name: Spanned<String>,
+        /// The value, or what is behind the pointer; zero where absent.
+        content: Option<Box<Spanned<Value>>>,
+    },
+    /// `{wrap: io.EOF, message: "reading header"}`: an error around another.
+    Wrap {
+        /// The other one.
+        of: Box<Spanned<Value>>,
+        /// What stands before its text, and `: `.
+        message: String,
+    },
+    /// `{join: [io.EOF, …]}`: several errors as one.
+    Join(Box<Spanned<Value>>),
 }
 
 /// Which of the matching calls fire. Absent parts mean always.

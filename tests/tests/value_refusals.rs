@@ -135,6 +135,34 @@ fn errors_and_other_interfaces() {
             ("fail", "{err: main.Failing}"),
             ("fail", "{err: 5}"),
             ("fail", "{err.code: 5}"),
+            ("fail", "{err: {type: \"main.Status\"}}"),
+            ("fail", "{err: {type: \"*main.Staus\"}}"),
+            ("fail", "{err: {type: \"*main.Status\", fields: {Cod: 1}}}"),
+            ("fail", "{err: {type: \"*main.Status\", fields: {Code: x}}}"),
+            (
+                "fail",
+                "{err: {type: \"*main.Status\", fields: {Detail: {Name: x}}}}",
+            ),
+            (
+                "fail",
+                "{err: {type: \"*main.Status\", fields: {Code: {add: 1}}}}",
+            ),
+            ("fail", "{err: {type: \"*main.Status\", value: 1}}"),
+            ("fail", "{err: {type: 5}}"),
+            (
+                "fail",
+                "{err: {type: \"*main.Status\", fields: {Code: 1}, value: 1}}",
+            ),
+            ("fail", "{err: {type: \"main.Square\"}}"),
+            ("fail", "{err: {wrap: io.EOF}}"),
+            ("fail", "{err: {wrap: null, message: x}}"),
+            ("fail", "{err: {wrap: io.EFO, message: x}}"),
+            ("fail", "{err: {join: []}}"),
+            ("fail", "{err: {join: io.EOF}}"),
+            ("fail", "{err: {join: [5]}}"),
+            ("shape", "{s: {wrap: io.EOF, message: x}}"),
+            ("shape", "{s: {type: \"*main.Status\"}}"),
+            ("anything", "{v: {type: \"*main.Node\", fields: {Note: x}}}"),
             ("fail", "{error: io.EOF}"),
             ("shape", "{s: {message: no}}"),
             ("shape", "{s: main.ErrQuota}"),
@@ -278,6 +306,30 @@ fn conditions_on_values() {
         let rule = format!("{{function: \"main.{function}\", if: \"{condition}\", inject: {{panic: true}}}}");
         let said = said(&rule, &binary).replace("rules.yaml:3:", "");
         let _ = writeln!(text, "{function} {condition}\n{said}");
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn panics_with_values() {
+    let path = Build::plain("1.27").of("values");
+    let binary = Binary::open(&path).expect("a fixture is a Go binary");
+    let mut text = String::new();
+    for (function, value) in [
+        ("panicking", "false"),
+        ("panicking", "null"),
+        ("panicking", "[1]"),
+        ("panicking", "io.EFO"),
+        ("panicking", "{Code: 5}"),
+        ("panicking", "{type: \"*main.Staus\"}"),
+        ("panicking", "{add: 1}"),
+        ("sum", "no"),
+    ] {
+        let rule = format!("{{function: \"main.{function}\", inject: {{panic: {value}}}}}");
+        let said = said(&rule, &binary)
+            .replace("rules.yaml:3:", "")
+            .replace(&path.display().to_string(), "values");
+        let _ = writeln!(text, "{function} {value}\n{said}");
     }
     insta::assert_snapshot!(text);
 }

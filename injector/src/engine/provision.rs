@@ -142,7 +142,8 @@ fn map_scratch(plan: &Plan, remote: &mut Remote<'_>, loaded: &mut Loaded) -> io:
     loaded.scratch = start;
     loaded.copies = start + constants..start + size;
     remote.memory().write(start, &scratch_image(plan, loaded))?;
-    if constants > 0 {
+    // What copies are made of holds words that are read at each firing.
+    if constants > 0 && !plan.writes_scratch() {
         let read_only = [start, constants, libc::PROT_READ as u64, 0, 0, 0];
         remote.syscall(libc::SYS_mprotect, read_only)?;
     }

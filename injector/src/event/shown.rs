@@ -14,6 +14,9 @@ use crate::plan::{Assignment, Binding, Edit, Plan, Shape, Source};
 /// What errors made by `errors.New` are, and errors of the system.
 const ERROR_STRING: &str = "*errors.errorString";
 const ERRNO: &str = "syscall.Errno";
+const STRING: &str = "string";
+/// What `fmt.Errorf` makes of an error.
+const WRAPPED: &str = "*fmt.wrapError";
 
 /// A value that a rule changed, before and after. Whole numbers, floats and booleans are JSON's own; NaN
 /// and the infinities are the texts `.nan`, `.inf` and `-.inf`, durations are texts such as `50ms`, nil is null,
@@ -45,14 +48,23 @@ pub fn shown(plan: &Plan, types: &DynamicTypes<'_>, binding: &Binding, event: &E
     };
     let mut word = 0;
     let mut all = Vec::new();
-    for assignment in &binding.assignments {
+    // Nothing was there before the value of a panic.
+    let made = binding
+        .assignments
+        .iter()
+        .rposition(|_| binding.fault.panic_value);
+    for (n, assignment) in binding.assignments.iter().enumerate() {
         let first = word;
         word += assignment.edits.len();
         if word > event.word.len() {
             break;
         }
         if assignment.shape != Shape::Hidden {
-            all.push(reader.assignment(assignment, first));
+            let mut shown = reader.assignment(assignment, first);
+            if Some(n) == made {
+                shown.before = None;
+            }
+            all.push(shown);
         }
     }
     all
@@ -203,7 +215,9 @@ impl<'a> Reader<'a> {
                 (Source::Copy(global) | Source::Address(global), _) => {
                     Some(Content::Variable(global.name.clone()))
                 }
-                (Source::Scratch(object), ERROR_STRING) => message(scratch, *object),
+                // All of these begin with a string.
+                (Source::Scratch(object), ERROR_STRING | STRING) => message(scratch, *object),
+                (Source::Fresh { offset, .. }, WRAPPED) => message(scratch, *offset),
                 (Source::Scratch(object), ERRNO) => Some(Content::Errno(error_name(scratch.word(*object)?))),
                 _ => None,
             }

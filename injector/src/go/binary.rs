@@ -46,6 +46,7 @@ pub struct Binary {
     build: OnceLock<Build>,
     morestack: OnceLock<MorestackFunctions>,
     pub(super) itabs: OnceLock<Vec<Itab>>,
+    pub(super) described: OnceLock<Vec<(Address, String)>>,
 }
 
 impl Binary {
@@ -158,6 +159,7 @@ impl Binary {
             build: OnceLock::new(),
             morestack: OnceLock::new(),
             itabs: OnceLock::new(),
+            described: OnceLock::new(),
         })
     }
 

@@ -9,16 +9,16 @@ use super::bytes::{u8_at, u16_at, u32_at, uvarint};
 use super::types::TypeId;
 
 /// Bytes of what all kinds of types have in common.
-const COMMON_SIZE: usize = 48;
+pub(super) const COMMON_SIZE: usize = 48;
 const FLAGS: usize = 20;
-const KIND: usize = 23;
+pub(super) const KIND: usize = 23;
 const NAME: usize = 40;
 
 const FLAG_UNCOMMON: u8 = 1;
 const FLAG_EXTRA_STAR: u8 = 2;
 const FLAG_NAMED: u8 = 4;
 
-const KIND_MASK: u8 = 0x1f;
+pub(super) const KIND_MASK: u8 = 0x1f;
 const MAP: u8 = 21;
 const POINTER: u8 = 22;
 
@@ -107,7 +107,12 @@ impl Binary {
     /// A name by its offset from the start of the types.
     fn name_at(&self, offset: u32) -> Option<String> {
         let module = self.module()?;
-        let bytes = self.image.read_rest(module.types.plus(u64::from(offset)))?;
+        self.described_name(module.types.plus(u64::from(offset)))
+    }
+
+    /// A name by its address.
+    pub(super) fn described_name(&self, address: Address) -> Option<String> {
+        let bytes = self.image.read_rest(address)?;
         // A byte of flags, then the length.
         let (start, length) = if self.version().at_least(17) {
             let (length, used) = uvarint(bytes.get(1..)?)?;

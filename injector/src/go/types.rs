@@ -136,6 +136,16 @@ impl Types {
         TypeId(id)
     }
 
+    /// Makes room for a type that others refer to before it is known. It must be defined before it is looked up.
+    pub(super) fn declare(&self) -> TypeId {
+        TypeId(self.arena.reserve())
+    }
+
+    /// Says what a declared type is.
+    pub(super) fn define(&self, id: TypeId, ty: Type) {
+        let _ = self.arena.slot(id.0).value.set(ty);
+    }
+
     /// Replaces a type that was added as a placeholder because it refers to itself.
     pub fn set(&mut self, id: TypeId, ty: Type) {
         let slot = self.arena.slot_mut(id.0);

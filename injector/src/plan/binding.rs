@@ -45,6 +45,8 @@ pub struct Fault {
     pub early_return: bool,
     /// The call becomes a call of nil.
     pub panic: bool,
+    /// Or a panic with a value, which is the last assignment.
+    pub panic_value: bool,
     /// The goroutine sleeps first.
     pub delay: Option<Delay>,
 }

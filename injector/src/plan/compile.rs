@@ -8,7 +8,7 @@ use goinject_rules::source::Span;
 
 use super::condition;
 use super::{
-    Assignment, Binding, Consumes, Cost, Fault, Function, Instruction, Lead, Limits, Plan, Role, Rule,
+    Assignment, Binding, Consumes, Cost, Fault, Function, Instruction, Lead, Limits, Panic, Plan, Role, Rule,
     Runtime, Site, SiteKind, Sleep, Term, Trigger,
 };
 use crate::go::Binary;
@@ -383,6 +383,10 @@ fn runtime(binary: &Binary) -> Runtime {
         write_barrier: binary.write_barrier(),
         sleep: binary.sleep().ok().map(|means| Sleep {
             sleep: means.sleep,
+            frame_return: means.frame_return,
+        }),
+        panic: binary.panic_frame().ok().map(|means| Panic {
+            gopanic: means.gopanic,
             frame_return: means.frame_return,
         }),
         sigtramp,

@@ -105,7 +105,9 @@ impl Plan {
         if fault.early_return {
             writeln!(f, "      return, without running the body")?;
         }
-        if fault.panic {
+        if fault.panic_value {
+            writeln!(f, "      panic with this value")?;
+        } else if fault.panic {
             writeln!(f, "      panic, as if a nil func had been called")?;
         }
         Ok(())
@@ -164,6 +166,7 @@ impl fmt::Display for Place {
             Base::Register(register) => register_name(register).to_owned(),
             Base::Stack(offset) => format!("[SP+{offset}]"),
             Base::Absolute(address) => format!("[{address}]"),
+            Base::Scratch(offset) => format!("[scratch+0x{offset:x}]"),
         };
         for step in &self.steps {
             let bound = step

@@ -177,6 +177,8 @@ pub enum Base {
     Stack(i32),
     /// A package variable.
     Absolute(Address),
+    /// This byte of the scratch memory.
+    Scratch(u32),
 }
 
 /// One pointer followed.

@@ -87,6 +87,8 @@ fn encode_process(plan: &Plan, loaded: &Loaded) -> table::Process {
         write_barrier: address(runtime.write_barrier),
         sleep: address(runtime.sleep.map(|sleep| sleep.sleep)),
         frame_return: address(runtime.sleep.map(|sleep| sleep.frame_return)),
+        gopanic: address(runtime.panic.map(|panic| panic.gopanic)),
+        panic_return: address(runtime.panic.map(|panic| panic.frame_return)),
         copies_next: loaded.copies.start,
         copies_end: loaded.copies.end,
         error_string: address(runtime.error_string),
@@ -210,6 +212,7 @@ fn binding_flags(binding: &Binding) -> u32 {
         (binding.fault.early_return, table::BINDING_RETURNS),
         (binding.fault.panic, table::BINDING_PANICS),
         (binding.fault.delay.is_some(), table::BINDING_DELAYS),
+        (binding.fault.panic_value, table::BINDING_PANIC_VALUE),
     ];
     flags
         .into_iter()
@@ -431,6 +434,11 @@ fn encode_place(place: &Place, size: u8, bias: LoadBias) -> table::Place {
         Base::Absolute(address) => {
             row.base = table::Base::Absolute as u8;
             row.address = bias.apply(address);
+        }
+        // Counted from the start of the scratch memory, which only edits go to.
+        Base::Scratch(offset) => {
+            row.base = table::Base::Absolute as u8;
+            row.address = offset.into();
         }
     }
     assert!(

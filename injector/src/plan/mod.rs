@@ -153,6 +153,8 @@ pub struct Runtime {
     pub write_barrier: Option<Address>,
     /// How a goroutine can be put to sleep.
     pub sleep: Option<Sleep>,
+    /// How a goroutine can be made to panic with a value.
+    pub panic: Option<Panic>,
     /// The first instruction of `runtime.sigtramp`, and its place in the file.
     pub sigtramp: Option<(Address, FileOffset)>,
     /// The interface tables of errors whose text or number events show: those that `errors.New` makes.
@@ -169,6 +171,15 @@ pub struct Sleep {
     /// `time.Sleep`.
     pub sleep: Address,
     /// Behind the only CALL in `runtime.Gosched`, or in a function like it, whose frame time.Sleep is called in.
+    pub frame_return: Address,
+}
+
+/// How a goroutine is made to panic from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Panic {
+    /// `runtime.gopanic`.
+    pub gopanic: Address,
+    /// Behind the CALL of it in `runtime.panicdivide`, whose frame it is called in.
     pub frame_return: Address,
 }
 
@@ -189,6 +200,12 @@ impl Plan {
             let place = &edit.place;
             !place.steps.is_empty() || matches!(place.base, Base::Absolute(_))
         })
+    }
+
+    /// Whether objects in the scratch memory are written to at each firing.
+    pub fn writes_scratch(&self) -> bool {
+        let mut edits = self.written_edits();
+        edits.any(|edit| matches!(edit.place.base, Base::Scratch(_)))
     }
 
     fn written_edits(&self) -> impl Iterator<Item = &Edit> {

@@ -115,6 +115,23 @@ impl ScratchBuilder {
         Some(offset)
     }
 
+    /// Sets memory of zeros aside for an object that is filled afterwards. None if there is no room for it.
+    pub fn reserve(&mut self, size: usize) -> Option<u32> {
+        // An object without bytes has an address, too.
+        self.place(&vec![0; size.max(1)], WORD)
+    }
+
+    /// Fills a part of reserved memory.
+    pub fn fill(&mut self, offset: u32, bytes: &[u8]) {
+        let start = offset as usize;
+        self.scratch.bytes[start..start + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// Has a word of reserved memory point at something.
+    pub fn point(&mut self, offset: u32, pointee: Pointee) {
+        self.scratch.pointers.push((offset, pointee));
+    }
+
     /// The memory as it was filled.
     pub fn finish(self) -> Scratch {
         self.scratch

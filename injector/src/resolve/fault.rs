@@ -4,14 +4,16 @@ use std::ops::Range;
 
 use goinject_probes::table::CLEARED;
 use goinject_rules::diagnostic::Diagnostic;
-use goinject_rules::model::Rule;
+use goinject_rules::model::{Rule, Value};
+use goinject_rules::source::Spanned;
 
 use super::Finding;
 use super::path::{Scope, Side};
 use super::place::Located;
-use super::rule::{Resolver, Wrong};
+use super::rule::{Resolver, Wrong, fitted};
 use crate::go::abi::{Convention, Placement, Register};
 use crate::go::sites::{MorestackCallee, Sites};
+use crate::go::types::{Kind, Type};
 use crate::go::{Binary, Function};
 use crate::plan::{Assignment, Base, Delay, Edit, Extend, Fault, Place, Shape, Slot, Source};
 
@@ -21,6 +23,7 @@ pub(super) fn fault(rule: &Rule) -> Fault {
     Fault {
         early_return: rule.inject.early_return.is_some(),
         panic: rule.inject.panic.is_some(),
+        panic_value: rule.inject.panic_value.is_some(),
         delay: rule.inject.delay.as_ref().map(|delay| Delay {
             fixed: nanoseconds(delay.fixed),
             jitter: nanoseconds(delay.jitter),
@@ -37,7 +40,7 @@ const SERVES_RUNTIME: [&str; 4] = [
 ];
 
 /// Whether a function can take the fault of a rule.
-pub(super) fn refusal(rule: &Rule, function: &Function) -> Option<Finding> {
+pub(super) fn refusal(rule: &Rule, function: &Function, binary: &Binary) -> Option<Finding> {
     let in_runtime = function.package() == "runtime";
     let refuse = |message: String, help: &str| {
         let diagnostic = Diagnostic::error(message)
@@ -61,11 +64,76 @@ pub(super) fn refusal(rule: &Rule, function: &Function) -> Option<Finding> {
         );
         return refuse(message, "take a function that calls it");
     }
+    if rule.inject.panic_value.is_some()
+        && let Err(why) = panics_with_value(function, binary)
+    {
+        let message = format!("`{}` cannot panic with a value: {why}", function.name);
+        return refuse(message, "write `panic: true`, or take the function that calls it");
+    }
     if rule.inject.delay.is_some() && (in_runtime || function.name == "time.Sleep") {
         let message = format!("`{}` cannot be delayed: delays are made with it", function.name);
         return refuse(message, "delay the function that calls it");
     }
     None
+}
+
+/// Whether `runtime.gopanic` can be called in a function's place.
+fn panics_with_value(function: &Function, binary: &Binary) -> Result<(), &'static str> {
+    if function.convention() == Convention::Stack && binary.version().at_least(17) {
+        return Err("it is assembly, where Go code's registers need not be set");
+    }
+    binary.panic_frame().map(|_| ())
+}
+
+/// The value of a rule's panic, where the core looks for it: in the frame that `runtime.gopanic` is called from.
+pub(super) fn panic_value(
+    resolver: &Resolver<'_>,
+    scope: &Scope<'_>,
+) -> Option<Result<Vec<Assignment>, Wrong>> {
+    /// From the stack pointer at entry: below the saved frame pointer, where `runtime.gopanic` finds its argument on the
+    /// stack up to Go 1.16.
+    const ARGUMENT: i64 = -24;
+    let written = resolver.rule.inject.panic_value.as_ref()?;
+    let any = scope.types.add(Type {
+        name: "interface {}".to_owned(),
+        size: 16,
+        align: 8,
+        kind: Kind::Interface { empty: true },
+    });
+    let typed = |name: &str| {
+        let value = Value::Typed {
+            name: Spanned::new(name.to_owned(), written.span),
+            content: Some(Box::new(written.clone())),
+        };
+        Spanned::new(value, written.span)
+    };
+    let value = match &written.value {
+        Value::Text(text) if !looks_like_variable(text) => typed("string"),
+        Value::Integer(_) => typed("int"),
+        Value::Float(_) => typed("float64"),
+        _ => written.clone(),
+    };
+    let at = Located::on_stack(any, ARGUMENT);
+    Some(fitted(
+        "panic".to_owned(),
+        &resolver.written(written.span),
+        &value,
+        &at,
+        scope,
+    ))
+}
+
+/// Whether a text is meant as the name of a package variable, such as `io.EOF`.
+fn looks_like_variable(text: &str) -> bool {
+    let Some((package, name)) = text.rsplit_once('.') else {
+        return false;
+    };
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let begins = |text: &str| text.starts_with(|c: char| c.is_alphabetic() || c == '_');
+    begins(name)
+        && name.chars().all(word)
+        && begins(package)
+        && package.chars().all(|c| word(c) || "./-~%".contains(c))
 }
 
 /// How a function's calls are delayed: through its stack check.
@@ -125,17 +193,20 @@ pub(super) fn early_return(
     let mut wrongs = Vec::new();
     for written in &written.value {
         match resolver.assignment(written, scope) {
-            Ok((Side::Return, assignment)) if builds_on_what_is_there(&assignment) => {
-                wrongs.push(Wrong::new(
-                    written.path.span,
-                    format!(
-                        "`{}` changes something that the body makes, and `return` skips the body",
-                        assignment.path
-                    ),
-                    "write the whole result, or change it at return with `set`",
-                ));
+            Ok((Side::Return, assignments)) => {
+                if let Some(builds) = assignments.iter().find(|one| builds_on_what_is_there(one)) {
+                    wrongs.push(Wrong::new(
+                        written.path.span,
+                        format!(
+                            "`{}` changes something that the body makes, and `return` skips the body",
+                            builds.path
+                        ),
+                        "write the whole result, or change it at return with `set`",
+                    ));
+                } else {
+                    given.extend(assignments);
+                }
             }
-            Ok((Side::Return, assignment)) => given.push(assignment),
             Ok((Side::Entry, _)) => wrongs.push(Wrong::new(
                 written.path.span,
                 "`return` gives results, and this is a parameter",
@@ -224,7 +295,7 @@ fn zero(n: usize, placement: &Placement, given: &[Assignment], scope: &Scope<'_>
 fn are_given<'e>(mut bytes: Range<u64>, edits: impl Iterator<Item = &'e Edit>) -> bool {
     let start = |edit: &Edit| match edit.place.base {
         Base::Stack(offset) => u64::try_from(offset).ok(),
-        Base::Register(_) | Base::Absolute(_) => None,
+        Base::Register(_) | Base::Absolute(_) | Base::Scratch(_) => None,
     };
     let mut written: Vec<Range<u64>> = edits
         .filter_map(|edit| start(edit).map(|start| start..start + u64::from(edit.size)))

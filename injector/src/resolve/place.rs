@@ -77,6 +77,30 @@ impl Located {
         }
     }
 
+    /// A value that is made in the scratch memory.
+    pub(super) fn in_scratch(ty: TypeId, offset: u32) -> Located {
+        Located {
+            ty,
+            place: Whole::Bytes {
+                base: Base::Scratch(offset),
+                steps: Vec::new(),
+                offset: 0,
+            },
+        }
+    }
+
+    /// A value in memory below a call's frame, so many bytes from the stack pointer at entry.
+    pub(super) fn on_stack(ty: TypeId, offset: i64) -> Located {
+        Located {
+            ty,
+            place: Whole::Bytes {
+                base: Base::Stack(0),
+                steps: Vec::new(),
+                offset,
+            },
+        }
+    }
+
     /// The part of it that starts `offset` bytes in and has type `ty`.
     pub(super) fn part(&self, offset: u64, ty: TypeId, types: &Types) -> Located {
         let place = match &self.place {
@@ -133,6 +157,7 @@ impl Located {
                     (None, Base::Absolute(address)) => {
                         address.0 = address.0.wrapping_add_signed(offset.into())
                     }
+                    (None, Base::Scratch(start)) => *start = start.checked_add_signed(offset)?,
                     (None, Base::Register(_)) => return None,
                 }
                 Some(place)

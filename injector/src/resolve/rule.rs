@@ -4,14 +4,14 @@ use std::cell::RefCell;
 
 use goinject_probes::table::EDITS;
 use goinject_rules::diagnostic::Diagnostic;
-use goinject_rules::model::{Assignment as Written, FunctionSelector, Rule, RuleSet};
-use goinject_rules::source::Span;
+use goinject_rules::model::{Assignment as Written, FunctionSelector, Rule, RuleSet, Value};
+use goinject_rules::source::{Span, Spanned};
 
 use super::condition::{self, Condition};
 use super::fault;
 use super::function::{self, traced_name};
 use super::path::{Scope, Side, Target};
-use super::place::NoSuchPlace;
+use super::place::{Located, NoSuchPlace};
 use super::policy;
 use super::value::{self, Context, Misfit};
 use super::wrapper::{Selected, with_wrappers};
@@ -21,7 +21,7 @@ use crate::go::sites::{Sites, sites};
 use crate::go::types::{Signature, Types, Variable};
 use crate::go::{Binary, Function};
 use crate::plan::scratch::ScratchBuilder;
-use crate::plan::{Assignment, Fault};
+use crate::plan::{Assignment, Fault, Shape};
 
 /// Resolves a rule in all its functions. Errors go to `findings`; then the result is not to be used.
 pub(super) fn resolve(
@@ -138,6 +138,14 @@ pub(super) fn panics(binary: &Binary) -> Option<ResolvedFunction> {
     })
 }
 
+/// What a rule sets.
+struct Assignments {
+    at_entry: Vec<Assignment>,
+    at_return: Vec<Assignment>,
+    /// Nothing at entry.
+    only_at_return: bool,
+}
+
 /// A rule with the file it stands in.
 #[derive(Clone, Copy)]
 pub(super) struct Resolver<'a> {
@@ -195,12 +203,22 @@ fn in_function(
         receiver_behind: selected.is_wrapper(),
     };
     let mut wrongs = Vec::new();
-    let (mut at_entry, at_return) = resolver.assignments(&scope, &mut wrongs);
+    let Assignments {
+        mut at_entry,
+        at_return,
+        only_at_return,
+    } = resolver.assignments(&scope, &mut wrongs);
+    match fault::panic_value(&resolver, &scope) {
+        // It comes last of all edits: the core takes it from there.
+        Some(Ok(value)) => at_entry.extend(value),
+        Some(Err(wrong)) => wrongs.push(wrong),
+        None => {}
+    }
     match fault::early_return(&resolver, &scope) {
         Ok(results) => at_entry.extend(results),
         Err(more) => wrongs.extend(more),
     }
-    let condition = resolver.condition(&scope, &at_return, &mut wrongs);
+    let condition = resolver.condition(&scope, only_at_return, &mut wrongs);
     let before = findings.len();
     for wrong in wrongs {
         let message = format!("{} (in `{}`)", wrong.message, traced_name(&function.name));
@@ -223,7 +241,7 @@ fn in_function(
             ));
         }
     }
-    findings.extend(fault::refusal(rule, function));
+    findings.extend(fault::refusal(rule, function, binary));
     let slot = fault::slot(rule, function, &sites, binary).unwrap_or_else(|finding| {
         findings.push(finding);
         None
@@ -250,39 +268,87 @@ fn in_function(
 
 impl Resolver<'_> {
     /// What the rule sets, at entry and at return.
-    fn assignments(&self, scope: &Scope<'_>, wrongs: &mut Vec<Wrong>) -> (Vec<Assignment>, Vec<Assignment>) {
+    fn assignments(&self, scope: &Scope<'_>, wrongs: &mut Vec<Wrong>) -> Assignments {
         let mut at_entry = Vec::new();
         let mut at_return = Vec::new();
+        let mut set_at_return = 0;
         for written in &self.rule.inject.set {
             match self.assignment(written, scope) {
-                Ok((Side::Entry, assignment)) => at_entry.push(assignment),
-                Ok((Side::Return, assignment)) => at_return.push(assignment),
+                Ok((Side::Entry, assignments)) => at_entry.extend(assignments),
+                Ok((Side::Return, assignments)) => {
+                    set_at_return += 1;
+                    at_return.extend(assignments);
+                }
                 Err(wrong) => wrongs.push(wrong),
             }
         }
-        (at_entry, at_return)
+        let only_at_return = self.rule.inject.set.len() == set_at_return;
+        Assignments {
+            at_entry,
+            at_return,
+            only_at_return,
+        }
     }
 
     pub(super) fn assignment(
         &self,
         written: &Written,
         scope: &Scope<'_>,
-    ) -> Result<(Side, Assignment), Wrong> {
-        assignment(self.rules, written, scope)
+    ) -> Result<(Side, Vec<Assignment>), Wrong> {
+        if scope.receiver_behind && scope.is_receiver(&written.path.value) {
+            return Err(Wrong::new(
+                written.path.span,
+                "the receiver is a copy in the method only, and setting it here would change what the interface holds",
+                "set it where the value is made",
+            ));
+        }
+        let reached = scope
+            .reach(&written.path.value)
+            .map_err(|error| Wrong::place(written.path.span, error))?;
+        let text = self.written(written.value.span);
+        let path = written.path.value.to_string();
+        let assignments = match reached.target {
+            Target::Value(located) => fitted(path, &text, &written.value, &located, scope)?,
+            Target::Count { word, settable: true } => {
+                let length = value::length(&written.value.value, word);
+                let length = length.map_err(|misfit| Wrong::value(written.value.span, misfit))?;
+                vec![Assignment {
+                    path,
+                    type_name: "int".to_owned(),
+                    shape: length.shape,
+                    value: text,
+                    edits: length.edits,
+                }]
+            }
+            Target::Count { .. } | Target::Fixed(_) => {
+                return Err(Wrong {
+                    span: written.path.span,
+                    message: "this length cannot be set: it is not part of the value itself".to_owned(),
+                    help: Some("only strings and slices have a length of their own".to_owned()),
+                    unarmable: false,
+                });
+            }
+        };
+        Ok((reached.side, assignments))
+    }
+
+    /// What stands at a place of the rule file.
+    pub(super) fn written(&self, span: Span) -> String {
+        let text = self.rules.source.text();
+        text.get(span.start..span.end).unwrap_or_default().to_owned()
     }
 
     /// The rule's condition. One on results can't decide about what is done before there are any.
     fn condition(
         &self,
         scope: &Scope<'_>,
-        at_return: &[Assignment],
+        only_at_return: bool,
         wrongs: &mut Vec<Wrong>,
     ) -> Option<Condition> {
         let written = self.rule.condition.as_ref()?;
         match condition::resolve(written, self.rules.source.text(), scope) {
             Ok(condition) => {
-                let only_at_return = self.rule.inject.set.len() == at_return.len()
-                    && fault::fault(self.rule) == Fault::default();
+                let only_at_return = only_at_return && fault::fault(self.rule) == Fault::default();
                 if !condition.is_of_entry() && !only_at_return {
                     wrongs.push(Wrong::new(
                         written.span,
@@ -346,56 +412,35 @@ impl Wrong {
     }
 }
 
-fn assignment(rules: &RuleSet, written: &Written, scope: &Scope<'_>) -> Result<(Side, Assignment), Wrong> {
-    let at = written.path.span;
-    let text = |span: Span| {
-        rules
-            .source
-            .text()
-            .get(span.start..span.end)
-            .unwrap_or_default()
-            .to_owned()
+/// A value fitted into its place, and before it what is to be written into the objects that copies are made of.
+pub(super) fn fitted(
+    path: String,
+    text: &str,
+    value: &Spanned<Value>,
+    at: &Located,
+    scope: &Scope<'_>,
+) -> Result<Vec<Assignment>, Wrong> {
+    let mut context = Context::new(scope.binary, scope.scratch.borrow_mut());
+    let fitted =
+        value::fit(&value.value, at, &mut context).map_err(|misfit| Wrong::value(value.span, misfit))?;
+    let behind = Assignment {
+        path: path.clone(),
+        type_name: String::new(),
+        shape: Shape::Hidden,
+        value: "what it leads to".to_owned(),
+        edits: context.into_behind(),
     };
-    if scope.receiver_behind && scope.is_receiver(&written.path.value) {
-        return Err(Wrong::new(
-            at,
-            "the receiver is a copy in the method only, and setting it here would change what the interface holds",
-            "set it where the value is made",
-        ));
-    }
-    let reached = scope
-        .reach(&written.path.value)
-        .map_err(|error| Wrong::place(at, error))?;
-    let (fitted, type_name) = match reached.target {
-        Target::Value(located) => {
-            let mut context = Context {
-                binary: scope.binary,
-                scratch: &mut scope.scratch.borrow_mut(),
-            };
-            let fitted = value::fit(&written.value.value, &located, &mut context);
-            (fitted, scope.types.get(located.ty).name.clone())
-        }
-        Target::Count { word, settable: true } => {
-            (value::length(&written.value.value, word), "int".to_owned())
-        }
-        Target::Count { .. } | Target::Fixed(_) => {
-            return Err(Wrong {
-                span: at,
-                message: "this length cannot be set: it is not part of the value itself".to_owned(),
-                help: Some("only strings and slices have a length of their own".to_owned()),
-                unarmable: false,
-            });
-        }
-    };
-    let fitted = fitted.map_err(|misfit| Wrong::value(written.value.span, misfit))?;
-    let assignment = Assignment {
-        path: written.path.value.to_string(),
-        type_name,
+    let whole = Assignment {
+        path,
+        type_name: scope.types.get(at.ty).name.clone(),
         shape: fitted.shape,
-        value: text(written.value.span),
+        value: text.to_owned(),
         edits: fitted.edits,
     };
-    Ok((reached.side, assignment))
+    Ok(match behind.edits.is_empty() {
+        true => vec![whole],
+        false => vec![behind, whole],
+    })
 }
 
 /// Whether results can be changed: calls that end in a jump to another function return from there.

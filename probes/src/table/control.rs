@@ -48,6 +48,10 @@ pub struct Process {
     pub copies_next: u64,
     /// Its end.
     pub copies_end: u64,
+    /// `runtime.gopanic`.
+    pub gopanic: u64,
+    /// Behind the CALL of it in `runtime.panicdivide`.
+    pub panic_return: u64,
 }
 
 /// The run: what all its processes share.

@@ -56,6 +56,8 @@ pub const EDIT_POINTER: u8 = 1;
 pub const EDIT_TEXT: u8 = 2;
 /// `gi_edit.flags`: first word of an interface value; the next edit is its second.
 pub const EDIT_ERROR: u8 = 4;
+/// `gi_edit.flags`: in the scratch memory, and never taken back.
+pub const EDIT_KEPT: u8 = 8;
 
 /// One word overwritten.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]

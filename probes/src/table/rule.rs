@@ -22,6 +22,8 @@ pub const BINDING_RETURNS: u32 = 64;
 pub const BINDING_PANICS: u32 = 128;
 /// `gi_binding.flags`: the goroutine sleeps first.
 pub const BINDING_DELAYS: u32 = 256;
+/// The call becomes a panic with a value: the last two edits.
+pub const BINDING_PANIC_VALUE: u32 = 512;
 
 /// What a rule does at one site.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]

@@ -25,10 +25,28 @@ pub(super) struct Inject {
     /// Skip the body and return these results; what is not named is zero.
     #[schemars(rename = "return", extend("propertyNames" = {"not": {"pattern": r"^(args\[|recv([.\[]|$))"}}))]
     early_return: Option<Assignments>,
-    /// Panic, as the call of a nil func does.
-    panic: Option<Yes>,
+    /// Panic: `true` as the call of a nil func does, or with a value, a text or whatever an interface takes.
+    panic: Option<Panic>,
     /// Put the goroutine to sleep first.
     delay: Option<Delay>,
+}
+
+/// `true`, or the value of a panic.
+struct Panic;
+
+impl JsonSchema for Panic {
+    fn schema_name() -> Cow<'static, str> {
+        "Panic".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let value = generator.subschema_for::<Value>();
+        json_schema!({
+            "anyOf": [generator.subschema_for::<Yes>(), value],
+            "not": {"anyOf": [{"const": false}, {"type": ["null", "array"]}]},
+            "examples": [true, "disk on fire", {"message": "disk on fire"}],
+        })
+    }
 }
 
 /// Values by the path they go to.
@@ -78,6 +96,22 @@ impl JsonSchema for Value {
             {"type": "string", "pattern": "^([0-9A-Fa-f]{2})+$"},
             {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 255}},
         ]});
+        let made_of = json_schema!({"anyOf": [value, {"type": "object", "maxProperties": 0}]});
+        let typed = json_schema!({
+            "description": "What an interface holds, by its type: the fields of a struct, or the value of another type.",
+            "type": "object",
+            "properties": {"type": text(), "fields": made_of, "value": made_of},
+            "required": ["type"],
+            "additionalProperties": false,
+            "not": {"required": ["fields", "value"]},
+        });
+        let wrap = json_schema!({
+            "description": "An error around another one, with this text before that one's.",
+            "type": "object",
+            "properties": {"wrap": made_of, "message": text()},
+            "required": ["wrap", "message"],
+            "additionalProperties": false,
+        });
         let new =
             json_schema!({"not": {"type": "null"}, "anyOf": [value, {"type": "object", "maxProperties": 0}]});
         json_schema!({
@@ -96,6 +130,9 @@ impl JsonSchema for Value {
                 special("len", "The string or slice cut to this length.", natural()),
                 special("bytes", "A string or slice by its bytes.", bytes),
                 special("new", "A pointer to a new value.", new),
+                typed,
+                wrap,
+                special("join", "These errors as one.", json_schema!({"type": "array", "items": value, "minItems": 1})),
                 {"description": "An array or slice, element by element.", "type": "array", "items": value},
                 {
                     "description": "A struct, field by field.",
@@ -104,7 +141,7 @@ impl JsonSchema for Value {
                     "propertyNames": {"pattern": FIELD},
                     "patternProperties": {"^x-": true},
                     "additionalProperties": value,
-                    "not": {"propertyNames": {"pattern": "^(message|errno|add|xor|random|len|bytes|new|x-.*)$"}},
+                    "not": {"propertyNames": {"pattern": "^(message|errno|add|xor|random|len|bytes|new|type|wrap|join|x-.*)$"}},
                 },
             ],
         })

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::diagnostic::Diagnostic;
 use crate::document::{Kind, Meaning, Node, Reader};
-use crate::model::{Assignment, Delay, Inject, Root};
+use crate::model::{Assignment, Delay, Inject, Root, Value};
 use crate::path;
 use crate::source::{Span, Spanned};
 use crate::units::parse_duration;
@@ -29,12 +29,13 @@ pub(super) fn inject(reader: &mut Reader<'_>, node: &Node) -> Option<Inject> {
     }
     let set = fields.get("set").and_then(|node| set(reader, node));
     let early_return = fields.get("return").map(|node| early_return(reader, node));
-    let panic = fields.get("panic").map(|node| panic(reader, node));
+    let panic = fields.get("panic").and_then(|node| panic(reader, node));
     let delay = fields.get("delay").map(|node| delay(reader, node));
     let inject = Inject {
         set: set.unwrap_or_default(),
         early_return: early_return.flatten(),
-        panic: panic.flatten(),
+        panic: panic.as_ref().map(|(span, _)| *span),
+        panic_value: panic.and_then(|(_, value)| value),
         delay: delay.flatten(),
     };
     clash::within_inject(reader, &inject, &fields);
@@ -128,19 +129,30 @@ fn assignments(reader: &mut Reader<'_>, node: &Node, what: &str, example: &str) 
     Some(assignments)
 }
 
-fn panic(reader: &mut Reader<'_>, node: &Node) -> Option<Span> {
-    let message = match node.scalar().map(|scalar| &scalar.meaning) {
-        Some(Meaning::Bool(true)) if node.tag.is_none() => return Some(node.span),
-        Some(Meaning::Bool(false)) => "`panic: false` does nothing",
-        _ => "`panic` must be `true`",
-    };
-    let help = match node.scalar().map(|scalar| &scalar.meaning) {
-        Some(Meaning::Bool(false)) => "remove it, or write `panic: true`",
+/// `true`, or what the panic's value is.
+fn panic(reader: &mut Reader<'_>, node: &Node) -> Option<(Span, Option<Spanned<Value>>)> {
+    let refused = match node.scalar().map(|scalar| &scalar.meaning) {
+        Some(Meaning::Bool(true)) if node.tag.is_none() => return Some((node.span, None)),
+        Some(Meaning::Bool(false)) => ("`panic: false` does nothing", "remove it, or write `panic: true`"),
+        Some(Meaning::Null) => (
+            "a panic needs a value",
+            "write `panic: true`, which panics as the call of a nil func does, or a text: `panic: \"on fire\"`",
+        ),
+        _ if matches!(node.kind, Kind::List(_)) => (
+            "a panic has one value, not a list",
+            "write a text, `{message: …}`, `{errno: …}`, `{type: …}` or the name of a package variable",
+        ),
         _ => {
-            "write `panic: true`: the call panics as that of a nil func does, and the message can't be chosen"
+            let value = value::value(reader, node)?;
+            if let Some(key) = value.value.change() {
+                let finding = node.error(format!("`{key}` changes a value, and a panic has none yet"));
+                reader.report(finding.label("nothing to change").help("write the value itself"));
+                return None;
+            }
+            return Some((node.span, Some(value)));
         }
     };
-    reader.report(node.error(message).label("expected `true`").help(help));
+    reader.report(node.error(refused.0).label("no value").help(refused.1));
     None
 }
 

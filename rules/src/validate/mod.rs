@@ -9,6 +9,7 @@ mod expect;
 mod function;
 mod inject;
 pub(crate) mod keys;
+mod made;
 mod name;
 mod rule;
 mod target;

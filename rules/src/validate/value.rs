@@ -7,9 +7,12 @@ use crate::model::Value;
 use crate::path::is_identifier;
 use crate::source::Spanned;
 use crate::units::parse_signed_duration;
+use crate::validate::made;
 
 /// The keys that make a mapping something else than a struct.
-const SPECIAL: [&str; 8] = ["message", "errno", "add", "xor", "random", "len", "bytes", "new"];
+const SPECIAL: [&str; 11] = [
+    "message", "errno", "add", "xor", "random", "len", "bytes", "new", "type", "wrap", "join",
+];
 
 /// Reads a value.
 pub(super) fn value(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<Value>> {
@@ -67,6 +70,9 @@ fn mapping(reader: &mut Reader<'_>, node: &Node) -> Option<Value> {
         .iter()
         .filter(|(key, _)| SPECIAL.contains(&key.value))
         .collect();
+    if let Some(value) = made::composed(reader, node, &entries) {
+        return value;
+    }
     match (entries.as_slice(), special.as_slice()) {
         ([], _) => {
             let finding = node.error("an empty mapping sets nothing").label("no fields");
@@ -136,34 +142,10 @@ fn special_form(reader: &mut Reader<'_>, key: &str, node: &Node) -> Option<Value
         }
         "random" => random(reader, node),
         "len" => reader.count(node, "`len`").map(Value::Len),
-        "new" => new(reader, node),
+        "new" => made::new(reader, node),
+        "join" => made::join(reader, node),
         _ => bytes(reader, node),
     }
-}
-
-/// What a pointer is to lead to. `{new: {}}` is a struct of zeros.
-fn new(reader: &mut Reader<'_>, node: &Node) -> Option<Value> {
-    let of = match &node.kind {
-        Kind::Mapping(entries) if entries.is_empty() && !reader.has_tag(node) => {
-            Some(Spanned::new(Value::Fields(Vec::new()), node.span))
-        }
-        _ => value(reader, node),
-    }?;
-    if matches!(of.value, Value::Null) {
-        let finding = node
-            .error("`new` makes a value, and null is none")
-            .label("nothing to make");
-        reader.report(
-            finding.help("write what the pointer is to lead to, `{new: 5}`, or `null` alone for nil"),
-        );
-        return None;
-    }
-    if let Some(key) = of.value.change() {
-        let finding = node.error(format!("`{key}` changes a value, and a new one has none yet"));
-        reader.report(finding.label("nothing to change").help("write the value itself"));
-        return None;
-    }
-    Some(Value::New(Box::new(of)))
 }
 
 fn error_number(reader: &mut Reader<'_>, node: &Node) -> Option<Value> {
@@ -326,7 +308,8 @@ impl Value {
             Value::Len(_) => Some("len"),
             Value::Fields(fields) => fields.iter().find_map(|(_, value)| value.change()),
             Value::List(items) => items.iter().find_map(|value| value.change()),
-            Value::New(of) => of.value.change(),
+            Value::New(of) | Value::Join(of) | Value::Wrap { of, .. } => of.value.change(),
+            Value::Typed { content, .. } => content.as_ref()?.value.change(),
             _ => None,
         }
     }

@@ -3,7 +3,7 @@
 use goinject_probes::table;
 
 use super::{Loaded, encode_place};
-use crate::plan::{Assignment, Edit, Extend, Global, Shape, Source};
+use crate::plan::{Assignment, Base, Edit, Extend, Global, Shape, Source};
 
 /// The rows of a value.
 pub(super) fn encode(assignment: &Assignment, loaded: &Loaded) -> Vec<table::Edit> {
@@ -60,13 +60,19 @@ fn encode_edit(edit: &Edit, loaded: &Loaded) -> table::Edit {
         Extend::Sign => table::ValueKind::Signed,
         Extend::Float => table::ValueKind::Float,
     };
+    let mut place = encode_place(&edit.place, edit.size, loaded.bias);
+    let mut flags = if edit.pointer { table::EDIT_POINTER } else { 0 };
+    if matches!(edit.place.base, Base::Scratch(_)) {
+        place.address += loaded.scratch;
+        flags |= table::EDIT_KEPT;
+    }
     table::Edit {
-        place: encode_place(&edit.place, edit.size, loaded.bias),
+        place,
         operand,
         extra,
         source: source as u8,
         kind: kind as u8,
-        flags: if edit.pointer { table::EDIT_POINTER } else { 0 },
+        flags,
         ..table::Edit::default()
     }
 }

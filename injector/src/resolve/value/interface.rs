@@ -8,9 +8,10 @@
 
 use goinject_rules::errno;
 use goinject_rules::model::Value;
+use goinject_rules::source::Spanned;
 
 use super::variable::{self, Variable};
-use super::{Context, Fitted, Located, Misfit};
+use super::{Context, Fitted, Located, Misfit, composite, concrete, object, wrapper};
 use crate::go::types::{Kind, TypeId, Types};
 use crate::plan::scratch::{Pointee, Word};
 use crate::plan::{Global, Shape, Source};
@@ -53,17 +54,70 @@ pub(super) fn interface(
             let object = context.scratch.object(&[word]).ok_or_else(Misfit::no_room)?;
             [Source::Address(first), Source::Scratch(object)]
         }
+        Value::Typed { name, content } => typed(name, content.as_deref(), at.ty, empty, context)?,
+        Value::Wrap { of, message } => wrapper::wrapped(of, message, at, empty, context)?,
+        Value::Join(of) => wrapper::joined(of, at, empty, context)?,
         other => {
             let help = match name {
                 "error" => {
-                    "write `null` for nil, a package variable (`io.EOF`), `{message: \"disk full\"}` or `{errno: ENOSPC}`"
+                    "write `null` for nil, a package variable (`io.EOF`), `{message: \"disk full\"}`, `{errno: ENOSPC}` or \
+                     `{type: \"*client.StatusError\", fields: {…}}`"
                 }
-                _ => "write `null` for nil, or the name of a package variable",
+                _ => {
+                    "write `null` for nil, the name of a package variable, or what it is to hold: \
+                     `{type: \"*main.T\", fields: {…}}`"
+                }
             };
             return Err(Misfit::kind(other, name, help));
         }
     };
     Fitted::words(at, sources, 2, Shape::Interface { empty })
+}
+
+/// A value of a type that the rule names, as the interface holds it.
+pub(super) fn typed(
+    name: &Spanned<String>,
+    content: Option<&Spanned<Value>>,
+    interface: TypeId,
+    empty: bool,
+    context: &mut Context<'_>,
+) -> Result<[Source; 2], Misfit> {
+    let concrete =
+        concrete::find(&name.value, interface, empty, context).map_err(|misfit| misfit.within(name.span))?;
+    let ty = context.binary.described_type(concrete.address).ok_or_else(|| {
+        let message = format!(
+            "the program does not describe `{}` so that it can be read",
+            concrete.name
+        );
+        Misfit::of_binary(message, "write the name of a package variable").within(name.span)
+    })?;
+    let types = context.types();
+    let data = match types.get(ty).kind {
+        Kind::Pointer { target: Some(target) } => {
+            if context.in_object {
+                Source::Scratch(object::shared(content, target, context)?)
+            } else if concrete.is_error || !composite::holds_pointers(target, types) {
+                object::copied(content, target, context)?
+            } else {
+                let message = format!(
+                    "a new `{}` cannot be made: it has pointers and is no error, so that the program may put others \
+                     there, which the garbage collector would not see",
+                    context.type_name(target)
+                );
+                return Err(Misfit::new(message, "write the name of a package variable").within(name.span));
+            }
+        }
+        _ if is_pointer_shaped(ty, types) => {
+            let message = format!(
+                "a new `{}` cannot be made: it is a pointer to the runtime's own",
+                concrete.name
+            );
+            return Err(Misfit::new(message, "write the name of a package variable").within(name.span));
+        }
+        // Nobody writes to what an interface holds: each value put there is copied.
+        _ => Source::Scratch(object::shared(content, ty, context)?),
+    };
+    Ok([Source::Address(concrete.word), data])
 }
 
 /// For an `error`, a text that names no variable may be meant as a message.
@@ -118,7 +172,7 @@ fn type_word(
     }
 }
 
-fn global(name: String, address: crate::go::address::Address) -> Global {
+pub(super) fn global(name: String, address: crate::go::address::Address) -> Global {
     Global {
         name,
         address,

@@ -71,5 +71,8 @@ pub(super) fn describe(value: &Value) -> String {
         Value::Fields(_) => "a mapping".to_owned(),
         Value::List(_) => "a list".to_owned(),
         Value::New(_) => "`new`".to_owned(),
+        Value::Typed { name, .. } => format!("a `{}`", name.value),
+        Value::Wrap { .. } => "a wrapped error".to_owned(),
+        Value::Join(_) => "joined errors".to_owned(),
     }
 }

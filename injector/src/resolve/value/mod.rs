@@ -4,13 +4,18 @@
 //! in registers, on the stack and behind a pointer are the same here.
 
 mod composite;
+mod concrete;
 mod function;
 mod interface;
 mod misfit;
 mod number;
+mod object;
 mod pointer;
 mod text;
 mod variable;
+mod wrapper;
+
+use std::cell::RefMut;
 
 use goinject_rules::model::Value;
 
@@ -29,7 +34,11 @@ pub(super) struct Context<'a> {
     /// The program.
     pub(super) binary: &'a Binary,
     /// Where texts and objects go.
-    pub(super) scratch: &'a mut ScratchBuilder,
+    scratch: RefMut<'a, ScratchBuilder>,
+    /// What is to be written at each firing into the objects that the value leads to.
+    behind: Vec<Edit>,
+    /// Whether the value is part of an object that the program does not write to.
+    in_object: bool,
 }
 
 /// A value fitted into its place.
@@ -74,6 +83,20 @@ pub(super) fn fit(value: &Value, at: &Located, context: &mut Context<'_>) -> Res
 }
 
 impl<'a> Context<'a> {
+    pub(super) fn new(binary: &'a Binary, scratch: RefMut<'a, ScratchBuilder>) -> Context<'a> {
+        Context {
+            binary,
+            scratch,
+            behind: Vec::new(),
+            in_object: false,
+        }
+    }
+
+    /// What is to be written, besides the value, into the objects that it leads to.
+    pub(super) fn into_behind(self) -> Vec<Edit> {
+        self.behind
+    }
+
     fn types(&self) -> &'a Types {
         self.binary.types()
     }

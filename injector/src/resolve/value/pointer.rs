@@ -1,11 +1,11 @@
 //! Pointers, maps and channels: nil, what a package variable has, and what lies behind pointers.
 
-use goinject_probes::table::{COPIED, STEPS};
+use goinject_probes::table::STEPS;
 use goinject_rules::model::Value;
 use goinject_rules::source::Spanned;
 
 use super::variable::{self, Variable};
-use super::{Context, Fitted, Located, Misfit, composite, fit};
+use super::{Context, Fitted, Located, Misfit, composite, fit, object};
 use crate::go::types::{Kind, TypeId};
 use crate::plan::{Shape, Source};
 
@@ -26,7 +26,7 @@ pub(super) fn pointer(
             }
             (Err(misfit), _) => return Err(misfit),
         },
-        (Value::New(of), Some(target)) => new(of, at.ty, target, context)?,
+        (Value::New(of), Some(target)) => new(of, target, context)?,
         (value, Some(target)) if leads_to(value, target, context) => {
             return through(value, at, target, context);
         }
@@ -84,12 +84,10 @@ fn takes_texts(mut target: TypeId, context: &Context<'_>) -> bool {
 }
 
 /// The address of a new value, of which each firing gets one of its own: the program may write to it.
-fn new(
-    of: &Spanned<Value>,
-    pointer: TypeId,
-    target: TypeId,
-    context: &mut Context<'_>,
-) -> Result<Source, Misfit> {
+fn new(of: &Spanned<Value>, target: TypeId, context: &mut Context<'_>) -> Result<Source, Misfit> {
+    if context.in_object {
+        return object::shared(Some(of), target, context).map(Source::Scratch);
+    }
     if composite::holds_pointers(target, context.types()) {
         let name = context.type_name(target);
         let message = format!(
@@ -106,22 +104,7 @@ fn new(
         };
         return Err(Misfit::new(message, help));
     }
-    let content = composite::constant(&of.value, target, context).map_err(|misfit| misfit.within(of.span))?;
-    if content.len() > COPIED {
-        let message = format!(
-            "a new `{}` has more than {COPIED} bytes",
-            context.type_name(target)
-        );
-        let help = format!("name a package variable of type `{}`", context.type_name(pointer));
-        return Err(Misfit::new(message, help));
-    }
-    if content.is_empty() {
-        // Nothing behind it is ever touched: any address will do.
-        return Ok(Source::Scratch(context.text(&[0])?));
-    }
-    let length = u32::try_from(content.len()).expect("checked above");
-    let offset = context.text(&content)?;
-    Ok(Source::Fresh { offset, length })
+    object::copied(Some(of), target, context)
 }
 
 fn from_variable(

@@ -3,7 +3,7 @@
 use goinject_rules::model::Value;
 use goinject_rules::source::Spanned;
 
-use super::{Context, Fitted, Located, Misfit, composite};
+use super::{Context, Fitted, Located, Misfit, composite, object};
 use crate::go::types::{Kind, TypeId};
 use crate::plan::{Shape, Source};
 
@@ -112,6 +112,11 @@ fn list(
     context: &mut Context<'_>,
 ) -> Result<[Source; 3], Misfit> {
     let types = context.types();
+    if context.in_object && !items.is_empty() {
+        let offset = object::elements(items, element, context)?;
+        let count = Source::Literal(items.len() as u64);
+        return Ok([Source::Scratch(offset), count.clone(), count]);
+    }
     if composite::holds_pointers(element, types) {
         let name = context.type_name(at.ty);
         let message = format!(

@@ -52,4 +52,26 @@ static __inline__ int gi_push_sleeper(struct gi_scratch *s, gi_u64 frame_return,
 	return 0;
 }
 
+/*
+ * Makes the frame that runtime.gopanic is called from with a value: that of runtime.panicdivide, which has the saved frame
+ * pointer on top of the two words where the value is put. All of it is below the call's own frame, so that nothing is lost
+ * if the rest can't be done. 0 or not 0.
+ */
+static __inline__ int gi_write_panic_frame(struct gi_scratch *s, gi_u64 panic_return)
+{
+	s->word[0] = panic_return;
+	s->word[1] = s->hit.reg[GI_FP];
+	return gi_user_write(s, s->hit.reg[GI_SP] - 32, &s->word[0], 8) ||
+	       gi_user_write(s, s->hit.reg[GI_SP] - 8, &s->word[1], 8);
+}
+
+/* Gives the thread the registers with which runtime.gopanic begins. */
+static __inline__ void gi_enter_panic(struct gi_hit *hit, gi_u64 type, gi_u64 data)
+{
+	hit->reg[GI_RAX] = type;
+	hit->reg[GI_RBX] = data;
+	hit->reg[GI_FP] = hit->reg[GI_SP] - 8;
+	hit->reg[GI_SP] -= 32;
+}
+
 #endif

@@ -7,6 +7,7 @@ mod numbers;
 mod pointers;
 mod references;
 mod texts;
+mod wrapping;
 
 use goinject_tests::{Build, Case, case, set};
 
@@ -37,6 +38,7 @@ pub(crate) fn rows() -> Vec<Case> {
         functions::rows(),
         numbers::rows(),
         pointers::rows(),
+        wrapping::rows(),
     ]
     .concat()
 }
