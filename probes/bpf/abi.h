@@ -179,7 +179,29 @@ enum gi_test {
 	GI_TEST_STARTS_WITH = 7,
 	GI_TEST_ENDS_WITH = 8,
 	GI_TEST_CONTAINS = 9,
+	GI_TEST_IS = 10, /* errors: the left one is the right one, or wraps it; see gi_wrapper */
 };
+
+/* How the errors of a type wrap others. */
+enum gi_wraps {
+	GI_WRAPS_ONE = 0,  /* an error, offset bytes into it */
+	GI_WRAPS_LIST = 1, /* a slice of errors, offset bytes into it */
+	GI_WRAPS_ERRNO = 2, /* none: it is a number, and one of two of them counts as the other error */
+};
+
+/* A type of errors that GI_TEST_IS looks into. Rows of gi_fixed_text hold GI_WRAPPERS each, a term's one after another. */
+struct gi_wrapper {
+	gi_u64 type; /* run-time address of its description */
+	gi_u32 offset;
+	gi_u16 kind; /* enum gi_wraps */
+	gi_u8 number[2]; /* 0: none */
+};
+
+#define GI_WRAPPERS 16
+/* Rows of them that a term may have. */
+#define GI_WRAPPER_ROWS 4
+/* Errors that one test looks at, those that are wrapped among them. */
+#define GI_ERRORS 16
 
 /* Where an operand comes from. */
 enum gi_operand {
@@ -507,6 +529,7 @@ _Static_assert(sizeof(struct gi_place) == 64, "gi_place");
 _Static_assert(sizeof(struct gi_edit) == 88, "gi_edit");
 _Static_assert(sizeof(struct gi_binding) == 64, "gi_binding");
 _Static_assert(sizeof(struct gi_term) == 152, "gi_term");
+_Static_assert(sizeof(struct gi_wrapper) * GI_WRAPPERS == GI_CONDITION_TEXT, "gi_wrapper");
 _Static_assert(sizeof(struct gi_rule) == 88, "gi_rule");
 _Static_assert(sizeof(struct gi_counters) == 368, "gi_counters");
 _Static_assert(sizeof(struct gi_site) == 40, "gi_site");

@@ -15,6 +15,7 @@
 #define GI_TRUTH_ELSEWHERE 3 /* of a whole match: the condition holds, but the call comes from elsewhere */
 
 #include "text.h"
+#include "errors.h"
 
 /*
  * Reads a place into s->word[0]. Returns enum gi_reason. Most are just a register, and a call that does not fire pays for
@@ -99,6 +100,13 @@ static __inline__ int gi_test_numbers(struct gi_scratch *s, gi_u32 row, const st
 			gi_compare(s->operand[0], term->left_kind, s->operand[1], term->right_kind));
 }
 
+static __inline__ int gi_text_stands(struct gi_scratch *s, gi_u32 row, gi_u32 test)
+{
+	int order = gi_order_texts(s, row);
+
+	return order == GI_UNORDERED ? GI_TRUTH_UNREADABLE : gi_holds(test, order);
+}
+
 /* One test, counted. Returns a truth. */
 GI_SUBPROGRAM int gi_test(struct gi_scratch *s, gi_u32 row)
 {
@@ -112,7 +120,12 @@ GI_SUBPROGRAM int gi_test(struct gi_scratch *s, gi_u32 row)
 	counters = gi_term_counters_row(s, row);
 	if (!term || !counters)
 		return GI_TRUTH_UNREADABLE;
-	if (term->left_kind != GI_KIND_TEXT)
+	if (term->test == GI_TEST_IS)
+		truth = gi_error_is(s, row);
+	else if (term->left_kind == GI_KIND_TEXT && term->test >= GI_TEST_LESS &&
+		 term->test <= GI_TEST_GREATER_OR_EQUAL)
+		truth = gi_text_stands(s, row, term->test);
+	else if (term->left_kind != GI_KIND_TEXT)
 		truth = gi_test_numbers(s, row, term);
 	else if (term->right_source == GI_OPERAND_PLACE)
 		truth = gi_texts_equal(s, row);

@@ -120,6 +120,53 @@ GI_SUBPROGRAM int gi_texts_equal(struct gi_scratch *s, gi_u32 row)
 	return 1;
 }
 
+/*
+ * How the left string of a row stands to the right one, which may be fixed: -1, 0, 1, or GI_UNORDERED where that can't be
+ * told: both begin with the same GI_CONDITION_TEXT bytes, or one can't be read.
+ */
+GI_SUBPROGRAM int gi_order_texts(struct gi_scratch *s, gi_u32 row)
+{
+	struct gi_fixed_text *fixed;
+	struct gi_term *term;
+	gi_u64 left, right;
+	gi_u32 i;
+
+	if (!GI_NEEDS(TEXTS) || !s)
+		return GI_UNORDERED;
+	term = gi_term_row(s, row);
+	if (!term || gi_text_find(s, &term->left))
+		return GI_UNORDERED;
+	s->operand[0] = s->word[0];
+	s->length[0] = s->word[1];
+	if (term->right_source == GI_OPERAND_PLACE) {
+		if (gi_text_find(s, &term->right))
+			return GI_UNORDERED;
+		s->length[1] = s->word[1];
+		right = s->word[1] > GI_CONDITION_TEXT ? GI_CONDITION_TEXT : s->word[1];
+		if (gi_text_read(s, s->other_text, s->word[0], right))
+			return GI_UNORDERED;
+	} else {
+		s->length[1] = term->constant;
+		fixed = gi_text_row(s, term->text);
+		if (!fixed)
+			return GI_UNORDERED;
+		__builtin_memcpy(s->other_text, fixed->bytes, GI_CONDITION_TEXT);
+	}
+	left = s->length[0] > GI_CONDITION_TEXT ? GI_CONDITION_TEXT : s->length[0];
+	if (gi_text_read(s, s->text, s->operand[0], left))
+		return GI_UNORDERED;
+	/* The first byte of a word counts most. */
+	for (i = 0; i < GI_CONDITION_TEXT / 8; i++) {
+		left = __builtin_bswap64(s->text[i]);
+		right = __builtin_bswap64(s->other_text[i]);
+		if (left != right)
+			return left < right ? -1 : 1;
+	}
+	if (s->length[0] > GI_CONDITION_TEXT && s->length[1] > GI_CONDITION_TEXT)
+		return GI_UNORDERED;
+	return s->length[0] < s->length[1] ? -1 : s->length[0] > s->length[1];
+}
+
 /* A string of the target against a fixed text. Returns a truth. */
 GI_SUBPROGRAM int gi_test_text(struct gi_scratch *s, gi_u32 row)
 {

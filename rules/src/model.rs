@@ -368,6 +368,8 @@ pub enum Condition {
     Compare(Spanned<Operand>, Comparison, Spanned<Operand>),
     /// `s.startsWith("…")`, `s.endsWith("…")`, `s.contains("…")`.
     Text(TextTest, Spanned<Operand>, Spanned<String>),
+    /// `errors.Is(err, io.EOF)`: an error is another, or wraps it.
+    Is(Spanned<Operand>, Spanned<Operand>),
 }
 
 /// A comparison.
@@ -400,6 +402,8 @@ pub enum Operand {
     Path(Path),
     /// `size(path)`: the length of a string, slice or map.
     Size(Path),
+    /// `type(path)`: the name of the type that an interface holds.
+    Type(Path),
     /// A whole number.
     Integer(i128),
     /// A number with a point or exponent.

@@ -297,14 +297,34 @@ fn conditions_on_values() {
         ("(*server).serve", "s.cfg.limits[2].maxx > 1"),
         ("logf", "args[0] == 'x'"),
         ("pair", "size(before) == 1"),
-        ("config", "c.Err == io.EOF"),
+        ("config", "c.Err == io.EFO"),
+        ("config", "c.Err == main.Spare"),
+        ("config", "c.Err == main.Anything"),
+        ("config", "c.Err < io.EOF"),
+        ("config", "type(c.Err) == '*os.PathErorr'"),
+        ("config", "type(c.Host) == 'string'"),
+        ("config", "type(c.Err) == io.EOF"),
+        ("config", "type(c.Err)"),
+        ("config", "errors.Is(c.Host, io.EOF)"),
+        ("config", "errors.Is(c.Err)"),
+        ("config", "errors.Is(c.Err, io.EFO)"),
+        ("config", "errors.As(c.Err, io.EOF)"),
+        ("config", "c.Port in 80"),
+        ("config", "c.Port in []"),
+        ("config", "c.Port in [80, 70000]"),
+        (
+            "config",
+            "c.Port in [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23]",
+        ),
         ("pair", "not (before == 1)"),
         ("pointers", "n == 'x'"),
         ("pointers", "s == 5"),
         ("pointers", "d"),
     ] {
         let rule = format!("{{function: \"main.{function}\", if: \"{condition}\", inject: {{panic: true}}}}");
-        let said = said(&rule, &binary).replace("rules.yaml:3:", "");
+        let said = said(&rule, &binary)
+            .replace("rules.yaml:3:", "")
+            .replace(&path.display().to_string(), "values");
         let _ = writeln!(text, "{function} {condition}\n{said}");
     }
     insta::assert_snapshot!(text);

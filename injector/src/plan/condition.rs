@@ -46,7 +46,9 @@ pub(super) fn rows_at_return(condition: &Condition) -> (Vec<Term>, Vec<Term>) {
 fn kind(operand: &Operand) -> OperandKind {
     match operand {
         Operand::Place { kind, .. } | Operand::Recorded(_, kind) => *kind,
-        Operand::Constant(_) | Operand::Text(_) => OperandKind::Unsigned,
+        Operand::Constant(_) | Operand::Text(_) | Operand::Address(_) | Operand::Error { .. } => {
+            OperandKind::Unsigned
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::scratch::Pointee;
 use super::{
     Base, Binding, Lead, Operand, OperandKind, Place, Plan, Role, Rule, Site, SiteKind, Term, Test, TestKind,
-    Walk,
+    Walk, Wrapper, Wraps,
 };
 use crate::go::abi::Register;
 use crate::go::address::Address;
@@ -270,6 +270,7 @@ fn encode_test(test: &Test, bias: LoadBias, texts: &mut Vec<table::FixedText>) -
         TestKind::StartsWith => table::Test::StartsWith,
         TestKind::EndsWith => table::Test::EndsWith,
         TestKind::Contains => table::Test::Contains,
+        TestKind::Is => table::Test::Is,
     };
     let mut row = table::Term {
         op: table::Op::Test as u8,
@@ -282,6 +283,20 @@ fn encode_test(test: &Test, bias: LoadBias, texts: &mut Vec<table::FixedText>) -
             row.constant = *bits;
             row.right_source = table::OperandSource::Constant as u8;
             row.right_kind = row.left_kind;
+        }
+        Operand::Address(global) => {
+            row.constant = bias.apply(global.address.plus(global.offset));
+            row.right_source = table::OperandSource::Constant as u8;
+            row.right_kind = row.left_kind;
+        }
+        Operand::Error { place, wrappers } => {
+            if let Some(place) = place {
+                row.right = encode_place(place, 8, bias);
+                row.right_source = table::OperandSource::Place as u8;
+            }
+            row.constant = wrappers.len() as u64;
+            row.text = self::row(texts.len());
+            texts.extend(encode_wrappers(wrappers, bias));
         }
         Operand::Text(text) => {
             let mut fixed = table::FixedText([0; table::CONDITION_TEXT]);
@@ -312,6 +327,26 @@ fn encode_test(test: &Test, bias: LoadBias, texts: &mut Vec<table::FixedText>) -
     row
 }
 
+fn encode_wrappers(wrappers: &[Wrapper], bias: LoadBias) -> Vec<table::FixedText> {
+    let encode = |wrapper: &Wrapper| {
+        let (kind, offset, number) = match wrapper.wraps {
+            Wraps::One(offset) => (table::Wraps::One, offset, [0; 2]),
+            Wraps::List(offset) => (table::Wraps::List, offset, [0; 2]),
+            Wraps::Errno(number) => (table::Wraps::Errno, 0, number),
+        };
+        table::Wrapper {
+            ty: bias.apply(wrapper.ty.address),
+            offset,
+            kind: kind as u16,
+            number,
+        }
+    };
+    let rows: Vec<table::Wrapper> = wrappers.iter().map(encode).collect();
+    rows.chunks(table::WRAPPERS)
+        .map(table::FixedText::of_wrappers)
+        .collect()
+}
+
 fn encode_left(operand: &Operand, bias: LoadBias, row: &mut table::Term) {
     match operand {
         Operand::Place {
@@ -333,7 +368,9 @@ fn encode_left(operand: &Operand, bias: LoadBias, row: &mut table::Term) {
             row.left_kind = operand_kind(*kind);
         }
         Operand::Constant(bits) => row.constant = *bits,
-        Operand::Text(_) => unreachable!("a fixed text stands on the right"),
+        Operand::Text(_) | Operand::Address(_) | Operand::Error { .. } => {
+            unreachable!("a fixed text, an address and another error stand on the right")
+        }
     }
 }
 

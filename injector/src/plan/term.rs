@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Place;
+use super::{Global, Place};
 use crate::go::abi::Register;
 
 /// One row of a condition; rows work on a stack of truths (true, false, unreadable).
@@ -57,6 +57,7 @@ pub enum TestKind {
     StartsWith,
     EndsWith,
     Contains,
+    Is,
 }
 
 /// An operand of a test.
@@ -67,6 +68,15 @@ pub enum Operand {
     Constant(u64),
     /// A fixed text.
     Text(Vec<u8>),
+    /// Where this is.
+    Address(Global),
+    /// An error, and the types whose errors wrap others; of [`TestKind::Is`] only.
+    Error {
+        /// The error's first word, with its second behind it; none where only the numbers count.
+        place: Option<Place>,
+        /// The types.
+        wrappers: Vec<Wrapper>,
+    },
     /// A value in the call.
     Place {
         /// Where.
@@ -80,6 +90,27 @@ pub enum Operand {
     },
     /// The operand that was recorded under this number at entry.
     Recorded(u8, OperandKind),
+}
+
+/// A type whose errors wrap others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Wrapper {
+    /// Its description.
+    pub ty: Global,
+    /// Where the others are.
+    pub wraps: Wraps,
+}
+
+/// How the errors of a type wrap others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wraps {
+    /// One, so many bytes into it.
+    One(u32),
+    /// A slice of them, so many bytes into it.
+    List(u32),
+    /// None: it is a number, and these count as the other error; 0 none.
+    Errno([u8; 2]),
 }
 
 /// How the bits of an operand are to be understood.

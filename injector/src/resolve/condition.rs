@@ -7,7 +7,7 @@ use goinject_rules::source::{Span, Spanned};
 use super::path::{Scope, Side, Target};
 use super::place::{Located, WORD};
 use super::rule::Wrong;
-use super::value::integer_range;
+use super::value::{self, Context, integer_range};
 use crate::go::types::{Kind, Type};
 use crate::plan::{Operand, OperandKind, Test, TestKind};
 
@@ -25,6 +25,15 @@ pub enum Condition {
 }
 
 impl Condition {
+    /// Rows of the table that it takes, those that leave others out among them.
+    pub fn rows(&self) -> usize {
+        match self {
+            Condition::And(left, right) | Condition::Or(left, right) => left.rows() + right.rows() + 2,
+            Condition::Not(inner) => inner.rows() + 1,
+            Condition::Test(..) => 1,
+        }
+    }
+
     /// Whether every operand is in place at entry.
     pub fn is_of_entry(&self) -> bool {
         match self {
@@ -46,6 +55,8 @@ pub(super) fn resolve(
     Resolver { text, scope }.condition(condition)
 }
 
+mod dynamic;
+
 struct Resolver<'a> {
     /// The rule file.
     text: &'a str,
@@ -56,13 +67,19 @@ struct Resolver<'a> {
 enum Typed {
     Place {
         operand: Operand,
-        side: Side,
+        /// When it is in place; none: always.
+        side: Option<Side>,
         ty: TypeClass,
         name: String,
-        /// What it leads to, if it is a pointer.
-        behind: Option<Located>,
+        /// The whole of it.
+        whole: Option<Located>,
     },
     Constant(model::Operand),
+    /// The address of the description of the type that an interface holds.
+    Type {
+        operand: Operand,
+        side: Option<Side>,
+    },
 }
 
 /// What an operand can be compared with.
@@ -87,6 +104,7 @@ impl Typed {
         match self {
             Typed::Place { ty, .. } => *ty == TypeClass::Nilable,
             Typed::Constant(value) => *value == model::Operand::Null,
+            Typed::Type { .. } => false,
         }
     }
 }
@@ -105,6 +123,9 @@ impl Resolver<'_> {
                 .map_err(|wrong| vec![wrong]),
             model::Condition::Text(test, operand, text) => self
                 .text_test(condition.span, *test, operand, text)
+                .map_err(|wrong| vec![wrong]),
+            model::Condition::Is(error, other) => self
+                .error_is(condition.span, error, other)
                 .map_err(|wrong| vec![wrong]),
         }
     }
@@ -140,7 +161,7 @@ impl Resolver<'_> {
                     test: TestKind::True,
                     right: Operand::Constant(0),
                 };
-                Ok(Condition::Test(test, Some(side), None))
+                Ok(Condition::Test(test, side, None))
             }
             Typed::Constant(model::Operand::Bool(value)) => Ok(constant(text, value)),
             Typed::Place { name, .. } => Err(Wrong::new(
@@ -148,7 +169,7 @@ impl Resolver<'_> {
                 format!("`{name}` alone is no condition: it is not a bool"),
                 "compare it with something, as in `n > 0` or `p != null`",
             )),
-            Typed::Constant(_) => Err(Wrong::new(
+            Typed::Constant(_) | Typed::Type { .. } => Err(Wrong::new(
                 operand.span,
                 "a value alone is no condition",
                 "compare it with something",
@@ -164,7 +185,14 @@ impl Resolver<'_> {
         right: &Spanned<model::Operand>,
     ) -> Result<Condition, Wrong> {
         let text = self.written(span);
-        match self.pair(left, right)? {
+        let pair = self.pair(left, right)?;
+        if let Some(condition) = self.types(span, &pair, comparison, (left.span, right.span))? {
+            return Ok(condition);
+        }
+        if let Some(condition) = self.interfaces(span, &pair, comparison)? {
+            return Ok(condition);
+        }
+        match pair {
             (
                 Typed::Place {
                     operand,
@@ -222,9 +250,16 @@ impl Resolver<'_> {
                         "both must be of one kind: integers, floats, texts or bools",
                     ));
                 }
-                let orders = matches!(left_type, TypeClass::Integer { .. } | TypeClass::Float { .. });
+                let orders = matches!(
+                    left_type,
+                    TypeClass::Integer { .. } | TypeClass::Float { .. } | TypeClass::Text
+                );
                 only_equality(span, comparison, orders)?;
-                if left_type == TypeClass::Text && left_side != right_side {
+                if left_type == TypeClass::Text
+                    && left_side != right_side
+                    && left_side.is_some()
+                    && right_side.is_some()
+                {
                     return Err(Wrong::new(
                         span,
                         "a text at entry cannot be compared with one at return",
@@ -243,13 +278,18 @@ impl Resolver<'_> {
                     test: kind,
                     right: right_operand,
                 };
-                let condition = Condition::Test(test, Some(left_side), Some(right_side));
+                let condition = Condition::Test(test, left_side, right_side);
                 Ok(if text_differs {
                     Condition::Not(Box::new(condition))
                 } else {
                     condition
                 })
             }
+            (Typed::Type { .. }, _) | (_, Typed::Type { .. }) => Err(Wrong::new(
+                span,
+                "a type is compared with its name",
+                "write it in quotes: `type(err) == \"*os.PathError\"`",
+            )),
             (Typed::Constant(_), Typed::Constant(_)) => Err(Wrong::new(
                 span,
                 "both sides are fixed, so the outcome never changes",
@@ -261,7 +301,7 @@ impl Resolver<'_> {
     fn with_constant(
         &self,
         text: String,
-        (operand, side, ty, name): (Operand, Side, TypeClass, String),
+        (operand, side, ty, name): (Operand, Option<Side>, TypeClass, String),
         comparison: Comparison,
         value: &model::Operand,
         span: Span,
@@ -273,7 +313,7 @@ impl Resolver<'_> {
                 test: kind,
                 right: Operand::Constant(constant),
             };
-            Condition::Test(test, Some(side), None)
+            Condition::Test(test, side, None)
         };
         match (ty, value) {
             (TypeClass::Integer { signed, size }, model::Operand::Integer(number)) => {
@@ -314,15 +354,25 @@ impl Resolver<'_> {
                 only_equality(span, comparison, false)?;
                 Ok(test(test_kind(comparison), 0))
             }
+            (TypeClass::Text, model::Operand::Text(fixed))
+                if !matches!(comparison, Comparison::Equal | Comparison::NotEqual) =>
+            {
+                let ordered = Test {
+                    text: text.clone(),
+                    left: operand.clone(),
+                    test: test_kind(comparison),
+                    right: fixed_text(fixed, span)?,
+                };
+                Ok(Condition::Test(ordered, side, None))
+            }
             (TypeClass::Text, model::Operand::Text(fixed)) => {
-                only_equality(span, comparison, false)?;
                 let equal = Test {
                     text: text.clone(),
                     left: operand.clone(),
                     test: TestKind::Equal,
                     right: fixed_text(fixed, span)?,
                 };
-                let equal = Condition::Test(equal, Some(side), None);
+                let equal = Condition::Test(equal, side, None);
                 Ok(if comparison == Comparison::NotEqual {
                     Condition::Not(Box::new(equal))
                 } else {
@@ -359,7 +409,7 @@ impl Resolver<'_> {
                     test: kind,
                     right,
                 };
-                Ok(Condition::Test(test, Some(side), None))
+                Ok(Condition::Test(test, side, None))
             }
             _ => Err(Wrong::new(
                 operand.span,
@@ -369,40 +419,58 @@ impl Resolver<'_> {
         }
     }
 
-    /// Whether somebody means a variable such as `io.EOF`.
-    fn may_be_variable(&self, path: &model::Path) -> bool {
-        let is_exported = |name: &str| name.starts_with(char::is_uppercase);
-        match (&path.root, path.steps.as_slice()) {
-            (model::Root::Name(package), [model::Step::Field(name)]) => {
-                is_exported(name) && !self.scope.names().contains(package)
-            }
-            _ => false,
+    /// What is reached by a path: through a parameter or result, or else from a package variable such as `io.EOF`.
+    fn reach(&self, path: &model::Path, span: Span) -> Result<(Option<Side>, Target), Wrong> {
+        let error = match self.scope.reach(path) {
+            Ok(reached) => return Ok((Some(reached.side), reached.target)),
+            Err(error) => error,
+        };
+        let (model::Root::Name(package), [model::Step::Field(name), rest @ ..]) =
+            (&path.root, path.steps.as_slice())
+        else {
+            return Err(Wrong::place(span, error));
+        };
+        // A name that is nearly a parameter's is meant as one.
+        let near = error
+            .help
+            .as_ref()
+            .is_some_and(|help| help.starts_with("did you mean"));
+        if near || self.scope.names().contains(package) {
+            return Err(Wrong::place(span, error));
         }
+        let context = Context::new(self.scope.binary, self.scope.scratch.borrow_mut());
+        let variable = value::variable(&format!("{package}.{name}"), &context).map_err(|misfit| Wrong {
+            unarmable: misfit.unarmable,
+            ..Wrong::new(
+                span,
+                format!("{}; {}", error.message, misfit.message),
+                misfit.help,
+            )
+        })?;
+        let target = self
+            .scope
+            .follow(variable, rest)
+            .map_err(|error| Wrong::place(span, error))?;
+        Ok((None, target))
     }
 
     fn operand(&self, operand: &Spanned<model::Operand>) -> Result<Typed, Wrong> {
         let (path, size_of) = match &operand.value {
             model::Operand::Path(path) => (path, false),
             model::Operand::Size(path) => (path, true),
+            model::Operand::Type(path) => return self.type_of(path, operand.span),
             constant => return Ok(Typed::Constant(constant.clone())),
         };
-        let mut reached = self.scope.reach(path).map_err(|error| {
-            let wrong = Wrong::place(operand.span, error);
-            match self.may_be_variable(path) {
-                true => {
-                    wrong.with_help("package variables can't be compared: write `null`, or use a parameter")
-                }
-                false => wrong,
-            }
-        })?;
+        let (side, mut target) = self.reach(path, operand.span)?;
         let name = self.written(operand.span);
         if size_of {
             let mut length = path.clone();
             length.steps.push(model::Step::Field("len".to_owned()));
-            let found = self.scope.reach(&length).ok();
+            let found = self.reach(&length, operand.span).ok();
             // A field may be called `len`.
-            reached = found
-                .filter(|found| !matches!(found.target, Target::Value(_)))
+            target = found
+                .map(|(_, found)| found)
+                .filter(|found| !matches!(found, Target::Value(_)))
                 .ok_or_else(|| {
                     Wrong::new(
                         operand.span,
@@ -411,7 +479,7 @@ impl Resolver<'_> {
                     )
                 })?;
         }
-        let located = match reached.target {
+        let located = match target {
             Target::Fixed(length) => return Ok(Typed::Constant(model::Operand::Integer(length.into()))),
             Target::Count { word, settable } => {
                 let operand = Operand::Place {
@@ -422,18 +490,18 @@ impl Resolver<'_> {
                 };
                 return Ok(Typed::Place {
                     operand,
-                    side: reached.side,
+                    side,
                     ty: TypeClass::Integer {
                         signed: true,
                         size: 8,
                     },
                     name,
-                    behind: None,
+                    whole: None,
                 });
             }
             Target::Value(located) => located,
         };
-        self.located(operand.span, name, reached.side, &located)
+        self.located(operand.span, name, side, &located)
     }
 
     /// Two sides of a comparison. A pointer is compared with null and with pointers, and what it leads to with all else.
@@ -463,12 +531,18 @@ impl Resolver<'_> {
         let Typed::Place {
             side,
             name,
-            behind: Some(pointer),
+            whole: Some(pointer),
             ..
         } = &typed
         else {
             return Ok(typed);
         };
+        if !matches!(
+            self.scope.types.get(pointer.ty).kind,
+            Kind::Pointer { target: Some(_) }
+        ) {
+            return Ok(typed);
+        }
         match pointer.clone().dereferenced(self.scope.types) {
             Ok(end) if class(self.scope.types.get(end.ty)).is_some() => {
                 self.located(span, name.clone(), *side, &end)
@@ -477,7 +551,13 @@ impl Resolver<'_> {
         }
     }
 
-    fn located(&self, span: Span, name: String, side: Side, located: &Located) -> Result<Typed, Wrong> {
+    fn located(
+        &self,
+        span: Span,
+        name: String,
+        side: Option<Side>,
+        located: &Located,
+    ) -> Result<Typed, Wrong> {
         let go = self.scope.types.get(located.ty);
         let (ty, kind, size) = class(go).ok_or_else(|| {
             Wrong::new(
@@ -500,13 +580,12 @@ impl Resolver<'_> {
             kind,
             nil_is_zero: false,
         };
-        let is_pointer = matches!(go.kind, Kind::Pointer { target: Some(_) });
         Ok(Typed::Place {
             operand,
             side,
             ty,
             name,
-            behind: is_pointer.then(|| located.clone()),
+            whole: Some(located.clone()),
         })
     }
 
@@ -575,7 +654,11 @@ fn only_equality(span: Span, comparison: Comparison, orders: bool) -> Result<(),
     if orders || matches!(comparison, Comparison::Equal | Comparison::NotEqual) {
         return Ok(());
     }
-    Err(Wrong::new(span, "only numbers have an order", "use `==` or `!=`"))
+    Err(Wrong::new(
+        span,
+        "only numbers and texts have an order",
+        "use `==` or `!=`",
+    ))
 }
 
 fn turned(comparison: Comparison) -> Comparison {
@@ -619,7 +702,7 @@ fn misfit(span: Span, name: &str, ty: TypeClass, value: &model::Operand) -> Wron
         model::Operand::Text(text) => format!("\"{text}\""),
         model::Operand::Bool(value) => value.to_string(),
         model::Operand::Null => "null".to_owned(),
-        model::Operand::Path(_) | model::Operand::Size(_) => "this".to_owned(),
+        model::Operand::Path(_) | model::Operand::Size(_) | model::Operand::Type(_) => "this".to_owned(),
     };
     Wrong::new(
         span,

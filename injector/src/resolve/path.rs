@@ -66,28 +66,30 @@ impl Scope<'_> {
     /// Follows a path.
     pub(super) fn reach(&self, path: &Path) -> Result<Reached, NoSuchPlace> {
         let (side, start) = self.root(path)?;
-        let mut at = start;
-        for (n, step) in path.steps.iter().enumerate() {
+        let target = self.follow(start, &path.steps)?;
+        Ok(Reached { side, target })
+    }
+
+    /// Follows the steps of a path from a value on.
+    pub(super) fn follow(&self, mut at: Located, steps: &[Step]) -> Result<Target, NoSuchPlace> {
+        for (n, step) in steps.iter().enumerate() {
             match step {
                 Step::Field(name) => match at.field(name, self.types)? {
                     Some(field) => at = field,
                     None => {
                         let target = self.property(at, name)?;
-                        if path.steps.len() > n + 1 {
+                        if steps.len() > n + 1 {
                             return Err(NoSuchPlace::new(format!(
                                 "`.{name}` is a number; nothing lies behind it"
                             )));
                         }
-                        return Ok(Reached { side, target });
+                        return Ok(target);
                     }
                 },
                 Step::Index(index) => at = self.element(at, *index)?,
             }
         }
-        Ok(Reached {
-            side,
-            target: Target::Value(at),
-        })
+        Ok(Target::Value(at))
     }
 
     fn root(&self, path: &Path) -> Result<(Side, Located), NoSuchPlace> {

@@ -77,6 +77,18 @@ impl Located {
         }
     }
 
+    /// A package variable.
+    pub(super) fn variable(ty: TypeId, address: Address) -> Located {
+        Located {
+            ty,
+            place: Whole::Bytes {
+                base: Base::Absolute(address),
+                steps: Vec::new(),
+                offset: 0,
+            },
+        }
+    }
+
     /// A value that is made in the scratch memory.
     pub(super) fn in_scratch(ty: TypeId, offset: u32) -> Located {
         Located {

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use goinject_probes::table::EDITS;
+use goinject_probes::table::{EDITS, TERMS};
 use goinject_rules::diagnostic::Diagnostic;
 use goinject_rules::model::{Assignment as Written, FunctionSelector, Rule, RuleSet, Value};
 use goinject_rules::source::{Span, Spanned};
@@ -348,6 +348,14 @@ impl Resolver<'_> {
         let written = self.rule.condition.as_ref()?;
         match condition::resolve(written, self.rules.source.text(), scope) {
             Ok(condition) => {
+                let rows = condition.rows();
+                if rows > TERMS {
+                    wrongs.push(Wrong::new(
+                        written.span,
+                        format!("the condition takes {rows} rows, and there are at most {TERMS}"),
+                        "write several rules with a part of it each",
+                    ));
+                }
                 let only_at_return = only_at_return && fault::fault(self.rule) == Fault::default();
                 if !condition.is_of_entry() && !only_at_return {
                     wrongs.push(Wrong::new(
@@ -383,13 +391,6 @@ impl Wrong {
             message: message.into(),
             help: Some(help.into()),
             unarmable: false,
-        }
-    }
-
-    pub(super) fn with_help(self, help: impl Into<String>) -> Wrong {
-        Wrong {
-            help: Some(help.into()),
-            ..self
         }
     }
 

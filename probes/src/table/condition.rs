@@ -41,7 +41,50 @@ pub enum Test {
     StartsWith = 7,
     EndsWith = 8,
     Contains = 9,
+    Is = 10,
 }
+
+/// A type of errors that [`Test::Is`] looks into. A row of [`FixedText`] holds [`WRAPPERS`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Wrapper {
+    /// Run-time address of its description.
+    pub ty: u64,
+    /// Of what it wraps, in bytes.
+    pub offset: u32,
+    /// [`Wraps`].
+    pub kind: u16,
+    /// Of [`Wraps::Errno`]: the numbers that count as the other error; 0 none.
+    pub number: [u8; 2],
+}
+
+/// `gi_wrapper.kind`: how the errors of a type wrap others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u16)]
+pub enum Wraps {
+    /// One.
+    One = 0,
+    /// A slice of them.
+    List = 1,
+    /// None: it is a number.
+    Errno = 2,
+}
+
+impl FixedText {
+    /// A row of at most [`WRAPPERS`] of these.
+    pub fn of_wrappers(wrappers: &[Wrapper]) -> FixedText {
+        let mut row = FixedText([0; CONDITION_TEXT]);
+        for (to, wrapper) in row.0.chunks_exact_mut(size_of::<Wrapper>()).zip(wrappers) {
+            to.copy_from_slice(wrapper.as_bytes());
+        }
+        row
+    }
+}
+
+/// Wrappers in a row of [`FixedText`].
+pub const WRAPPERS: usize = 16;
+/// Rows of them that a term may have.
+pub const WRAPPER_ROWS: usize = 4;
 
 /// `gi_term.left_source` and `right_source`: where an operand comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -2,7 +2,7 @@
 
 use super::{
     BINDING_DELAYS, BINDING_FOLLOWS, BINDING_PAIRS, BINDING_RECALLS, BINDING_RECORDS, Base, Binding, Edit,
-    Place, RULE_OBSERVE, RULE_PER_GOROUTINE, Rule, SITE_DELAYS, Site, SiteKind, Source, Tables, Term,
+    Place, RULE_OBSERVE, RULE_PER_GOROUTINE, Rule, SITE_DELAYS, Site, SiteKind, Source, Tables, Term, Test,
     ValueKind, WriterKind,
 };
 
@@ -72,7 +72,11 @@ fn of_rule(rule: &Rule) -> Needs {
 fn of_term(term: &Term) -> Needs {
     let text = ValueKind::Text as u8;
     Needs::CONDITIONS
-        .and(Needs::TEXTS.when(term.left_kind == text || term.right_kind == text))
+        // Errors are looked into with what reads strings, two words each.
+        .and(
+            Needs::TEXTS
+                .when(term.left_kind == text || term.right_kind == text || term.test == Test::Is as u8),
+        )
         .and(Needs::FLOATS.when(is_float(&term.left) || is_float(&term.right)))
 }
 

@@ -64,6 +64,7 @@ impl Converter<'_> {
                 Some(Condition::Or(Box::new(left?), Box::new(right?)))
             }
             (operators::LOGICAL_NOT, [inner]) => Some(Condition::Not(Box::new(self.condition(inner)?))),
+            (operators::IN, [left, right]) => self.member(node, left, right),
             (operators::INDEX, _) => self.truth(node),
             _ if is_function(call, self.operands.function(node)) => self.test(node, call),
             _ => {
@@ -86,13 +87,84 @@ impl Converter<'_> {
         )))
     }
 
+    /// `x in [1, 2]`: equal to one of them.
+    fn member(&mut self, node: &IdedExpr, left: &IdedExpr, right: &IdedExpr) -> Option<Condition> {
+        let extent = self.operands.extent(node);
+        let Expr::List(list) = &right.expr else {
+            let help = "write the values in brackets: `x in [1, 2]`; for one, `x == 1`";
+            return self.refuse(Problem::new(extent, "`in` takes a list of values", help));
+        };
+        if list.elements.is_empty() {
+            let help = "write the values: `x in [1, 2]`";
+            return self.refuse(Problem::new(extent, "nothing is in an empty list", help));
+        }
+        let span = self.operands.span(node);
+        let mut whole: Option<Condition> = None;
+        for element in &list.elements {
+            let sides = [left, element].map(|side| {
+                self.operands
+                    .operand(side)
+                    .map_err(|problem| self.problems.push(problem))
+                    .ok()
+            });
+            let [Some(left), Some(element)] = sides else {
+                return None;
+            };
+            if let Some(problem) = senseless(&left, Comparison::Equal, &element, extent.clone()) {
+                return self.refuse(problem);
+            }
+            let equal = Condition::Compare(left, Comparison::Equal, element);
+            whole = Some(match whole {
+                None => equal,
+                Some(before) => Condition::Or(
+                    Box::new(Spanned::new(before, span)),
+                    Box::new(Spanned::new(equal, span)),
+                ),
+            });
+        }
+        whole
+    }
+
+    /// `errors.Is(err, io.EOF)`.
+    fn is(&mut self, node: &IdedExpr, call: &CallExpr) -> Option<Condition> {
+        let [error, other] = call.args.as_slice() else {
+            let help = "write `errors.Is(err, io.EOF)`";
+            return self.refuse(Problem::new(
+                self.operands.extent(node),
+                "`errors.Is` takes two errors",
+                help,
+            ));
+        };
+        let sides = [error, other].map(|side| {
+            self.operands
+                .path(side)
+                .map(|path| Spanned::new(Operand::Path(path), self.operands.span(side)))
+                .map_err(|problem| self.problems.push(problem))
+                .ok()
+        });
+        let [Some(error), Some(other)] = sides else {
+            return None;
+        };
+        Some(Condition::Is(error, other))
+    }
+
     /// `s.startsWith("…")` and its like.
     fn test(&mut self, node: &IdedExpr, call: &CallExpr) -> Option<Condition> {
         let name = self.operands.function(node);
+        let of_errors = call
+            .target
+            .as_deref()
+            .is_some_and(|target| &self.operands.masked.original()[self.operands.extent(target)] == "errors");
         let test = match name {
+            "Is" if of_errors => return self.is(node, call),
             "startsWith" => TextTest::StartsWith,
             "endsWith" => TextTest::EndsWith,
             "contains" => TextTest::Contains,
+            "type" => {
+                let message = "a type is neither true nor false";
+                let help = "compare it with its name: `type(err) == \"*os.PathError\"`";
+                return self.refuse(Problem::new(self.operands.extent(node), message, help));
+            }
             "size" | "duration" => {
                 let help = format!(
                     "compare it: `{} > 0`",
@@ -175,7 +247,8 @@ fn senseless(
     right: &Spanned<Operand>,
     whole: std::ops::Range<usize>,
 ) -> Option<Problem> {
-    let is_variable = |operand: &Operand| matches!(operand, Operand::Path(_) | Operand::Size(_));
+    let is_variable =
+        |operand: &Operand| matches!(operand, Operand::Path(_) | Operand::Size(_) | Operand::Type(_));
     if !is_variable(left) && !is_variable(right) {
         let help = "compare a parameter, a result or a field with a value";
         return Some(Problem::new(
@@ -197,7 +270,9 @@ fn senseless(
         Operand::Null => "`null`",
         _ => "",
     };
-    if ordered && !kind.is_empty() {
+    // Texts have an order, and types have none.
+    let of_texts = matches!(constant.value, Operand::Text(_)) && !matches!(variable.value, Operand::Type(_));
+    if ordered && !kind.is_empty() && !of_texts {
         let message = format!("{kind} can be compared with `==` and `!=` only");
         return Some(Problem::new(place, message, "only numbers have an order here"));
     }
@@ -237,7 +312,7 @@ pub(super) fn refuse(operands: &Operands<'_>, node: &IdedExpr) -> Option<Problem
     let problem = |message: &str, help: &str| Some(Problem::new(operands.extent(node), message, help));
     match &node.expr {
         Expr::Call(call) => match call.func_name.as_str() {
-            operators::IN => problem("a condition has no `in`", "write `x == 1 || x == 2`"),
+            operators::IN => problem("`in` can't stand here", "write `x in [1, 2]`"),
             operators::CONDITIONAL => problem("a condition has no `? :`", "write `a && b || !a && c`"),
             operators::ADD
             | operators::SUBSTRACT
@@ -264,10 +339,7 @@ pub(super) fn refuse(operands: &Operands<'_>, node: &IdedExpr) -> Option<Problem
             ),
             _ => Some(unknown_function(operands.function(node), operands.extent(node))),
         },
-        Expr::List(_) => problem(
-            "a condition has no lists",
-            "compare element by element: `x == 1 || x == 2`",
-        ),
+        Expr::List(_) => problem("a list stands behind `in` only", "write `x in [1, 2]`"),
         Expr::Map(_) | Expr::Struct(_) => problem(
             "a condition has no `{…}`",
             "compare field by field: `x.a == 1 && x.b == 2`",

@@ -199,6 +199,10 @@ fn place(reader: &Reader<'_>, node: &Node, condition: Spanned<Condition>) -> Spa
             comparison,
             Spanned::new(right.value, in_file(right.span)),
         ),
+        Condition::Is(error, other) => Condition::Is(
+            Spanned::new(error.value, in_file(error.span)),
+            Spanned::new(other.value, in_file(other.span)),
+        ),
         Condition::Text(test, operand, text) => Condition::Text(
             test,
             Spanned::new(operand.value, in_file(operand.span)),

@@ -139,6 +139,15 @@ impl Operands<'_> {
     fn function_value(&self, node: &IdedExpr, call: &CallExpr) -> Result<Operand, Problem> {
         match (self.function(node), call.target.as_deref(), call.args.as_slice()) {
             ("size", None, [of]) | ("size", Some(of), []) => Ok(Operand::Size(self.path(of)?)),
+            ("type", None, [of]) => Ok(Operand::Type(self.path(of)?)),
+            ("type", ..) => {
+                let help = "write `type(err)`";
+                Err(Problem::new(
+                    self.extent(node),
+                    "`type` takes one interface",
+                    help,
+                ))
+            }
             ("size", ..) => {
                 let help = "write `size(x)`";
                 Err(Problem::new(
@@ -266,12 +275,12 @@ pub(super) fn unknown_function(name: &str, range: Range<usize>) -> Problem {
         "all" | "exists" | "exists_one" | "map" | "filter" => {
             "write out the elements: `xs[0] == 1 || xs[1] == 1`"
         }
-        "int" | "uint" | "double" | "string" | "bytes" | "bool" | "dyn" | "type" => {
+        "int" | "uint" | "double" | "string" | "bytes" | "bool" | "dyn" => {
             "compare the value as it is: Go's types are known"
         }
         "startsWith" | "endsWith" | "contains" => "write it behind a text: `s.startsWith(\"…\")`",
         _ => {
-            "functions are `size(x)`, `duration(\"…\")`, `s.startsWith(\"…\")`, `s.endsWith(\"…\")` and `s.contains(\"…\")`"
+            "functions are `size(x)`, `type(x)`, `errors.Is(err, io.EOF)`, `duration(\"…\")`, `s.startsWith(\"…\")`, `s.endsWith(\"…\")` and `s.contains(\"…\")`"
         }
     };
     Problem::new(range, format!("a condition has no `{name}`"), help)

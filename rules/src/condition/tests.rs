@@ -21,6 +21,7 @@ fn show(condition: &Condition) -> String {
             };
             format!("{} {sign} {}", show_operand(left), show_operand(right))
         }
+        Condition::Is(error, other) => format!("{} is {}", show_operand(error), show_operand(other)),
         Condition::Text(test, operand, text) => {
             let test = match test {
                 TextTest::StartsWith => "starts",
@@ -36,6 +37,7 @@ fn show_operand(operand: &Operand) -> String {
     match operand {
         Operand::Path(path) => path.to_string(),
         Operand::Size(path) => format!("#{path}"),
+        Operand::Type(path) => format!("type {path}"),
         Operand::Integer(value) => value.to_string(),
         Operand::Float(value) => format!("{value:?}"),
         Operand::Text(text) => format!("{text:?}"),
@@ -57,6 +59,10 @@ fn operands<'t>(text: &'t str, condition: &Condition, found: &mut Vec<&'t str>) 
         Condition::Compare(left, _, right) => {
             take(left.span);
             take(right.span);
+        }
+        Condition::Is(error, other) => {
+            take(error.span);
+            take(other.span);
         }
         Condition::Text(_, operand, literal) => {
             take(operand.span);
@@ -113,6 +119,9 @@ fn paths_by_name_and_position() {
         ("args[1][2] == 1", "args[1][2] == 1"),
         ("recv.cfg.limits[2].max == 1", "recv.cfg.limits[2].max == 1"),
         ("xs[0x1] == 1", "xs[1] == 1"),
+        ("x in [1, 2]", "(x == 1 or x == 2)"),
+        ("errors.Is(err, io.EOF)", "err is io.EOF"),
+        ("type(err) == '*os.PathError'", "type err == \"*os.PathError\""),
     ] {
         assert_eq!(show(&parse(text).expect(text)), shown);
     }
@@ -238,7 +247,8 @@ fn what_of_cel_is_missing_is_refused_by_name() {
     for (text, message, place, help) in [
         ("1", "neither true nor false", "1", "compare it"),
         ("\"x\"", "neither true nor false", "\"x\"", "compare it"),
-        ("a in b", "no `in`", "a in b", "||"),
+        ("a in b", "takes a list", "a in b", "in [1, 2]"),
+        ("a in []", "empty list", "a in []", "in [1, 2]"),
         ("a ? b : c", "no `? :`", "a ? b : c", "&&"),
         ("a + 1 == 2", "arithmetic", "a + 1", "computed"),
         ("a % 2 == 0", "arithmetic", "a % 2", "computed"),
@@ -281,10 +291,12 @@ fn what_of_cel_is_missing_is_refused_by_name() {
         ("a == 017", "leading zero", "017", "0o17"),
         ("a == nil", "no `nil`", "nil", "null"),
         ("a == True", "no `True`", "True", "true"),
-        ("a == [1]", "no lists", "[1]", "element by element"),
+        ("a == [1]", "behind `in` only", "[1]", "in [1, 2]"),
         ("a == {1: 2}", "no `{…}`", "{1: 2}", "field by field"),
         ("a == b\"x\"", "no bytes", "b\"x\"", "text"),
-        ("s < 'm'", "`==` and `!=` only", "'m'", "order"),
+        ("type(e) < 'm'", "`==` and `!=` only", "'m'", "order"),
+        ("type(e)", "neither true nor false", "type(e)", "type(err)"),
+        ("errors.Is(e)", "two errors", "errors.Is(e)", "io.EOF"),
         ("a < true", "`==` and `!=` only", "true", "order"),
         ("a < null", "`==` and `!=` only", "null", "order"),
         ("1 == 1", "never change", "1 == 1", "parameter"),
@@ -307,7 +319,7 @@ fn what_of_cel_is_missing_is_refused_by_name() {
 
 #[test]
 fn several_mistakes_of_one_condition_come_together() {
-    let problems = parse("len(s) > 3 && a == nil || s < 'm'").expect_err("three mistakes");
+    let problems = parse("len(s) > 3 && a == nil || b < true").expect_err("three mistakes");
     assert_eq!(problems.len(), 3, "{problems:?}");
 }
 

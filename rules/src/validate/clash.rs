@@ -79,7 +79,9 @@ pub(super) fn with_condition(reader: &mut Reader<'_>, condition: &Spanned<Condit
 
 fn find_result(condition: &Spanned<Condition>) -> Option<Span> {
     let of_operand = |operand: &Spanned<Operand>| match &operand.value {
-        Operand::Path(path) | Operand::Size(path) => is_result(path).then_some(operand.span),
+        Operand::Path(path) | Operand::Size(path) | Operand::Type(path) => {
+            is_result(path).then_some(operand.span)
+        }
         _ => None,
     };
     match &condition.value {
@@ -88,6 +90,7 @@ fn find_result(condition: &Spanned<Condition>) -> Option<Span> {
         }
         Condition::Not(inner) => find_result(inner),
         Condition::Truth(operand) | Condition::Text(_, operand, _) => of_operand(operand),
+        Condition::Is(error, _) => of_operand(error),
         Condition::Compare(left, _, right) => of_operand(left).or_else(|| of_operand(right)),
     }
 }

@@ -50,6 +50,20 @@ pub(super) struct Fitted {
     pub(super) shape: Shape,
 }
 
+/// A package variable that a condition names, by the last part of its package's path where that tells it.
+pub(super) fn variable(name: &str, context: &Context<'_>) -> Result<Located, Misfit> {
+    let found = variable::find(name, context).or_else(|misfit| {
+        let wanted = format!("/{name}");
+        let near = context.binary.variables_near(name).unwrap_or_default();
+        let mut fitting = near.iter().filter(|near| near.ends_with(&wanted));
+        match (fitting.next(), fitting.next()) {
+            (Some(only), None) => variable::find(only, context),
+            _ => Err(misfit),
+        }
+    })?;
+    Ok(Located::variable(found.known_type()?, found.word(0).address))
+}
+
 /// Fits a value into a place.
 pub(super) fn fit(value: &Value, at: &Located, context: &mut Context<'_>) -> Result<Fitted, Misfit> {
     let go = context.types().get(at.ty);

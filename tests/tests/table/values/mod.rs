@@ -3,6 +3,7 @@
 mod composites;
 mod errors;
 mod functions;
+mod judging;
 mod numbers;
 mod pointers;
 mod references;
@@ -39,6 +40,7 @@ pub(crate) fn rows() -> Vec<Case> {
         numbers::rows(),
         pointers::rows(),
         wrapping::rows(),
+        judging::rows(),
     ]
     .concat()
 }
