@@ -22,6 +22,14 @@ pub struct Cli {
 pub enum Command {
     /// Arm the rules, run or attach, report, restore
     Run(Run),
+    /// Run `go test` under the rules
+    ///
+    /// The same as `goinject run FILE -- go test ARGUMENTS`.
+    #[command(
+        mut_arg("pid", |pid| pid.hide(true)),
+        mut_arg("target", |target| target.value_name("ARGUMENT").help("Arguments of `go test`, such as `-race ./...`"))
+    )]
+    Test(Run),
     /// Find everything that is wrong with a rule file, all at once
     Check(Check),
     /// Print the compiled tables: sites, locations, writes; needs no root
@@ -46,6 +54,22 @@ pub struct DebugInformation {
     /// build id, and by its debug link.
     #[arg(long = "debug", value_name = "FILE")]
     pub path: Option<PathBuf>,
+}
+
+/// A package whose test binary is looked into.
+#[derive(Debug, Default, Args)]
+pub struct Package {
+    /// Build this package's test binary and look into that
+    #[arg(
+        id = "package",
+        long = "package",
+        value_name = "PKG",
+        conflicts_with = "binary"
+    )]
+    pub path: Option<String>,
+    /// With --package, build flags for it, such as `-race` or `-tags=integration`
+    #[arg(last = true, requires = "package", value_name = "BUILD FLAG")]
+    pub flags: Vec<OsString>,
 }
 
 /// `goinject run`.
@@ -91,6 +115,9 @@ pub struct Check {
     /// Check functions, names and types against this binary, too
     #[arg(long, value_name = "B")]
     pub binary: Option<PathBuf>,
+    /// The package, instead of a binary
+    #[command(flatten)]
+    pub package: Package,
     /// Where debug information is, if not in the binary
     #[command(flatten)]
     pub debug: DebugInformation,
@@ -104,6 +131,9 @@ pub struct PlanArguments {
     /// The binary, instead of the file's target
     #[arg(long, value_name = "B")]
     pub binary: Option<PathBuf>,
+    /// The package, instead of a binary
+    #[command(flatten)]
+    pub package: Package,
     /// Where debug information is, if not in the binary
     #[command(flatten)]
     pub debug: DebugInformation,
@@ -125,12 +155,18 @@ pub enum Format {
 /// `goinject inspect`.
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// The binary
-    #[arg(value_name = "B")]
-    pub binary: PathBuf,
+    /// The binary; none with --package
+    #[arg(value_name = "B", required_unless_present = "package")]
+    pub binary: Option<PathBuf>,
     /// A function, type or package by its name, or a glob of function names
     #[arg(value_name = "FUNCTION")]
     pub function: Option<String>,
+    /// Build this package's test binary and look into that
+    #[arg(long, value_name = "PKG")]
+    pub package: Option<String>,
+    /// With --package, build flags for it, such as `-race` or `-tags=integration`
+    #[arg(last = true, requires = "package", value_name = "BUILD FLAG")]
+    pub flags: Vec<OsString>,
     /// Where debug information is, if not in the binary
     #[command(flatten)]
     pub debug: DebugInformation,

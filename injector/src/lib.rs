@@ -14,6 +14,7 @@ pub mod engine;
 pub mod error;
 pub mod event;
 pub mod go;
+pub mod gotest;
 pub mod host;
 pub mod inspect;
 pub mod plan;

@@ -7,6 +7,7 @@ use goinject::command;
 fn main() -> std::process::ExitCode {
     match Cli::parse().command {
         Command::Run(arguments) => command::run::run(&arguments),
+        Command::Test(arguments) => command::test::run(arguments),
         Command::Check(arguments) => command::check::run(&arguments).into(),
         Command::Plan(arguments) => command::plan::run(&arguments).into(),
         Command::Inspect(arguments) => command::inspect::run(&arguments).into(),

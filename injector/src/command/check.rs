@@ -4,11 +4,12 @@ use std::path::Path;
 
 use goinject_rules::diagnostic::{Diagnostic, Severity};
 
-use super::{Told, fail, open_binary, print_diagnostics, refuse_changed, say};
+use super::{Told, build_package, fail, open_binary, print_diagnostics, refuse_changed, say};
 use crate::cli::Check;
 use crate::engine::select::{EngineChoice, select};
 use crate::error::ExitCode;
 use crate::go::Binary;
+use crate::gotest::TestBinary;
 use crate::host;
 use crate::plan::compile::compile;
 use crate::resolve::{Resolution, resolve};
@@ -31,7 +32,22 @@ fn check(file: &Path, arguments: &Check) -> Told<()> {
     // A binary that can't be opened is one more mistake, told after those of the file.
     let mut binary: Option<Told<Binary>> = None;
     let mut resolution = Resolution::default();
-    if let Some(path) = &arguments.binary {
+    // Kept until the end: it is removed when dropped.
+    let package = arguments.package.path.as_ref().filter(|_| rules.is_some());
+    let package = package
+        .map(|package| build_package(package, &arguments.package.flags))
+        .transpose();
+    let path = match &package {
+        Ok(built) => built
+            .as_ref()
+            .map(TestBinary::path)
+            .or(arguments.binary.as_deref()),
+        Err(code) => {
+            binary = Some(Err(*code));
+            None
+        }
+    };
+    if let Some(path) = path {
         binary = Some(open_binary(path, &arguments.debug));
         if let (Some(Ok(binary)), Some(rules)) = (&binary, &rules) {
             resolution = resolve(rules, binary);

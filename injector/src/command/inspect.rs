@@ -1,6 +1,9 @@
 //! `goinject inspect`: what there is in a binary to write rules about.
 
-use super::{Told, fail, open_binary, print, print_json, refuse_changed};
+use std::borrow::Cow;
+use std::path::Path;
+
+use super::{Told, build_package, fail, open_binary, print, print_json, refuse_changed};
 use crate::cli::{Format, Inspect};
 use crate::error::ExitCode;
 use crate::inspect::{NotFound, find};
@@ -14,8 +17,27 @@ pub fn run(arguments: &Inspect) -> ExitCode {
 }
 
 fn inspect(arguments: &Inspect) -> Told<()> {
-    let binary = open_binary(&arguments.binary, &arguments.debug)?;
-    let found = find(&binary, arguments.function.as_deref());
+    let built;
+    let (path, function) = match &arguments.package {
+        Some(package) => {
+            if let Some(function) = &arguments.function {
+                let reason = format!(
+                    "`--package` takes the place of the binary, so `{function}` is one argument too many"
+                );
+                return Err(fail(ExitCode::Invalid, reason));
+            }
+            built = build_package(package, &arguments.flags)?;
+            let function = arguments.binary.as_deref().map(Path::to_string_lossy);
+            (built.path(), function)
+        }
+        None => {
+            // Asked for by the command line where there is no package.
+            let path = arguments.binary.as_deref().unwrap_or(Path::new(""));
+            (path, arguments.function.as_deref().map(Cow::from))
+        }
+    };
+    let binary = open_binary(path, &arguments.debug)?;
+    let found = find(&binary, function.as_deref());
     refuse_changed(&binary)?;
     let found = found.map_err(|error| {
         let code = match error {

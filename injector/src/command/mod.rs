@@ -6,8 +6,10 @@ pub mod inspect;
 pub mod plan;
 pub mod run;
 pub mod schema;
+pub mod test;
 
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
@@ -18,6 +20,7 @@ use goinject_rules::source::Source;
 use crate::cli::DebugInformation;
 use crate::error::ExitCode;
 use crate::go::{Binary, GoError};
+use crate::gotest::{PackageError, TestBinary};
 use crate::plan::Plan;
 use crate::plan::compile::compile;
 use crate::process;
@@ -134,6 +137,18 @@ pub fn refuse_changed(binary: &Binary) -> Told<()> {
         true => Err(fail(ExitCode::Unarmable, changed(binary.path()))),
         false => Ok(()),
     }
+}
+
+/// Builds the test binary of a package; what is wrong with that is printed.
+pub fn build_package(package: &str, flags: &[OsString]) -> Told<TestBinary> {
+    say(format!("building the tests of {package}"));
+    TestBinary::build(package, flags).map_err(|error| {
+        let code = match error {
+            PackageError::Several(_) => ExitCode::Invalid,
+            _ => ExitCode::Unarmable,
+        };
+        fail(code, error)
+    })
 }
 
 /// Resolves and compiles rules against a binary; findings are printed.

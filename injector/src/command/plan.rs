@@ -1,8 +1,9 @@
 //! `goinject plan`: the compiled tables, from files alone.
 
-use super::{Told, fail, make_plan, open_binary, read_rules};
+use super::{Told, build_package, fail, make_plan, open_binary, read_rules};
 use crate::cli::{Format, PlanArguments};
 use crate::error::ExitCode;
+use crate::gotest::TestBinary;
 use crate::run::target::Target;
 
 /// Prints the plan of a rule file for a binary.
@@ -15,8 +16,18 @@ pub fn run(arguments: &PlanArguments) -> ExitCode {
 
 fn print(arguments: &PlanArguments) -> Told<()> {
     let rules = read_rules(&arguments.file)?;
-    let path = match &arguments.binary {
-        Some(path) => path.clone(),
+    let package = &arguments.package;
+    let built = package
+        .path
+        .as_ref()
+        .map(|path| build_package(path, &package.flags));
+    let built = built.transpose()?;
+    let path = match built
+        .as_ref()
+        .map(TestBinary::path)
+        .or(arguments.binary.as_deref())
+    {
+        Some(path) => path.to_owned(),
         None => Target::choose(&rules, None, &[])
             .map_err(|error| fail(ExitCode::Invalid, error))?
             .binary(),

@@ -9,6 +9,7 @@ use std::process::Command;
 
 use goinject_rules::model::{self, RuleSet};
 
+use crate::gotest;
 use crate::plan::Plan;
 use crate::plan::encode::LoadBias;
 use crate::tracee::{Follow, Spawned, mappings};
@@ -149,14 +150,32 @@ pub fn shares_terminal() -> bool {
 }
 
 impl StartCommand {
+    /// Its arguments and environment, such that a go command in it keeps types and leaves the cache of test results alone.
+    fn prepared(&self) -> gotest::Prepared {
+        let set = |name: &str| self.env.iter().rfind(|(key, _)| key == name);
+        let variable = |name: &str| match set(name) {
+            Some((_, value)) => Some(OsString::from(value)),
+            None => std::env::var_os(name),
+        };
+        // The name tells: what it leads to may be called otherwise.
+        let program = if self.name.as_bytes().contains(&b'/') {
+            self.program.as_os_str()
+        } else {
+            &self.name
+        };
+        gotest::prepare(program, &self.arguments, variable)
+    }
+
     /// Starts it, stopped at its first instruction.
     pub fn start(&self, follow: Follow, prepare: impl FnOnce(&mut Command)) -> Result<Spawned, TargetError> {
         use std::os::unix::process::CommandExt;
         let mut command = Command::new(&self.program);
+        let prepared = self.prepared();
         command
             .arg0(&self.name)
-            .args(&self.arguments)
-            .envs(self.env.iter().map(|(key, value)| (key, value)));
+            .args(prepared.arguments)
+            .envs(self.env.iter().map(|(key, value)| (key, value)))
+            .envs(prepared.env);
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
         }
