@@ -163,7 +163,7 @@ fn write_inlined(f: &mut Formatter<'_>, everywhere: bool, calls: &[InlinedPlace]
         writeln!(f, "  every call of it is inlined, so no rule can reach one")?;
         writeln!(
             f,
-            "  mark it `//go:noinline`, build with `-gcflags=-l`, or name the function that it is inlined into"
+            "  mark it `//go:noinline`, build with `-gcflags=-l` (without `all=`) for calls in your own packages, or name the function that it is inlined into"
         )?;
     } else {
         let pass = if calls.len() == 1 {

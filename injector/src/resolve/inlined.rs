@@ -76,7 +76,7 @@ pub(super) fn warn(rules: &RuleSet, binary: &Binary, resolution: &mut Resolution
     }
 }
 
-const REMEDY: &str = "mark it `//go:noinline` or build with `-gcflags=-l` to reach them, too";
+const REMEDY: &str = "mark it `//go:noinline`, or build with `-gcflags=-l` (without `all=`), which reaches call sites in your own packages, too";
 
 /// Why calls may be missing of which the program has no trace; none if there is no sign of any.
 fn without_trace(

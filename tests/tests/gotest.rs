@@ -1,0 +1,265 @@
+//! The go command below a run, and packages whose test binaries are looked into.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use goinject_lab::{Cache, Toolchain};
+use goinject_tests::goinject::Running;
+use goinject_tests::{Outcome, goinject};
+
+/// A test that says whether its own binary has debug information.
+const TESTS: &str = r#"package store
+
+import (
+	"debug/elf"
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestTypes(t *testing.T) {
+	file, err := elf.Open(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	types := "without"
+	for _, section := range file.Sections {
+		if strings.HasSuffix(section.Name, "debug_info") {
+			types = "with"
+		}
+	}
+	t.Logf("%s types, mark %q, version %q, sum %d", types, os.Getenv("GOINJECT"), version, Add(1, 2))
+	t.Log(Unique)
+}
+"#;
+
+const STORE: &str = "package store
+
+var version = \"none\"
+
+//go:noinline
+func Add(a, b int) int { return a + b }
+";
+
+/// A module of three packages, and a Go toolchain of its own cache and settings.
+struct Module {
+    folder: tempfile::TempDir,
+    go: PathBuf,
+}
+
+impl Module {
+    fn new(version: &str) -> Module {
+        let toolchain = Toolchain::find(version).expect("a known version");
+        let go = toolchain.go(&Cache::from_env()).expect("set up");
+        let folder = tempfile::tempdir().expect("a folder");
+        let module = Module { folder, go };
+        module.write("go.mod", "module example.com/m\n\ngo 1.15\n");
+        // The build cache is shared with other tests, its results of tests are not.
+        let unique = format!("{STORE}\nconst Unique = {:?}\n", module.folder.path());
+        module.write("store/store.go", &unique);
+        module.write("store/store_test.go", TESTS);
+        module.write("plain/plain.go", "package plain\n\nfunc Nothing() {}\n");
+        module.write("broken/broken.go", "package broken\n");
+        module.write(
+            "broken/broken_test.go",
+            "package broken\n\nvar x int = \"no number\"\n",
+        );
+        fs::create_dir(module.path("tmp")).expect("a folder");
+        module
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let file = self.path(name);
+        fs::create_dir_all(file.parent().expect("in the module")).expect("a folder");
+        fs::write(file, text).expect("written");
+    }
+
+    /// Runs a command in the module, with the toolchain first on the path.
+    fn run(&self, mut command: Command, settings: &[(&str, &str)]) -> Outcome {
+        let bin = self.go.parent().expect("a folder of programs");
+        let path = std::env::var("PATH").unwrap_or_default();
+        command
+            .current_dir(self.folder.path())
+            .env("PATH", format!("{}:{path}", bin.display()))
+            .env("GOCACHE", Cache::from_env().gocache())
+            .env("GOENV", self.path("goenv"))
+            .env("TMPDIR", self.path("tmp"))
+            .env("GOPROXY", "off")
+            .env("GOTOOLCHAIN", "local")
+            .env_remove("GOFLAGS")
+            .env_remove("GOINJECT")
+            .envs(settings.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Running::start(&mut command).end()
+    }
+
+    fn go(&self, arguments: &[&str]) -> Outcome {
+        let mut command = Command::new(&self.go);
+        command.args(arguments);
+        self.run(command, &[])
+    }
+
+    fn goinject(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Outcome {
+        self.run(goinject::command(arguments), settings)
+    }
+}
+
+/// What the test of the module said of itself.
+fn said(outcome: &Outcome) -> &str {
+    let text = outcome.stdout.split_once(".go:").map_or("", |(_, text)| text);
+    let text = text.split_once(": ").map_or("", |(_, text)| text);
+    text.lines().next().unwrap_or_default().trim_end()
+}
+
+/// A rule that writes nothing, on what every Go program has.
+const OBSERVED: &str = "version: 1
+mode: observe
+expect: {exit: any}
+rules:
+  - {function: main.main, inject: {delay: 1ms}, expect: {fired: '>=0'}}
+";
+
+#[test]
+fn test_binaries_keep_types_and_the_cache_of_results_is_left_alone() {
+    for version in ["1.15", "1.19", "1.21", "1.27"] {
+        let module = Module::new(version);
+        module.write("rules.yaml", OBSERVED);
+        let run = |settings: &[(&str, &str)]| {
+            let go = module.go.to_str().expect("a path");
+            let arguments = ["run", "-q", "--engine", "ptrace", "rules.yaml", "--"];
+            let arguments = [&arguments[..], &[go, "test", "-v", "./store"]].concat();
+            module.goinject(&arguments, settings)
+        };
+        let first = run(&[]);
+        let expected = "with types, mark \"1\", version \"none\", sum 3";
+        assert_eq!(said(&first), expected, "{version}: {}", first.describe());
+        // A plain run is not served what came out under rules, nor is one under rules served anything.
+        let plain = module.go(&["test", "-v", "./store"]);
+        assert!(
+            !plain.stdout.contains("(cached)"),
+            "{version}: {}",
+            plain.describe()
+        );
+        assert!(
+            said(&plain).starts_with("without types, mark \"\""),
+            "{version}: {}",
+            plain.describe()
+        );
+        assert!(
+            module.go(&["test", "-v", "./store"]).stdout.contains("(cached)"),
+            "{version}"
+        );
+        let second = run(&[("GOFLAGS", "-ldflags=-X=example.com/m/store.version=env")]);
+        let expected = "with types, mark \"1\", version \"env\", sum 3";
+        assert_eq!(said(&second), expected, "{version}: {}", second.describe());
+        assert!(
+            !second.stdout.contains("(cached)"),
+            "{version}: {}",
+            second.describe()
+        );
+        module.write("goenv", "GOFLAGS=-ldflags=-X=example.com/m/store.version=file\n");
+        let third = run(&[]);
+        let expected = "with types, mark \"1\", version \"file\", sum 3";
+        assert_eq!(said(&third), expected, "{version}: {}", third.describe());
+        println!("{version}: types kept, nothing cached");
+    }
+}
+
+#[test]
+fn a_package_is_a_binary_to_look_into() {
+    for version in ["1.15", "1.27"] {
+        let module = Module::new(version);
+        module.write(
+            "rules.yaml",
+            "version: 1\nrules:\n  - {function: example.com/m/store.Add, inject: {set: {a: 7}}}\n",
+        );
+        let check = module.goinject(&["check", "rules.yaml", "--package", "./store"], &[]);
+        assert_eq!(check.code, Some(0), "{version}: {}", check.describe());
+        assert!(
+            check.stderr.contains("building the tests of ./store"),
+            "{}",
+            check.describe()
+        );
+        assert!(
+            check.stderr.contains("no mistakes; 1 site"),
+            "{}",
+            check.describe()
+        );
+        let plan = ["plan", "rules.yaml", "--package", "./store", "--", "-tags=x"];
+        let plan = module.goinject(&plan, &[("GOFLAGS", "-trimpath")]);
+        assert_eq!(plan.code, Some(0), "{version}: {}", plan.describe());
+        assert!(
+            plan.stdout.contains("example.com/m/store.Add"),
+            "{}",
+            plan.describe()
+        );
+        let inspect = ["inspect", "--package", "./store", "example.com/m/store.Add"];
+        let inspect = module.goinject(&inspect, &[]);
+        assert_eq!(inspect.code, Some(0), "{version}: {}", inspect.describe());
+        assert!(
+            inspect.stdout.contains("func Add(a int, b int) int"),
+            "{}",
+            inspect.describe()
+        );
+        let left: Vec<_> = fs::read_dir(module.path("tmp")).expect("a folder").collect();
+        assert!(left.is_empty(), "{version}: {left:?}");
+    }
+}
+
+#[test]
+fn packages_without_a_test_binary_are_told() {
+    let module = Module::new("1.27");
+    module.write("rules.yaml", OBSERVED);
+    let told = |package: &str, settings: &[(&str, &str)], code: i32, words: &[&str]| {
+        let outcome = module.goinject(&["check", "rules.yaml", "--package", package], settings);
+        assert_eq!(outcome.code, Some(code), "{package}: {}", outcome.describe());
+        for word in words {
+            assert!(outcome.stderr.contains(word), "{package}: {}", outcome.describe());
+        }
+    };
+    told("./plain", &[], 3, &["./plain has no tests"]);
+    told(
+        "./broken",
+        &[],
+        3,
+        &["cannot build the tests of ./broken", "broken_test.go:3:13"],
+    );
+    told(
+        "./missing",
+        &[],
+        3,
+        &["cannot build the tests of ./missing", "directory not found"],
+    );
+    told("./...", &[], 2, &["takes one package"]);
+    let empty = Path::new("/nowhere").to_str().expect("a path");
+    told("./store", &[("PATH", empty)], 3, &["there is no `go` on PATH"]);
+}
+
+#[test]
+fn go_test_runs_under_rules_only_by_itself() {
+    let module = Module::new("1.27");
+    module.write("rules.yaml", OBSERVED);
+    let refused = module.goinject(&["test", "rules.yaml", "--pid", "1"], &[]);
+    assert_eq!(refused.code, Some(2), "{}", refused.describe());
+    let run = [
+        "test",
+        "-q",
+        "--engine",
+        "ptrace",
+        "rules.yaml",
+        "--",
+        "-v",
+        "./store",
+    ];
+    let run = module.goinject(&run, &[]);
+    assert_eq!(run.code, Some(0), "{}", run.describe());
+    assert!(said(&run).starts_with("with types"), "{}", run.describe());
+}
