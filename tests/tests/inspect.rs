@@ -117,7 +117,9 @@ fn a_stripped_program_has_names_and_places() {
 fn exit_codes() {
     let run = |binary: PathBuf, function: Option<&str>| {
         command::inspect::run(&Inspect {
-            binary,
+            binary: Some(binary),
+            package: None,
+            flags: Vec::new(),
             function: function.map(str::to_owned),
             debug: DebugInformation::default(),
             format: Format::Json,
