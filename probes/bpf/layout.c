@@ -73,6 +73,12 @@ const struct gi_field goinject_fields[] = {
 	FIELD(gi_term, padding),
 	END(gi_term),
 
+	FIELD(gi_wrapper, type),
+	FIELD(gi_wrapper, offset),
+	FIELD(gi_wrapper, kind),
+	FIELD(gi_wrapper, number),
+	END(gi_wrapper),
+
 	FIELD(gi_fixed_text, bytes),
 	END(gi_fixed_text),
 
@@ -140,6 +146,8 @@ const struct gi_field goinject_fields[] = {
 	FIELD(gi_process, errno_table),
 	FIELD(gi_process, copies_next),
 	FIELD(gi_process, copies_end),
+	FIELD(gi_process, gopanic),
+	FIELD(gi_process, panic_return),
 	END(gi_process),
 
 	FIELD(gi_control, armed),

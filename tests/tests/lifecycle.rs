@@ -346,7 +346,12 @@ fn paused_before_arming(folder: &Path, program: &Path, writer: Writer) -> (Runni
     let made = Command::new("mkfifo").arg(&pipe).status();
     assert!(made.is_ok_and(|status| status.success()), "mkfifo");
     let mut command = goinject::command(["run", "--writer", writer.name(), "--json"]);
-    command.arg(&pipe).arg(&rules).arg("--").arg(program).args(["-for", "150ms"]);
+    command
+        .arg(&pipe)
+        .arg(&rules)
+        .arg("--")
+        .arg(program)
+        .args(["-for", "150ms"]);
     let running = Running::start(&mut command);
     // The one file that it opens for writing: the flags are the third argument.
     let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_CLOEXEC;

@@ -85,6 +85,8 @@ impl FixedText {
 pub const WRAPPERS: usize = 16;
 /// Rows of them that a term may have.
 pub const WRAPPER_ROWS: usize = 4;
+/// Errors that one test looks at, those that are wrapped among them.
+pub const ERRORS: usize = 16;
 
 /// `gi_term.left_source` and `right_source`: where an operand comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

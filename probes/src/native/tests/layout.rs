@@ -119,6 +119,12 @@ fn fields_in_rust() -> Vec<Line> {
             skip,
             padding,
         }
+        Wrapper = "gi_wrapper" {
+            ty = "type",
+            offset,
+            kind,
+            number,
+        }
         FixedText = "gi_fixed_text" {
             0 = "bytes",
         }
@@ -187,6 +193,8 @@ fn fields_in_rust() -> Vec<Line> {
             errno = "errno_table",
             copies_next,
             copies_end,
+            gopanic,
+            panic_return,
         }
         Control = "gi_control" {
             armed,
@@ -449,6 +457,10 @@ fn constants_have_the_same_values() {
         "GI_TEST_STARTS_WITH" = Test::StartsWith,
         "GI_TEST_ENDS_WITH" = Test::EndsWith,
         "GI_TEST_CONTAINS" = Test::Contains,
+        "GI_TEST_IS" = Test::Is,
+        "GI_WRAPS_ONE" = Wraps::One,
+        "GI_WRAPS_LIST" = Wraps::List,
+        "GI_WRAPS_ERRNO" = Wraps::Errno,
         "GI_OPERAND_CONSTANT" = OperandSource::Constant,
         "GI_OPERAND_PLACE" = OperandSource::Place,
         "GI_OPERAND_CAPTURE" = OperandSource::Capture,
@@ -526,6 +538,10 @@ fn constants_have_the_same_values() {
         "GI_EDIT_POINTER" = EDIT_POINTER,
         "GI_EDIT_TEXT" = EDIT_TEXT,
         "GI_EDIT_ERROR" = EDIT_ERROR,
+        "GI_EDIT_KEPT" = EDIT_KEPT,
+        "GI_WRAPPERS" = WRAPPERS,
+        "GI_WRAPPER_ROWS" = WRAPPER_ROWS,
+        "GI_ERRORS" = ERRORS,
         "GI_BINDING_COUNTS" = BINDING_COUNTS,
         "GI_BINDING_COMPLETES" = BINDING_COMPLETES,
         "GI_BINDING_PAIRS" = BINDING_PAIRS,
@@ -535,6 +551,7 @@ fn constants_have_the_same_values() {
         "GI_BINDING_RETURNS" = BINDING_RETURNS,
         "GI_BINDING_PANICS" = BINDING_PANICS,
         "GI_BINDING_DELAYS" = BINDING_DELAYS,
+        "GI_BINDING_PANIC_VALUE" = BINDING_PANIC_VALUE,
         "GI_TERM_NIL_IS_ZERO_LEFT" = TERM_NIL_IS_ZERO_LEFT,
         "GI_TERM_NIL_IS_ZERO_RIGHT" = TERM_NIL_IS_ZERO_RIGHT,
         "GI_RULE_OBSERVE" = RULE_OBSERVE,
