@@ -3,9 +3,16 @@
 use clap::Parser;
 use goinject::cli::{Cli, Command};
 use goinject::command;
+use goinject::error::ExitCode;
 
 fn main() -> std::process::ExitCode {
-    match Cli::parse().command {
+    let command = Cli::parse().command;
+    // What it says of itself is on standard error already; its exit code is that of no verdict.
+    std::panic::catch_unwind(|| carry_out(command)).unwrap_or_else(|_| ExitCode::Defect.into())
+}
+
+fn carry_out(command: Command) -> std::process::ExitCode {
+    match command {
         Command::Run(arguments) => command::run::run(&arguments),
         Command::Test(arguments) => command::test::run(arguments),
         Command::Check(arguments) => command::check::run(&arguments).into(),

@@ -151,7 +151,7 @@ fn told(lines: &[&str]) -> (Vec<String>, Vec<String>) {
     let addresses = Regex::new(r"0x[0-9a-f]{5,}").expect("a pattern");
     let lines = lines
         .iter()
-        .filter(|line| !line.contains("engine ") && !line.is_empty());
+        .filter(|line| !line.contains("engine ") && !line.contains("to repeat: ") && !line.is_empty());
     let masked = lines.map(|line| {
         let line = numbers.replace_all(line.trim_end(), "$1 N");
         let line = sources.replace_all(&line, "$1");

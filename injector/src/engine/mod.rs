@@ -96,9 +96,6 @@ pub trait Engine {
 
     /// Descriptors that become readable when there are events.
     fn wake_fds(&self) -> Vec<RawFd>;
-
-    /// Ends all faults at once; the processes go on.
-    fn cease(&mut self);
 }
 
 /// Whether a process's rules act already.

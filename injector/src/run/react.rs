@@ -49,9 +49,7 @@ impl Run<'_> {
             return false;
         }
         self.outcome.limit_reached = true;
-        if let Some((_, engine)) = &mut self.engine {
-            engine.cease();
-        }
+        // The core fires no more by itself, and goes on counting.
         self.sink.line(&Line::Limit {});
         !self.outcome.started
     }

@@ -94,13 +94,17 @@ impl Target {
         if let Some((name, arguments)) = command.split_first() {
             let program = find_program(Path::new(name))?;
             let arguments = arguments.to_vec();
-            // The file's `dir` and `env` belong to the file's command.
+            // The command line replaces the file's command, not what it runs in.
+            let (dir, env) = match &rules.target {
+                Some(model::Target::Command(command)) => (command.dir.as_ref(), command.env.clone()),
+                _ => (None, Vec::new()),
+            };
             let command = StartCommand {
                 program,
                 name: name.clone(),
                 arguments,
-                dir: None,
-                env: Vec::new(),
+                dir: dir.map(|dir| dir.value.clone()),
+                env,
             };
             return Ok(Target::Command(command));
         }

@@ -162,12 +162,6 @@ impl Engine for BpfEngine {
             .map(|loaded| loaded.program.event_fd())
             .collect()
     }
-
-    fn cease(&mut self) {
-        if let Some(loaded) = &self.loaded {
-            loaded.program.cease();
-        }
-    }
 }
 
 impl BpfEngine {

@@ -146,12 +146,6 @@ impl Engine for PtraceEngine {
     fn wake_fds(&self) -> Vec<RawFd> {
         Vec::new()
     }
-
-    fn cease(&mut self) {
-        if let Some(run) = self.shared.run.get() {
-            run.cease();
-        }
-    }
 }
 
 /// What is in a process while its rules act.
