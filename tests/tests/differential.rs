@@ -75,12 +75,15 @@ fn on_this_host(build: Build, writer: Writer, rule_file: &str) -> Outcome {
 fn told(outcome: &Outcome) -> Vec<String> {
     assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
     let address = Regex::new("0x[0-9a-f]{6,}").expect("a pattern");
-    let lines = outcome.json.iter().filter(|line| line["type"] != "armed");
+    let beginnings = ["armed", "process"];
+    let lines = outcome.json.iter();
+    let lines = lines.filter(|line| !beginnings.iter().any(|kind| line["type"] == *kind));
     let told = lines.map(|line| {
         let mut line = line.clone();
         if let Value::Object(fields) = &mut line {
-            fields.remove("time_ns");
-            fields.remove("thread");
+            for field in ["time", "time_ns", "elapsed_ns", "pid", "program", "thread"] {
+                fields.remove(field);
+            }
         }
         address.replace_all(&line.to_string(), "0x…").into_owned()
     });

@@ -153,10 +153,12 @@ fn test_binaries_keep_types_and_the_cache_of_results_is_left_alone() {
             "{version}: {}",
             plain.describe()
         );
-        assert!(
-            module.go(&["test", "-v", "./store"]).stdout.contains("(cached)"),
-            "{version}"
-        );
+        // Go caches no result while a file that the test looked at is seconds old.
+        let is_cached = |_| {
+            std::thread::sleep(std::time::Duration::from_secs(1));
+            module.go(&["test", "-v", "./store"]).stdout.contains("(cached)")
+        };
+        assert!((0..5).any(is_cached), "{version}");
         let second = run(&[("GOFLAGS", "-ldflags=-X=example.com/m/store.version=env")]);
         let expected = "with types, mark \"1\", version \"env\", sum 3";
         assert_eq!(said(&second), expected, "{version}: {}", second.describe());
@@ -205,7 +207,7 @@ fn a_package_is_a_binary_to_look_into() {
         let inspect = module.goinject(&inspect, &[]);
         assert_eq!(inspect.code, Some(0), "{version}: {}", inspect.describe());
         assert!(
-            inspect.stdout.contains("func Add(a int, b int) int"),
+            inspect.stdout.contains("func Add(a, b int) int"),
             "{}",
             inspect.describe()
         );

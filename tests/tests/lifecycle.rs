@@ -3,6 +3,7 @@
 //! Natively with the writers that every host has, and in a guest with one inside the kernel.
 
 use std::fs::{self, File};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -385,7 +386,10 @@ fn a_binary_that_was_replaced_meanwhile_is_planned_anew() {
             let mut reader = File::options();
             // Where nobody writes to the pipe, nobody is waited for.
             let reader = reader.read(true).custom_flags(libc::O_NONBLOCK).open(&pipe);
-            let _events = reader.expect("goinject writes to it");
+            let mut events = reader.expect("goinject writes to it");
+            // SAFETY: it is open, and from now on it is waited for.
+            unsafe { libc::fcntl(events.as_raw_fd(), libc::F_SETFL, 0) };
+            thread::spawn(move || std::io::copy(&mut events, &mut std::io::sink()));
             let outcome = running.end();
             assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
             assert!(outcome.stderr.contains("go1.19"), "{}", outcome.describe());

@@ -71,7 +71,9 @@ fn inert_json(json: &str) -> String {
 
 /// Prints an error and names the exit code that goes with it.
 pub fn fail(code: ExitCode, error: impl std::fmt::Display) -> ExitCode {
-    say(format!("error: {error}"));
+    // Some have a line for each reason.
+    let text = format!("goinject: error: {error}\n");
+    let _ = io::stderr().lock().write_all(inert_lines(&text).as_bytes());
     code
 }
 

@@ -110,6 +110,7 @@ pub struct PassedOver {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Executed {
     /// The process.
+    #[serde(default)]
     pub pid: i32,
 }
 
@@ -160,6 +161,7 @@ pub struct Fired {
     /// How long the call was delayed; null if it was not.
     pub delay_ns: Option<u64>,
     /// Whether the call was delayed, or would have been.
+    #[serde(default)]
     pub delayed: bool,
     /// Whether the function returned without running its body.
     pub returned_early: bool,
@@ -208,8 +210,10 @@ pub struct RuleResult {
     /// The rule's name.
     pub rule: String,
     /// Whether it only counts: nothing of it is applied.
+    #[serde(default)]
     pub observes: bool,
     /// How many instructions were probed for it, in all programs together.
+    #[serde(default)]
     pub sites: usize,
     /// Calls seen.
     pub calls: u64,
@@ -232,6 +236,7 @@ pub struct RuleResult {
     /// Expectations that were not met.
     pub unmet: Vec<UnmetExpectation>,
     /// Where its calls stopped, in words; null if it fired often enough.
+    #[serde(default)]
     pub explanation: Option<String>,
 }
 
@@ -275,8 +280,10 @@ pub struct End {
     /// The name of the signal that killed it, if one did.
     pub signal: Option<String>,
     /// The exit status that was expected, if it had another.
+    #[serde(default)]
     pub expected_status: Option<i32>,
     /// How often it panicked, if that is not as expected.
+    #[serde(default)]
     pub panics: Option<UnmetExpectation>,
     /// Events that are missing above because they came too fast. The counts are complete.
     pub dropped_events: u64,

@@ -18,6 +18,7 @@ use crate::engine::{Engine, Start, State, Subject, Tally};
 use crate::error::ExitCode;
 use crate::event::Notice;
 use crate::event::line::{self, EngineName, Line, VERSION};
+use crate::go::GoError;
 use crate::resolve::Finding;
 use crate::tracee::{Follow, Stop};
 
@@ -39,6 +40,11 @@ impl Run<'_> {
         };
         // A program that isn't there, or can't be read, is told of by starting it.
         let image = self.images.of_file(&command.program, &command.program, role).ok();
+        if image.is_none() && !self.follow {
+            let path = command.program.clone();
+            let missing = GoError::NotFound { path };
+            return Err(Failure::because(ExitCode::Unarmable, missing));
+        }
         let mut follow = self.followed();
         if let Some(image) = &image {
             self.check(image)?;
