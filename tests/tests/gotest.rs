@@ -70,8 +70,13 @@ impl Module {
         module
     }
 
+    /// Files of the module lie in a folder of their own: Go looks at those that a test opens in there before it caches
+    /// a result, and the test binary would be one of them.
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        match name {
+            "tmp" | "goenv" => self.folder.path().join(name),
+            _ => self.folder.path().join("module").join(name),
+        }
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -85,7 +90,7 @@ impl Module {
         let bin = self.go.parent().expect("a folder of programs");
         let path = std::env::var("PATH").unwrap_or_default();
         command
-            .current_dir(self.folder.path())
+            .current_dir(self.path(""))
             .env("PATH", format!("{}:{path}", bin.display()))
             .env("GOCACHE", Cache::from_env().gocache())
             .env("GOENV", self.path("goenv"))

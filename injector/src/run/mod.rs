@@ -340,7 +340,7 @@ impl Run<'_> {
 
     /// Whether nothing is left to watch: the target has ended, and so has every process with rules in it.
     fn is_over(&mut self) -> bool {
-        if self.outcome.end.is_none() {
+        if self.outcome.end.is_none() || self.family.is_expecting() {
             return false;
         }
         let rest = self

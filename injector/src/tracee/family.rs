@@ -327,7 +327,38 @@ impl Family {
 
     fn ended(&mut self, pid: i32, end: End) -> News {
         self.forget(pid);
+        self.adopt_orphans();
         News::Ended { pid, end }
+    }
+
+    /// Whether new threads or processes are about to be told of.
+    pub fn is_expecting(&self) -> bool {
+        // One that was killed before its first stop may never be told of.
+        let lives = |tid: &i32| std::path::Path::new(&format!("/proc/{tid}")).exists();
+        let mut expected = self.expected.iter().filter(|(_, birth)| birth.is_process);
+        !self.early.is_empty() || !self.held.is_empty() || expected.any(|(tid, _)| lives(tid))
+    }
+
+    /// Takes in new processes that nobody can tell of any more: whoever made them was killed before that.
+    fn adopt_orphans(&mut self) {
+        let is_orphan = |tid: &i32| {
+            let status = format!("/proc/{tid}/status");
+            let parent = status_field(&status, "PPid:").unwrap_or_default();
+            thread_group(*tid) == Some(*tid) && !self.threads.contains_key(&parent)
+        };
+        let orphans: Vec<i32> = self.early.keys().copied().filter(is_orphan).collect();
+        for tid in orphans {
+            let Some(stop) = self.early.remove(&tid) else {
+                continue;
+            };
+            self.add(tid, tid);
+            self.held.push_back(News::Forked {
+                parent: 0,
+                child: tid,
+                stop: Some(stop),
+                shares_memory: false,
+            });
+        }
     }
 
     fn add(&mut self, pid: i32, tid: i32) {
@@ -349,7 +380,6 @@ impl Family {
         for tid in self.threads.remove(&pid).into_iter().flatten() {
             self.process_of.remove(&tid);
         }
-        self.expected.retain(|_, birth| birth.parent != pid);
     }
 
     /// Stops every thread of a process and returns the stops. What others report meanwhile is kept for

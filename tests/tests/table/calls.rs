@@ -1,6 +1,6 @@
 //! Ends of functions, large frames, recursion, closures, several calls and several functions.
 
-use goinject_tests::{Case, Strip, case, counts, set};
+use goinject_tests::{Case, case, counts, set};
 
 pub(crate) fn rows() -> Vec<Case> {
     [ends(), frames(), calls(), rules()].concat()
@@ -78,8 +78,6 @@ fn calls() -> Vec<Case> {
             "closure called here",
             set("calledHere.func1", "{\"args[0]\": 77, \"args[1]\": new}"),
         )
-        // Without types, positions are refused there.
-        .only(|build| build.flags.strip == Strip::Nothing)
         .prints(["10 text 77 new"]),
         case("closure called here", set("calledHere.func1", "{base: 77}"))
             .when("what it captures")

@@ -1,0 +1,161 @@
+//! Runs of many processes: what a command starts has the rules, too, and one count for all.
+
+use std::fs;
+use std::path::Path;
+
+use goinject_tests::{Build, Outcome, Writer, busy, goinject};
+
+const NEWEST: Build = Build::plain("1.27");
+const OLDEST: Build = Build::plain("1.15");
+
+/// Runs a script of the shell under rules on the leaf of `busy`. `head` are keys of the file, `more` those of its rule.
+fn script(writer: Writer, head: &str, more: &str, script: &str) -> Outcome {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (rules, json) = (folder.path().join("rules.yaml"), folder.path().join("events"));
+    let text = format!("{}{head}", busy::rules(&["leaf"], more));
+    fs::write(&rules, text).expect("rules are written");
+    let place = |build: Build, name: &str| {
+        fs::copy(build.of("busy"), folder.path().join(name)).expect("a copy");
+    };
+    place(NEWEST, "newest");
+    place(OLDEST, "oldest");
+    let mut command = goinject::command(["run", "--quiet", "--writer", writer.name(), "--json"]);
+    command.arg(&json).arg(&rules).args(["--", "sh", "-c", script]);
+    command.current_dir(folder.path());
+    let mut outcome = goinject::Running::start(&mut command).end();
+    outcome.json = Outcome::lines(&fs::read_to_string(json).unwrap_or_default());
+    outcome
+}
+
+/// The calls that the programs themselves counted, all and replaced ones.
+fn counted(outcome: &Outcome) -> (u64, u64) {
+    let of_leaf = |line: &str| {
+        let words: Vec<&str> = line.strip_prefix("leaf calls ")?.split(' ').collect();
+        Some((words[0].parse::<u64>().ok()?, words[2].parse::<u64>().ok()?))
+    };
+    let all = outcome.stdout.lines().filter_map(of_leaf);
+    all.fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1))
+}
+
+fn programs(outcome: &Outcome) -> Vec<String> {
+    let name = |binary: &serde_json::Value| {
+        let path = Path::new(binary.as_str().unwrap_or_default());
+        path.file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
+    outcome
+        .of_type("process")
+        .map(|line| name(&line["binary"]))
+        .collect()
+}
+
+#[test]
+fn programs_of_a_script_share_their_counts() {
+    for writer in Writer::ANYWHERE {
+        let outcome = script(
+            writer,
+            "",
+            "",
+            "./newest -for 60ms; true | cat; ./oldest -for 60ms & ./newest -for 60ms; wait",
+        );
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+        let (calls, replaced) = counted(&outcome);
+        let counts = &outcome.counts()[0];
+        assert_eq!(
+            (counts.calls, counts.applied),
+            (calls, replaced),
+            "{}",
+            outcome.describe()
+        );
+        assert!(calls > 0 && calls == replaced, "{}", outcome.describe());
+        let mut programs = programs(&outcome);
+        programs.sort();
+        assert_eq!(programs, ["newest", "newest", "oldest"], "{}", outcome.describe());
+    }
+}
+
+#[test]
+fn times_are_those_of_the_run() {
+    for writer in Writer::ANYWHERE {
+        let outcome = script(
+            writer,
+            "",
+            "when: {times: 5}, ",
+            "./newest -for 60ms & ./newest -for 60ms & ./oldest -for 60ms & wait",
+        );
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+        assert_eq!(counted(&outcome).1, 5, "{}", outcome.describe());
+        assert_eq!(outcome.counts()[0].fired, 5, "{}", outcome.describe());
+    }
+}
+
+#[test]
+fn a_rule_may_be_for_some_programs_only() {
+    for writer in Writer::ANYWHERE {
+        let outcome = script(
+            writer,
+            "",
+            "program: old*, ",
+            "./newest -for 60ms; ./oldest -for 60ms",
+        );
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+        assert_eq!(programs(&outcome), ["oldest"], "{}", outcome.describe());
+    }
+}
+
+#[test]
+fn programs_that_become_others_are_armed_anew() {
+    for writer in Writer::ANYWHERE {
+        let outcome = script(
+            writer,
+            "",
+            "",
+            "exec ./newest -for 60ms -exec './oldest -for 60ms'",
+        );
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+        assert_eq!(programs(&outcome), ["newest", "oldest"], "{}", outcome.describe());
+        let (calls, replaced) = counted(&outcome);
+        assert!(calls > 0 && calls == replaced, "{}", outcome.describe());
+    }
+}
+
+#[test]
+fn without_following_nothing_is_armed_but_the_command() {
+    let outcome = script(
+        Writer::Breakpoints,
+        "target: {follow: false}\n",
+        "",
+        "./newest -for 60ms",
+    );
+    assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+    assert_eq!(outcome.stdout, "", "nothing of it runs");
+}
+
+#[test]
+fn a_function_that_no_program_has_is_told_in_the_end() {
+    let outcome = script(
+        Writer::Breakpoints,
+        "",
+        "program: missing, ",
+        "./newest -for 20ms",
+    );
+    assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+    assert_eq!(counted(&outcome).1, 0, "{}", outcome.describe());
+}
+
+#[test]
+fn what_outlives_its_command_is_watched_to_its_end() {
+    for writer in Writer::ANYWHERE {
+        let outcome = script(writer, "", "", "(./newest -for 300ms) & exit 0");
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+        let (calls, replaced) = counted(&outcome);
+        assert!(calls > 0 && calls == replaced, "{}", outcome.describe());
+        assert!(
+            outcome.stderr.contains("the command has ended"),
+            "{}",
+            outcome.describe()
+        );
+    }
+}
