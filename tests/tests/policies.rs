@@ -109,6 +109,9 @@ impl Prepared {
     fn start(&self, writer: Writer, section: &str) -> Running {
         let mut command = command(["run", "--quiet", "--writer", writer.name()]);
         command.arg(&self.rules).arg("--json").arg(&self.json).arg("--");
+        // While goinject is stopped, so is a thread that has something to report, such as a signal of Go's own or a new
+        // thread: with spare processors and without preemption there is none of it in short programs.
+        command.env("GOMAXPROCS", "8").env("GODEBUG", "asyncpreemptoff=1");
         Running::start(command.arg(NEWEST.of("cases")).arg(section))
     }
 
