@@ -127,6 +127,8 @@ struct Run<'a> {
     /// When faults end.
     deadline: Option<Instant>,
     clock: Clock,
+    /// When it was last told how far the rules are.
+    ticked: Instant,
     /// Whether it was told that the run goes on without the command.
     told_of_rest: bool,
 }
@@ -162,6 +164,7 @@ pub fn run(
         target: 0,
         deadline: None,
         clock: Clock::start(),
+        ticked: Instant::now(),
         told_of_rest: false,
     };
     run.carry_out(target)

@@ -66,8 +66,12 @@ impl Run<'_> {
             || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
-    /// Tells how far the rules are.
+    /// Tells how far the rules are, if it is time again: this is called at every stop of a thread.
     pub(super) fn tick(&mut self) {
+        if self.ticked.elapsed() < IDLE {
+            return;
+        }
+        self.ticked = Instant::now();
         let tally = self.tally();
         let rules = self.rules.rules.iter().zip(&tally.counters);
         let progress: Vec<Progress> = rules
