@@ -8,8 +8,8 @@
 //! use goinject_rules::diagnostic::{Style, render};
 //! use goinject_rules::source::Source;
 //!
-//! let source = Source::new("chaos.yaml", "version: 1\nrules:\n- function: main.parseMe\n  inject: {panic: yes}\n");
-//! let mistakes = goinject_rules::parse(&source).expect_err("`yes` is no boolean");
+//! let source = Source::new("chaos.yaml", "version: 1\nrules:\n- function: main.parseMe\n  inject: {delay: 5}\n");
+//! let mistakes = goinject_rules::parse(&source).expect_err("a delay without a unit");
 //! print!("{}", render(&mistakes, &source, Style::Plain));
 //! assert_eq!(source.line_column(mistakes[0].span.unwrap().start), (4, 19));
 //! ```

@@ -133,7 +133,7 @@ fn github_shows_the_worst_ten_in_the_users_code() {
     let summary = folder.path().join("summary.md");
     fs::write(&summary, "before\n").expect("written");
     let runner = Runner {
-        workspace: Some("/work".into()),
+        workspace: Some("/home/you".into()),
         summary: Some(summary.clone()),
     };
     insta::assert_snapshot!(runner.annotations(&recorded()).join("\n"));

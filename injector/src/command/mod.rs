@@ -71,9 +71,11 @@ fn inert_json(json: &str) -> String {
 
 /// Prints an error and names the exit code that goes with it.
 pub fn fail(code: ExitCode, error: impl std::fmt::Display) -> ExitCode {
-    // Some have a line for each reason.
-    let text = format!("goinject: error: {error}\n");
-    let _ = io::stderr().lock().write_all(inert_lines(&text).as_bytes());
+    // Some have a line for each reason, which is indented; any other break of a line is part of a name.
+    let error = error.to_string();
+    let lines: Vec<_> = error.split("\n  ").map(inert).collect();
+    let text = format!("goinject: error: {}\n", lines.join("\n  "));
+    let _ = io::stderr().lock().write_all(text.as_bytes());
     code
 }
 

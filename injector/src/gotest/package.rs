@@ -68,7 +68,12 @@ impl TestBinary {
         if !built.status.success() {
             let mut said = String::from_utf8_lossy(&built.stderr).into_owned();
             said.push_str(&String::from_utf8_lossy(&built.stdout));
-            let said = format!("\n{}", said.trim_end());
+            // A line of an error that has several is indented.
+            let said = said
+                .trim_end()
+                .lines()
+                .map(|line| format!("\n  {line}"))
+                .collect();
             let package = package.to_owned();
             return Err(PackageError::Build { package, said });
         }
