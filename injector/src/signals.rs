@@ -22,7 +22,7 @@ pub struct Signals {
     file_size: SigAction,
 }
 
-/// A signal that asks goinject to end.
+/// A signal that asks goinject for something, mostly to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Received {
     /// Which.
@@ -32,6 +32,11 @@ pub struct Received {
 }
 
 impl Received {
+    /// Whether it asks how the run stands.
+    pub fn asks_for_standing(self) -> bool {
+        self.signal == Signal::SIGUSR1 as i32
+    }
+
     /// Sends it on to the target.
     pub fn pass_on(self, pid: i32) {
         if let Ok(signal) = Signal::try_from(self.signal) {
@@ -45,7 +50,7 @@ impl Signals {
     /// Blocks the signals and opens the descriptor. To be called before any thread is started.
     pub fn take_over() -> io::Result<Signals> {
         let mut set = SigSet::empty();
-        for signal in ENDING.into_iter().chain([Signal::SIGCHLD]) {
+        for signal in ENDING.into_iter().chain([Signal::SIGCHLD, Signal::SIGUSR1]) {
             set.add(signal);
         }
         let mut former = SigSet::empty();
@@ -81,7 +86,7 @@ impl Signals {
         self.fd.as_fd()
     }
 
-    /// The signals that came since the last look and ask goinject to end.
+    /// The signals that came since the last look and ask goinject for something.
     pub fn received(&mut self) -> io::Result<Vec<Received>> {
         let mut received = Vec::new();
         while let Some(info) = self.fd.read_signal()? {

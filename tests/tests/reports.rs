@@ -1,8 +1,12 @@
 //! Reports, each read back by a program that is not ours.
 
 use std::fs;
+use std::io::Read;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ::goinject::event::line::Line;
 use ::goinject::report::github::Runner;
@@ -11,7 +15,7 @@ use ::goinject::report::junit::junit;
 use ::goinject::report::markdown::markdown;
 use ::goinject::report::record::Record;
 use goinject_lab::Cache;
-use goinject_tests::{Flags, fixture, goinject};
+use goinject_tests::{Build, Flags, Writer, busy, fixture, goinject};
 use serde_json::{Value, json};
 
 fn fixtures() -> PathBuf {
@@ -232,9 +236,7 @@ fn reports_that_are_lost_are_no_success() {
         .arg(&rules)
         .arg("--");
     command.arg(fixture("catalog", "1.27", Flags::default()));
-    command
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let outcome = goinject::Running::start(&mut command).end();
     assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("File too large"), "{}", outcome.stderr);
@@ -312,4 +314,99 @@ fn the_html_page_is_no_wider_than_a_phone() {
     fs::write(&outer, text).expect("written");
     let dom = chromium(&["--dump-dom"], &outer);
     assert!(dom.contains("<p id=\"t\">360 of 360</p>"), "{dom}");
+}
+
+/// The busy program under rules, with goinject's own words going to `stderr`, until its input ends.
+fn busy_run(folder: &Path, stderr: Stdio) -> goinject::Running {
+    let build = Build::plain("1.27");
+    let writer = Writer::Breakpoints;
+    let rules = folder.join("rules.yaml");
+    let text = busy::rules(&busy::functions(writer, build.version), "");
+    fs::write(&rules, text).expect("written");
+    let mut command = goinject::command(["run", "--engine", "ptrace"]);
+    command
+        .env("TERM", "xterm")
+        .arg(&rules)
+        .arg("--")
+        .arg(build.of("busy"))
+        .arg("-input");
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(stderr);
+    goinject::Running::start(&mut command)
+}
+
+#[test]
+fn a_run_says_how_it_stands_when_it_is_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let said = folder.path().join("said");
+    let mut run = busy_run(folder.path(), fs::File::create(&said).expect("a file").into());
+    let contains = |words: &str| {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(60) {
+            let text = fs::read_to_string(&said).unwrap_or_default();
+            if text.contains(words) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("no {words:?}: {}", fs::read_to_string(&said).unwrap_or_default());
+    };
+    contains("further events are counted");
+    run.signal(libc::SIGUSR1);
+    contains(" s ago, main.");
+    let text = fs::read_to_string(&said).expect("read");
+    let head = text.lines().find(|line| line.contains("last")).expect("a table");
+    let words: Vec<&str> = head.split_whitespace().collect();
+    assert_eq!(words, ["goinject:", "rule", "calls", "fired", "failed", "last"]);
+    assert!(run.runs(), "it went on");
+    drop(run.stdin());
+    run.end();
+    contains("the target exited");
+}
+
+#[test]
+fn a_terminal_shows_a_line_for_each_rule_and_is_given_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut ours, theirs) = terminal();
+    let mut run = busy_run(folder.path(), theirs.into());
+    let reader = thread::spawn(move || {
+        let mut text = Vec::new();
+        // The end of a terminal that nobody holds any more is an error.
+        let _ = ours.read_to_end(&mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    });
+    thread::sleep(Duration::from_secs(3));
+    assert!(run.runs());
+    drop(run.stdin());
+    run.end();
+    let text = reader.join().expect("read");
+    let region = text.find("\x1b[1;").expect("rows at the bottom are kept");
+    let back = text.rfind("\x1b[r").expect("they are given back");
+    assert!(region < back, "{text:?}");
+    assert!(text[region..back].contains(" s ago, main."), "{text:?}");
+    assert!(!text[back..].contains("\x1b[1;"), "{text:?}");
+    assert!(
+        text[back..].contains("to repeat: goinject run --seed "),
+        "{text:?}"
+    );
+}
+
+/// A terminal of 24 lines: our end, and the one for a program.
+fn terminal() -> (fs::File, fs::File) {
+    let size = libc::winsize {
+        ws_row: 24,
+        ws_col: 80,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    let (mut ours, mut theirs) = (-1, -1);
+    let none = std::ptr::null_mut();
+    // SAFETY: both numbers are written, the size is read, and nothing else is asked for.
+    let result = unsafe { libc::openpty(&mut ours, &mut theirs, none, none.cast(), &size) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+    // The program must not hold our end: its terminal would never hang up.
+    // SAFETY: the number was just given; only a flag of it is changed.
+    assert_eq!(unsafe { libc::fcntl(ours, libc::F_SETFD, libc::FD_CLOEXEC) }, 0);
+    // SAFETY: they were just opened, and nobody else has them.
+    let file = |fd| fs::File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    (file(ours), file(theirs))
 }

@@ -5,7 +5,7 @@ use crate::cli::Run;
 use crate::error::ExitCode;
 use crate::report::outputs::Outputs;
 use crate::report::repeat::Origin;
-use crate::report::{Several, Terminal};
+use crate::report::{Live, Several, Terminal};
 use crate::run::target::Target;
 use crate::run::{self, Failure, Finished, Options};
 use crate::signals::Signals;
@@ -45,7 +45,8 @@ fn carry_out(arguments: &Run) -> Told<Finished> {
     // Before the target starts, so that no signal is missed; it gets goinject's former mask back.
     let mut signals = Signals::take_over().map_err(|error| fail(ExitCode::Unarmable, error))?;
     let mut terminal = Terminal::new(&rules.source, style(), arguments.quiet);
-    let mut sinks = Several(vec![&mut terminal, &mut outputs]);
+    let mut live = Live::new(arguments.quiet);
+    let mut sinks = Several(vec![&mut live, &mut terminal, &mut outputs]);
     let options = Options {
         engine: arguments.engine,
         writer: arguments.writer,
@@ -55,6 +56,7 @@ fn carry_out(arguments: &Run) -> Told<Finished> {
         command: &origin.command(seed),
     };
     let finished = run::run(&rules, &target, &options, &mut signals, &mut sinks);
+    live.end();
     let failures = outputs.close();
     for failure in &failures {
         say(format!("error: {failure}"));

@@ -11,6 +11,8 @@ pub enum Notice {
     Findings(Vec<Diagnostic>),
     /// Something that a person watching the run wants to know now.
     Words(String),
+    /// How far the rules are, for somebody who has just asked for it.
+    Standing(Vec<Progress>),
 }
 
 /// Takes what happens in a run.

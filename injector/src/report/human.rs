@@ -154,6 +154,7 @@ impl Sink for Terminal<'_> {
     fn notice(&mut self, notice: &Notice) {
         match notice {
             Notice::Words(words) => say(words),
+            Notice::Standing(_) => {}
             Notice::Findings(findings) => {
                 let text = render(findings, self.source, self.style);
                 // Whoever stops reading must not end a run that holds breakpoints.

@@ -5,6 +5,7 @@ pub mod github;
 pub mod html;
 mod human;
 pub mod junit;
+mod live;
 pub mod markdown;
 pub mod outputs;
 pub mod place;
@@ -15,4 +16,5 @@ pub mod stream;
 mod timeline;
 
 pub use self::human::Terminal;
+pub use self::live::Live;
 pub use self::several::Several;

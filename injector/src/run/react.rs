@@ -8,8 +8,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::target::shares_terminal;
 use super::{IDLE, Run};
-use crate::event::Progress;
 use crate::event::line::Line;
+use crate::event::{Notice, Progress};
 use crate::signals::Received;
 use crate::tracee::signal_name;
 
@@ -17,7 +17,10 @@ impl Run<'_> {
     /// Whether the processes are to be let go.
     pub(super) fn react_to_signals(&mut self) -> io::Result<bool> {
         for signal in self.signals.received()? {
-            if self.react(signal) {
+            if signal.asks_for_standing() {
+                let progress = self.progress();
+                self.sink.notice(&Notice::Standing(progress));
+            } else if self.react(signal) {
                 return Ok(true);
             }
         }
@@ -72,9 +75,14 @@ impl Run<'_> {
             return;
         }
         self.ticked = Instant::now();
+        let progress = self.progress();
+        self.sink.tick(&progress);
+    }
+
+    fn progress(&self) -> Vec<Progress> {
         let tally = self.tally();
         let rules = self.rules.rules.iter().zip(&tally.counters);
-        let progress: Vec<Progress> = rules
+        rules
             .map(|(rule, counters)| Progress {
                 rule: rule.name.clone(),
                 calls: counters.calls,
@@ -83,8 +91,7 @@ impl Run<'_> {
                 applied: counters.applied,
                 failed: counters.failures(),
             })
-            .collect();
-        self.sink.tick(&progress);
+            .collect()
     }
 
     /// Waits until something happens, or for a moment.
