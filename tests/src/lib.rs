@@ -11,6 +11,7 @@ mod decisions;
 mod fixture;
 pub mod goinject;
 pub mod guest;
+pub mod module;
 pub mod native;
 mod outcome;
 mod signature;

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use goinject_tests::{Build, Outcome, Writer, busy, goinject};
 
@@ -157,5 +159,35 @@ fn what_outlives_its_command_is_watched_to_its_end() {
             "{}",
             outcome.describe()
         );
+    }
+}
+
+#[test]
+fn what_outlives_an_interrupted_command_goes_on_without_rules() {
+    for writer in Writer::ANYWHERE {
+        let folder = tempfile::tempdir().expect("a folder");
+        let said = folder.path().join("said");
+        let text = format!(
+            "setsid ./newest -for 4s >{} 2>&1 & sleep 1; kill -INT $PPID; wait",
+            said.display()
+        );
+        let outcome = script(writer, "", "", &text);
+        assert_eq!(outcome.code, Some(130), "{}", outcome.describe());
+        assert!(
+            outcome.stderr.contains("goes on without rules"),
+            "{}",
+            outcome.describe()
+        );
+        let started = Instant::now();
+        let leaf = loop {
+            let said = fs::read_to_string(&said).unwrap_or_default();
+            if let Some(leaf) = busy::counted(&said).get("leaf") {
+                break *leaf;
+            }
+            assert!(started.elapsed() < Duration::from_secs(60), "{said}");
+            thread::sleep(Duration::from_millis(20));
+        };
+        assert!(leaf.replaced > 0 && leaf.kept > 0, "{leaf:?}");
+        assert_eq!((leaf.halfway, leaf.wrong), (0, 0), "{leaf:?}");
     }
 }

@@ -1,12 +1,10 @@
 //! The go command below a run, and packages whose test binaries are looked into.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
-use goinject_lab::{Cache, Toolchain};
-use goinject_tests::goinject::Running;
-use goinject_tests::{Outcome, goinject};
+use goinject_tests::Outcome;
+use goinject_tests::module::Module;
 
 /// A test that says whether its own binary has debug information.
 const TESTS: &str = r#"package store
@@ -43,78 +41,21 @@ var version = \"none\"
 func Add(a, b int) int { return a + b }
 ";
 
-/// A module of three packages, and a Go toolchain of its own cache and settings.
-struct Module {
-    folder: tempfile::TempDir,
-    go: PathBuf,
-}
-
-impl Module {
-    fn new(version: &str) -> Module {
-        let toolchain = Toolchain::find(version).expect("a known version");
-        let go = toolchain.go(&Cache::from_env()).expect("set up");
-        let folder = tempfile::tempdir().expect("a folder");
-        let module = Module { folder, go };
-        module.write("go.mod", "module example.com/m\n\ngo 1.15\n");
-        // The build cache is shared with other tests, its results of tests are not.
-        let unique = format!("{STORE}\nconst Unique = {:?}\n", module.folder.path());
-        module.write("store/store.go", &unique);
-        module.write("store/store_test.go", TESTS);
-        module.write("plain/plain.go", "package plain\n\nfunc Nothing() {}\n");
-        module.write("broken/broken.go", "package broken\n");
-        module.write(
-            "broken/broken_test.go",
-            "package broken\n\nvar x int = \"no number\"\n",
-        );
-        fs::create_dir(module.path("tmp")).expect("a folder");
-        module
-    }
-
-    /// Files of the module lie in a folder of their own: Go looks at those that a test opens in there before it caches
-    /// a result, and the test binary would be one of them.
-    fn path(&self, name: &str) -> PathBuf {
-        match name {
-            "tmp" | "goenv" => self.folder.path().join(name),
-            _ => self.folder.path().join("module").join(name),
-        }
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        let file = self.path(name);
-        fs::create_dir_all(file.parent().expect("in the module")).expect("a folder");
-        fs::write(file, text).expect("written");
-    }
-
-    /// Runs a command in the module, with the toolchain first on the path.
-    fn run(&self, mut command: Command, settings: &[(&str, &str)]) -> Outcome {
-        let bin = self.go.parent().expect("a folder of programs");
-        let path = std::env::var("PATH").unwrap_or_default();
-        command
-            .current_dir(self.path(""))
-            .env("PATH", format!("{}:{path}", bin.display()))
-            .env("GOCACHE", Cache::from_env().gocache())
-            .env("GOENV", self.path("goenv"))
-            .env("TMPDIR", self.path("tmp"))
-            .env("GOPROXY", "off")
-            .env("GOTOOLCHAIN", "local")
-            .env_remove("GOFLAGS")
-            .env_remove("GOINJECT")
-            .envs(settings.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        Running::start(&mut command).end()
-    }
-
-    fn go(&self, arguments: &[&str]) -> Outcome {
-        let mut command = Command::new(&self.go);
-        command.args(arguments);
-        self.run(command, &[])
-    }
-
-    fn goinject(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Outcome {
-        self.run(goinject::command(arguments), settings)
-    }
+/// A module of three packages.
+fn store(version: &str) -> Module {
+    let module = Module::new(version);
+    module.write("go.mod", "module example.com/m\n\ngo 1.15\n");
+    // The build cache is shared with other tests, its results of tests are not.
+    let unique = format!("{STORE}\nconst Unique = {:?}\n", module.path(""));
+    module.write("store/store.go", &unique);
+    module.write("store/store_test.go", TESTS);
+    module.write("plain/plain.go", "package plain\n\nfunc Nothing() {}\n");
+    module.write("broken/broken.go", "package broken\n");
+    module.write(
+        "broken/broken_test.go",
+        "package broken\n\nvar x int = \"no number\"\n",
+    );
+    module
 }
 
 /// What the test of the module said of itself.
@@ -135,10 +76,10 @@ rules:
 #[test]
 fn test_binaries_keep_types_and_the_cache_of_results_is_left_alone() {
     for version in ["1.15", "1.19", "1.21", "1.27"] {
-        let module = Module::new(version);
+        let module = store(version);
         module.write("rules.yaml", OBSERVED);
         let run = |settings: &[(&str, &str)]| {
-            let go = module.go.to_str().expect("a path");
+            let go = module.program().to_str().expect("a path");
             let arguments = ["run", "-q", "--engine", "ptrace", "rules.yaml", "--"];
             let arguments = [&arguments[..], &[go, "test", "-v", "./store"]].concat();
             module.goinject(&arguments, settings)
@@ -183,7 +124,7 @@ fn test_binaries_keep_types_and_the_cache_of_results_is_left_alone() {
 #[test]
 fn a_package_is_a_binary_to_look_into() {
     for version in ["1.15", "1.27"] {
-        let module = Module::new(version);
+        let module = store(version);
         module.write(
             "rules.yaml",
             "version: 1\nrules:\n  - {function: example.com/m/store.Add, inject: {set: {a: 7}}}\n",
@@ -223,7 +164,7 @@ fn a_package_is_a_binary_to_look_into() {
 
 #[test]
 fn packages_without_a_test_binary_are_told() {
-    let module = Module::new("1.27");
+    let module = store("1.27");
     module.write("rules.yaml", OBSERVED);
     let told = |package: &str, settings: &[(&str, &str)], code: i32, words: &[&str]| {
         let outcome = module.goinject(&["check", "rules.yaml", "--package", package], settings);
@@ -252,7 +193,7 @@ fn packages_without_a_test_binary_are_told() {
 
 #[test]
 fn go_test_runs_under_rules_only_by_itself() {
-    let module = Module::new("1.27");
+    let module = store("1.27");
     module.write("rules.yaml", OBSERVED);
     let refused = module.goinject(&["test", "rules.yaml", "--pid", "1"], &[]);
     assert_eq!(refused.code, Some(2), "{}", refused.describe());

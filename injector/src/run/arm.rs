@@ -34,9 +34,10 @@ impl Run<'_> {
     }
 
     fn begin_command(&mut self, command: &StartCommand) -> Result<(), Failure> {
-        let role = match toolchain::builds(&command.program, &command.arguments) {
-            true => Role::Follower,
-            false => Role::Target,
+        self.watches_rest = !toolchain::builds(&command.program, &command.arguments);
+        let role = match self.watches_rest {
+            true => Role::Target,
+            false => Role::Follower,
         };
         // A program that isn't there, or can't be read, is told of by starting it.
         let image = self.images.of_file(&command.program, &command.program, role).ok();

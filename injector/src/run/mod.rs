@@ -129,6 +129,8 @@ struct Run<'a> {
     clock: Clock,
     /// When it was last told how far the rules are.
     ticked: Instant,
+    /// Whether processes that outlive the command are watched to their end. What a test leaves running is not.
+    watches_rest: bool,
     /// Whether it was told that the run goes on without the command.
     told_of_rest: bool,
 }
@@ -165,6 +167,7 @@ pub fn run(
         deadline: None,
         clock: Clock::start(),
         ticked: Instant::now(),
+        watches_rest: true,
         told_of_rest: false,
     };
     run.carry_out(target)
@@ -341,7 +344,8 @@ impl Run<'_> {
         }
     }
 
-    /// Whether nothing is left to watch: the target has ended, and so has every process with rules in it.
+    /// Whether nothing is left to watch: the target has ended, and so has every process with rules in it. Others are
+    /// let go where the run was to end anyway.
     fn is_over(&mut self) -> bool {
         if self.outcome.end.is_none() || self.family.is_expecting() {
             return false;
@@ -351,15 +355,23 @@ impl Run<'_> {
             .values()
             .filter(|process| process.matters())
             .count();
-        if rest > 0 && !self.told_of_rest {
-            self.told_of_rest = true;
-            self.say(format!(
-                "the command has ended; {} that it started {} on (Ctrl-C lets them go)",
-                crate::words::count(rest, "process"),
-                if rest == 1 { "goes" } else { "go" },
-            ));
+        if rest == 0 {
+            return true;
         }
-        rest == 0
+        let goes = if rest == 1 { "goes" } else { "go" };
+        let rest = format!(
+            "{} that it started {goes} on",
+            crate::words::count(rest, "process")
+        );
+        if self.outcome.interrupted || self.outcome.limit_reached || !self.watches_rest {
+            self.say(format!("the command has ended; {rest} without rules"));
+            return true;
+        }
+        if !self.told_of_rest {
+            self.told_of_rest = true;
+            self.say(format!("the command has ended; {rest} (Ctrl-C lets them go)"));
+        }
+        false
     }
 
     /// Lets every process go as it was found.

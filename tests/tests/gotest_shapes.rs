@@ -1,0 +1,208 @@
+//! `go test` in the shapes that people give it: parallel tests and subtests, a server that a test starts, with flags,
+//! below make, interrupted.
+
+use std::fs;
+use std::path::Path;
+
+use goinject_tests::module::Module;
+use goinject_tests::{Outcome, Writer, goinject};
+
+/// The module `fixtures/shop`, whose rules fail a write and let a quota be 0.
+fn shop() -> Module {
+    Module::copy(
+        "1.27",
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/shop"),
+    )
+}
+
+impl Shape<'_> {
+    fn run(&self, module: &Module, writer: Writer) -> Outcome {
+        let mut command = goinject::command([self.word, "--quiet", "--writer", writer.name()]);
+        let events = module.path("events.jsonl");
+        command
+            .arg("--json")
+            .arg(&events)
+            .args([self.rules, "--"])
+            .args(self.arguments);
+        let mut outcome = module.run(command, &[]);
+        outcome.json = Outcome::lines(&fs::read_to_string(events).unwrap_or_default());
+        outcome
+    }
+}
+
+/// A way to run the tests.
+struct Shape<'a> {
+    word: &'a str,
+    rules: &'a str,
+    arguments: &'a [&'a str],
+}
+
+const fn test<'a>(arguments: &'a [&'a str]) -> Shape<'a> {
+    Shape {
+        word: "test",
+        rules: "chaos.yaml",
+        arguments,
+    }
+}
+
+/// Calls and faults of both rules.
+fn counts(outcome: &Outcome) -> [(u64, u64); 2] {
+    let counts = outcome.counts();
+    assert_eq!(counts.len(), 2, "{}", outcome.describe());
+    for rule in &counts {
+        assert_eq!(
+            (rule.fired, rule.failed),
+            (rule.applied, 0),
+            "{}",
+            outcome.describe()
+        );
+    }
+    [0, 1].map(|n| (counts[n].calls, counts[n].fired))
+}
+
+/// The first write of the run fails, and whoever made it tries again. Quotas are read by four goroutines of a test, and
+/// once for the seed of the fuzz target.
+const STORE: [(u64, u64); 2] = [(2, 1), (5, 5)];
+/// The same with the three writes of the server that the tests of another package start.
+const ALL: [(u64, u64); 2] = [(5, 1), (5, 5)];
+
+#[test]
+fn packages_servers_and_flags_share_one_count() {
+    let make = Shape {
+        word: "run",
+        rules: "chaos.yaml",
+        arguments: &["make"],
+    };
+    let shapes = [
+        (test(&["./..."]), ALL),
+        (make, ALL),
+        (test(&["-race", "./store"]), STORE),
+        (test(&["-cover", "-p", "1", "./..."]), ALL),
+        (
+            test(&["-v", "-count=2", "-run", "TestSub|TestPut", "./store"]),
+            [(3, 1), (8, 8)],
+        ),
+    ];
+    let module = shop();
+    for writer in Writer::ANYWHERE {
+        for (shape, expected) in &shapes {
+            let outcome = shape.run(&module, writer);
+            assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+            assert_eq!(counts(&outcome), *expected, "{}", outcome.describe());
+            let mut programs: Vec<&str> = outcome
+                .of_type("process")
+                .map(|line| line["program"].as_str().expect("a name"))
+                .collect();
+            programs.sort_unstable();
+            match *expected == ALL {
+                true => assert_eq!(programs, ["server", "store.test"], "{}", outcome.describe()),
+                false => assert_eq!(programs, ["store.test"], "{}", outcome.describe()),
+            }
+        }
+    }
+}
+
+#[test]
+fn output_is_that_of_go_test() {
+    let module = shop();
+    // Faults of `os.(*File).Write` would hit it; one that only watches does not.
+    module.write(
+        "watch.yaml",
+        "version: 1\nrules:\n- {function: os.(*File).Write, mode: observe, inject: {return: {\"results[1]\": {errno: ENOSPC}}}}\n",
+    );
+    let arguments = ["-v", "-run", "TestPut|TestAdd", "./plain", "./store"];
+    let plain = module.go(&[&["test", "-count=1"], &arguments[..]].concat());
+    assert_eq!(plain.code, Some(0), "{}", plain.describe());
+    assert!(plain.stdout.contains("main done"), "{}", plain.describe());
+    for writer in Writer::ANYWHERE {
+        let shape = Shape {
+            rules: "watch.yaml",
+            ..test(&arguments)
+        };
+        let outcome = shape.run(&module, writer);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+        assert_eq!(without_times(&outcome.stdout), without_times(&plain.stdout));
+    }
+}
+
+/// Without what differs from run to run: digits of times.
+fn without_times(text: &str) -> String {
+    let is_time = |word: &str| {
+        let word = word.trim_matches(['(', ')']);
+        word.ends_with('s') && word.trim_end_matches('s').parse::<f64>().is_ok()
+    };
+    let words = text.split_inclusive([' ', '\t', '\n']);
+    words
+        .map(|word| if is_time(word.trim_end()) { "TIME " } else { word })
+        .collect()
+}
+
+#[test]
+fn json_and_fuzzing_stay_what_they_are() {
+    let module = shop();
+    for writer in Writer::ANYWHERE {
+        let outcome = test(&["-json", "./store"]).run(&module, writer);
+        assert_eq!(counts(&outcome), STORE, "{}", outcome.describe());
+        let lines = Outcome::lines(&outcome.stdout);
+        let passed =
+            |line: &&serde_json::Value| line["Action"] == "pass" && line["Test"] == "TestSub/large_one";
+        assert_eq!(lines.iter().filter(passed).count(), 1, "{}", outcome.describe());
+        assert!(
+            lines.iter().all(serde_json::Value::is_object),
+            "{}",
+            outcome.describe()
+        );
+
+        let fuzz = test(&["-run", "none", "-fuzz", "FuzzPut", "-fuzztime", "200x", "./store"]);
+        let outcome = fuzz.run(&module, writer);
+        // The rule that nothing calls is told of.
+        assert_eq!(outcome.code, Some(4), "{}", outcome.describe());
+        let [_, (calls, fired)] = counts(&outcome);
+        assert!(calls >= 200 && calls == fired, "{}", outcome.describe());
+    }
+}
+
+#[test]
+fn a_test_that_takes_too_long_is_ended_by_go() {
+    let module = shop();
+    module.write(
+        "slow.yaml",
+        "version: 1\nrules:\n- {function: store.(*File).Put, inject: {delay: 1h}, expect: {fired: \">=0\"}}\n",
+    );
+    for writer in Writer::ANYWHERE {
+        let slow = Shape {
+            rules: "slow.yaml",
+            ..test(&["-timeout", "1s", "./store"])
+        };
+        let outcome = slow.run(&module, writer);
+        assert_eq!(outcome.code, Some(1), "{}", outcome.describe());
+        for words in [
+            "panic: test timed out after 1s",
+            "store.TestPut",
+            "FAIL\texample.com/shop/store",
+        ] {
+            assert!(outcome.stdout.contains(words), "{words}: {}", outcome.describe());
+        }
+        // A test that is killed leaves its server behind; the run ends with go test all the same.
+        let left = Shape {
+            rules: "slow.yaml",
+            ..test(&["-timeout", "3s", "./api"])
+        };
+        let outcome = left.run(&module, writer);
+        assert_eq!(outcome.code, Some(1), "{}", outcome.describe());
+        assert!(
+            outcome.stdout.contains("panic: test timed out after 3s"),
+            "{}",
+            outcome.describe()
+        );
+        assert!(
+            outcome.stderr.contains("goes on without rules"),
+            "{}",
+            outcome.describe()
+        );
+        let server = outcome.of_type("process").next().expect("a server");
+        let pid = i32::try_from(server["pid"].as_i64().expect("a number")).expect("a process");
+        // SAFETY: the server of this test, which nobody else will end.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+    }
+}
