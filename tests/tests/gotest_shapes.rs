@@ -206,3 +206,32 @@ fn a_test_that_takes_too_long_is_ended_by_go() {
         unsafe { libc::kill(pid, libc::SIGKILL) };
     }
 }
+
+#[test]
+fn the_example_for_ci_finds_a_retry_that_is_gone() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/ci");
+    let module = Module::copy("1.27", &folder);
+    let plain = module.go(&["test", "-v", "./..."]);
+    assert_eq!(plain.code, Some(0), "{}", plain.describe());
+    assert!(plain.stdout.contains("needs goinject"), "{}", plain.describe());
+    for writer in Writer::ANYWHERE {
+        let outcome = test(&["-v", "./..."]).run(&module, writer);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+        assert_eq!(counts(&outcome), [(7, 3), (4, 2)], "{}", outcome.describe());
+        assert!(!outcome.stdout.contains("SKIP"), "{}", outcome.describe());
+    }
+    let file = module.path("store/store.go");
+    let text = fs::read_to_string(&file).expect("the package");
+    let hasty = text.replace("const Attempts = 3", "const Attempts = 1");
+    assert_ne!(text, hasty);
+    fs::write(&file, hasty).expect("written");
+    let outcome = test(&["-run", "TestPutFails", "./..."]).run(&module, Writer::Breakpoints);
+    // No test noticed.
+    assert!(outcome.stdout.starts_with("ok"), "{}", outcome.describe());
+    assert_eq!(outcome.code, Some(1), "{}", outcome.describe());
+    assert!(
+        outcome.stderr.contains("fired 1, expected 3"),
+        "{}",
+        outcome.describe()
+    );
+}

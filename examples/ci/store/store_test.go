@@ -9,6 +9,7 @@ import (
 
 func TestPut(t *testing.T) {
 	for _, name := range []string{"first", "second"} {
+		name := name
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			notes := store.Store{Dir: t.TempDir()}
