@@ -53,6 +53,14 @@ typedef int64_t gi_s64;
 #define GI_EVENT_TEXTS 3
 #define GI_TEXT 64
 #define GI_REASONS 32
+/* Return addresses shown in one event. */
+#define GI_STACK 32
+/* Bytes of a Go test's name that are looked at. */
+#define GI_TEST_NAME 240
+/* Patterns over the names of Go tests. */
+#define GI_TEST_GLOBS 64
+/* Goroutines that are known to belong to a test, before some may have been forgotten. */
+#define GI_MEMBERS 65536
 /* Bytes that are copied at most, for a value that gets memory of its own at each firing. */
 #define GI_COPIED 4096
 #define GI_HELDS 8
@@ -151,7 +159,7 @@ struct gi_binding {
 	gi_u32 first_caller; /* ranges of code that must stand on the stack one behind the other; none: any */
 	gi_u32 callers;
 	gi_u32 levels; /* how many */
-	gi_u32 padding;
+	gi_u32 test; /* the pattern, from 1, that the name of the call's Go test must match; 0 any call */
 	gi_u64 delay;  /* ns */
 	gi_u64 jitter; /* up to this much more, ns */
 };
@@ -269,6 +277,8 @@ struct gi_range {
 #define GI_RULE_TIMES 512
 #define GI_RULE_RATE 1024
 #define GI_RULE_PER_GOROUTINE 2048 /* calls are counted for each goroutine */
+#define GI_RULE_PER_TEST 4096 /* calls are counted for each Go test */
+#define GI_RULE_PER_PROCESS 8192 /* calls are counted for each process */
 
 /* How a rule decides. */
 struct gi_rule {
@@ -356,6 +366,8 @@ enum gi_writer {
 #define GI_SITE_FLOATS 4     /* a condition reads floating-point registers: decide where they are in reach */
 #define GI_SITE_DELAYS 8     /* a goroutine may come back here after a delay */
 #define GI_SITE_SLEEPS 16    /* it can be sent to time.Sleep through its slot; else it yields */
+#define GI_SITE_TEST 32      /* a Go test begins here, on a goroutine of its own; the first parameter is its T, B or F */
+#define GI_SITE_SPAWN 64     /* a goroutine is started here; the second parameter is the g that does it */
 
 /* Where the probed instruction leads: what the saved PC of a signal frame must be. */
 enum gi_lead {
@@ -399,6 +411,7 @@ enum gi_need {
 	GI_NEED_COPIES = 512,
 	GI_NEED_FRAMES = 1024,   /* signal frames are written */
 	GI_NEED_FLOATS = 2048,   /* floating-point registers in them */
+	GI_NEED_TESTS = 4096,    /* Go tests are told apart */
 };
 
 /* gi_process.armed */
@@ -427,6 +440,12 @@ struct gi_process {
 	gi_u64 copies_end;
 	gi_u64 gopanic;            /* runtime.gopanic */
 	gi_u64 panic_return;       /* behind the CALL of it in runtime.panicdivide */
+	gi_u64 parent_offset;   /* in g: the id of the goroutine that started it; 0 unknown */
+	gi_u64 test_name;       /* in testing.T, B and F: its name */
+	gi_u32 tests;           /* Go tests are told apart */
+	gi_u32 globs;           /* patterns over their names */
+	gi_u32 first_state;     /* of the patterns' automata: what their rows count from */
+	gi_u32 padding_of_states;
 };
 
 /* The run: what all its processes share. One row. */
@@ -440,12 +459,41 @@ struct gi_control {
 	gi_u64 faults;          /* fired so far, against the limit */
 	gi_u64 dropped_events;
 	gi_u64 lost_hits;       /* calls that could not even be looked at: no room for another thread */
+	gi_u64 members;         /* goroutines that were noted as members of a test */
+	gi_u64 untold;          /* tests and goroutines that could not be noted */
 };
 
 /* One word of an event. */
 struct gi_word {
 	gi_u64 before;
 	gi_u64 after;
+};
+
+/* A state of an automaton over names, a byte at a time. Row n of a process is where pattern n begins; rows in next count
+ * from the first of the process. */
+struct gi_state {
+	gi_u16 next[256];
+	gi_u32 accepts; /* a name that ends here matches */
+	gi_u32 padding;
+};
+
+/* A goroutine, by its id. */
+struct gi_member_key {
+	gi_u64 goid;
+	gi_u64 process;
+};
+
+/* The Go test that it belongs to. */
+struct gi_member {
+	gi_u64 test;  /* the id of the test's own goroutine */
+	gi_u64 globs; /* bit n: its name matches pattern n */
+};
+
+/* A Go test, by the id of its goroutine. */
+struct gi_go_test {
+	gi_u32 length; /* of its name; 0: no test */
+	gi_u32 padding;
+	gi_u8 name[GI_TEST_NAME];
 };
 
 /* gi_event.flags */
@@ -466,9 +514,14 @@ struct gi_event {
 	gi_u32 texts; /* entries of text in use */
 	gi_u32 text_length[GI_EVENT_TEXTS];
 	gi_u32 process; /* serial */
+	gi_u32 frames; /* entries of stack in use */
+	gi_u32 padding;
 	gi_u64 delay; /* ns that the goroutine was to sleep */
 	struct gi_word word[GI_EVENT_WORDS]; /* in the order of the binding's edits */
 	gi_u8 text[GI_EVENT_TEXTS][GI_TEXT];
+	/* What follows is only sent as far as it is in use. */
+	gi_u64 stack[GI_STACK]; /* return addresses, innermost first */
+	struct gi_go_test test;
 };
 
 /* A binding that fired in a call, kept until its edits are made. */
@@ -513,7 +566,14 @@ struct gi_delay {
 	struct gi_fired fired[GI_DELAYED];
 };
 
-/* A rule's calls on one goroutine. The runtime uses a g again for another goroutine, which has another id. */
+/* Whose calls are counted together: in the high byte of gi_goroutine_key.rule. */
+enum gi_scope {
+	GI_SCOPE_GOROUTINE = 0,       /* by its g. The runtime uses a g again for another goroutine, which has another id */
+	GI_SCOPE_TEST = 1 << 24,      /* by the id of the test's goroutine */
+	GI_SCOPE_PROCESS = 2 << 24,
+};
+
+/* A rule's calls in one scope. */
 struct gi_goroutine_key {
 	gi_u64 g;
 	gi_u32 rule;
@@ -523,6 +583,7 @@ struct gi_goroutine_key {
 struct gi_goroutine {
 	gi_u64 goid;
 	gi_u64 calls;
+	gi_u64 taken; /* firings, against times */
 };
 
 _Static_assert(sizeof(struct gi_place) == 64, "gi_place");
@@ -533,9 +594,9 @@ _Static_assert(sizeof(struct gi_wrapper) * GI_WRAPPERS == GI_CONDITION_TEXT, "gi
 _Static_assert(sizeof(struct gi_rule) == 88, "gi_rule");
 _Static_assert(sizeof(struct gi_counters) == 368, "gi_counters");
 _Static_assert(sizeof(struct gi_site) == 40, "gi_site");
-_Static_assert(sizeof(struct gi_process) == 120, "gi_process");
-_Static_assert(sizeof(struct gi_control) == 64, "gi_control");
-_Static_assert(sizeof(struct gi_event) == 528, "gi_event");
+_Static_assert(sizeof(struct gi_process) == 152, "gi_process");
+_Static_assert(sizeof(struct gi_control) == 80, "gi_control");
+_Static_assert(sizeof(struct gi_event) == 1040, "gi_event");
 _Static_assert(sizeof(struct gi_fired) == 24, "gi_fired");
 _Static_assert(sizeof(struct gi_call) == 56, "gi_call");
 _Static_assert(sizeof(struct gi_delay) == 224, "gi_delay");

@@ -6,14 +6,17 @@
  * (native.c), so a rule can't mean two things. It knows registers, memory and tables, and neither
  * how a value reaches the target nor what a rule file is. Whoever includes it provides, before:
  *
- *   rows      gi_site_row, gi_binding_row, gi_rule_row, gi_edit_row, gi_term_row, gi_text_row, gi_range_row,
+ *   rows      gi_site_row, gi_binding_row, gi_rule_row, gi_edit_row, gi_term_row, gi_text_row, gi_range_row, gi_state_row,
  *             gi_counters_row, gi_term_counters_row, gi_control_row,
  *             gi_process_row (of the hit): pointer to a row, or NULL
  *   memory    gi_user_read, gi_user_write: 0 or not 0
  *   floats    gi_float_read, gi_float_write, through s->word[0]: 0 or not 0
  *   thread    gi_thread_g: g from thread-local storage, or 0
  *   memories  gi_call_load, _save, _forget: s->call by s->call_key; gi_delay_load, _save, _forget: s->delay
- *             by s->g_key; gi_count_goroutine: counts s->goroutine_key and returns the count, 0 if there is no room
+ *             by s->g_key; gi_count_goroutine: counts s->goroutine_key and returns the count, 0 if there is no room;
+ *             gi_take_in_scope: counts a firing of what that has counted, and returns how many were before
+ *             gi_member_load, _save: s->member by s->member_key; gi_test_load: s->event.test by s->member.test;
+ *             gi_test_save: by s->member_key
  *   others    gi_now, gi_add and gi_swap (atomic, return the value before), gi_emit
  *
  * Every function marked GI_SUBPROGRAM is verified by the kernel by itself, which keeps the loops
@@ -30,6 +33,7 @@
 #include "place.h"
 #include "condition.h"
 #include "within.h"
+#include "tests.h"
 #include "trigger.h"
 #include "edit.h"
 #include "delay.h"
@@ -156,7 +160,9 @@ static __inline__ int gi_matches(struct gi_scratch *s, const struct gi_binding *
 		truth = gi_condition(s, binding->first_term, binding->terms);
 	if (truth != GI_TRUE)
 		return truth;
-	if (GI_NEEDS(CALLERS) && binding->ranges)
+	if (GI_NEEDS(TESTS) && binding->test)
+		truth = gi_in_test(s, binding->test);
+	if (GI_NEEDS(CALLERS) && truth == GI_TRUE && binding->ranges)
 		truth = gi_within(s, binding->first_range, binding->ranges, 1);
 	if (GI_NEEDS(CALLERS) && truth == GI_TRUE && binding->levels)
 		truth = gi_within(s, binding->first_caller, binding->callers, binding->levels);
@@ -168,14 +174,28 @@ static __inline__ gi_u64 gi_number(struct gi_scratch *s, const struct gi_rule *r
 {
 	struct gi_process *process;
 
-	if (!GI_NEEDS(GOROUTINES) || !(rule->flags & GI_RULE_PER_GOROUTINE))
+	if (!GI_NEEDS(GOROUTINES) ||
+	    !(rule->flags & (GI_RULE_PER_GOROUTINE | GI_RULE_PER_TEST | GI_RULE_PER_PROCESS)))
 		return call;
+	s->goroutine_key.process = s->hit.serial;
+	if (rule->flags & GI_RULE_PER_PROCESS) {
+		s->goroutine_key.g = 0;
+		s->goroutine_key.rule = row | GI_SCOPE_PROCESS;
+		return gi_count_goroutine(s, 0);
+	}
+	if (rule->flags & GI_RULE_PER_TEST) {
+		/* Calls outside of all tests are counted together. */
+		if (gi_find_member(s, s->hit.g) && gi_members_overflow(gi_control_row(s)))
+			return 0;
+		s->goroutine_key.g = s->member.test;
+		s->goroutine_key.rule = row | GI_SCOPE_TEST;
+		return gi_count_goroutine(s, s->member.test);
+	}
 	process = gi_process_row(s);
 	if (!process || !s->hit.g || gi_user_read(s, &s->word[0], 8, s->hit.g + process->goid_offset))
 		return 0;
 	s->goroutine_key.g = s->hit.g;
-	s->goroutine_key.rule = row;
-	s->goroutine_key.process = s->hit.serial;
+	s->goroutine_key.rule = row | GI_SCOPE_GOROUTINE;
 	return gi_count_goroutine(s, s->word[0]);
 }
 
@@ -316,6 +336,10 @@ GI_SUBPROGRAM int gi_begin(struct gi_scratch *s)
 	s->fired_count = 0;
 	s->writes = 0;
 	s->slept = 0;
+	if (GI_NEEDS(TESTS) && (site->flags & GI_SITE_TEST))
+		gi_note_test(s);
+	if (GI_NEEDS(TESTS) && (site->flags & GI_SITE_SPAWN))
+		gi_note_spawn(s);
 	if (GI_NEEDS(DELAYS) && site->kind == GI_SITE_SLOT) {
 		s->stage = GI_STAGE_SLOT;
 		s->writes = 1;
@@ -332,7 +356,11 @@ GI_SUBPROGRAM int gi_begin(struct gi_scratch *s)
 		gi_decide(s, site);
 	else
 		s->writes = 1;
-	return s->fired_count != 0;
+	if (!s->fired_count)
+		return 0;
+	/* Before any edit moves the stack pointer. */
+	gi_take_stack(s);
+	return 1;
 }
 
 /* Reports a rule that fired. */
@@ -352,6 +380,9 @@ GI_SUBPROGRAM int gi_report(struct gi_scratch *s, gi_u32 n, gi_u32 reason)
 	rule = gi_rule_row(s, binding->rule);
 	if (!rule)
 		return 0;
+	s->event.test.length = 0;
+	if (GI_NEEDS(TESTS) && !gi_find_member(s, s->hit.g) && gi_test_load(s))
+		s->event.test.length = 0;
 	s->word[0] = 0;
 	if (s->hit.g)
 		gi_user_read(s, &s->word[0], 8, s->hit.g + process->goid_offset);

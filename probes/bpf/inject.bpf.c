@@ -116,8 +116,13 @@ static __always_inline gi_u64 gi_thread_g(struct gi_scratch *s)
 static __always_inline void gi_emit(struct gi_scratch *s)
 {
 	struct gi_control *control;
+	gi_u64 frames = s->event.frames, size = sizeof(s->event);
 
-	if (!bpf_ringbuf_output(&gi_events, &s->event, sizeof(s->event), 0))
+	if (frames > GI_STACK)
+		frames = GI_STACK;
+	if (!s->event.test.length)
+		size = __builtin_offsetof(struct gi_event, stack) + 8 * frames;
+	if (!bpf_ringbuf_output(&gi_events, &s->event, size, 0))
 		return;
 	control = gi_control_row(s);
 	if (control)

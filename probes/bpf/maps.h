@@ -8,10 +8,11 @@
  *   gi_bindings    goinject, before arming     the program
  *   gi_rules       goinject, before arming     the program
  *   gi_edit_rows   goinject, before arming     the program
- *   gi_terms, gi_texts, gi_ranges: goinject, before arming   the program
+ *   gi_terms, gi_texts, gi_ranges, gi_states: goinject, before arming   the program
  *   gi_calls, gi_goroutines, gi_delays: the program; goinject where the tracer writes   both
  *   gi_processes   goinject; the program hands out memory for copies, and disarms at an exec
  *   gi_pids        goinject                    the program
+ *   gi_members, gi_tests the program; goinject where the tracer writes   both
  *   gi_control_map goinject; the program adds dropped events
  *   gi_term_counter_map the program; the core in goinject where the tracer writes   goinject
  *   gi_counter_map the program; the core in goinject where the tracer writes   goinject
@@ -75,6 +76,7 @@ GI_TABLE(gi_edit_rows, struct gi_edit);
 GI_TABLE(gi_terms, struct gi_term);
 GI_TABLE(gi_texts, struct gi_fixed_text);
 GI_TABLE(gi_ranges, struct gi_range);
+GI_TABLE(gi_states, struct gi_state);
 GI_TABLE(gi_counter_map, struct gi_counters);
 GI_TABLE(gi_term_counter_map, struct gi_term_counters);
 GI_TABLE(gi_processes, struct gi_process);
@@ -100,7 +102,19 @@ GI_HASH(gi_passes, 16384, struct gi_g_key, struct gi_pass);
 GI_HASH(gi_delays, 16384, struct gi_g_key, struct gi_delay);
 /* Row of each process that may run another program, by its id in goinject's PID namespace. */
 GI_HASH(gi_pids, 1, gi_u32, gi_u32);
-GI_HASH(gi_calls, 65536, struct gi_call_key, struct gi_call);
+/* What has not been of use for longest makes room: calls that a panic ended are never asked for again. */
+#define GI_RECENT(name, key_type, value_type)        \
+	struct {                                     \
+		__uint(type, BPF_MAP_TYPE_LRU_HASH); \
+		__uint(max_entries, 64);             \
+		__type(key, key_type);               \
+		__type(value, value_type);           \
+	} name SEC(".maps")
+
+/* goinject gives those that a plan uses the room that program.rs says. */
+GI_RECENT(gi_calls, struct gi_call_key, struct gi_call);
+GI_RECENT(gi_members, struct gi_member_key, struct gi_member);
+GI_RECENT(gi_tests, struct gi_member_key, struct gi_go_test);
 GI_HASH(gi_goroutines, 65536, struct gi_goroutine_key, struct gi_goroutine);
 
 struct {
@@ -122,6 +136,7 @@ GI_ROW(gi_edit_row, gi_edit_rows, struct gi_edit)
 GI_ROW(gi_term_row, gi_terms, struct gi_term)
 GI_ROW(gi_text_row, gi_texts, struct gi_fixed_text)
 GI_ROW(gi_range_row, gi_ranges, struct gi_range)
+GI_ROW(gi_state_row, gi_states, struct gi_state)
 GI_ROW(gi_counters_row, gi_counter_map, struct gi_counters)
 GI_ROW(gi_term_counters_row, gi_term_counter_map, struct gi_term_counters)
 
@@ -243,7 +258,7 @@ GI_SUBPROGRAM int gi_delay_forget(struct gi_scratch *s)
 	return 0;
 }
 
-/* One goroutine is on one thread at a time: no other counts the same key meanwhile. */
+/* Threads of one test count at the same time, and may be the first to do so: nobody's count may be lost. */
 GI_SUBPROGRAM gi_u64 gi_count_goroutine(struct gi_scratch *s, gi_u64 goid)
 {
 	struct gi_goroutine_key key;
@@ -254,10 +269,90 @@ GI_SUBPROGRAM gi_u64 gi_count_goroutine(struct gi_scratch *s, gi_u64 goid)
 	key = s->goroutine_key;
 	counted = bpf_map_lookup_elem(&gi_goroutines, &key);
 	if (counted && counted->goid == goid)
-		return ++counted->calls;
+		return __sync_fetch_and_add(&counted->calls, 1) + 1;
 	first.goid = goid;
-	first.calls = 1;
-	return bpf_map_update_elem(&gi_goroutines, &key, &first, BPF_ANY) ? 0 : 1;
+	first.calls = 0;
+	first.taken = 0;
+	bpf_map_update_elem(&gi_goroutines, &key, &first, counted ? BPF_ANY : BPF_NOEXIST);
+	counted = bpf_map_lookup_elem(&gi_goroutines, &key);
+	return counted ? __sync_fetch_and_add(&counted->calls, 1) + 1 : 0;
+}
+
+GI_SUBPROGRAM gi_u64 gi_take_in_scope(struct gi_scratch *s)
+{
+	struct gi_goroutine_key key;
+	struct gi_goroutine *counted;
+
+	if (!GI_NEEDS(GOROUTINES) || !s)
+		return ~0ull;
+	key = s->goroutine_key;
+	counted = bpf_map_lookup_elem(&gi_goroutines, &key);
+	return counted ? __sync_fetch_and_add(&counted->taken, 1) : ~0ull;
+}
+
+GI_SUBPROGRAM int gi_member_load(struct gi_scratch *s)
+{
+	struct gi_member_key key;
+	struct gi_member *member;
+
+	if (!GI_NEEDS(TESTS) || !s)
+		return 1;
+	key = s->member_key;
+	member = bpf_map_lookup_elem(&gi_members, &key);
+	if (!member)
+		return 1;
+	s->member = *member;
+	return 0;
+}
+
+GI_SUBPROGRAM int gi_member_save(struct gi_scratch *s)
+{
+	struct gi_member_key key;
+	struct gi_member member;
+
+	if (!GI_NEEDS(TESTS) || !s)
+		return 1;
+	key = s->member_key;
+	member = s->member;
+	return bpf_map_update_elem(&gi_members, &key, &member, BPF_ANY) < 0;
+}
+
+/* By the test's goroutine, s->member.test. */
+GI_SUBPROGRAM int gi_test_load(struct gi_scratch *s)
+{
+	struct gi_member_key key;
+	struct gi_go_test *test;
+
+	if (!GI_NEEDS(TESTS) || !s)
+		return 1;
+	key.goid = s->member.test;
+	key.process = s->member_key.process;
+	test = bpf_map_lookup_elem(&gi_tests, &key);
+	if (!test)
+		return 1;
+	s->event.test = *test;
+	return 0;
+}
+
+GI_SUBPROGRAM int gi_test_save(struct gi_scratch *s)
+{
+	struct gi_member_key key;
+	struct gi_scratch *blank;
+	struct gi_go_test *test;
+	gi_u32 zero = 0;
+
+	if (!GI_NEEDS(TESTS) || !s)
+		return 1;
+	key = s->member_key;
+	blank = bpf_map_lookup_elem(&gi_blank, &zero);
+	if (!blank)
+		return 1;
+	bpf_map_update_elem(&gi_tests, &key, &blank->event.test, BPF_NOEXIST);
+	test = bpf_map_lookup_elem(&gi_tests, &key);
+	if (!test)
+		return 1;
+	*test = s->event.test;
+	return 0;
 }
 
 /* This thread's scratch, made at its first use. */

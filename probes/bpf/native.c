@@ -27,6 +27,7 @@ GI_ROW(gi_edit_row, struct gi_edit, edits, edit_count)
 GI_ROW(gi_term_row, struct gi_term, terms, term_count)
 GI_ROW(gi_text_row, struct gi_fixed_text, texts, text_count)
 GI_ROW(gi_range_row, struct gi_range, ranges, range_count)
+GI_ROW(gi_state_row, struct gi_state, states, state_count)
 GI_ROW(gi_counters_row, struct gi_counters, counters, rule_count)
 GI_ROW(gi_term_counters_row, struct gi_term_counters, term_counters, term_count)
 
@@ -143,10 +144,43 @@ static gi_u64 gi_count_goroutine(struct gi_scratch *s, gi_u64 goid)
 	struct gi_goroutine counted = {0};
 
 	if (gi_remember(s, GI_MEMORY_GOROUTINES, GI_LOAD, &s->goroutine_key, &counted) || counted.goid != goid)
-		counted.calls = 0;
+		counted.calls = counted.taken = 0;
 	counted.goid = goid;
 	counted.calls++;
 	return gi_remember(s, GI_MEMORY_GOROUTINES, GI_SAVE, &s->goroutine_key, &counted) ? 0 : counted.calls;
+}
+
+static gi_u64 gi_take_in_scope(struct gi_scratch *s)
+{
+	struct gi_goroutine counted = {0};
+	gi_u64 before;
+
+	if (gi_remember(s, GI_MEMORY_GOROUTINES, GI_LOAD, &s->goroutine_key, &counted))
+		return ~0ull;
+	before = counted.taken++;
+	return gi_remember(s, GI_MEMORY_GOROUTINES, GI_SAVE, &s->goroutine_key, &counted) ? ~0ull : before;
+}
+
+static int gi_member_load(struct gi_scratch *s)
+{
+	return gi_remember(s, GI_MEMORY_MEMBERS, GI_LOAD, &s->member_key, &s->member);
+}
+
+static int gi_member_save(struct gi_scratch *s)
+{
+	return gi_remember(s, GI_MEMORY_MEMBERS, GI_SAVE, &s->member_key, &s->member);
+}
+
+static int gi_test_load(struct gi_scratch *s)
+{
+	struct gi_member_key key = {s->member.test, s->member_key.process};
+
+	return gi_remember(s, GI_MEMORY_TESTS, GI_LOAD, &key, &s->event.test);
+}
+
+static int gi_test_save(struct gi_scratch *s)
+{
+	return gi_remember(s, GI_MEMORY_TESTS, GI_SAVE, &s->member_key, &s->event.test);
 }
 
 static void gi_emit(struct gi_scratch *s)

@@ -11,6 +11,8 @@ enum gi_memory {
 	GI_MEMORY_CALLS = 0,      /* struct gi_call_key, struct gi_call */
 	GI_MEMORY_DELAYS = 1,     /* struct gi_g_key, struct gi_delay */
 	GI_MEMORY_GOROUTINES = 2, /* struct gi_goroutine_key, struct gi_goroutine */
+	GI_MEMORY_MEMBERS = 3,    /* struct gi_member_key, struct gi_member */
+	GI_MEMORY_TESTS = 4,      /* struct gi_member_key, struct gi_go_test */
 };
 
 enum gi_action {
@@ -27,6 +29,7 @@ struct gi_host {
 	struct gi_term *terms;
 	struct gi_fixed_text *texts;
 	struct gi_range *ranges;
+	struct gi_state *states;
 	struct gi_counters *counters; /* one per rule */
 	struct gi_term_counters *term_counters; /* one per term */
 	struct gi_control *control;
@@ -39,6 +42,8 @@ struct gi_host {
 	gi_u32 text_count;
 	gi_u32 range_count;
 	gi_u32 process_count;
+	gi_u32 state_count;
+	gi_u32 padding;
 	gi_u64 thread_pointer; /* FS base of the stopped thread */
 	/* All return 0 or not 0. */
 	void *context;

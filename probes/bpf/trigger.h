@@ -58,6 +58,14 @@ static __inline__ int gi_take_turn(const struct gi_rule *rule, struct gi_counter
 	return gi_swap(&counters->next_time, next, now + rule->interval) == next;
 }
 
+/* Whether the rule has fired as often as it may, in the whole run or in the scope whose call was just counted. */
+static __inline__ int gi_spent(struct gi_scratch *s, const struct gi_rule *rule, struct gi_counters *counters)
+{
+	if (GI_NEEDS(GOROUTINES) && (rule->flags & (GI_RULE_PER_TEST | GI_RULE_PER_PROCESS)))
+		return gi_take_in_scope(s) >= rule->times;
+	return counters->taken >= rule->times || gi_add(&counters->taken, 1) >= rule->times;
+}
+
 /* Whether a rule fires in a call that matched: the n-th to count, the call-th of the rule. Counts what held it back. */
 GI_SUBPROGRAM int gi_fires(struct gi_scratch *s, gi_u32 row, gi_u64 n, gi_u64 call)
 {
@@ -84,8 +92,7 @@ GI_SUBPROGRAM int gi_fires(struct gi_scratch *s, gi_u32 row, gi_u64 n, gi_u64 ca
 		held = GI_HELD_CHANCE;
 	} else if (GI_NEEDS(TRIGGERS) && (rule->flags & GI_RULE_RATE) && !gi_take_turn(rule, counters, now)) {
 		held = GI_HELD_RATE;
-	} else if (GI_NEEDS(TRIGGERS) && (rule->flags & GI_RULE_TIMES) &&
-		   (counters->taken >= rule->times || gi_add(&counters->taken, 1) >= rule->times)) {
+	} else if (GI_NEEDS(TRIGGERS) && (rule->flags & GI_RULE_TIMES) && gi_spent(s, rule, counters)) {
 		held = GI_HELD_TIMES;
 	} else if ((control->deadline && now >= control->deadline) || control->faults >= control->fault_limit ||
 		   gi_add(&control->faults, 1) >= control->fault_limit) {

@@ -10,6 +10,30 @@
 #include "call.h"
 #include "condition.h"
 
+/* Takes the return addresses of the call and of its callers for events. */
+GI_SUBPROGRAM int gi_take_stack(struct gi_scratch *s)
+{
+	gi_u64 frame;
+	gi_u32 i;
+
+	if (!s)
+		return 0;
+	s->event.frames = 0;
+	frame = gi_caller_frame(&s->hit);
+	if (gi_return_address(s, &s->word[1]))
+		return 0;
+	for (i = 0; i < GI_STACK; i++) {
+		s->event.stack[i] = s->word[1];
+		s->event.frames = i + 1;
+		if (!frame || gi_user_read(s, &s->word[0], 16, frame))
+			return 0;
+		if (s->word[0] && s->word[0] <= frame)
+			return 0;
+		frame = s->word[0];
+	}
+	return 0;
+}
+
 /* Looks a return address up among a walk's ranges, and takes the walk further if it is there: s->level. */
 GI_SUBPROGRAM int gi_step_walk(struct gi_scratch *s, gi_u32 first, gi_u32 count, gi_u64 address)
 {

@@ -3,6 +3,7 @@
 
 mod host;
 mod memories;
+mod recent;
 mod run;
 mod scratch;
 
@@ -190,6 +191,7 @@ impl Core {
             terms: rows.terms.as_mut_ptr(),
             texts: rows.texts.as_mut_ptr(),
             ranges: rows.ranges.as_mut_ptr(),
+            states: rows.states.as_mut_ptr(),
             counters: self.run.counters.as_mut_ptr(),
             term_counters: rows.term_counters.as_mut_ptr(),
             control: self.run.control.as_mut_ptr(),
@@ -202,6 +204,8 @@ impl Core {
             text_count: count(&rows.texts),
             range_count: count(&rows.ranges),
             process_count: count(&rows.processes),
+            state_count: count(&rows.states),
+            padding: 0,
             thread_pointer,
             context: (&raw mut lent).cast(),
             read: read::<T>,

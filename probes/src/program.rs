@@ -501,6 +501,8 @@ impl Program {
             calls: first.map("gi_calls")?,
             delays: first.map("gi_delays")?,
             goroutines: first.map("gi_goroutines")?,
+            members: first.map("gi_members")?,
+            tests: first.map("gi_tests")?,
         };
         Ok(Core::shared(
             Rc::clone(&self.run),
@@ -527,7 +529,7 @@ fn ring(
     let directory = Rc::clone(directory);
     let mut builder = RingBufferBuilder::new();
     let added = builder.add(map, move |bytes| {
-        if let Ok(event) = Event::read_from_bytes(bytes)
+        if let Some(event) = Event::from_sent(bytes)
             && let Some(place) = directory.place(event.process)
         {
             sink.borrow_mut().push(place.own(event));

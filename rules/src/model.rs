@@ -103,6 +103,8 @@ pub struct Rule {
     pub within: Vec<Spanned<FunctionSelector>>,
     /// Only where these stand on the call stack in this order, innermost first, gaps allowed.
     pub callers: Vec<Spanned<FunctionSelector>>,
+    /// Only in calls made during a Go test of such a name, or one below it.
+    pub test: Option<Spanned<Pattern>>,
     /// What is done.
     pub inject: Inject,
     /// What the counters must show in the end.
@@ -324,9 +326,13 @@ pub struct Rate {
 /// Whose calls `nth`, `every`, `first`, `after` and `until` count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scope {
-    /// Those of the whole rule.
+    /// Those of the whole run.
     #[default]
-    Rule,
+    Run,
+    /// Those of each process for itself.
+    Process,
+    /// Those of each Go test for itself.
+    Test,
     /// Those of each goroutine for itself.
     Goroutine,
 }

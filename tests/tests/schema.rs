@@ -56,6 +56,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "signature-brackets",
     "tag",
     "tag-on-mapping",
+    "test-glob",
     "value-float-too-large",
     "value-leading-zero",
     "version-float",

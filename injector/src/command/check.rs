@@ -85,7 +85,7 @@ fn check(file: &Path, arguments: &Check) -> Told<()> {
     let plan = compile(&rules, &resolution, &binary);
     say(format!(
         "{good}; {} in {}",
-        count(plan.sites.len(), "site"),
+        count(plan.sites_of_rules(), "site"),
         words::path(binary.path())
     ));
     match select(&plan, &host::look_at_all(), EngineChoice::Auto, None) {

@@ -6,6 +6,9 @@ use super::clock::Clock;
 use super::dynamic::DynamicTypes;
 use super::line::{Fired, OutcomeName, SiteName};
 use super::shown::shown;
+use super::stack::Stacks;
+use crate::go::Binary;
+use crate::plan::encode::LoadBias;
 use crate::plan::{Binding, Fault, Plan, Site, SiteKind};
 
 /// The process that an event comes from.
@@ -15,6 +18,12 @@ pub struct Origin<'a> {
     pub plan: &'a Plan,
     /// Tells the types of its interface values.
     pub types: DynamicTypes<'a>,
+    /// The program that it runs.
+    pub binary: &'a Binary,
+    /// How far it lies from where that was linked to.
+    pub bias: LoadBias,
+    /// Tells its call stacks.
+    pub stacks: &'a Stacks,
     /// Its id.
     pub pid: i32,
     /// The file name of its program.
@@ -46,8 +55,8 @@ pub fn fired(origin: &Origin<'_>, event: &Event) -> Fired {
         program: origin.program.to_owned(),
         thread: event.tid,
         goroutine: Some(event.goid).filter(|goid| *goid > 0),
-        test: None,
-        stack: Vec::new(),
+        test: event.test.name(),
+        stack: origin.stacks.of(origin.binary, origin.bias, plan, event),
         outcome: match reason {
             Reason::Ok if event.flags & EVENT_OBSERVED != 0 => OutcomeName::Observed,
             Reason::Ok => OutcomeName::Applied,

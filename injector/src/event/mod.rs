@@ -7,8 +7,10 @@ pub mod line;
 pub mod seen;
 pub mod shown;
 mod sink;
+mod stack;
 
 pub use self::clock::Clock;
 pub use self::dynamic::DynamicTypes;
 pub use self::fired::{Origin, fired};
 pub use self::sink::{Notice, Progress, Sink};
+pub use self::stack::Stacks;

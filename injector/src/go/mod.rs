@@ -17,6 +17,7 @@ mod described;
 mod dwarf;
 mod elf;
 mod error;
+mod frames;
 mod identity;
 mod image;
 mod interfaces;

@@ -35,6 +35,8 @@ pub struct GoroutineLayout {
     pub goid: FieldOffset,
     /// `m.curg`: the goroutine that a thread runs.
     pub curg: FieldOffset,
+    /// `g.parentGoid`: the number of the goroutine that started it, since Go 1.21.
+    pub parent: Option<FieldOffset>,
     /// Whether this was read from the program's debug information, and not taken from the table of
     /// releases.
     pub from_debug_information: bool,
@@ -85,7 +87,13 @@ impl Binary {
                 23 | 24 => (160, 192),
                 _ => (152, 184),
             };
+            let parent = match minor {
+                ..=20 => None,
+                21 | 22 | 25 => Some(FieldOffset(272)),
+                _ => Some(FieldOffset(280)),
+            };
             GoroutineLayout {
+                parent,
                 stack_lo: FieldOffset(0),
                 stack_hi: FieldOffset(8),
                 stackguard0: FieldOffset(16),
@@ -116,7 +124,35 @@ impl Binary {
             m: field(g, "m").map(offset)?,
             goid: field(g, "goid").map(offset)?,
             curg: field(m, "curg").map(offset)?,
+            parent: field(g, "parentGoid").map(offset),
             from_debug_information: true,
+        })
+    }
+
+    /// Where a test's name is in `testing.T`, `B` and `F`, which all begin with a `testing.common`. None where neither debug
+    /// information nor the table of releases has it.
+    pub fn test_name_offset(&self) -> Option<FieldOffset> {
+        let by_types = || {
+            let common = self.type_named("testing.common").ok()??;
+            let Kind::Struct { fields } = &self.types().get(common).kind else {
+                return None;
+            };
+            fields
+                .iter()
+                .find(|field| field.name == "name")
+                .map(|field| FieldOffset(field.offset))
+        };
+        by_types().or_else(|| {
+            // Of every release that could be had; a test reads them again.
+            let offset = match self.version().minor {
+                15 => 208,
+                19 => 240,
+                21 | 25 => 256,
+                22..=24 => 248,
+                26 | 27 => 288,
+                _ => return None,
+            };
+            Some(FieldOffset(offset))
         })
     }
 

@@ -8,8 +8,8 @@ use goinject_rules::source::Span;
 
 use super::condition;
 use super::{
-    Assignment, Binding, Consumes, Cost, Fault, Function, Instruction, Lead, Limits, Panic, Plan, Role, Rule,
-    Runtime, Site, SiteKind, Sleep, Term, Trigger,
+    Assignment, Binding, Consumes, Cost, Fault, Function, GoTests, Instruction, Lead, Limits, Notes, Panic,
+    Plan, Role, Rule, Runtime, Site, SiteKind, Sleep, Term, Trigger,
 };
 use crate::go::Binary;
 use crate::go::abi::Convention;
@@ -22,7 +22,12 @@ use crate::resolve::{Resolution, ResolvedFunction};
 pub fn compile(rules: &RuleSet, resolution: &Resolution, binary: &Binary) -> Plan {
     let (resolved, panics) = (&resolution.rules, resolution.panics.as_ref());
     let mut functions: BTreeMap<Address, Function> = BTreeMap::new();
-    for of in resolved.iter().flat_map(|rule| &rule.functions).chain(panics) {
+    let tests = resolution.tests.as_ref();
+    let noting = tests
+        .into_iter()
+        .flat_map(|tests| tests.runners.iter().chain(&tests.spawner));
+    let acting = resolved.iter().flat_map(|rule| &rule.functions);
+    for of in acting.chain(panics).chain(noting) {
         functions.insert(of.function.entry, function(of));
     }
     let index_of = |of: &ResolvedFunction| {
@@ -49,6 +54,7 @@ pub fn compile(rules: &RuleSet, resolution: &Resolution, binary: &Binary) -> Pla
                 .map(|condition| written_text(rules, condition.span)),
             within: found.and_then(|rule| rule.within.clone()),
             callers: found.and_then(|rule| rule.callers.clone()),
+            test: found.and_then(|rule| rule.test),
             trigger: trigger(&written.when),
             unseen: found.map(|rule| rule.unseen.clone()).unwrap_or_default(),
             counts_panics: false,
@@ -65,6 +71,14 @@ pub fn compile(rules: &RuleSet, resolution: &Resolution, binary: &Binary) -> Pla
             binary,
             &mut sites,
         ));
+    }
+    if let Some(tests) = tests {
+        for of in &tests.runners {
+            entry(index_of(of), of, binary, &mut sites).notes = Some(Notes::Test);
+        }
+        if let Some(of) = &tests.spawner {
+            entry(index_of(of), of, binary, &mut sites).notes = Some(Notes::Goroutine);
+        }
     }
     let identity = binary.identity();
     Plan {
@@ -92,6 +106,11 @@ pub fn compile(rules: &RuleSet, resolution: &Resolution, binary: &Binary) -> Pla
             duration: rules.limits.duration.map(nanoseconds),
             faults: rules.limits.faults,
         },
+        tests: tests.map(|tests| GoTests {
+            name_offset: tests.name_offset,
+            parent_offset: binary.goroutine_layout().parent.map(|parent| parent.0),
+            automata: tests.automata.clone(),
+        }),
     }
 }
 
@@ -121,6 +140,7 @@ fn count_panics(
         condition: None,
         within: None,
         callers: None,
+        test: None,
         trigger: Trigger {
             times: Some(0),
             ..Trigger::default()
@@ -167,6 +187,8 @@ fn trigger(when: &model::Trigger) -> Trigger {
             count => nanoseconds(rate.per).div_ceil(count),
         }),
         per_goroutine: when.scope == Scope::Goroutine,
+        per_test: when.scope == Scope::Test,
+        per_process: when.scope == Scope::Process,
     }
 }
 
@@ -293,6 +315,7 @@ fn site(
         instruction: instruction(found, consumes, binary),
         g_in_register: of.function.convention() == Convention::Register,
         slot: None,
+        notes: None,
         bindings: Vec::new(),
     }
 }

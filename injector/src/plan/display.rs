@@ -84,6 +84,9 @@ impl Plan {
             if let Some(callers) = &rule.callers {
                 writeln!(f, "      called by {callers}")?;
             }
+            if let (Some(test), Some(tests)) = (rule.test, &self.tests) {
+                writeln!(f, "      in the Go test {}", tests.automata.patterns[test])?;
+            }
         }
         binding
             .assignments

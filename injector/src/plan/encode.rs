@@ -42,6 +42,11 @@ pub fn encode(plan: &Plan, loaded: &Loaded, seed: u64, writers: &[table::WriterK
     assert_eq!(writers.len(), plan.sites.len(), "one writer per site");
     let mut tables = Tables {
         rules: plan.rules.iter().map(encode_rule).collect(),
+        states: plan
+            .tests
+            .as_ref()
+            .map(|tests| tests.automata.rows())
+            .unwrap_or_default(),
         process: encode_process(plan, loaded),
         control: encode_control(plan, seed),
         ..Tables::default()
@@ -52,6 +57,7 @@ pub fn encode(plan: &Plan, loaded: &Loaded, seed: u64, writers: &[table::WriterK
         .map(|rule| Callers {
             within: encode_walk(rule.within.as_ref(), loaded.bias, &mut tables.ranges),
             callers: encode_walk(rule.callers.as_ref(), loaded.bias, &mut tables.ranges),
+            test: rule.test.map_or(0, |test| row(test) + 1),
         })
         .collect();
     for (site, writer) in plan.sites.iter().zip(writers) {
@@ -93,6 +99,17 @@ fn encode_process(plan: &Plan, loaded: &Loaded) -> table::Process {
         copies_end: loaded.copies.end,
         error_string: address(runtime.error_string),
         errno: address(runtime.errno),
+        parent_offset: plan
+            .tests
+            .as_ref()
+            .and_then(|tests| tests.parent_offset)
+            .unwrap_or_default(),
+        test_name: plan.tests.as_ref().map_or(0, |tests| tests.name_offset),
+        tests: u32::from(plan.tests.is_some()),
+        globs: plan
+            .tests
+            .as_ref()
+            .map_or(0, |tests| row(tests.automata.patterns.len())),
         ..table::Process::default()
     }
 }
@@ -122,6 +139,12 @@ fn encode_rule(rule: &Rule) -> table::Rule {
     if trigger.per_goroutine {
         row.flags |= table::RULE_PER_GOROUTINE;
     }
+    if trigger.per_test {
+        row.flags |= table::RULE_PER_TEST;
+    }
+    if trigger.per_process {
+        row.flags |= table::RULE_PER_PROCESS;
+    }
     if rule.observe {
         row.flags |= table::RULE_OBSERVE;
     }
@@ -133,6 +156,7 @@ fn encode_rule(rule: &Rule) -> table::Rule {
 struct Callers {
     within: EncodedWalk,
     callers: EncodedWalk,
+    test: u32,
 }
 
 #[derive(Default)]
@@ -188,7 +212,7 @@ fn encode_binding(binding: &Binding, callers: &Callers, loaded: &Loaded, tables:
         first_caller: callers.callers.first,
         callers: callers.callers.ranges,
         levels: callers.callers.levels,
-        padding: 0,
+        test: callers.test,
         delay: delay.map_or(0, |delay| delay.fixed),
         jitter: delay.map_or(0, |delay| delay.jitter),
     });
@@ -414,6 +438,8 @@ fn encode_site(
             table::SITE_DELAYS,
         ),
         (site.slot.is_some_and(|slot| slot.sleeps()), table::SITE_SLEEPS),
+        (site.notes == Some(super::Notes::Test), table::SITE_TEST),
+        (site.notes == Some(super::Notes::Goroutine), table::SITE_SPAWN),
     ];
     let kind = match site.kind {
         SiteKind::Entry | SiteKind::EntryCheckJump { .. } => table::SiteKind::Entry,

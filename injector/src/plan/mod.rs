@@ -3,6 +3,7 @@
 //! A plan is deterministic and printable, needs no root and touches no process. Addresses in it are
 //! link-time; [`encode`] turns it into the tables of a running process.
 
+mod automata;
 mod binding;
 pub mod compile;
 mod condition;
@@ -20,6 +21,7 @@ use std::ops::Range;
 
 use serde::Serialize;
 
+pub use self::automata::Automata;
 pub use self::binding::*;
 pub use self::edit::*;
 pub use self::needs::*;
@@ -46,6 +48,26 @@ pub struct Plan {
     pub runtime: Runtime,
     /// When faults end.
     pub limits: Limits,
+    /// How Go tests are told apart, in a test binary.
+    pub tests: Option<GoTests>,
+}
+
+impl Plan {
+    /// How many instructions are probed for the rules. Those where tests and goroutines are noted are not theirs.
+    pub fn sites_of_rules(&self) -> usize {
+        self.sites.iter().filter(|site| !site.bindings.is_empty()).count()
+    }
+}
+
+/// How Go tests are told apart.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GoTests {
+    /// Offset of the name in `testing.T`, `B` and `F`.
+    pub name_offset: u64,
+    /// Offset in g of the id of the goroutine that started it.
+    pub parent_offset: Option<u64>,
+    /// The patterns of the rules' `test`.
+    pub automata: Automata,
 }
 
 /// When faults end; absent: with the target.
@@ -98,6 +120,8 @@ pub struct Rule {
     pub within: Option<Walk>,
     /// The functions that must stand on the stack of calls, innermost first.
     pub callers: Option<Walk>,
+    /// The pattern, from 0, that the name of a call's Go test must match.
+    pub test: Option<usize>,
     /// Which of the matching calls fire.
     pub trigger: Trigger,
     /// Calls of its functions that it does not see, in words.
@@ -136,6 +160,10 @@ pub struct Trigger {
     pub interval: Option<u64>,
     /// Calls are counted for each goroutine.
     pub per_goroutine: bool,
+    /// Calls are counted for each Go test.
+    pub per_test: bool,
+    /// Calls are counted for each process.
+    pub per_process: bool,
 }
 
 /// Facts of the program's runtime.

@@ -18,8 +18,20 @@ pub struct Site {
     pub g_in_register: bool,
     /// How a goroutine is delayed here, if a rule does that.
     pub slot: Option<Slot>,
+    /// What is noted here of Go tests and goroutines.
+    pub notes: Option<Notes>,
     /// What rules do here, in file order.
     pub bindings: Vec<Binding>,
+}
+
+/// What is noted at a site, whatever rules do there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Notes {
+    /// A Go test begins.
+    Test,
+    /// A goroutine is started.
+    Goroutine,
 }
 
 /// Which end of a call a site is.

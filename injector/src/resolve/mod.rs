@@ -7,6 +7,7 @@ pub mod condition;
 pub mod facts;
 mod fault;
 mod function;
+mod go_test;
 mod inlined;
 mod missing;
 pub mod path;
@@ -35,6 +36,8 @@ use crate::plan::{Assignment, Fault, Slot, Walk};
 
 use self::condition::Condition;
 
+pub use self::go_test::GoTests;
+
 pub(crate) use self::facts::type_access;
 pub(crate) use self::function::without_wrappers as functions_without_wrappers;
 pub(crate) use self::policy::refusal as refused_by_policy;
@@ -53,6 +56,8 @@ pub struct ResolvedRule {
     pub callers: Option<Walk>,
     /// Calls that it does not see, in words.
     pub unseen: Vec<String>,
+    /// The pattern, from 0, that the name of a call's Go test must match.
+    pub test: Option<usize>,
 }
 
 /// What a rule does in one function.
@@ -138,6 +143,8 @@ pub struct Resolution {
     pub rules: Vec<ResolvedRule>,
     /// `runtime.gopanic`, if the file expects anything of the target's panics.
     pub panics: Option<ResolvedFunction>,
+    /// How the Go tests of a test binary are told apart.
+    pub tests: Option<GoTests>,
     /// In file order.
     pub findings: Vec<Finding>,
     /// The texts and objects that the rules' values refer to.
@@ -196,11 +203,12 @@ pub fn resolve_some(rules: &RuleSet, binary: &Binary, wants: impl Fn(&Rule) -> b
                 within,
                 callers,
                 unseen: Vec::new(),
+                test: None,
             });
         }
     }
     if let Some(expected) = &rules.expect.panics {
-        match rule::panics(binary) {
+        match rule::watched(binary, "runtime.gopanic") {
             Some(function) => resolution.panics = Some(function),
             None => resolution.findings.push(Finding::unarmable(
                 Diagnostic::error(
@@ -210,6 +218,7 @@ pub fn resolve_some(rules: &RuleSet, binary: &Binary, wants: impl Fn(&Rule) -> b
             )),
         }
     }
+    go_test::resolve(rules, binary, &mut resolution);
     too_many_rules(rules, &mut resolution);
     resolution.scratch = scratch.into_inner().finish();
     inlined::warn(rules, binary, &mut resolution);

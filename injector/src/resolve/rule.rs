@@ -118,17 +118,17 @@ fn report_misfits(
     }
 }
 
-/// The function that every panic goes through, observed only.
-pub(super) fn panics(binary: &Binary) -> Option<ResolvedFunction> {
+/// A function of the runtime or of package testing that is observed only.
+pub(super) fn watched(binary: &Binary, name: &str) -> Option<ResolvedFunction> {
     let function = binary
         .functions()
-        .find("runtime.gopanic")
+        .find(name)
         .into_iter()
         .find(|function| !function.is_wrapper)?;
     Some(ResolvedFunction {
         sites: sites(binary, &function).ok()?,
+        declaration: format!("func {}", traced_name(&function.name)),
         function,
-        declaration: "func gopanic(e any)".to_owned(),
         float_parameters: 0,
         at_entry: Vec::new(),
         at_return: Vec::new(),

@@ -101,11 +101,23 @@ impl Run<'_> {
                 false => diagnostic,
             }
         };
-        let findings: Vec<Diagnostic> = image.findings.iter().map(softened).collect();
+        self.tell(image.findings.iter().map(softened).collect());
+        code.map_or(Ok(()), |code| Err(Failure::Findings(code)))
+    }
+
+    /// Tells what the rules do not reach, or may hit by accident, in a program that the target has started.
+    fn warn(&mut self, image: &Image) {
+        let warnings = image.findings.iter().filter(|finding| !finding.is_error());
+        self.tell(warnings.map(|finding| (*finding.diagnostic).clone()).collect());
+    }
+
+    /// Tells findings, each once in a run.
+    fn tell(&mut self, mut findings: Vec<Diagnostic>) {
+        findings.retain(|finding| !self.told.contains(finding));
         if !findings.is_empty() {
+            self.told.extend(findings.iter().cloned());
             self.sink.notice(&Notice::Findings(findings));
         }
-        code.map_or(Ok(()), |code| Err(Failure::Findings(code)))
     }
 
     /// Arms a process that has just executed its program, if that has functions of the rules, and lets it go on.
@@ -120,7 +132,10 @@ impl Run<'_> {
             _ => return stop.resume().map_err(Failure::lost),
         };
         match self.arm(pid, &image, Start::Executed(stop)) {
-            Ok(()) => self.tell_of_arming(pid),
+            Ok(()) => {
+                self.tell_of_arming(pid);
+                self.warn(&image);
+            }
             Err(error) => {
                 self.not_armed(pid, error)?;
                 Stop::again(pid).resume().map_err(Failure::lost)?;
@@ -215,7 +230,7 @@ impl Run<'_> {
             program: image.program(),
             binary: image.path.clone(),
             go: armable.plan.binary.go_version.clone(),
-            sites: armable.plan.sites.len(),
+            sites: armable.plan.sites_of_rules(),
             rules: armable
                 .rules()
                 .map(|rule| self.rules.rules[rule].name.clone())
@@ -246,7 +261,7 @@ impl Run<'_> {
             explanation: selection.explanation.clone(),
             seed: self.options.seed,
             rules: self.rules.rules.iter().map(|rule| rule.name.clone()).collect(),
-            sites: armable.plan.sites.len(),
+            sites: armable.plan.sites_of_rules(),
             time: self.clock.began(),
             rule_file: line::RuleFile {
                 path: self.options.rule_file.to_owned(),

@@ -11,6 +11,7 @@ use goinject_rules::model::{Rule, RuleSet};
 
 use super::toolchain;
 use crate::error::ExitCode;
+use crate::event::Stacks;
 use crate::go::{Binary, GoError};
 use crate::plan::Plan;
 use crate::plan::compile::compile;
@@ -71,6 +72,8 @@ pub(super) struct Armable {
     pub(super) binary: Binary,
     /// What is armed in it.
     pub(super) plan: Rc<Plan>,
+    /// Tells the call stacks of its processes.
+    pub(super) stacks: Stacks,
 }
 
 impl Armable {
@@ -167,6 +170,7 @@ impl<'a> Images<'a> {
             reason: (!armable).then(|| reason_of_findings(&findings)),
             is_passed_over: !armable,
             armable: armable.then(|| Armable {
+                stacks: Stacks::default(),
                 plan: Rc::new(compile(self.rules, &resolution, &binary)),
                 binary,
             }),

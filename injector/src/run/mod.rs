@@ -20,6 +20,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use goinject_rules::diagnostic::Diagnostic;
 use goinject_rules::model::RuleSet;
 
 use self::image::Images;
@@ -131,6 +132,8 @@ struct Run<'a> {
     ticked: Instant,
     /// Whether processes that outlive the command are watched to their end. What a test leaves running is not.
     watches_rest: bool,
+    /// Findings that were told.
+    told: Vec<Diagnostic>,
     /// Whether it was told that the run goes on without the command.
     told_of_rest: bool,
 }
@@ -168,6 +171,7 @@ pub fn run(
         clock: Clock::start(),
         ticked: Instant::now(),
         watches_rest: true,
+        told: Vec::new(),
         told_of_rest: false,
     };
     run.carry_out(target)
@@ -336,6 +340,9 @@ impl Run<'_> {
             let origin = Origin {
                 plan: &armable.plan,
                 types: DynamicTypes::new(&armable.binary, process.bias),
+                binary: &armable.binary,
+                bias: process.bias,
+                stacks: &armable.stacks,
                 pid: event.pid,
                 program: &process.program,
                 clock: &self.clock,

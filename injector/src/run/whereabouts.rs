@@ -89,6 +89,9 @@ fn origin_words(rule: &Rule) -> String {
     if !rule.callers.is_empty() {
         words.push(format!("through {}", quoted(&rule.callers, ", ")));
     }
+    if let Some(test) = &rule.test {
+        words.push(format!("in a Go test `{}`", test.value.text));
+    }
     words.join(" and ")
 }
 

@@ -5,7 +5,7 @@ use std::ffi::{c_int, c_void};
 use super::memories::Memories;
 use super::{FirstRows, Scratch, Thread};
 use crate::table::{
-    Binding, Control, Counters, Edit, Event, FixedText, Process, Range, Rule, Site, Term, TermCounters,
+    Binding, Control, Counters, Edit, Event, FixedText, Process, Range, Rule, Site, State, Term, TermCounters,
 };
 
 #[repr(C)]
@@ -17,6 +17,7 @@ pub(super) struct Host {
     pub(super) terms: *mut Term,
     pub(super) texts: *mut FixedText,
     pub(super) ranges: *mut Range,
+    pub(super) states: *mut State,
     pub(super) counters: *mut Counters,
     pub(super) term_counters: *mut TermCounters,
     pub(super) control: *mut Control,
@@ -29,6 +30,8 @@ pub(super) struct Host {
     pub(super) text_count: u32,
     pub(super) range_count: u32,
     pub(super) process_count: u32,
+    pub(super) state_count: u32,
+    pub(super) padding: u32,
     pub(super) thread_pointer: u64,
     pub(super) context: *mut c_void,
     pub(super) read: unsafe extern "C" fn(*mut c_void, u64, *mut c_void, u32) -> c_int,
@@ -137,6 +140,10 @@ pub(super) unsafe extern "C" fn remember<T: Thread>(
             (1, LOAD) => put(value, memories.delay(&*key.cast())),
             (1, SAVE) => memories.set_delay(&*key.cast(), Some(&*value.cast())),
             (1, _) => memories.set_delay(&*key.cast(), None),
+            (3, LOAD) => put(value, memories.member(&*key.cast())),
+            (3, _) => memories.set_member(&*key.cast(), &*value.cast()),
+            (4, LOAD) => put(value, memories.test(&*key.cast())),
+            (4, _) => memories.set_test(&*key.cast(), &*value.cast()),
             (_, LOAD) => put(value, memories.goroutine(&*key.cast())),
             (_, _) => memories.set_goroutine(&*key.cast(), &*value.cast()),
         }

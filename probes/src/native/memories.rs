@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use crate::table::{Call, CallKey, Delay, GKey, Goroutine, GoroutineKey};
+use super::recent::Recent;
+use crate::table::{
+    CALLS, Call, CallKey, Delay, GKey, GoTest, Goroutine, GoroutineKey, MEMBERS, Member, MemberKey, TESTS,
+};
 
 /// What the core keeps from one hit to another.
 pub trait Memories: fmt::Debug {
@@ -19,24 +22,46 @@ pub trait Memories: fmt::Debug {
     fn goroutine(&mut self, key: &GoroutineKey) -> Option<Goroutine>;
     /// Keeps their number; false if there is no room.
     fn set_goroutine(&mut self, key: &GoroutineKey, calls: &Goroutine) -> bool;
+    /// The Go test that a goroutine belongs to.
+    fn member(&mut self, key: &MemberKey) -> Option<Member>;
+    /// Keeps it; false if there is no room.
+    fn set_member(&mut self, key: &MemberKey, member: &Member) -> bool;
+    /// A Go test, by its goroutine.
+    fn test(&mut self, key: &MemberKey) -> Option<GoTest>;
+    /// Keeps it; false if there is no room.
+    fn set_test(&mut self, key: &MemberKey, test: &GoTest) -> bool;
 }
 
 /// Memories of goinject's own.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct OwnMemories {
-    calls: HashMap<CallKey, Call>,
+    calls: Recent<CallKey, Call>,
     delays: HashMap<GKey, Delay>,
     goroutines: HashMap<GoroutineKey, Goroutine>,
+    members: Recent<MemberKey, Member>,
+    tests: Recent<MemberKey, GoTest>,
+}
+
+impl Default for OwnMemories {
+    fn default() -> Self {
+        OwnMemories {
+            calls: Recent::new(CALLS),
+            delays: HashMap::new(),
+            goroutines: HashMap::new(),
+            members: Recent::new(MEMBERS),
+            tests: Recent::new(TESTS),
+        }
+    }
 }
 
 impl Memories for OwnMemories {
     fn call(&mut self, key: &CallKey) -> Option<Call> {
-        self.calls.get(key).copied()
+        self.calls.get(key)
     }
     fn set_call(&mut self, key: &CallKey, call: Option<&Call>) -> bool {
         match call {
-            Some(call) => drop(self.calls.insert(*key, *call)),
-            None => drop(self.calls.remove(key)),
+            Some(call) => self.calls.insert(*key, *call),
+            None => self.calls.remove(key),
         }
         true
     }
@@ -55,6 +80,20 @@ impl Memories for OwnMemories {
     }
     fn set_goroutine(&mut self, key: &GoroutineKey, calls: &Goroutine) -> bool {
         self.goroutines.insert(*key, *calls);
+        true
+    }
+    fn member(&mut self, key: &MemberKey) -> Option<Member> {
+        self.members.get(key)
+    }
+    fn set_member(&mut self, key: &MemberKey, member: &Member) -> bool {
+        self.members.insert(*key, *member);
+        true
+    }
+    fn test(&mut self, key: &MemberKey) -> Option<GoTest> {
+        self.tests.get(key)
+    }
+    fn set_test(&mut self, key: &MemberKey, test: &GoTest) -> bool {
+        self.tests.insert(*key, *test);
         true
     }
 }

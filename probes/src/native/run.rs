@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::rows::Rows;
 use crate::table::{
-    Armed, Binding, Control, Counters, Edit, Event, FixedText, Process, Range, Rule, Site, Tables, Term,
-    TermCounters,
+    Armed, Binding, Control, Counters, Edit, Event, FixedText, Process, Range, Rule, Site, State, Tables,
+    Term, TermCounters,
 };
 
 /// What all processes of a run share: how rules decide, what they have done, and the switch. With BPF it is shared
@@ -95,6 +95,7 @@ pub(crate) struct TableRows {
     pub(crate) terms: Rows<Term>,
     pub(crate) texts: Rows<FixedText>,
     pub(crate) ranges: Rows<Range>,
+    pub(crate) states: Rows<State>,
     pub(crate) term_counters: Rows<TermCounters>,
     pub(crate) processes: Rows<Process>,
 }
@@ -109,6 +110,7 @@ impl TableRows {
             terms: Rows::own(tables.terms.len())?,
             texts: Rows::own(tables.texts.len())?,
             ranges: Rows::own(tables.ranges.len())?,
+            states: Rows::own(tables.states.len())?,
             term_counters: Rows::own(tables.terms.len())?,
             processes: Rows::own(1)?,
         })
@@ -122,6 +124,7 @@ impl TableRows {
         self.terms.set(row(place.terms), &tables.terms);
         self.texts.set(row(place.texts), &tables.texts);
         self.ranges.set(row(place.ranges), &tables.ranges);
+        self.states.set(row(place.states), &tables.states);
         let blank = vec![TermCounters::default(); tables.terms.len()];
         self.term_counters.set(row(place.terms), &blank);
         let process = Process {
@@ -182,6 +185,7 @@ pub(crate) struct FirstRows {
     pub(crate) terms: u32,
     pub(crate) texts: u32,
     pub(crate) ranges: u32,
+    pub(crate) states: u32,
     pub(crate) process: u32,
 }
 
@@ -199,6 +203,7 @@ impl FirstRows {
             binding.first_range += self.ranges;
             binding.first_caller += self.ranges;
         }
+        tables.process.first_state = self.states;
         for term in &mut tables.terms {
             term.text += self.texts;
         }

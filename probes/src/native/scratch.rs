@@ -3,7 +3,8 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::table::{
-    CONDITION_TEXT, Call, CallKey, Delay, EDITS, Event, FIRED, Fired, GKey, GoroutineKey, REGISTERS,
+    CONDITION_TEXT, Call, CallKey, Delay, EDITS, Event, FIRED, Fired, GKey, GoroutineKey, Member, MemberKey,
+    REGISTERS,
 };
 
 /// One stopped call: the thread's registers before the probed instruction, edits included.
@@ -87,6 +88,8 @@ pub struct Scratch {
     pub(super) call_key: CallKey,
     pub(super) call: Call,
     pub(super) goroutine_key: GoroutineKey,
+    pub(super) member_key: MemberKey,
+    pub(super) member: Member,
     pub(super) delay: Delay,
     pub(super) fired: [Fired; FIRED],
     pub(super) planned: [Planned; EDITS],

@@ -1,4 +1,5 @@
 mod layout;
+mod members;
 
 use super::*;
 use crate::table::*;

@@ -21,6 +21,8 @@ pub struct Capacity {
     pub texts: usize,
     /// Code that rules must be called within.
     pub ranges: usize,
+    /// States of automata over the names of Go tests.
+    pub states: usize,
     /// Processes at a time.
     pub processes: usize,
     /// What their rules need of the program; more than that is dead code.
@@ -37,6 +39,7 @@ impl Capacity {
             terms: tables.terms.len(),
             texts: tables.texts.len(),
             ranges: tables.ranges.len(),
+            states: tables.states.len(),
             processes: 1,
             needs: Needs::of(tables),
         }
@@ -62,6 +65,7 @@ impl Capacity {
             terms: join(self.terms, other.terms),
             texts: join(self.texts, other.texts),
             ranges: join(self.ranges, other.ranges),
+            states: join(self.states, other.states),
             processes: join(self.processes, other.processes),
             needs: self.needs.and(other.needs),
         }
@@ -77,6 +81,7 @@ pub(super) struct Rooms {
     terms: Room,
     texts: Room,
     ranges: Room,
+    states: Room,
     processes: Room,
 }
 
@@ -89,6 +94,7 @@ pub(super) struct Taken {
     terms: Range<usize>,
     texts: Range<usize>,
     ranges: Range<usize>,
+    states: Range<usize>,
     process: Range<usize>,
 }
 
@@ -101,6 +107,7 @@ impl Rooms {
             terms: Room::new(capacity.terms),
             texts: Room::new(capacity.texts),
             ranges: Room::new(capacity.ranges),
+            states: Room::new(capacity.states),
             processes: Room::new(capacity.processes),
         }
     }
@@ -122,6 +129,7 @@ impl Rooms {
         taken.terms = self.terms.take(wanted.terms)?;
         taken.texts = self.texts.take(wanted.texts)?;
         taken.ranges = self.ranges.take(wanted.ranges)?;
+        taken.states = self.states.take(wanted.states)?;
         taken.process = self.processes.take(wanted.processes)?;
         Some(())
     }
@@ -133,6 +141,7 @@ impl Rooms {
         self.terms.give(taken.terms.clone());
         self.texts.give(taken.texts.clone());
         self.ranges.give(taken.ranges.clone());
+        self.states.give(taken.states.clone());
         self.processes.give(taken.process.clone());
     }
 }
@@ -148,6 +157,7 @@ impl Taken {
             terms: row(&self.terms),
             texts: row(&self.texts),
             ranges: row(&self.ranges),
+            states: row(&self.states),
             process: row(&self.process),
         }
     }

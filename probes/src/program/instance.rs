@@ -10,13 +10,14 @@ use super::switches::write_switches;
 use super::{Attach, ProgramError, Switches};
 use crate::native::TableRows;
 use crate::rows::Rows;
+use crate::table::{CALLS, MEMBERS, Needs, TESTS};
 use crate::verifier;
 
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/inject.bpf.o"));
 static SLEEPABLE_OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/inject.sleepable.bpf.o"));
 
 /// The maps that all instances of a run have in common.
-const SHARED: [&str; 9] = [
+const SHARED: [&str; 11] = [
     "gi_rules",
     "gi_counter_map",
     "gi_control_map",
@@ -25,6 +26,8 @@ const SHARED: [&str; 9] = [
     "gi_delays",
     "gi_calls",
     "gi_goroutines",
+    "gi_members",
+    "gi_tests",
     "gi_events",
 ];
 
@@ -137,6 +140,14 @@ fn size_maps(
             "gi_terms" | "gi_term_counter_map" => capacity.terms,
             "gi_texts" => capacity.texts,
             "gi_ranges" => capacity.ranges,
+            "gi_states" => capacity.states,
+            // What the first process needs decides, as the others use the same.
+            "gi_calls" if capacity.needs.has(Needs::CALLS) => CALLS,
+            "gi_calls" => CALLS / 4,
+            "gi_members" if capacity.needs.has(Needs::TESTS) => MEMBERS,
+            "gi_members" => MEMBERS / 8,
+            "gi_tests" if capacity.needs.has(Needs::TESTS) => TESTS,
+            "gi_tests" => TESTS / 8,
             "gi_processes" | "gi_pids" => capacity.processes,
             name if name.ends_with(".rodata") => {
                 let data = map.initial_value_mut().expect("read-only data has a value");
@@ -158,6 +169,7 @@ fn table_rows(object: &Object, capacity: Capacity) -> Result<TableRows, ProgramE
         terms: table(object, "gi_terms", capacity.terms)?,
         texts: table(object, "gi_texts", capacity.texts)?,
         ranges: table(object, "gi_ranges", capacity.ranges)?,
+        states: table(object, "gi_states", capacity.states)?,
         term_counters: table(object, "gi_term_counter_map", capacity.terms)?,
         processes: table(object, "gi_processes", capacity.processes)?,
     })

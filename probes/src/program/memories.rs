@@ -4,7 +4,7 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::native::Memories;
-use crate::table::{Call, CallKey, Delay, GKey, Goroutine, GoroutineKey};
+use crate::table::{Call, CallKey, Delay, GKey, GoTest, Goroutine, GoroutineKey, Member, MemberKey};
 
 /// What the core remembers, where the BPF program remembers it.
 #[derive(Debug)]
@@ -12,6 +12,8 @@ pub(super) struct MapMemories {
     pub(super) calls: MapHandle,
     pub(super) delays: MapHandle,
     pub(super) goroutines: MapHandle,
+    pub(super) members: MapHandle,
+    pub(super) tests: MapHandle,
 }
 
 fn load<V: FromBytes>(map: &MapHandle, key: &[u8]) -> Option<V> {
@@ -47,5 +49,17 @@ impl Memories for MapMemories {
     }
     fn set_goroutine(&mut self, key: &GoroutineKey, calls: &Goroutine) -> bool {
         save(&self.goroutines, key.as_bytes(), Some(calls))
+    }
+    fn member(&mut self, key: &MemberKey) -> Option<Member> {
+        load(&self.members, key.as_bytes())
+    }
+    fn set_member(&mut self, key: &MemberKey, member: &Member) -> bool {
+        save(&self.members, key.as_bytes(), Some(member))
+    }
+    fn test(&mut self, key: &MemberKey) -> Option<GoTest> {
+        load(&self.tests, key.as_bytes())
+    }
+    fn set_test(&mut self, key: &MemberKey, test: &GoTest) -> bool {
+        save(&self.tests, key.as_bytes(), Some(test))
     }
 }

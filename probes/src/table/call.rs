@@ -80,11 +80,11 @@ pub struct Delay {
     pub fired: [Fired; DELAYED],
 }
 
-/// A rule's calls on one goroutine.
+/// A rule's calls in one scope.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct GoroutineKey {
-    /// Address of the goroutine's g, which the runtime uses again for another goroutine.
+    /// Address of the goroutine's g, which the runtime uses again for another goroutine; or the id of a test's goroutine.
     pub g: u64,
     /// Row of the rule.
     pub rule: u32,
@@ -100,4 +100,6 @@ pub struct Goroutine {
     pub goid: u64,
     /// Calls so far.
     pub calls: u64,
+    /// Firings so far, where `times` counts them.
+    pub taken: u64,
 }

@@ -52,6 +52,18 @@ pub struct Process {
     pub gopanic: u64,
     /// Behind the CALL of it in `runtime.panicdivide`.
     pub panic_return: u64,
+    /// Of the id of the goroutine that started this one, in g; 0 unknown.
+    pub parent_offset: u64,
+    /// Of the name, in `testing.T`, `B` and `F`.
+    pub test_name: u64,
+    /// Not 0: Go tests are told apart.
+    pub tests: u32,
+    /// Patterns over their names.
+    pub globs: u32,
+    /// First row of their automata: what these count from.
+    pub first_state: u32,
+    #[doc(hidden)]
+    pub padding_of_states: u32,
 }
 
 /// The run: what all its processes share.
@@ -76,6 +88,10 @@ pub struct Control {
     pub dropped_events: u64,
     /// Calls that could not even be looked at: no room for another thread.
     pub lost_hits: u64,
+    /// Goroutines that were noted as members of a Go test.
+    pub members: u64,
+    /// Tests and goroutines that could not be noted.
+    pub untold: u64,
 }
 
 impl Control {

@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
-use super::{EVENT_TEXTS, EVENT_WORDS, TEXT};
+use super::{EVENT_TEXTS, EVENT_WORDS, GoTest, STACK, TEXT};
 
 /// One word of an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -47,12 +47,38 @@ pub struct Event {
     pub text_length: [u32; EVENT_TEXTS],
     /// Serial of the process.
     pub process: u32,
+    /// Entries of `stack` in use.
+    pub frames: u32,
+    #[doc(hidden)]
+    pub padding: u32,
     /// Nanoseconds that the goroutine was to sleep.
     pub delay: u64,
     /// In the order of the binding's edits.
     pub word: [Word; EVENT_WORDS],
     /// In the order of the edits that carry [`EDIT_TEXT`].
     pub text: [[u8; TEXT]; EVENT_TEXTS],
+    /// Return addresses, innermost first.
+    pub stack: [u64; STACK],
+    /// The Go test that the call was made in.
+    pub test: GoTest,
+}
+
+impl Event {
+    /// Reads one that was sent only as far as it is in use. None if it is none.
+    pub fn from_sent(bytes: &[u8]) -> Option<Event> {
+        let mut event = Event::default();
+        let sent = event.as_mut_bytes().get_mut(..bytes.len())?;
+        if bytes.len() < std::mem::offset_of!(Event, stack) {
+            return None;
+        }
+        sent.copy_from_slice(bytes);
+        Some(event)
+    }
+
+    /// The return addresses.
+    pub fn return_addresses(&self) -> &[u64] {
+        &self.stack[..(self.frames as usize).min(STACK)]
+    }
 }
 
 impl Default for Event {

@@ -32,6 +32,18 @@ pub const EVENT_TEXTS: usize = 3;
 pub const TEXT: usize = 64;
 /// Bytes that are copied at most, for a value that gets memory of its own at each firing.
 pub const COPIED: usize = 4096;
+/// Return addresses shown in one event.
+pub const STACK: usize = 32;
+/// Bytes of a Go test's name that are looked at.
+pub const TEST_NAME: usize = 240;
+/// Patterns over the names of Go tests.
+pub const TEST_GLOBS: usize = 64;
+/// Calls under way that are remembered from their entry to their return; beyond, those that began first are forgotten.
+pub const CALLS: usize = 262_144;
+/// Goroutines that are known to belong to a Go test.
+pub const MEMBERS: usize = 131_072;
+/// Go tests whose names are known, the latest.
+pub const TESTS: usize = 8192;
 /// Size of the failure counters' array.
 pub const REASONS: usize = 32;
 /// Size of the array of counters for what held a rule back.

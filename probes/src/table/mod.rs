@@ -11,6 +11,7 @@ mod place;
 mod reason;
 mod rule;
 mod site;
+mod tests;
 
 pub use call::*;
 pub use condition::*;
@@ -23,6 +24,7 @@ pub use place::*;
 pub use reason::*;
 pub use rule::*;
 pub use site::*;
+pub use tests::*;
 
 /// A general register, in the order in which the tables and the hit number them (`bpf/arch/amd64/goabi.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,6 +66,8 @@ pub struct Tables {
     pub texts: Vec<FixedText>,
     /// Code that rules must be called within.
     pub ranges: Vec<Range>,
+    /// Automata over the names of Go tests.
+    pub states: Vec<State>,
     /// Facts of the process that it is for.
     pub process: Process,
     /// Facts of the run.

@@ -2,8 +2,8 @@
 
 use super::{
     BINDING_DELAYS, BINDING_FOLLOWS, BINDING_PAIRS, BINDING_RECALLS, BINDING_RECORDS, Base, Binding, Edit,
-    Place, RULE_OBSERVE, RULE_PER_GOROUTINE, Rule, SITE_DELAYS, Site, SiteKind, Source, Tables, Term, Test,
-    ValueKind, WriterKind,
+    Place, RULE_OBSERVE, RULE_PER_GOROUTINE, RULE_PER_PROCESS, RULE_PER_TEST, Rule, SITE_DELAYS, Site,
+    SiteKind, Source, Tables, Term, Test, ValueKind, WriterKind,
 };
 
 /// `enum gi_need`: what is not in it is dead code before the kernel verifies the program.
@@ -37,13 +37,16 @@ impl Needs {
     pub const FRAMES: Needs = Needs(1024);
     /// And floating-point registers in them.
     pub const FLOATS: Needs = Needs(2048);
+    /// Go tests are told apart.
+    pub const TESTS: Needs = Needs(4096);
 
     /// What the rules of a run need in one process.
     pub fn of(tables: &Tables) -> Needs {
         let sites = tables.sites.iter().map(|site| of_site(site, tables));
         let rules = tables.rules.iter().map(of_rule);
         let terms = tables.terms.iter().map(of_term);
-        sites.chain(rules).chain(terms).fold(Needs::NONE, Needs::and)
+        let tests = Needs::TESTS.when(tables.process.tests != 0);
+        sites.chain(rules).chain(terms).fold(tests, Needs::and)
     }
 
     /// Both.
@@ -63,10 +66,11 @@ impl Needs {
 }
 
 fn of_rule(rule: &Rule) -> Needs {
-    let triggers = rule.flags & !(RULE_OBSERVE | RULE_PER_GOROUTINE) != 0;
+    let scopes = RULE_PER_GOROUTINE | RULE_PER_TEST | RULE_PER_PROCESS;
+    let triggers = rule.flags & !(RULE_OBSERVE | scopes) != 0;
     Needs::TRIGGERS
         .when(triggers)
-        .and(Needs::GOROUTINES.when(rule.flags & RULE_PER_GOROUTINE != 0))
+        .and(Needs::GOROUTINES.when(rule.flags & scopes != 0))
 }
 
 fn of_term(term: &Term) -> Needs {

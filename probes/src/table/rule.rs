@@ -51,8 +51,8 @@ pub struct Binding {
     pub callers: u32,
     /// How many functions are looked for in them; none: called by whomever.
     pub levels: u32,
-    #[doc(hidden)]
-    pub padding: u32,
+    /// The pattern, from 1, that the name of the call's Go test must match; 0 any call.
+    pub test: u32,
     /// Nanoseconds that the goroutine sleeps.
     pub delay: u64,
     /// Up to this many nanoseconds more.
@@ -83,6 +83,10 @@ pub const RULE_TIMES: u32 = 512;
 pub const RULE_RATE: u32 = 1024;
 /// `gi_rule.flags`: calls are counted for each goroutine.
 pub const RULE_PER_GOROUTINE: u32 = 2048;
+/// `gi_rule.flags`: calls are counted for each Go test.
+pub const RULE_PER_TEST: u32 = 4096;
+/// `gi_rule.flags`: calls are counted for each process.
+pub const RULE_PER_PROCESS: u32 = 8192;
 
 /// How a rule decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]

@@ -44,6 +44,10 @@ pub const SITE_FLOATS: u8 = 4;
 pub const SITE_DELAYS: u8 = 8;
 /// `gi_site.flags`: it can be sent to `time.Sleep` through its slot; else it yields.
 pub const SITE_SLEEPS: u8 = 16;
+/// `gi_site.flags`: a Go test begins here.
+pub const SITE_TEST: u8 = 32;
+/// `gi_site.flags`: a goroutine is started here.
+pub const SITE_SPAWN: u8 = 64;
 
 /// `gi_site.lead`: where the probed instruction leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

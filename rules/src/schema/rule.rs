@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 
 use super::file::Mode;
 use super::inject::Inject;
-use super::scalar::{Caller, Condition, CountRange, Function, Point, Probability, Rate, Signature};
+use super::scalar::{Caller, Condition, CountRange, Function, Point, Probability, Rate, Signature, TestName};
 
 /// Which calls, and what is done to them.
 #[derive(JsonSchema)]
@@ -34,6 +34,9 @@ pub(super) struct Rule {
     within: Option<Callers>,
     /// Only where these functions stand on the call stack in this order, innermost first; others may stand between them.
     callers: Option<Callers>,
+    /// Only in calls made during this Go test: by its goroutine, or by one that descends from it. A name or a glob; the
+    /// tests below one that it matches are meant, too.
+    test: Option<TestName>,
     /// What is done to the call.
     inject: Inject,
     /// What the rule's counters must show in the end.
@@ -72,7 +75,8 @@ pub(super) struct When {
     times: Option<u64>,
     /// At most this often.
     rate: Option<Rate>,
-    /// Whose calls are counted: those of the whole `rule`, or those of each `goroutine` for itself.
+    /// Whose calls are counted: those of the whole `run`, or those of each `process`, each Go `test` or each `goroutine` for
+    /// itself.
     scope: Option<Scope>,
 }
 
@@ -80,8 +84,12 @@ pub(super) struct When {
 #[derive(JsonSchema)]
 #[schemars(rename_all = "lowercase")]
 pub(super) enum Scope {
-    /// Those of the whole rule.
-    Rule,
+    /// Those of the whole run.
+    Run,
+    /// Those of each process for itself.
+    Process,
+    /// Those of each Go test for itself.
+    Test,
     /// Those of each goroutine for itself.
     Goroutine,
 }

@@ -78,6 +78,13 @@ schema_type!(CountRange, {
     "examples": [3, ">=1", "<=5", "2..4"],
 });
 
+schema_type!(TestName, {
+    "description": "The name of a Go test, or a glob: `*` is any run of characters, `/` included.",
+    "type": "string",
+    "pattern": "^\\s*(Test|Fuzz|Benchmark|[*?{\\[])",
+    "examples": ["TestCheckout", "TestCheckout/*", "Test*"],
+});
+
 schema_type!(Caller, {
     "description": "A function's name as in a stack trace, a glob over names, or a pattern as for `function`.",
     "anyOf": [

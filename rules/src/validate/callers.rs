@@ -1,6 +1,7 @@
-//! Where calls come from: `within` and `callers`.
+//! Where calls come from: `within`, `callers` and `test`.
 
 use super::function::{exact, pattern, refuse};
+use crate::diagnostic::{Diagnostic, quoted};
 use crate::document::{Kind, Node, Reader};
 use crate::model::{CALLERS, FunctionSelector, Pattern};
 use crate::source::Spanned;
@@ -27,6 +28,30 @@ pub(super) fn callers(reader: &mut Reader<'_>, node: &Node) -> Option<Selectors>
             .help("leave some out: others may stand between those that are named"),
     );
     None
+}
+
+/// Reads `test`: a glob over the names of Go tests.
+pub(super) fn test(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<Pattern>> {
+    const EXAMPLE: &str = "write a name or a glob, such as `TestCheckout`, `TestCheckout/*` or `Test*`";
+    let text = reader.text(node, "`test`", EXAMPLE)?;
+    let pattern = match Pattern::glob(&text.value, u32::MAX) {
+        Ok(pattern) => pattern,
+        Err(error) => {
+            let span = reader.place_in(node, error.range.clone());
+            reader.report(node.error(error.message).at(span).help(error.help));
+            return None;
+        }
+    };
+    let of_go = ["Test", "Fuzz", "Benchmark", "*", "?", "{", "["];
+    if !of_go.iter().any(|start| text.value.starts_with(start)) {
+        let finding = Diagnostic::error(format!("no Go test is called {}", quoted(&text.value)));
+        let finding = finding
+            .at(node.span)
+            .label("names begin with `Test`, `Fuzz` or `Benchmark`");
+        reader.report(finding.help(EXAMPLE));
+        return None;
+    }
+    Some(Spanned::new(pattern, text.span))
 }
 
 fn one_or_more(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Selectors> {

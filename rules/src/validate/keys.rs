@@ -31,6 +31,7 @@ pub(crate) const RULE: Keys = Keys {
         "when",
         "within",
         "callers",
+        "test",
         "inject",
         "expect",
         "mode",

@@ -46,6 +46,9 @@ pub(super) fn rule(reader: &mut Reader<'_>, node: &Node, name: String, file_mode
     let callers = fields
         .get("callers")
         .map_or(Some(Vec::new()), |node| callers::callers(reader, node));
+    let test = fields
+        .get("test")
+        .map_or(Some(None), |node| callers::test(reader, node).map(Some));
     let inject = inject.and_then(|node| inject::inject(reader, node));
     let mode = fields
         .get("mode")
@@ -70,6 +73,7 @@ pub(super) fn rule(reader: &mut Reader<'_>, node: &Node, name: String, file_mode
         when: when?,
         within: within?,
         callers: callers?,
+        test: test?,
         inject: inject?,
         expect: expect?,
         mode: mode?,

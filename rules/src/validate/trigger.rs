@@ -8,7 +8,12 @@ use crate::model::{Point, Rate, Scope, Trigger};
 use crate::units::{format_duration, parse_duration, parse_percentage, parse_rate};
 use crate::validate::keys;
 
-const SCOPES: [(&str, Scope); 2] = [("rule", Scope::Rule), ("goroutine", Scope::Goroutine)];
+const SCOPES: [(&str, Scope); 4] = [
+    ("run", Scope::Run),
+    ("process", Scope::Process),
+    ("test", Scope::Test),
+    ("goroutine", Scope::Goroutine),
+];
 
 /// Reads `when`.
 pub(super) fn trigger(reader: &mut Reader<'_>, node: &Node) -> Option<Trigger> {
@@ -149,13 +154,17 @@ impl Trigger {
             return 0;
         }
         let counted = match (self.scope, self.first_call()) {
-            // Each goroutine counts for itself, and there may be any number of them.
-            (Scope::Goroutine, _) => u64::MAX,
-            (Scope::Rule, None) => 0,
-            (Scope::Rule, Some(_)) if self.nth.is_some() => 1,
-            (Scope::Rule, Some(first)) => (self.last_call() - first) / self.every.unwrap_or(1) + 1,
+            (_, None) => 0,
+            // Each counts for itself, and there may be any number of them.
+            (Scope::Process | Scope::Test | Scope::Goroutine, _) => u64::MAX,
+            (Scope::Run, Some(_)) if self.nth.is_some() => 1,
+            (Scope::Run, Some(first)) => (self.last_call() - first) / self.every.unwrap_or(1) + 1,
         };
-        counted.min(self.times.unwrap_or(u64::MAX))
+        match self.scope {
+            // And so do their firings.
+            Scope::Process | Scope::Test => counted,
+            Scope::Run | Scope::Goroutine => counted.min(self.times.unwrap_or(u64::MAX)),
+        }
     }
 }
 
@@ -221,12 +230,21 @@ fn warn_of_idle_scope(reader: &mut Reader<'_>, trigger: &Trigger, fields: &Field
         || [trigger.after, trigger.until]
             .iter()
             .any(|point| matches!(point, Some(Point::Calls(_))));
-    if let (Scope::Goroutine, false, Some(node)) = (trigger.scope, counts_calls, fields.get("scope")) {
+    let own_times = matches!(trigger.scope, Scope::Process | Scope::Test) && trigger.times.is_some();
+    let name = SCOPES.iter().find(|(_, scope)| *scope == trigger.scope);
+    if let (Some((name, scope)), false, Some(node)) = (name, counts_calls || own_times, fields.get("scope"))
+        && *scope != Scope::Run
+    {
         reader.report(
-            Diagnostic::warning("`scope: goroutine` changes nothing here")
+            Diagnostic::warning(format!("`scope: {name}` changes nothing here"))
                 .at(node.span)
                 .label("no calls are counted")
-                .help("it is about `nth`, `every`, `first`, and `after` and `until` with a number of calls"),
+                .help(match trigger.scope {
+                    Scope::Process | Scope::Test => {
+                        "it is about `nth`, `every`, `first`, `times`, and `after` and `until` with a number of calls"
+                    }
+                    _ => "it is about `nth`, `every`, `first`, and `after` and `until` with a number of calls",
+                }),
         );
     }
 }
@@ -234,6 +252,30 @@ fn warn_of_idle_scope(reader: &mut Reader<'_>, trigger: &Trigger, fields: &Field
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_test_and_process_fires_as_often_as_the_rule_may() {
+        let once = Trigger {
+            times: Some(1),
+            ..Trigger::default()
+        };
+        for (scope, most) in [
+            (Scope::Run, 1),
+            (Scope::Goroutine, 1),
+            (Scope::Test, u64::MAX),
+            (Scope::Process, u64::MAX),
+        ] {
+            assert_eq!(
+                Trigger {
+                    scope,
+                    ..once.clone()
+                }
+                .most_fired(),
+                most,
+                "{scope:?}"
+            );
+        }
+    }
 
     #[test]
     fn the_most_that_can_fire() {

@@ -11,6 +11,7 @@ use super::table::{Form, Record};
 use super::values::Values;
 use crate::go::address::Address;
 use crate::go::bytes::{slice_at, u32_at};
+use crate::go::frames::Frame;
 use crate::go::image::Image;
 
 /// `PCDATA_InlTreeIndex`.
@@ -139,6 +140,45 @@ impl FunctionTable {
                 visit(start..record.end, &[own]);
             }
         }
+    }
+}
+
+impl FunctionTable {
+    /// The functions at an instruction with their places, innermost first, without wrappers.
+    pub(in crate::go) fn frames(&self, image: &Image, address: Address) -> Option<Vec<Frame>> {
+        let function = self.at(address).filter(|function| !function.is_foreign)?;
+        let record = self.record(&function)?;
+        let tree = Tree::of_record(self, image, &record);
+        let mut frames = Vec::new();
+        let mut at = address;
+        let mut call = tree.as_ref().and_then(|tree| tree.innermost(address));
+        let mut place = (self.file_at(&function, at), self.line_at(&function, at));
+        while let (Some(tree), Some(inlined)) = (&tree, call) {
+            if frames.len() == MAX_DEPTH {
+                break;
+            }
+            let node = tree.node(inlined)?;
+            frames.push(Frame {
+                function: printed(self.table().name(node.name)?).into_owned(),
+                file: place.0?,
+                line: place.1?,
+            });
+            at = function.entry.plus(u64::from(node.parent_pc));
+            place = match node.place {
+                Some((file, line)) => (record.file(file).map(str::to_owned), Some(line)),
+                None => (self.file_at(&function, at), self.line_at(&function, at)),
+            };
+            call = tree.parent(function.entry, inlined);
+        }
+        // Go's own traces leave out what the compiler has put around `go` statements and methods.
+        if !function.is_wrapper {
+            frames.push(Frame {
+                function: function.name.clone(),
+                file: place.0?,
+                line: place.1?,
+            });
+        }
+        Some(frames)
     }
 }
 

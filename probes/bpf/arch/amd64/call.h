@@ -20,6 +20,13 @@ static __inline__ int gi_return_address(struct gi_scratch *s, gi_u64 *to)
 	return gi_user_read(s, to, 8, s->hit.reg[GI_SP]);
 }
 
+/* The first parameter of a call, if it is one word: s->word[0]. 0 or not 0. */
+static __inline__ int gi_first_argument(struct gi_scratch *s, gi_u32 in_register)
+{
+	s->word[0] = s->hit.reg[GI_FIRST_ARGUMENT];
+	return in_register ? 0 : gi_user_read(s, &s->word[0], 8, s->hit.reg[GI_SP] + 8);
+}
+
 /* Gives the thread the stack pointer that its caller has after the call. */
 static __inline__ void gi_leave_call(struct gi_hit *hit)
 {

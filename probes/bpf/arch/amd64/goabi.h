@@ -22,6 +22,7 @@ enum gi_register {
 #define GI_FP GI_RBP
 #define GI_G GI_R14
 #define GI_FIRST_ARGUMENT GI_RAX
+#define GI_SECOND_ARGUMENT GI_RBX
 
 #define GI_INTEGER_ARGUMENTS 9
 #define GI_FLOAT_ARGUMENTS 15

@@ -99,7 +99,7 @@ fn fields_in_rust() -> Vec<Line> {
             first_caller,
             callers,
             levels,
-            padding,
+            test,
             delay,
             jitter,
         }
@@ -195,6 +195,12 @@ fn fields_in_rust() -> Vec<Line> {
             copies_end,
             gopanic,
             panic_return,
+            parent_offset,
+            test_name,
+            tests,
+            globs,
+            first_state,
+            padding_of_states,
         }
         Control = "gi_control" {
             armed,
@@ -206,6 +212,26 @@ fn fields_in_rust() -> Vec<Line> {
             faults,
             dropped_events,
             lost_hits,
+            members,
+            untold,
+        }
+        State = "gi_state" {
+            next,
+            accepts,
+            padding,
+        }
+        MemberKey = "gi_member_key" {
+            goid,
+            process,
+        }
+        Member = "gi_member" {
+            test,
+            globs,
+        }
+        GoTest = "gi_go_test" {
+            length,
+            padding,
+            name,
         }
         Word = "gi_word" {
             before,
@@ -225,9 +251,13 @@ fn fields_in_rust() -> Vec<Line> {
             texts,
             text_length,
             process,
+            frames,
+            padding,
             delay,
             word,
             text,
+            stack,
+            test,
         }
         Fired = "gi_fired" {
             binding,
@@ -270,6 +300,7 @@ fn fields_in_rust() -> Vec<Line> {
         Goroutine = "gi_goroutine" {
             goid,
             calls,
+            taken,
         }
         Hit = "gi_hit" {
             registers = "reg",
@@ -324,6 +355,8 @@ fn fields_in_rust() -> Vec<Line> {
             call_key,
             call,
             goroutine_key,
+            member_key,
+            member,
             delay,
             fired,
             planned,
@@ -337,6 +370,7 @@ fn fields_in_rust() -> Vec<Line> {
             terms,
             texts,
             ranges,
+            states,
             counters,
             term_counters,
             control,
@@ -349,6 +383,8 @@ fn fields_in_rust() -> Vec<Line> {
             text_count,
             range_count,
             process_count,
+            state_count,
+            padding,
             thread_pointer,
             context,
             read,
@@ -378,7 +414,11 @@ fn rows_have_the_same_fields_at_the_same_places() {
 /// The numbers that `bpf/abi.h` and `bpf/hit.h` define, by name.
 fn constants_in_c() -> BTreeMap<String, u64> {
     /// What only the core looks at.
-    const ITS_OWN: [&str; 5] = [
+    const ITS_OWN: [&str; 9] = [
+        "GI_MEMBERS",
+        "GI_SCOPE_GOROUTINE",
+        "GI_SCOPE_TEST",
+        "GI_SCOPE_PROCESS",
         "GI_RANGE_STEPS",
         "GI_FRAMES",
         "GI_G_STACK_LOW",
@@ -519,6 +559,7 @@ fn constants_have_the_same_values() {
         "GI_NEED_COPIES" = Needs::COPIES.0,
         "GI_NEED_FRAMES" = Needs::FRAMES.0,
         "GI_NEED_FLOATS" = Needs::FLOATS.0,
+        "GI_NEED_TESTS" = Needs::TESTS.0,
         "GI_STEPS" = STEPS,
         "GI_BINDINGS" = BINDINGS,
         "GI_FIRED" = FIRED,
@@ -533,6 +574,9 @@ fn constants_have_the_same_values() {
         "GI_EVENT_TEXTS" = EVENT_TEXTS,
         "GI_TEXT" = TEXT,
         "GI_REASONS" = REASONS,
+        "GI_STACK" = STACK,
+        "GI_TEST_NAME" = TEST_NAME,
+        "GI_TEST_GLOBS" = TEST_GLOBS,
         "GI_COPIED" = COPIED,
         "GI_HELDS" = HELDS,
         "GI_EDIT_POINTER" = EDIT_POINTER,
@@ -566,11 +610,15 @@ fn constants_have_the_same_values() {
         "GI_RULE_TIMES" = RULE_TIMES,
         "GI_RULE_RATE" = RULE_RATE,
         "GI_RULE_PER_GOROUTINE" = RULE_PER_GOROUTINE,
+        "GI_RULE_PER_TEST" = RULE_PER_TEST,
+        "GI_RULE_PER_PROCESS" = RULE_PER_PROCESS,
         "GI_SITE_REGISTER_G" = SITE_REGISTER_G,
         "GI_SITE_RESTART" = SITE_RESTART,
         "GI_SITE_FLOATS" = SITE_FLOATS,
         "GI_SITE_DELAYS" = SITE_DELAYS,
         "GI_SITE_SLEEPS" = SITE_SLEEPS,
+        "GI_SITE_TEST" = SITE_TEST,
+        "GI_SITE_SPAWN" = SITE_SPAWN,
         "GI_EVENT_OBSERVED" = EVENT_OBSERVED,
         "GI_REGISTERS" = REGISTERS,
         "GI_EDITS" = EDITS,
