@@ -251,7 +251,7 @@ fn summary(results: &[RuleResult]) -> String {
         }
         let begun = result.fired.saturating_sub(result.applied + result.failed);
         if begun > 0 && !result.observes {
-            let words = "begun, but not over when the run was";
+            let words = "begun and never returned: ended by a panic, runtime.Goexit or another rule's `return`, or not over when the run was";
             let _ = writeln!(text, "{}: {begun} {words}", result.rule);
         }
     }

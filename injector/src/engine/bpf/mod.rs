@@ -397,11 +397,10 @@ impl Session for BpfSession {
                 Some(tracer) => tracer.stopped(stop, program, core),
                 None => stop.resume(),
             };
-            let stops = family.stop_all(self.pid, &mut serve)?;
+            let mut stops = family.stop_all(self.pid, &mut serve)?;
             if let Some(tracer) = tracer {
-                for stop in &stops {
-                    tracer.edit(stop, program, core)?;
-                }
+                let edited = stops.into_iter().map(|stop| tracer.edit(stop, program, core));
+                stops = edited.collect::<io::Result<_>>()?;
             }
             family.let_go(self.pid, stops)?;
         }

@@ -32,59 +32,71 @@ impl Tracer {
         })
     }
 
-    /// Makes the edits that wait for a stopped thread, and lets it go on. The signal goes on to the target even if it
-    /// was ours: one of Go's own preemption signals may have been merged into it, and Go waits for the answer to that.
+    /// Makes the edits that wait for a stopped thread, and lets it go on.
     pub(super) fn stopped(&self, stop: Stop, program: &Program, core: &RefCell<Core>) -> io::Result<()> {
-        self.edit(&stop, program, core)?;
-        stop.resume()
+        self.edit(stop, program, core)?.resume()
     }
 
     /// Makes the edits that wait for a stopped thread, if any do. A thread that was killed meanwhile needs none.
-    pub(super) fn edit(&self, stop: &Stop, program: &Program, core: &RefCell<Core>) -> io::Result<()> {
+    /// The signal goes on to the target even if it was ours: one of Go's own preemption signals may have been merged into
+    /// it, and Go waits for the answer to that. A fault of the probed instruction does not: it runs again, with other
+    /// values.
+    pub(super) fn edit(&self, stop: Stop, program: &Program, core: &RefCell<Core>) -> io::Result<Stop> {
         let mut events = Vec::new();
-        let edited = self.make_edits(stop, program, &mut core.borrow_mut(), &mut events);
+        let edited = self.make_edits(&stop, program, &mut core.borrow_mut(), &mut events);
         let pid = self.pid;
         let events = events.into_iter().map(|row| Event { pid, row });
         self.events.borrow_mut().extend(events);
-        edited.or_else(gone)
+        let edited = edited.or_else(gone)?;
+        Ok(match edited && is_fault(stop.why()) {
+            true => stop.without_signal(),
+            false => stop,
+        })
     }
 
+    /// Whether any were made.
     fn make_edits(
         &self,
         stop: &Stop,
         program: &Program,
         core: &mut Core,
         events: &mut Vec<table::Event>,
-    ) -> io::Result<()> {
-        if stop.why() != Why::Signal(libc::SIGURG) {
-            return Ok(());
+    ) -> io::Result<bool> {
+        let faulted = is_fault(stop.why());
+        if !faulted && stop.why() != Why::Signal(libc::SIGURG) {
+            return Ok(false);
         }
         let Some(scratch) = program.waiting(stop.tid().cast_unsigned()) else {
-            return Ok(());
+            return Ok(false);
         };
-        program.forget(stop.tid().cast_unsigned());
         let mut registers = stop.registers()?;
+        // The probed instruction comes to grief by itself, before the signal that was to come behind it.
+        let is_before = faulted && registers.rip == scratch.hit.pc;
+        if faulted && !is_before {
+            return Ok(false);
+        }
+        program.forget(stop.tid().cast_unsigned());
         let Some(site) = core.site(&scratch) else {
-            return Ok(());
+            return Ok(false);
         };
         let mut thread = StoppedThread::new(stop, &registers, &self.memory, events);
-        if !self.has_left(&site, &scratch, registers.rip) {
+        if !is_before && !self.has_left(&site, &scratch, registers.rip) {
             core.abandon(&mut thread, &scratch, Reason::WrongPc);
-            return Ok(());
+            return Ok(false);
         }
         let hit = core.perform(&mut thread, &scratch);
         if hit.edited == 0 {
-            return Ok(());
+            return Ok(false);
         }
         thread.commit_floats();
-        if site.flags & SITE_RESTART != 0 && hit.redirected == 0 {
+        if (is_before || site.flags & SITE_RESTART != 0) && hit.redirected == 0 {
             self.let_pass(program, &hit)?;
             send_back(&hit, &mut registers);
         } else {
             let pc = registers.rip;
             commit(&hit, &mut registers, pc);
         }
-        stop.set_registers(registers)
+        stop.set_registers(registers).map(|()| true)
     }
 
     /// Whether a thread stands where the probed instruction leads.
@@ -121,9 +133,14 @@ impl Tracer {
     }
 }
 
-fn gone(error: io::Error) -> io::Result<()> {
+/// Whether a thread stopped for what its own instruction did.
+fn is_fault(why: Why) -> bool {
+    matches!(why, Why::Signal(libc::SIGSEGV | libc::SIGBUS | libc::SIGFPE))
+}
+
+fn gone(error: io::Error) -> io::Result<bool> {
     if error.raw_os_error() == Some(libc::ESRCH) {
-        Ok(())
+        Ok(false)
     } else {
         Err(error)
     }
