@@ -9,7 +9,7 @@ use std::path::Path;
 use libbpf_sys as sys;
 
 use crate::program::{Attach, Capacity, Probe, Program, ProgramError, Switches};
-use crate::table::{BINDING_COUNTS, Binding, Control, RULE_OBSERVE, Rule, Site, Tables};
+use crate::table::{BINDING_COUNTS, Binding, CONTEXT_REGISTER, Control, RULE_OBSERVE, Rule, Site, Tables};
 use crate::verifier;
 
 /// Whether something can be done here.
@@ -131,8 +131,6 @@ const EXIT: u8 = 0x95;
 const PROBE_WRITE_USER: i32 = 36;
 const SEND_SIGNAL_THREAD: i32 = 117;
 const SIGURG: i32 = 23;
-/// Of RAX in `struct pt_regs`.
-const CONTEXT_RAX: i16 = 80;
 
 /// bpf_probe_write_user(0, &zero, 8)
 const WRITE_MEMORY: [Instruction; 8] = [
@@ -146,10 +144,10 @@ const WRITE_MEMORY: [Instruction; 8] = [
     op(EXIT, 0, 0, 0, 0),
 ];
 
-/// ctx->rax = 0
+/// A store to a register of the context.
 const WRITE_CONTEXT: [Instruction; 3] = [
     op(MOVE_IMMEDIATE, 0, 0, 0, 0),
-    op(STORE_64, 1, 0, CONTEXT_RAX, 0),
+    op(STORE_64, 1, 0, CONTEXT_REGISTER, 0),
     op(EXIT, 0, 0, 0, 0),
 ];
 

@@ -4,12 +4,11 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use super::arch::PROBE;
 use crate::go::address::Address;
 use crate::plan::Plan;
 use crate::plan::encode::LoadBias;
 use crate::tracee::Memory;
-
-const INT3: u8 = 0xcc;
 
 /// Whose breakpoints may be in the code already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,12 +48,8 @@ pub fn verify(plan: &Plan, bias: LoadBias, memory: &Memory, others: Others) -> R
         let address = bias.apply(at);
         let mut bytes = vec![0; planned.len()];
         memory.read(address, &mut bytes)?;
-        let is_probed = |byte: u8| others == Others::Probes && byte == INT3;
-        match bytes
-            .iter()
-            .zip(planned)
-            .all(|(is, was)| is == was || is_probed(*is))
-        {
+        let is_probed = |n: usize| others == Others::Probes && is_within_probe(&bytes, n);
+        match (0..planned.len()).all(|n| bytes[n] == planned[n] || is_probed(n)) {
             true => Ok(()),
             false => Err(CodeError::Differs { address }),
         }
@@ -75,4 +70,9 @@ pub fn verify(plan: &Plan, bias: LoadBias, memory: &Memory, others: Others) -> R
         }
     }
     Ok(())
+}
+
+/// Whether a byte is one that the kernel has written for a uprobe.
+fn is_within_probe(code: &[u8], n: usize) -> bool {
+    (n.saturating_sub(PROBE.len() - 1)..=n).any(|start| code[start..].starts_with(&PROBE))
 }

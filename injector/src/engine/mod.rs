@@ -3,6 +3,7 @@
 //! An engine knows neither the command line nor reports nor the other engines. What a plan needs and
 //! what a host has are data; [`select`] compares them.
 
+mod arch;
 pub mod bpf;
 pub mod code;
 pub mod provision;

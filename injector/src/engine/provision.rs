@@ -10,9 +10,8 @@ use goinject_probes::table::Process;
 
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Loaded, scratch_image};
-use crate::tracee::{Family, Memory, Obstacle, Remote, Stop, borrow_thread, mappings};
+use crate::tracee::{Family, Memory, Obstacle, Remote, Stop, borrow_thread, mappings, page_size};
 
-const PAGE: u64 = 4096;
 /// Memory for the copies that values get at each firing. No part of it is used twice, for the program
 /// may keep what it got.
 const COPIES: u64 = 4 << 20;
@@ -125,7 +124,7 @@ impl<'a> Provision<'a> {
 
 /// Maps the scratch memory, fills it, and protects what never changes.
 fn map_scratch(plan: &Plan, remote: &mut Remote<'_>, loaded: &mut Loaded) -> io::Result<()> {
-    let constants = (plan.scratch.bytes.len() as u64).next_multiple_of(PAGE);
+    let constants = (plan.scratch.bytes.len() as u64).next_multiple_of(page_size());
     let copies = if plan.makes_copies() { COPIES } else { 0 };
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_POPULATE;
     let protection = libc::PROT_READ | libc::PROT_WRITE;
@@ -154,7 +153,7 @@ fn map_scratch(plan: &Plan, remote: &mut Remote<'_>, loaded: &mut Loaded) -> io:
 /// that rules acted in.
 pub fn unused_copies(process: &Process, memory: &Memory) -> Option<Range<u64>> {
     let used = process.copies_next.min(process.copies_end);
-    let rest = used.next_multiple_of(PAGE)..process.copies_end;
+    let rest = used.next_multiple_of(page_size())..process.copies_end;
     // After an `exec` the addresses are another program's, and through `memory` nothing can be read any more.
     (!rest.is_empty() && memory.word(rest.start).is_ok()).then_some(rest)
 }
@@ -182,10 +181,10 @@ fn populate_data(plan: &Plan, bias: LoadBias, remote: &mut Remote<'_>) -> io::Re
         .filter(|mapping| mapping.writable)
     {
         for data in &plan.runtime.data {
-            let start = bias.apply(data.start).max(mapping.range.start) & !(PAGE - 1);
+            let start = bias.apply(data.start).max(mapping.range.start) & !(page_size() - 1);
             let end = bias.apply(data.end).min(mapping.range.end);
             if start < end {
-                let size = (end - start).next_multiple_of(PAGE);
+                let size = (end - start).next_multiple_of(page_size());
                 let advice = libc::MADV_POPULATE_WRITE as u64;
                 let _ = remote.syscall(libc::SYS_madvise, [start, size, advice, 0, 0, 0]);
             }

@@ -3,6 +3,8 @@
 use std::io;
 use std::ops::Range;
 
+use super::arch;
+
 /// One mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
@@ -18,6 +20,12 @@ pub struct Mapping {
     pub inode: u64,
     /// The file, or `[stack]`, `[vdso]`; empty for anonymous memory.
     pub name: String,
+}
+
+/// Bytes of a page, as this host has them.
+pub fn page_size() -> u64 {
+    // SAFETY: sysconf has no preconditions.
+    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).expect("every kernel has pages")
 }
 
 /// The mappings of a process, in order of address.
@@ -48,13 +56,12 @@ fn parse_line(line: &str) -> Option<Mapping> {
     })
 }
 
-/// A hole of `size` bytes whose every byte is within 1 GiB of `near`, as relative branches and
-/// addresses need it.
+/// A hole of `size` bytes whose every byte is within reach of `near` for relative branches and
+/// addresses.
 pub fn hole_near(mappings: &[Mapping], near: u64, size: u64) -> Option<u64> {
-    const REACH: u64 = 1 << 30;
     const LOWEST: u64 = 1 << 20;
-    let low = near.saturating_sub(REACH).max(LOWEST);
-    let high = near.saturating_add(REACH) - size;
+    let low = near.saturating_sub(arch::REACH).max(LOWEST);
+    let high = near.saturating_add(arch::REACH) - size;
     let mut best: Option<u64> = None;
     let mut consider = |candidate: u64| {
         let distance = |address: u64| address.abs_diff(near);
@@ -67,7 +74,7 @@ pub fn hole_near(mappings: &[Mapping], near: u64, size: u64) -> Option<u64> {
     for start in mappings.iter().map(|mapping| mapping.range.start).chain(end) {
         if start.saturating_sub(free) >= size {
             consider(free.max(low));
-            consider((start - size).min(high) & !0xfff);
+            consider((start - size).min(high) & !(page_size() - 1));
         }
         free = mappings
             .iter()

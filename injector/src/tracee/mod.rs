@@ -3,6 +3,7 @@
 //!
 //! ptrace binds a tracee to the *thread* that seized it, so a [`Family`] must stay on its thread.
 
+pub mod arch;
 mod deputy;
 mod family;
 mod maps;
@@ -17,12 +18,13 @@ mod stop;
 mod trial;
 mod way_back;
 
+pub use arch::{FloatRegisters, GeneralRegisters};
 pub use deputy::borrow_thread;
 pub use family::{End, Family, Follow, News};
-pub use maps::{Mapping, hole_near, read as mappings};
+pub use maps::{Mapping, hole_near, page_size, read as mappings};
 pub use memory::Memory;
 pub use obstacle::Obstacle;
-pub use ptrace::{FloatRegisters, GeneralRegisters, signal_name};
+pub use ptrace::signal_name;
 pub use remote::Remote;
 pub use spawn::Spawned;
 pub use stop::{Stop, Why};

@@ -7,9 +7,8 @@ use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
+use super::arch::{FloatRegisters, GeneralRegisters};
 use super::family::Follow;
-
-pub use libc::{user_fpregs_struct as FloatRegisters, user_regs_struct as GeneralRegisters};
 
 /// Options that every tracee gets: new threads are followed, and `exec` is reported.
 const OPTIONS: ptrace::Options = ptrace::Options::PTRACE_O_TRACECLONE
@@ -95,7 +94,7 @@ pub(super) fn set_registers(tid: i32, registers: GeneralRegisters) -> io::Result
     Ok(ptrace::setregs(Pid::from_raw(tid), registers)?)
 }
 
-/// The FXSAVE image: X0 to X15 without the upper halves of AVX, which Go passes nothing in.
+/// The floating-point registers, as far as Go passes anything in them.
 pub(super) fn floats(tid: i32) -> io::Result<FloatRegisters> {
     Ok(ptrace::getregset::<ptrace::regset::NT_PRFPREG>(Pid::from_raw(
         tid,

@@ -2,11 +2,12 @@
 
 use std::io;
 
+use super::arch::{self, GeneralRegisters};
 use super::memory::Memory;
 use super::obstacle::{Confinement, Obstacle};
-use super::ptrace::{self, GeneralRegisters};
+use super::ptrace;
 use super::stop::{Stop, Why};
-use super::way_back::{WayBack, restarted};
+use super::way_back::WayBack;
 
 /// A stopped thread lent for system calls. [`Remote::finish`] puts everything back, and so does dropping
 /// this, but then the thread stays stopped. If goinject is killed, the thread goes its [`WayBack`].
@@ -35,7 +36,7 @@ impl<'a> Remote<'a> {
     pub(super) fn new(stop: Stop, pid: i32, memory: &'a Memory) -> io::Result<Remote<'a>> {
         let stopped_for = stop.why();
         let stop = match stopped_for {
-            // Still within the kernel, which would overwrite what is put into RAX.
+            // Still within the kernel, which would overwrite the register of the result.
             Why::Exec(_) => leave_exec(stop, pid)?,
             _ => stop,
         };
@@ -73,23 +74,13 @@ impl<'a> Remote<'a> {
 
     /// Makes a system call; the result is the kernel's, errors already told apart.
     pub fn syscall(&mut self, number: i64, arguments: [u64; 6]) -> io::Result<u64> {
-        let [rdi, rsi, rdx, r10, r8, r9] = arguments;
-        let registers = GeneralRegisters {
-            rip: self.lent.way_back.system_call,
-            rax: number.cast_unsigned(),
-            rdi,
-            rsi,
-            rdx,
-            r10,
-            r8,
-            r9,
-            ..self.lent.on_its_way()
-        };
+        let on_its_way = self.lent.on_its_way();
+        let registers = arch::with_system_call(on_its_way, self.lent.way_back.system_call, number, arguments);
         self.stop.set_registers(registers)?;
         // Its entry and its exit.
         self.go_to_system_call()?;
         self.go_to_system_call()?;
-        let result = self.stop.registers()?.rax;
+        let result = arch::system_call_result(&self.stop.registers()?);
         match result.cast_signed() {
             error @ -4095..=-1 => Err(io::Error::from_raw_os_error(
                 i32::try_from(-error).expect("at most 4095"),
@@ -151,7 +142,7 @@ impl Lent {
                 .into(),
             })?;
         }
-        let registers = restarted(stop.registers()?);
+        let registers = arch::restarted(stop.registers()?);
         let mask = stop.signal_mask()?;
         let lent = Lent {
             registers,
@@ -167,10 +158,9 @@ impl Lent {
 
     /// Registers with which a thread finds back by itself.
     fn on_its_way(&self) -> GeneralRegisters {
-        GeneralRegisters {
-            rip: self.way_back.start,
-            ..self.registers
-        }
+        let mut registers = self.registers;
+        arch::set_pc(&mut registers, self.way_back.start);
+        registers
     }
 }
 

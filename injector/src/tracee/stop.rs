@@ -2,8 +2,9 @@
 
 use std::io;
 
+use super::arch::{FloatRegisters, GeneralRegisters};
 use super::patience;
-use super::ptrace::{self, FloatRegisters, GeneralRegisters, Resume, Status};
+use super::ptrace::{self, Resume, Status};
 
 /// What became of a thread or process.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! The tables: what the planner writes and the decision core reads. The C side is `bpf/abi.h`.
 
+mod arch;
 mod call;
 mod condition;
 mod control;
@@ -13,6 +14,7 @@ mod rule;
 mod site;
 mod tests;
 
+pub use arch::*;
 pub use call::*;
 pub use condition::*;
 pub use control::*;
@@ -25,29 +27,6 @@ pub use reason::*;
 pub use rule::*;
 pub use site::*;
 pub use tests::*;
-
-/// A general register, in the order in which the tables and the hit number them (`bpf/arch/amd64/goabi.h`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-#[expect(missing_docs, reason = "register names say themselves")]
-pub enum GeneralRegister {
-    Rax,
-    Rbx,
-    Rcx,
-    Rdi,
-    Rsi,
-    R8,
-    R9,
-    R10,
-    R11,
-    Rdx,
-    Rsp,
-    Rbp,
-    R12,
-    R13,
-    R14,
-    R15,
-}
 
 /// All rows of one plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

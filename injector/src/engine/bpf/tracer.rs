@@ -5,10 +5,12 @@ use std::io;
 
 use goinject_probes::native::{Core, Hit, Scratch};
 use goinject_probes::program::{Pass, Program};
-use goinject_probes::table::{self, GKey, GeneralRegister, Lead, Reason, SITE_RESTART, Site};
+use goinject_probes::table::{self, GKey, Lead, Reason, SITE_RESTART, Site};
 
-use crate::engine::stopped::{StoppedThread, commit, send_back};
+use crate::engine::arch::return_address;
+use crate::engine::stopped::{StoppedThread, commit, send_back, stack_pointer};
 use crate::engine::{Event, Events};
+use crate::tracee::arch::pc;
 use crate::tracee::{Memory, Stop, Why};
 
 /// `runtime.g` starts with the bounds of its stack, low end first.
@@ -71,7 +73,7 @@ impl Tracer {
         };
         let mut registers = stop.registers()?;
         // The probed instruction comes to grief by itself, before the signal that was to come behind it.
-        let is_before = faulted && registers.rip == scratch.hit.pc;
+        let is_before = faulted && pc(&registers) == scratch.hit.pc;
         if faulted && !is_before {
             return Ok(false);
         }
@@ -80,7 +82,7 @@ impl Tracer {
             return Ok(false);
         };
         let mut thread = StoppedThread::new(stop, &registers, &self.memory, events);
-        if !is_before && !self.has_left(&site, &scratch, registers.rip) {
+        if !is_before && !self.has_left(&site, &scratch, pc(&registers)) {
             core.abandon(&mut thread, &scratch, Reason::WrongPc);
             return Ok(false);
         }
@@ -93,8 +95,8 @@ impl Tracer {
             self.let_pass(program, &hit)?;
             send_back(&hit, &mut registers);
         } else {
-            let pc = registers.rip;
-            commit(&hit, &mut registers, pc);
+            let resume_at = pc(&registers);
+            commit(&hit, &mut registers, resume_at);
         }
         stop.set_registers(registers).map(|()| true)
     }
@@ -108,17 +110,14 @@ impl Tracer {
             lead if lead == Lead::Next as u8 => pc == next,
             lead if lead == Lead::Branch as u8 => pc == next || pc == target,
             lead if lead == Lead::Target as u8 => pc == target,
-            _ => self
-                .memory
-                .word(scratch.hit.registers[GeneralRegister::Rsp as usize])
-                .is_ok_and(|to| pc == to),
+            _ => return_address(&scratch.hit, &self.memory).is_ok_and(|to| pc == to),
         }
     }
 
     /// Has the probe let a goroutine pass that is sent back to run the probed instruction again.
     fn let_pass(&self, program: &Program, hit: &Hit) -> io::Result<()> {
         let high = self.memory.word(hit.g + G_STACK_HIGH)?;
-        let depth = high.wrapping_sub(hit.registers[GeneralRegister::Rsp as usize]);
+        let depth = high.wrapping_sub(stack_pointer(hit));
         let pass = Pass {
             depth,
             site: hit.site,

@@ -1,4 +1,4 @@
-//! Breakpoints in a running program: the scratch page with stub and displaced copies, int3 over each site.
+//! Breakpoints in a running program: the scratch page with stub and displaced copies, a breakpoint over each site.
 
 use std::collections::HashMap;
 use std::io;
@@ -7,14 +7,11 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::ArmError;
-use super::displaced::{SLOT, displace};
-use super::guard::Guard;
-use super::stub;
+use super::arch::{BREAKPOINT, SLOT, displace, image, restorer_offset};
+use super::guard::{Guard, Original};
 use crate::engine::provision::unmap;
-use crate::tracee::{Memory, Remote, hole_near, mappings};
+use crate::tracee::{Memory, Remote, hole_near, mappings, page_size};
 
-const INT3: u8 = 0xcc;
-const PAGE: u64 = 4096;
 const SIGSET: u64 = 8;
 
 /// A breakpoint to be.
@@ -57,9 +54,9 @@ impl Ground {
         }
         let count = spots.len() as u64;
         let near = spots.first().map_or(0, |spot| spot.address);
-        let table_end = stub::image(0, &[]).len() as u64 + 16 * count;
+        let table_end = image(0, &[]).len() as u64 + 16 * count;
         let copies_start = table_end.next_multiple_of(SLOT);
-        let size = (copies_start + SLOT * count).next_multiple_of(PAGE);
+        let size = (copies_start + SLOT * count).next_multiple_of(page_size());
         let hint = hole_near(&mappings(remote.pid())?, near, size)
             .ok_or_else(|| io::Error::other("no room for a page near the program's code"))?;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
@@ -84,8 +81,8 @@ impl Ground {
         }
         let sites = spots.iter().map(|spot| spot.address);
         let table: Vec<(u64, u64)> = sites.zip(ground.copies.iter().copied()).collect();
-        remote.memory().write(start, &stub::image(previous, &table))?;
-        let restorer = start + stub::restorer_offset() as u64;
+        remote.memory().write(start, &image(previous, &table))?;
+        let restorer = start + restorer_offset() as u64;
         swap_trap_action(remote, Some(action(start, restorer)))?;
         Ok(Ok(ground))
     }
@@ -115,7 +112,8 @@ pub(super) struct Breakpoints {
 impl Breakpoints {
     /// Puts breakpoints in, while every thread is stopped.
     pub(super) fn insert(memory: &Memory, ground: Ground, spots: Vec<Spot>) -> Result<Breakpoints, ArmError> {
-        let originals: Vec<(u64, u8)> = spots.iter().map(|spot| (spot.address, spot.bytes[0])).collect();
+        let originals: Vec<(u64, Original)> =
+            spots.iter().map(|spot| (spot.address, original(spot))).collect();
         let guard = Guard::start(memory, &originals).map_err(ArmError::Guard)?;
         let rows = spots
             .iter()
@@ -129,7 +127,7 @@ impl Breakpoints {
             guard: Some(guard),
         };
         for spot in &breakpoints.spots {
-            memory.write(spot.address, &[INT3]).map_err(ArmError::trace)?;
+            memory.write(spot.address, &BREAKPOINT).map_err(ArmError::trace)?;
         }
         Ok(breakpoints)
     }
@@ -148,7 +146,7 @@ impl Breakpoints {
     pub(super) fn lift(&self, memory: &Memory) {
         for spot in &self.spots {
             // A target that is gone or runs another program has no breakpoints.
-            let _ = memory.write(spot.address, &spot.bytes[..1]);
+            let _ = memory.write(spot.address, &original(spot));
         }
     }
 
@@ -169,6 +167,14 @@ impl Breakpoints {
             guard.dismiss();
         }
     }
+}
+
+/// The bytes that a breakpoint is over.
+fn original(spot: &Spot) -> Original {
+    *spot
+        .bytes
+        .first_chunk()
+        .expect("no instruction is shorter than a breakpoint")
 }
 
 /// A `struct kernel_sigaction`: handler, flags, restorer, mask.
@@ -192,9 +198,10 @@ fn action(handler: u64, restorer: u64) -> Action {
 fn swap_trap_action(remote: &mut Remote<'_>, new: Option<Action>) -> io::Result<Action> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let size = page_size();
     let page = remote.syscall(
         libc::SYS_mmap,
-        [0, PAGE, protection as u64, flags as u64, u64::MAX, 0],
+        [0, size, protection as u64, flags as u64, u64::MAX, 0],
     )?;
     let (new_at, former_at) = (page, page + 32);
     let new_argument = match new {
@@ -210,6 +217,6 @@ fn swap_trap_action(remote: &mut Remote<'_>, new: Option<Action>) -> io::Result<
     )?;
     let mut former = [0; 32];
     remote.memory().read(former_at, &mut former)?;
-    remote.syscall(libc::SYS_munmap, [page, PAGE, 0, 0, 0, 0])?;
+    remote.syscall(libc::SYS_munmap, [page, size, 0, 0, 0, 0])?;
     Ok(former)
 }

@@ -12,12 +12,19 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+use super::arch::BREAKPOINT;
 use crate::tracee::Memory;
 
 /// The hidden command that the guard runs as.
 pub const COMMAND: &str = "__guard";
 
 const DONE: u8 = 1;
+
+/// The bytes that a breakpoint was written over.
+pub(super) type Original = [u8; BREAKPOINT.len()];
+
+/// Bytes of an address with its original.
+const ENTRY: usize = size_of::<u64>() + size_of::<Original>();
 
 /// goinject's end of the guard.
 #[derive(Debug)]
@@ -28,7 +35,7 @@ pub(super) struct Guard {
 
 impl Guard {
     /// Starts a guard over these original bytes.
-    pub(super) fn start(memory: &Memory, originals: &[(u64, u8)]) -> io::Result<Guard> {
+    pub(super) fn start(memory: &Memory, originals: &[(u64, Original)]) -> io::Result<Guard> {
         let mut command = Command::new("/proc/self/exe");
         command
             .arg(COMMAND)
@@ -46,11 +53,11 @@ impl Guard {
         }
         let mut child = command.spawn()?;
         let mut pipe = child.stdin.take().expect("standard input is piped");
-        let mut message = Vec::with_capacity(8 + originals.len() * 9);
+        let mut message = Vec::with_capacity(8 + originals.len() * ENTRY);
         message.extend_from_slice(&(originals.len() as u64).to_le_bytes());
-        for (address, byte) in originals {
+        for (address, bytes) in originals {
             message.extend_from_slice(&address.to_le_bytes());
-            message.push(*byte);
+            message.extend_from_slice(bytes);
         }
         pipe.write_all(&message)?;
         pipe.flush()?;
@@ -79,21 +86,21 @@ pub fn run() -> io::Result<()> {
     let count = usize::try_from(u64::from_le_bytes(count)).map_err(io::Error::other)?;
     let mut originals = Vec::new();
     for _ in 0..count {
-        let mut entry = [0; 9];
+        let mut entry = [0; ENTRY];
         input.read_exact(&mut entry)?;
-        let (address, byte) = entry.split_at(8);
+        let (address, bytes) = entry.split_at(8);
         originals.push((
             u64::from_le_bytes(address.try_into().expect("eight bytes")),
-            byte[0],
+            Original::try_from(bytes).expect("the rest of an entry"),
         ));
     }
     let mut done = [0];
     if input.read(&mut done)? == 1 && done == [DONE] {
         return Ok(());
     }
-    for (address, byte) in originals {
+    for (address, bytes) in originals {
         // A target that is gone or runs another program has no breakpoints.
-        let _ = memory.write_all_at(&[byte], address);
+        let _ = memory.write_all_at(&bytes, address);
     }
     Ok(())
 }

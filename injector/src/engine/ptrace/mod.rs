@@ -2,10 +2,9 @@
 //!
 //! The plan's tables and the natively compiled decision core are the same as for BPF.
 
+mod arch;
 mod breakpoints;
-mod displaced;
 mod guard;
-mod stub;
 
 use std::cell::{OnceCell, RefCell};
 use std::io;
@@ -22,6 +21,7 @@ use super::stopped::{StoppedThread, commit, hit};
 use super::{Engine, Event, Events, Session, SessionError, Start, State, Subject, Tally};
 use crate::plan::encode::{LoadBias, Loaded, encode};
 use crate::plan::{Plan, Site};
+use crate::tracee::arch::{pc, system_call_at_end};
 use crate::tracee::{Family, Follow, Memory, Obstacle, Remote, Stop, Why, borrow_thread};
 
 pub use self::guard::{COMMAND as GUARD_COMMAND, run as run_guard};
@@ -243,7 +243,7 @@ impl PtraceSession {
             return Ok(false);
         }
         let mut registers = stop.registers()?;
-        let address = registers.rip.wrapping_sub(1);
+        let address = arch::breakpoint_address(pc(&registers));
         let Some(row) = armed.breakpoints.row(address) else {
             return Ok(false);
         };
@@ -257,7 +257,7 @@ impl PtraceSession {
         self.shared.events.borrow_mut().extend(events);
         commit(&hit, &mut registers, armed.breakpoints.copy(row));
         // If goinject is killed from here on, the trap is delivered, but nothing is left to do about it.
-        stop.mark_signal(stub::SERVED)?;
+        stop.mark_signal(arch::SERVED)?;
         stop.set_registers(registers)?;
         Ok(true)
     }
@@ -402,9 +402,9 @@ fn has_installed_trap_handler(stop: &Stop) -> io::Result<bool> {
         return Ok(false);
     }
     let registers = stop.registers()?;
-    // At the entry RAX holds -ENOSYS, at the exit the result.
-    Ok(registers.orig_rax == libc::SYS_rt_sigaction as u64
-        && registers.rdi == libc::SIGTRAP as u64
-        && registers.rsi != 0
-        && registers.rax == 0)
+    let (number, [signal, action], result) = system_call_at_end(&registers);
+    Ok(number == libc::SYS_rt_sigaction as u64
+        && signal == libc::SIGTRAP as u64
+        && action != 0
+        && result == 0)
 }

@@ -9,18 +9,22 @@ use iced_x86::{
 };
 
 /// Bytes reserved for each copy: an instruction of up to 15 bytes, grown by relocation, and a jump.
-pub(super) const SLOT: u64 = 64;
+pub(in crate::engine::ptrace) const SLOT: u64 = 64;
 
 /// Why an instruction can't be displaced.
 #[derive(Debug, thiserror::Error)]
 #[error("the instruction at 0x{address:x} can't be run from another place: {reason}")]
-pub(super) struct DisplaceError {
+pub(in crate::engine::ptrace) struct DisplaceError {
     address: u64,
     reason: String,
 }
 
 /// The code that does at `copy` what the instruction `bytes` does at `address`.
-pub(super) fn displace(bytes: &[u8], address: u64, copy: u64) -> Result<Vec<u8>, DisplaceError> {
+pub(in crate::engine::ptrace) fn displace(
+    bytes: &[u8],
+    address: u64,
+    copy: u64,
+) -> Result<Vec<u8>, DisplaceError> {
     let fail = |reason: String| DisplaceError { address, reason };
     let instruction = Decoder::with_ip(64, bytes, address, DecoderOptions::NONE).decode();
     if instruction.is_invalid() || instruction.len() != bytes.len() {

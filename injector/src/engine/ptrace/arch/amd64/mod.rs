@@ -1,0 +1,15 @@
+//! Breakpoints on amd64.
+
+mod displaced;
+mod stub;
+
+pub(in crate::engine::ptrace) use self::displaced::{SLOT, displace};
+pub(in crate::engine::ptrace) use self::stub::{SERVED, image, restorer_offset};
+
+/// int3.
+pub(in crate::engine::ptrace) const BREAKPOINT: [u8; 1] = [0xcc];
+
+/// The address of the breakpoint that a thread has just hit.
+pub(in crate::engine::ptrace) fn breakpoint_address(pc: u64) -> u64 {
+    pc.wrapping_sub(BREAKPOINT.len() as u64)
+}
