@@ -445,7 +445,9 @@ struct gi_process {
 	gi_u32 tests;           /* Go tests are told apart */
 	gi_u32 globs;           /* patterns over their names */
 	gi_u32 first_state;     /* of the patterns' automata: what their rows count from */
-	gi_u32 padding_of_states;
+	gi_u32 first_printing;  /* ranges of the code with which package testing prints on the goroutines of tests */
+	gi_u32 printing;
+	gi_u32 padding_of_tests;
 };
 
 /* The run: what all its processes share. One row. */
@@ -594,7 +596,7 @@ _Static_assert(sizeof(struct gi_wrapper) * GI_WRAPPERS == GI_CONDITION_TEXT, "gi
 _Static_assert(sizeof(struct gi_rule) == 88, "gi_rule");
 _Static_assert(sizeof(struct gi_counters) == 368, "gi_counters");
 _Static_assert(sizeof(struct gi_site) == 40, "gi_site");
-_Static_assert(sizeof(struct gi_process) == 152, "gi_process");
+_Static_assert(sizeof(struct gi_process) == 160, "gi_process");
 _Static_assert(sizeof(struct gi_control) == 80, "gi_control");
 _Static_assert(sizeof(struct gi_event) == 1040, "gi_event");
 _Static_assert(sizeof(struct gi_fired) == 24, "gi_fired");

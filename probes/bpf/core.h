@@ -162,6 +162,8 @@ static __inline__ int gi_matches(struct gi_scratch *s, const struct gi_binding *
 		return truth;
 	if (GI_NEEDS(TESTS) && binding->test)
 		truth = gi_in_test(s, binding->test);
+	if (GI_NEEDS(TESTS) && GI_NEEDS(CALLERS) && truth == GI_TRUE && binding->test)
+		truth = gi_not_printing(s);
 	if (GI_NEEDS(CALLERS) && truth == GI_TRUE && binding->ranges)
 		truth = gi_within(s, binding->first_range, binding->ranges, 1);
 	if (GI_NEEDS(CALLERS) && truth == GI_TRUE && binding->levels)

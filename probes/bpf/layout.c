@@ -153,7 +153,9 @@ const struct gi_field goinject_fields[] = {
 	FIELD(gi_process, tests),
 	FIELD(gi_process, globs),
 	FIELD(gi_process, first_state),
-	FIELD(gi_process, padding_of_states),
+	FIELD(gi_process, first_printing),
+	FIELD(gi_process, printing),
+	FIELD(gi_process, padding_of_tests),
 	END(gi_process),
 
 	FIELD(gi_control, armed),

@@ -9,6 +9,7 @@
 
 #include "call.h"
 #include "condition.h"
+#include "within.h"
 
 /* Reads the id that is at an offset of a g: s->member_key. 0 or not 0. */
 static __inline__ int gi_name_member(struct gi_scratch *s, gi_u64 g, gi_u64 offset)
@@ -53,6 +54,20 @@ GI_SUBPROGRAM int gi_in_test(struct gi_scratch *s, gi_u32 glob)
 	if (gi_find_member(s, s->hit.g))
 		return gi_members_overflow(gi_control_row(s)) ? GI_TRUTH_UNREADABLE : GI_FALSE;
 	return s->member.globs >> ((glob - 1) & 63) & 1 ? GI_TRUE : GI_FALSE;
+}
+
+/* Whether the call is the test's own, and not how package testing prints what came of it. Returns a truth. */
+GI_SUBPROGRAM int gi_not_printing(struct gi_scratch *s)
+{
+	struct gi_process *process;
+
+	if (!GI_NEEDS(TESTS) || !GI_NEEDS(CALLERS) || !s)
+		return GI_TRUTH_UNREADABLE;
+	process = gi_process_row(s);
+	if (!process || !process->printing)
+		return GI_TRUE;
+	/* What prints is among the innermost: behind more callers than are looked at it is not. */
+	return gi_within(s, process->first_printing, process->printing, 1) == GI_TRUE ? GI_FALSE : GI_TRUE;
 }
 
 /* Whether the name in s->event.test matches a pattern. */

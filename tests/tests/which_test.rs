@@ -268,8 +268,102 @@ fn events_and_rules_tell_tests_apart() {
             check_tests(version, &outcome);
             check_stacks(version, &outcome);
             check_values(version, &outcome);
+            let line = "] in TestAlpha at cart/cart.go:9: n 1 → ";
+            assert!(outcome.stderr.contains(line), "{version}: {}", outcome.describe());
+            let sites = "armed 7 rules at 1 site in process";
+            assert!(
+                outcome.stderr.contains(sites),
+                "{version}: {}",
+                outcome.describe()
+            );
             let told = outcome.stderr.contains("do not know who started them");
             assert_eq!(told, !knows_parents(version), "{version}: {}", outcome.describe());
+        }
+    }
+}
+
+/// Rules on what package testing prints with, and whether they may hit its own output.
+#[test]
+fn what_testing_prints_is_not_hit() {
+    const SAYS: &str = r#"package cart
+
+import (
+	"os"
+	"testing"
+)
+
+func TestWrites(t *testing.T) {
+	t.Run("sub", func(t *testing.T) {
+		t.Log("logged")
+		os.Stdout.Write([]byte("written\n"))
+	})
+	t.Log("logged")
+}
+"#;
+    let rules = |more: &str| {
+        format!(
+            "version: 1\nrules:\n\
+             - {{name: write, function: os.(*File).Write, {more}mode: observe, inject: {{set: {{b: {{len: 0}}}}}}}}\n"
+        )
+    };
+    for version in ["1.15", "1.19", "1.21", "1.24", "1.27"] {
+        let module = Module::new(version);
+        module.write("go.mod", "module example.com/m\n\ngo 1.15\n");
+        module.write("cart/cart_test.go", SAYS);
+        for writer in Writer::ANYWHERE {
+            let everybody = run(&module, &rules(""), writer, &["-v"]);
+            assert_eq!(everybody.code, Some(0), "{version}: {}", everybody.describe());
+            let warning = "package testing itself may call `os.(*File).Write`";
+            assert!(
+                everybody.stderr.contains(warning),
+                "{version}: {}",
+                everybody.describe()
+            );
+            assert!(
+                everybody.counts()[0].fired > 2,
+                "{version}: {}",
+                everybody.describe()
+            );
+
+            let tests = run(&module, &rules("test: '*', "), writer, &["-v"]);
+            assert_eq!(tests.code, Some(0), "{version}: {}", tests.describe());
+            assert!(
+                !tests.stderr.contains("may call"),
+                "{version}: {}",
+                tests.describe()
+            );
+            let write = by_test(&tests, "write");
+            let own = expected([("TestWrites/sub", 1)]);
+            assert_eq!(write, own, "{version}: {}", tests.describe());
+        }
+    }
+}
+
+#[test]
+fn other_programs_have_no_tests() {
+    let module = module("1.27");
+    let rules = |keys: &str| {
+        format!("version: 1\nrules:\n- {{function: main.f, {keys}, inject: {{set: {{n: 1}}}}}}\n")
+    };
+    module.write(
+        "main.go",
+        "package main\n\nfunc main() { println(f(1)) }\n\n//go:noinline\nfunc f(n int) int { return n }\n",
+    );
+    let build = module.go(&["build", "-o", "program", "."]);
+    assert_eq!(build.code, Some(0), "{}", build.describe());
+    for keys in ["test: TestAlpha", "when: {nth: 1, scope: test}"] {
+        module.write("rules.yaml", &rules(keys));
+        for command in [
+            &["check", "rules.yaml", "--binary", "./program"][..],
+            &["run", "rules.yaml", "--", "./program"],
+        ] {
+            let outcome = module.goinject(command, &[]);
+            assert_eq!(outcome.code, Some(3), "{keys}: {}", outcome.describe());
+            assert!(
+                outcome.stderr.contains("is not a test binary"),
+                "{}",
+                outcome.describe()
+            );
         }
     }
 }

@@ -110,6 +110,7 @@ pub fn compile(rules: &RuleSet, resolution: &Resolution, binary: &Binary) -> Pla
             name_offset: tests.name_offset,
             parent_offset: binary.goroutine_layout().parent.map(|parent| parent.0),
             automata: tests.automata.clone(),
+            printing: tests.printing.clone(),
         }),
     }
 }

@@ -60,6 +60,10 @@ pub fn encode(plan: &Plan, loaded: &Loaded, seed: u64, writers: &[table::WriterK
             test: rule.test.map_or(0, |test| row(test) + 1),
         })
         .collect();
+    let printing = plan.tests.as_ref().and_then(|tests| tests.printing.as_ref());
+    let printing = encode_walk(printing, loaded.bias, &mut tables.ranges);
+    tables.process.first_printing = printing.first;
+    tables.process.printing = printing.ranges;
     for (site, writer) in plan.sites.iter().zip(writers) {
         let first_binding = row(tables.bindings.len());
         for binding in &site.bindings {

@@ -68,6 +68,8 @@ pub struct GoTests {
     pub parent_offset: Option<u64>,
     /// The patterns of the rules' `test`.
     pub automata: Automata,
+    /// The code with which package testing prints on the goroutines of tests; none where no rule asks for a test.
+    pub printing: Option<Walk>,
 }
 
 /// When faults end; absent: with the target.

@@ -6,10 +6,11 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use goinject_rules::diagnostic::{Style, render};
+use goinject_rules::diagnostic::{Style, inert, render};
 use goinject_rules::source::Source;
 use goinject_rules::units::format_duration;
 
+use super::place::Workspace;
 use super::repeat;
 use crate::event::line::{Armed, End, Fired, Line, OutcomeName, Process, RuleResult, TargetEnd};
 use crate::event::{Notice, Sink};
@@ -31,6 +32,8 @@ pub struct Terminal<'a> {
     named: HashMap<PathBuf, u64>,
     armed: Option<Armed>,
     results: Vec<RuleResult>,
+    /// Whose code calls are told to come from.
+    workspace: Workspace,
 }
 
 impl<'a> Terminal<'a> {
@@ -44,6 +47,7 @@ impl<'a> Terminal<'a> {
             named: HashMap::new(),
             armed: None,
             results: Vec::new(),
+            workspace: Workspace::of_environment(&std::env::current_dir().unwrap_or_default()),
         }
     }
 
@@ -81,7 +85,7 @@ impl<'a> Terminal<'a> {
             return;
         }
         let several = self.named.values().sum::<u64>() > 1;
-        say(fired_line(fired, several));
+        say(fired_line(fired, several, &self.workspace));
         if *shown == SHOWN {
             say(format!(
                 "{}: further events are counted, not shown (all of them go to --json FILE)",
@@ -172,14 +176,21 @@ fn say(line: impl std::fmt::Display) {
     let _ = std::io::stderr().lock().write_all(line.as_bytes());
 }
 
-/// The line of a rule that fired. In a run of several processes it names the process.
-fn fired_line(fired: &Fired, several: bool) -> String {
+/// The line of a rule that fired. In a run of several processes it names the process, in a Go test that and the place in
+/// the user's code.
+fn fired_line(fired: &Fired, several: bool, workspace: &Workspace) -> String {
     let mut line = format!("{} {}", fired.rule, fired.function);
     if several {
         let _ = write!(line, " [{} {}]", fired.program, fired.pid);
     }
     if let Some(goroutine) = fired.goroutine {
         let _ = write!(line, " [goroutine {goroutine}]");
+    }
+    if let Some(test) = &fired.test {
+        let _ = write!(line, " in {}", inert(test));
+        if let Some(place) = workspace.call_site(&fired.stack) {
+            let _ = write!(line, " at {}:{}", inert(&place.file), place.line);
+        }
     }
     line.push(':');
     if let Some(reason) = &fired.reason {

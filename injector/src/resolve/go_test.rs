@@ -6,9 +6,9 @@ use goinject_rules::model::{Rule, RuleSet, Scope};
 use goinject_rules::source::Span;
 
 use super::rule::watched;
-use super::{Finding, Resolution, ResolvedFunction};
+use super::{Finding, Resolution, ResolvedFunction, within};
 use crate::go::Binary;
-use crate::plan::Automata;
+use crate::plan::{Automata, Walk};
 
 /// What each test and subtest, fuzz target and benchmark begins with, on a goroutine of its own.
 const RUNNERS: [&str; 3] = ["testing.tRunner", "testing.fRunner", "testing.(*B).runN"];
@@ -16,6 +16,22 @@ const RUNNERS: [&str; 3] = ["testing.tRunner", "testing.fRunner", "testing.(*B).
 const SPAWNER: &str = "runtime.newproc1";
 /// Only the main function that `go test` makes runs it.
 const RUN: &str = "testing.(*M).Run";
+/// What of package testing prints on the goroutine of a test: what came of it, and what it logs.
+const PRINTERS: [&str; 13] = [
+    "testing.(*F).report",
+    "testing.(*T).report",
+    "testing.(*chattyPrinter).Printf",
+    "testing.(*chattyPrinter).Updatef",
+    "testing.(*common).flushPartial",
+    "testing.(*common).flushToParent",
+    "testing.(*common).log",
+    "testing.(*common).logDepth",
+    "testing.(*indenter).Write",
+    "testing.(*outputWriter).Write",
+    "testing.(*outputWriter).writeLine",
+    "testing.escapeWriter.Write",
+    "testing.indenter.Write",
+];
 /// Packages whose functions the test framework itself uses to print.
 const PRINTING: [&str; 5] = ["fmt", "internal/poll", "io", "os", "syscall"];
 
@@ -30,6 +46,8 @@ pub struct GoTests {
     pub name_offset: u64,
     /// The patterns of all rules.
     pub automata: Automata,
+    /// The code with which package testing prints on the goroutines of tests; none where no rule asks for a test.
+    pub printing: Option<Walk>,
 }
 
 /// Finds the tests of a test binary, and which pattern each rule has.
@@ -96,6 +114,9 @@ pub(super) fn resolve(rules: &RuleSet, binary: &Binary, resolution: &mut Resolut
         runners,
         spawner: watched(binary, SPAWNER).filter(|_| knows_parents),
         name_offset: name_offset.0,
+        printing: (!automata.patterns.is_empty())
+            .then(|| within::any_of(&PRINTERS, binary))
+            .flatten(),
         automata,
     });
 }
@@ -126,8 +147,7 @@ fn warn_of_printing(rules: &RuleSet, resolution: &mut Resolution) {
                 function.name
             ));
             let diagnostic = diagnostic.at(rule.function.span).rule(&rule.name);
-            let help =
-                "say whose calls are meant: `callers: [\"mypackage.*\"]`, or `test: \"*\"` with `callers`";
+            let help = "say whose calls are meant: `test: \"*\"` for those of tests, or `callers: [\"mypackage.*\"]`";
             resolution
                 .findings
                 .push(of_rule(resolved.rule, Finding::invalid(diagnostic.help(help))));

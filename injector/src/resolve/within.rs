@@ -1,6 +1,7 @@
 //! `within` and `callers`: the code of the functions that calls must come from.
 
 use std::cell::Cell;
+use std::ops::Range;
 
 use goinject_probes::table::RANGES;
 use goinject_rules::diagnostic::{Diagnostic, near_misses};
@@ -10,6 +11,7 @@ use goinject_rules::source::Spanned;
 use super::Finding;
 use super::spelling::{spellings, unescaped};
 use crate::go::Binary;
+use crate::go::address::Address;
 use crate::plan::{CodeRange, Walk};
 
 /// A range's `next` that changes nothing.
@@ -31,6 +33,32 @@ pub(super) fn callers(rule: &Rule, binary: &Binary, findings: &mut Vec<Finding>)
     }
     let each: Vec<_> = rule.callers.iter().map(|caller| vec![caller]).collect();
     resolve(rule, &each, binary, findings)
+}
+
+/// The code of any of the functions of these names that the program has.
+pub(super) fn any_of(names: &[&str], binary: &Binary) -> Option<Walk> {
+    let mut ranges = Vec::new();
+    let mark = |name: &str| u16::from(names.contains(&name));
+    binary.marked_code(mark, |code, marks| add(&mut ranges, code, next(marks, 1)));
+    (!ranges.is_empty()).then(|| Walk {
+        functions: vec![names.iter().map(|name| (*name).to_owned()).collect()],
+        ranges,
+    })
+}
+
+/// Adds code to ranges, joined with the last one if it is right behind that.
+fn add(ranges: &mut Vec<CodeRange>, code: Range<Address>, next: u64) {
+    if next == STAY {
+        return;
+    }
+    match ranges.last_mut() {
+        Some(last) if last.high == code.start && last.next == next => last.high = code.end,
+        _ => ranges.push(CodeRange {
+            low: code.start,
+            high: code.end,
+            next,
+        }),
+    }
 }
 
 /// The code where each level's functions stand: any of them, one level behind the other. A level of which the
@@ -56,18 +84,7 @@ fn resolve(
     };
     let mut ranges: Vec<CodeRange> = Vec::new();
     binary.marked_code(mark, |code, marks| {
-        let next = next(marks, levels.len());
-        if next == STAY {
-            return;
-        }
-        match ranges.last_mut() {
-            Some(last) if last.high == code.start && last.next == next => last.high = code.end,
-            _ => ranges.push(CodeRange {
-                low: code.start,
-                high: code.end,
-                next,
-            }),
-        }
+        add(&mut ranges, code, next(marks, levels.len()));
     });
     let before = findings.len();
     for (level, selectors) in levels.iter().enumerate() {

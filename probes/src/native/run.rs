@@ -204,6 +204,7 @@ impl FirstRows {
             binding.first_caller += self.ranges;
         }
         tables.process.first_state = self.states;
+        tables.process.first_printing += self.ranges;
         for term in &mut tables.terms {
             term.text += self.texts;
         }

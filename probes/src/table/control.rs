@@ -62,8 +62,12 @@ pub struct Process {
     pub globs: u32,
     /// First row of their automata: what these count from.
     pub first_state: u32,
+    /// First range of the code with which package testing prints on the goroutines of tests.
+    pub first_printing: u32,
+    /// How many.
+    pub printing: u32,
     #[doc(hidden)]
-    pub padding_of_states: u32,
+    pub padding_of_tests: u32,
 }
 
 /// The run: what all its processes share.

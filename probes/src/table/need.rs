@@ -46,7 +46,11 @@ impl Needs {
         let rules = tables.rules.iter().map(of_rule);
         let terms = tables.terms.iter().map(of_term);
         let tests = Needs::TESTS.when(tables.process.tests != 0);
-        sites.chain(rules).chain(terms).fold(tests, Needs::and)
+        let printing = Needs::CALLERS.when(tables.process.printing != 0);
+        sites
+            .chain(rules)
+            .chain(terms)
+            .fold(tests.and(printing), Needs::and)
     }
 
     /// Both.

@@ -200,7 +200,9 @@ fn fields_in_rust() -> Vec<Line> {
             tests,
             globs,
             first_state,
-            padding_of_states,
+            first_printing,
+            printing,
+            padding_of_tests,
         }
         Control = "gi_control" {
             armed,

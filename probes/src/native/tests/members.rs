@@ -32,13 +32,13 @@ fn begins_with_a() -> Vec<State> {
     vec![first, state(1, 0), state(2, 1)]
 }
 
-fn core(rule: Rule, test: u32) -> Core {
+fn tables(rule: Rule, test: u32) -> Tables {
     let site = |flags: u8, bindings: u32| Site {
         bindings,
         flags: SITE_REGISTER_G | flags,
         ..Site::default()
     };
-    let core = Core::new(&Tables {
+    Tables {
         sites: vec![site(0, 1), site(SITE_TEST, 0), site(SITE_SPAWN, 0)],
         bindings: vec![Binding {
             flags: BINDING_COUNTS | BINDING_COMPLETES,
@@ -60,9 +60,7 @@ fn core(rule: Rule, test: u32) -> Core {
             ..Control::default()
         },
         ..Tables::default()
-    });
-    core.start();
-    core
+    }
 }
 
 /// A program, a goroutine at a time.
@@ -73,8 +71,14 @@ struct Program {
 
 impl Program {
     fn new(rule: Rule, test: u32) -> Program {
+        Program::of(&tables(rule, test))
+    }
+
+    fn of(tables: &Tables) -> Program {
+        let core = Core::new(tables);
+        core.start();
         Program {
-            core: core(rule, test),
+            core,
             thread: Fake::new(),
         }
     }
@@ -158,6 +162,28 @@ fn a_pattern_is_asked_of_the_tests_name() {
     let counters = program.core.counters()[0];
     assert_eq!((counters.calls, counters.matched), (5, 2));
     assert_eq!(counters.held[Held::Within as usize], 3);
+}
+
+#[test]
+fn what_testing_prints_on_the_goroutine_of_a_test_is_not_the_tests() {
+    let tables = Tables {
+        ranges: vec![Range {
+            low: 0x500,
+            high: 0x600,
+            next: 0xfedc_ba98_7654_3211,
+        }],
+        ..tables(Rule::default(), 1)
+    };
+    let process = Process {
+        printing: 1,
+        ..tables.process
+    };
+    let mut program = Program::of(&Tables { process, ..tables });
+    program.begin(10, 1, "A");
+    program.thread.put(STACK, 0x580);
+    assert_eq!(program.call(10, 1), None);
+    program.thread.put(STACK, 0x680);
+    assert_eq!(program.call(10, 1), test("A"));
 }
 
 /// Which of six calls fire: two of test A, two of test B on goroutines of their own, two outside of tests.
