@@ -30,6 +30,8 @@ pub enum Command {
         mut_arg("target", |target| target.value_name("ARGUMENT").help("Arguments of `go test`, such as `-race ./...`"))
     )]
     Test(Run),
+    /// Repeat a recorded run, and tell which of its faults did not come up again
+    Replay(Replay),
     /// Find everything that is wrong with a rule file, all at once
     Check(Check),
     /// Print the compiled tables: sites, locations, writes; needs no root
@@ -102,6 +104,29 @@ pub struct Run {
     #[command(flatten)]
     pub debug: DebugInformation,
     /// The command to run instead of the file's target
+    #[arg(last = true, value_name = "CMD")]
+    pub target: Vec<OsString>,
+}
+
+/// `goinject replay`.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// The events of the run, as `--json` wrote them
+    #[arg(value_name = "EVENTS")]
+    pub events: PathBuf,
+    /// The engine, instead of the recorded choice
+    #[arg(long, value_enum)]
+    pub engine: Option<EngineChoice>,
+    /// The writer, instead of the recorded choice
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub writer: Option<WriterChoice>,
+    /// Which reports to write
+    #[command(flatten)]
+    pub reports: Reports,
+    /// Print no events, only the result
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// The command to run instead of the recorded one
     #[arg(last = true, value_name = "CMD")]
     pub target: Vec<OsString>,
 }

@@ -15,6 +15,7 @@ fn carry_out(command: Command) -> std::process::ExitCode {
     match command {
         Command::Run(arguments) => command::run::run(&arguments),
         Command::Test(arguments) => command::test::run(arguments),
+        Command::Replay(arguments) => command::replay::run(arguments),
         Command::Check(arguments) => command::check::run(&arguments).into(),
         Command::Plan(arguments) => command::plan::run(&arguments).into(),
         Command::Inspect(arguments) => command::inspect::run(&arguments).into(),

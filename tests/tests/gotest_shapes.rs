@@ -235,3 +235,71 @@ fn the_example_for_ci_finds_a_retry_that_is_gone() {
         outcome.describe()
     );
 }
+
+#[test]
+fn a_recorded_run_comes_up_again() {
+    let module = shop();
+    for writer in Writer::ANYWHERE {
+        let recorded = test(&["-run", "TestPut|TestSub", "./store"]).run(&module, writer);
+        assert_eq!(counts(&recorded), [(2, 1), (4, 4)], "{}", recorded.describe());
+        // Neither the rule file nor the folder that goinject is called in matter any more.
+        let rules = fs::read_to_string(module.path("chaos.yaml")).expect("rules");
+        module.write("chaos.yaml", "version: 1\nrules: []\n");
+        let mut replay = goinject::command(["replay", "--quiet", "events.jsonl", "--junit", "again.xml"]);
+        replay.env("GITHUB_ACTIONS", "");
+        let outcome = module.run(replay, &[]);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+        for words in [
+            "5 of 5 recorded faults came up again",
+            "to repeat: goinject test --seed ",
+        ] {
+            assert!(outcome.stderr.contains(words), "{words}: {}", outcome.describe());
+        }
+        assert!(!outcome.stderr.contains("more came up"), "{}", outcome.describe());
+        assert!(module.path("again.xml").is_file());
+
+        // A command of another name, whose tests are fewer.
+        let fewer = [
+            "replay",
+            "-q",
+            "events.jsonl",
+            "--",
+            "go",
+            "test",
+            "-run",
+            "TestPut",
+            "./store",
+        ];
+        let outcome = module.run(goinject::command(fewer), &[]);
+        assert_eq!(outcome.code, Some(1), "{}", outcome.describe());
+        for words in [
+            "1 of 5 recorded faults came up again",
+            "did not come up again, 2 of 2: quota: example.com/shop/store.Quota, called from example.com/shop/store.TestSub.func1.1 (store_test.go:",
+            "in TestSub/large_one",
+        ] {
+            assert!(outcome.stderr.contains(words), "{words}: {}", outcome.describe());
+        }
+        module.write("chaos.yaml", &rules);
+    }
+}
+
+#[test]
+fn what_is_no_recorded_run_is_refused() {
+    let module = shop();
+    let refused = |text: &str, words: &str| {
+        module.write("events.jsonl", text);
+        let outcome = module.goinject(&["replay", "events.jsonl"], &[]);
+        assert_eq!(outcome.code, Some(2), "{}", outcome.describe());
+        assert!(outcome.stderr.contains(words), "{words}: {}", outcome.describe());
+    };
+    refused("", "no run was recorded in it");
+    refused("{\"type\": \"limit\"}\n", "no run was recorded in it");
+    refused("nothing\n{}\n", "events.jsonl:1: not an event of goinject");
+    let outcome = module.goinject(&["replay", "missing.jsonl"], &[]);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.describe());
+    assert!(
+        outcome.stderr.contains("missing.jsonl: No such file"),
+        "{}",
+        outcome.describe()
+    );
+}

@@ -4,6 +4,7 @@ pub mod check;
 pub mod doctor;
 pub mod inspect;
 pub mod plan;
+pub mod replay;
 pub mod run;
 pub mod schema;
 pub mod test;
@@ -82,13 +83,18 @@ pub fn fail(code: ExitCode, error: impl std::fmt::Display) -> ExitCode {
 /// Reads and checks a rule file; its mistakes and warnings are printed.
 pub fn read_rules(path: &Path) -> Told<RuleSet> {
     let source = goinject_rules::read(path).map_err(|error| fail(ExitCode::Invalid, error))?;
-    match goinject_rules::parse(&source) {
+    parse_rules(&source)
+}
+
+/// Checks the text of a rule file; its mistakes and warnings are printed.
+pub fn parse_rules(source: &Source) -> Told<RuleSet> {
+    match goinject_rules::parse(source) {
         Ok((rules, warnings)) => {
-            print_diagnostics(&warnings, &source);
+            print_diagnostics(&warnings, source);
             Ok(rules)
         }
         Err(diagnostics) => {
-            print_diagnostics(&diagnostics, &source);
+            print_diagnostics(&diagnostics, source);
             Err(ExitCode::Invalid)
         }
     }

@@ -1,8 +1,11 @@
 //! `goinject run`: arm, watch, report, restore.
 
+use goinject_rules::model::RuleSet;
+
 use super::{Told, fail, read_rules, say, style};
 use crate::cli::Run;
 use crate::error::ExitCode;
+use crate::event::Sink;
 use crate::report::outputs::Outputs;
 use crate::report::repeat::Origin;
 use crate::report::{Live, Several, Terminal};
@@ -12,7 +15,18 @@ use crate::signals::Signals;
 
 /// Runs a rule file against its target.
 pub fn run(arguments: &Run) -> std::process::ExitCode {
-    match carry_out(arguments) {
+    let finished = read_rules(&arguments.file).and_then(|rules| {
+        let origin = Origin {
+            command_line: std::env::args_os().collect(),
+        };
+        carry_out(arguments, &rules, &origin, &mut Several::default())
+    });
+    exit_code(arguments, finished)
+}
+
+/// The exit code of a run, or of what kept it from beginning.
+pub fn exit_code(arguments: &Run, finished: Told<Finished>) -> std::process::ExitCode {
+    match finished {
         Ok(Finished {
             code: ExitCode::Met,
             status: Some(status),
@@ -32,21 +46,23 @@ pub fn guard() -> std::process::ExitCode {
     }
 }
 
-fn carry_out(arguments: &Run) -> Told<Finished> {
-    let rules = read_rules(&arguments.file)?;
-    let target = Target::choose(&rules, arguments.pid, &arguments.target)
+/// Runs rules against their target. `witness` is told what happens, beside the reports.
+pub fn carry_out(
+    arguments: &Run,
+    rules: &RuleSet,
+    origin: &Origin,
+    witness: &mut dyn Sink,
+) -> Told<Finished> {
+    let target = Target::choose(rules, arguments.pid, &arguments.target)
         .map_err(|error| fail(ExitCode::Invalid, error))?;
     let outputs = Outputs::open(&arguments.reports, &arguments.file);
     let mut outputs = outputs.map_err(|error| fail(ExitCode::Invalid, error))?;
     let seed = arguments.seed.or(rules.seed).unwrap_or_else(random_seed);
-    let origin = Origin {
-        command_line: std::env::args_os().collect(),
-    };
     // Before the target starts, so that no signal is missed; it gets goinject's former mask back.
     let mut signals = Signals::take_over().map_err(|error| fail(ExitCode::Unarmable, error))?;
     let mut terminal = Terminal::new(&rules.source, style(), arguments.quiet);
     let mut live = Live::new(arguments.quiet);
-    let mut sinks = Several(vec![&mut live, &mut terminal, &mut outputs]);
+    let mut sinks = Several(vec![&mut live, &mut terminal, &mut outputs, witness]);
     let options = Options {
         engine: arguments.engine,
         writer: arguments.writer,
@@ -55,7 +71,7 @@ fn carry_out(arguments: &Run) -> Told<Finished> {
         rule_file: &arguments.file,
         command: &origin.command(seed),
     };
-    let finished = run::run(&rules, &target, &options, &mut signals, &mut sinks);
+    let finished = run::run(rules, &target, &options, &mut signals, &mut sinks);
     live.end();
     let failures = outputs.close();
     for failure in &failures {

@@ -1,6 +1,7 @@
 //! Reports: each is a sink of what happens in a run, and knows nothing else.
 
 pub mod call_sites;
+pub mod comparison;
 pub mod github;
 pub mod html;
 mod human;
