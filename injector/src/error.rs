@@ -10,7 +10,7 @@ pub enum ExitCode {
     Unmet = 1,
     /// The command line or the rule file is wrong, also against this binary.
     Invalid = 2,
-    /// It cannot be armed here: function missing, inlined everywhere, no types for it, not a linux/amd64 Go program, no engine.
+    /// It cannot be armed here: function missing, inlined everywhere, no types for it, not a Go program of an architecture that it knows, no engine.
     Unarmable = 3,
     /// A rule that was expected to fire fired 0 times.
     NeverFired = 4,

@@ -24,6 +24,8 @@
 #ifndef GOINJECT_MAPS_H
 #define GOINJECT_MAPS_H
 
+#include "task.h"
+
 /* Only what is read of these; the kernel's own layout is put in when the program is loaded. */
 struct ns_common {
 	unsigned int inum;
@@ -41,10 +43,6 @@ struct upid {
 struct pid {
 	unsigned int level;
 	struct upid numbers[1];
-} __attribute__((preserve_access_index));
-
-struct thread_struct {
-	unsigned long fsbase;
 } __attribute__((preserve_access_index));
 
 struct task_struct {

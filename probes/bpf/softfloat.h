@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 OR GPL-2.0-only */
 /*
  * Floating-point numbers added and multiplied in integer arithmetic, for BPF has no other: bit for bit
- * what the processor does (IEEE 754, round to nearest, ties to even, and x86's choice among NaNs).
+ * what the processor does (IEEE 754, round to nearest, ties to even, and its choice among NaNs).
  * float32 goes by float64, whose precision makes the second rounding harmless for these operations.
  */
 #ifndef GOINJECT_SOFTFLOAT_H
 #define GOINJECT_SOFTFLOAT_H
 
+#include "nan.h"
 #include "number.h"
 
 #define GI_F64_SIGN (1ull << 63)
@@ -14,7 +15,7 @@
 #define GI_F64_HIDDEN (1ull << 52)
 #define GI_F64_QUIET (1ull << 51)
 /* What an operation without a result gives. */
-#define GI_F64_NONE (GI_F64_SIGN | GI_F64_INFINITY | GI_F64_QUIET)
+#define GI_F64_NONE (GI_NO_RESULT_SIGN << 63 | GI_F64_INFINITY | GI_F64_QUIET)
 /* Bits that a mantissa has below its last one while it is worked on; the lowest stands for all further ones. */
 #define GI_F64_EXTRA 10
 
@@ -88,10 +89,8 @@ GI_SUBPROGRAM gi_u64 gi_float_add(gi_u64 a, gi_u64 b)
 
 	if (!GI_NEEDS(ARITHMETIC))
 		return 0;
-	if (gi_is_nan(a))
-		return gi_quiet(a);
-	if (gi_is_nan(b))
-		return gi_quiet(b);
+	if (gi_is_nan(a) || gi_is_nan(b))
+		return gi_quiet(GI_NAN_OF(a, b));
 	if ((a << 1) < (b << 1)) {
 		swap = a;
 		a = b;
@@ -128,10 +127,8 @@ GI_SUBPROGRAM gi_u64 gi_float_multiply(gi_u64 a, gi_u64 b)
 
 	if (!GI_NEEDS(ARITHMETIC))
 		return 0;
-	if (gi_is_nan(a))
-		return gi_quiet(a);
-	if (gi_is_nan(b))
-		return gi_quiet(b);
+	if (gi_is_nan(a) || gi_is_nan(b))
+		return gi_quiet(GI_NAN_OF(a, b));
 	left = gi_mantissa(a);
 	right = gi_mantissa(b);
 	if ((a << 1) == GI_F64_INFINITY << 1 || (b << 1) == GI_F64_INFINITY << 1)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 OR GPL-2.0-only */
 /*
  * Whether a call comes from within some functions, at whatever distance: found by walking the frame
- * pointers, which Go keeps on amd64 since 1.7 and on arm64 since 1.12. It needs no memory of entries and returns, so panics,
+ * pointers, which Go keeps in every release that goinject reads. It needs no memory of entries and returns, so panics,
  * recursion and moving stacks can't lead it astray.
  */
 #ifndef GOINJECT_WITHIN_H

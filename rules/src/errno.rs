@@ -1,4 +1,4 @@
-//! The error numbers of Linux on amd64, by their names, which Go shares.
+//! The error numbers that Linux has on nearly all architectures, by their names, which Go shares.
 
 /// Every name with its number, in the order of numbers; where two names share one, the usual comes first.
 pub const ERRNOS: &[(&str, i32)] = &[

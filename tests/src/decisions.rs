@@ -56,7 +56,7 @@ impl Decisions {
         // As far apart as no g is long.
         let g = 0x7000_0000_0000 + goroutine * 0x1_0000;
         call.place(g + self.goid_offset, &goroutine.to_ne_bytes());
-        call.hit.registers[GeneralRegister::R14 as usize] = g;
+        call.hit.registers[GeneralRegister::GOROUTINE as usize] = g;
         call.hit.pc = self.address;
         let mut hit = call.hit;
         self.core.hit(&mut call, &mut hit);
@@ -71,10 +71,10 @@ impl Decisions {
 }
 
 impl MadeUpCall {
-    /// A general register.
+    /// The register of an integer argument, by its place in the convention's sequence.
     #[must_use]
-    pub fn with(mut self, register: GeneralRegister, value: u64) -> MadeUpCall {
-        self.hit.registers[register as usize] = value;
+    pub fn with(mut self, argument: usize, value: u64) -> MadeUpCall {
+        self.hit.registers[GeneralRegister::ARGUMENTS[argument] as usize] = value;
         self
     }
 

@@ -2,7 +2,7 @@
 
 use cel::{Context, Program, Value};
 use goinject::go::Binary;
-use goinject_probes::table::{GeneralRegister as R, Held};
+use goinject_probes::table::Held;
 use goinject_tests::{Build, Decisions, MadeUpCall};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -151,15 +151,15 @@ fn call(values: &Values, receiver: u64) -> MadeUpCall {
     // What is above a narrow value in its register is anybody's guess.
     let garbage = 0xa5a5_a5a5_a5a5_a500;
     MadeUpCall::default()
-        .with(R::Rax, receiver)
-        .with(R::Rbx, values.i.cast_unsigned())
-        .with(R::Rcx, values.u)
-        .with(R::Rdi, S)
-        .with(R::Rsi, values.s.len() as u64)
-        .with(R::R8, garbage | u64::from(values.small.cast_unsigned()))
-        .with(R::R9, garbage | u64::from(values.on))
-        .with(R::R10, T)
-        .with(R::R11, values.t.len() as u64)
+        .with(0, receiver)
+        .with(1, values.i.cast_unsigned())
+        .with(2, values.u)
+        .with(3, S)
+        .with(4, values.s.len() as u64)
+        .with(5, garbage | u64::from(values.small.cast_unsigned()))
+        .with(6, garbage | u64::from(values.on))
+        .with(7, T)
+        .with(8, values.t.len() as u64)
         .with_float(0, values.f)
         .with_memory(PART, &part)
         .with_memory(LABEL, values.label.as_bytes())

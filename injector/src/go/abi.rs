@@ -10,6 +10,8 @@ pub(super) use layout::RETURN_ADDRESS;
 pub use layout::layout;
 pub(super) use layout::{Frame, Incoming, frame, parts_of};
 
+use super::arch::Architecture;
+
 /// A calling convention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Convention {
@@ -48,6 +50,8 @@ pub struct Part {
     pub offset: u64,
     /// Bytes of this part: 1, 2, 4 or 8.
     pub size: u8,
+    /// Whose convention it is.
+    pub architecture: Architecture,
     /// The register that holds it.
     pub register: Register,
 }

@@ -260,12 +260,12 @@ impl Binary {
         self.image.elf().kind == ElfKind::Shared
     }
 
-    /// The link-time address of the first loaded byte, rounded down to a page. In a running
-    /// position-independent program, the address of its lowest mapping minus this is the load bias
-    /// that is to be added to every link-time address; in others the bias is 0.
+    /// The link-time address of the first loaded byte. In a running position-independent program, the address of its
+    /// lowest mapping minus this, rounded down to a page of the host, is the load bias that is to be added to every
+    /// link-time address; in others the bias is 0.
     pub fn base(&self) -> Address {
         let lowest = self.image.elf().segments.iter().map(|s| s.address).min();
-        Address(lowest.unwrap_or_default() & !0xfff)
+        Address(lowest.unwrap_or_default())
     }
 
     /// The parts of memory that the program's package variables are in, at link-time addresses.

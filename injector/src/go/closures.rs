@@ -1,14 +1,9 @@
 //! What the code of a closure tells of how it is called.
 
-use iced_x86::{Decoder, DecoderOptions, FlowControl, InstructionInfoFactory, OpAccess, Register};
-
 use super::binary::Binary;
 use super::pclntab::functions::Function;
 use super::resolve::{ClosureFacts, is_closure};
 use super::sites::{MorestackCallee, sites};
-
-/// The register that holds a closure's object when it is called.
-const CONTEXT: Register = Register::RDX;
 
 impl Binary {
     /// Whether a function is a closure whose first parameters may be variables that it captures. Only its declaration
@@ -42,29 +37,8 @@ impl Binary {
 
     /// Whether it takes anything from the closure object that it is called with.
     fn reads_context(&self, function: &Function) -> bool {
-        let Ok(code) = self.code(function) else {
-            return false;
-        };
-        let mut information = InstructionInfoFactory::new();
-        for instruction in &mut Decoder::with_ip(64, code, function.entry.0, DecoderOptions::NONE) {
-            let used = information.info(&instruction).used_registers();
-            let mut context = used
-                .iter()
-                .filter(|used| used.register().full_register() == CONTEXT);
-            if let Some(used) = context.next() {
-                return matches!(
-                    used.access(),
-                    OpAccess::Read | OpAccess::ReadWrite | OpAccess::CondRead
-                );
-            }
-            if !matches!(
-                instruction.flow_control(),
-                FlowControl::Next | FlowControl::ConditionalBranch
-            ) {
-                break;
-            }
-        }
-        false
+        self.code(function)
+            .is_ok_and(|code| self.architecture().reads_closure_object(code, function.entry))
     }
 
     /// Whether the program has a closure object for it that captures nothing. Before Go 1.17 the `go` statement makes

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::arch::Architecture;
 use super::version::{NEWEST_MINOR, OLDEST_MINOR};
 
 /// Why a file, or something in it, could not be read.
@@ -41,11 +42,11 @@ pub enum GoError {
         what: String,
     },
     /// Built for 32-bit or big-endian machines, or for another processor.
-    #[error("{}: built for {machine}, and this release is for linux/amd64", .path.display())]
+    #[error("{}: built for {machine}, and this release is for {}", .path.display(), supported())]
     OtherMachine {
         /// The file.
         path: PathBuf,
-        /// `32-bit x86`, `arm64` and so on.
+        /// `arm64`, `32-bit arm` and so on.
         machine: String,
     },
     /// Not something that runs by itself.
@@ -171,4 +172,10 @@ fn hint(found: &Option<&'static str>) -> String {
     found
         .map(|what| format!(" (it looks like {what})"))
         .unwrap_or_default()
+}
+
+/// What programs may be built for.
+fn supported() -> String {
+    let all = Architecture::ALL.map(|architecture| format!("linux/{}", architecture.name()));
+    all.join(" or ")
 }

@@ -136,7 +136,16 @@ impl Drop for Place {
 
 static FORMER: std::sync::OnceLock<libc::sigaction> = std::sync::OnceLock::new();
 
+/// Bytes of a page of the host, for the handler.
+static PAGE_SIZE: AtomicUsize = AtomicUsize::new(0);
+
 fn handle() {
+    // SAFETY: sysconf has no preconditions.
+    let page_size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    PAGE_SIZE.store(
+        usize::try_from(page_size).expect("every kernel has pages"),
+        Ordering::Release,
+    );
     // SAFETY: a zeroed sigaction is a valid one, and the handler does only what a signal handler may.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
@@ -151,7 +160,7 @@ fn handle() {
 
 /// Puts a page of zeros where a file has none any more. Only atomics and system calls: it may interrupt anything.
 extern "C" fn replace_page(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
-    const PAGE: usize = 4096;
+    let page_size = PAGE_SIZE.load(Ordering::Acquire);
     // SAFETY: the kernel gives a valid siginfo, which has an address for this signal.
     let address = unsafe { (*info).si_addr() }.addr();
     for known in &PLACES {
@@ -166,8 +175,8 @@ extern "C" fn replace_page(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut l
         // SAFETY: the page is one of a private mapping of this file, which is only ever read.
         let page = unsafe {
             libc::mmap(
-                std::ptr::without_provenance_mut(address & !(PAGE - 1)),
-                PAGE,
+                std::ptr::without_provenance_mut(address & !(page_size - 1)),
+                page_size,
                 libc::PROT_READ,
                 libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED,
                 -1,

@@ -44,7 +44,7 @@ pub struct GoroutineLayout {
 
 impl Binary {
     /// Where the current goroutine's `g` is in thread-local storage: bytes from the thread
-    /// pointer, negative on amd64. Compiled code since Go 1.17 has it in a register as well; before that, and in assembly,
+    /// pointer, perhaps negative. Compiled code since Go 1.17 has it in a register as well; before that, and in assembly,
     /// this is the way to it. Read from the instructions of the runtime itself.
     pub fn tls_g_offset(&self) -> Option<i64> {
         let loaders = LOADERS.iter().flat_map(|name| self.functions().find(name));
@@ -71,10 +71,9 @@ impl Binary {
         let addend = table.chunks_exact(24).find_map(|entry| {
             (u64_at(entry, 0)? == place.0 && u32_at(entry, 8)? == thread_offset).then(|| u64_at(entry, 16))?
         })?;
-        // The block of the program itself ends at the FS base.
         let tls = elf.tls?;
         let size = tls.memory_size.checked_next_multiple_of(tls.align.max(1))?;
-        i64::try_from(addend).ok()?.checked_sub(i64::try_from(size).ok()?)
+        self.architecture().thread_pointer_offset(addend, size)
     }
 
     /// Where goroutine numbers, stack bounds and so on are.

@@ -1,9 +1,8 @@
 //! What the compiler makes around methods: `(*T).M`, which interfaces call where `M` has a value receiver, and `T.M-fm`,
 //! which method values call. They call the method, or have its body in them.
 
-use iced_x86::{Decoder, DecoderOptions, Instruction, OpKind};
-
 use super::address::Address;
+use super::arch::Flow;
 use super::binary::Binary;
 use super::pclntab::functions::Function;
 use super::resolve::wrapper_name;
@@ -46,32 +45,21 @@ impl Binary {
 
     /// Whether a function does nothing but work on registers for a moment.
     fn only_moves(&self, function: &Function) -> bool {
-        let Ok(code) = self.code(function) else {
-            return false;
-        };
-        let decoder = Decoder::with_ip(64, code, function.entry.0, DecoderOptions::NONE);
-        for (n, instruction) in decoder.into_iter().enumerate() {
-            match instruction.flow_control() {
-                iced_x86::FlowControl::Return => return true,
-                iced_x86::FlowControl::Next if n < FOLDED && !touches_memory(&instruction) => {}
-                _ => return false,
-            }
-        }
-        false
+        self.code(function).is_ok_and(|code| {
+            self.architecture()
+                .returns_from_registers(code, function.entry, FOLDED)
+        })
     }
 
     /// The functions that instructions in a range call.
     pub fn called_within(&self, range: &std::ops::Range<Address>) -> Vec<Function> {
         let size = usize::try_from(range.end.0.saturating_sub(range.start.0)).unwrap_or_default();
         let code = self.read(range.start, size).unwrap_or_default();
-        let calls = Decoder::with_ip(64, code, range.start.0, DecoderOptions::NONE)
-            .into_iter()
-            .filter(|instruction| {
-                instruction.mnemonic() == iced_x86::Mnemonic::Call
-                    && instruction.op0_kind() == OpKind::NearBranch64
-            });
-        calls
-            .filter_map(|call| self.functions().at(Address(call.near_branch64())))
+        let instructions = self.architecture().decode(code, range.start).unwrap_or_default();
+        instructions
+            .iter()
+            .filter(|instruction| instruction.flow == Flow::Call)
+            .filter_map(|call| self.functions().at(call.target?))
             .collect()
     }
 
@@ -80,18 +68,12 @@ impl Binary {
         let Ok(code) = self.code(function) else {
             return false;
         };
-        let leads_there = |instruction: Instruction| {
-            instruction.op_count() > 0
-                && instruction.op0_kind() == OpKind::NearBranch64
-                && instruction.near_branch64() == target.0
-        };
-        Decoder::with_ip(64, code, function.entry.0, DecoderOptions::NONE)
-            .into_iter()
-            .any(leads_there)
+        let instructions = self
+            .architecture()
+            .decode(code, function.entry)
+            .unwrap_or_default();
+        instructions
+            .iter()
+            .any(|instruction| instruction.target == Some(target))
     }
-}
-
-fn touches_memory(instruction: &Instruction) -> bool {
-    instruction.mnemonic() != iced_x86::Mnemonic::Lea
-        && (0..instruction.op_count()).any(|n| instruction.op_kind(n) == OpKind::Memory)
 }

@@ -122,7 +122,7 @@ fn text(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
 
-/// `6.12` of `6.12.48+deb13-cloud-amd64`.
+/// `6.12` of `6.12.48+deb13-cloud`.
 fn version(release: &str) -> (u32, u32) {
     let mut numbers = release
         .split(|c: char| !c.is_ascii_digit())

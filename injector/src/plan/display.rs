@@ -6,14 +6,10 @@ use std::time::Duration;
 use goinject_rules::units::format_duration;
 
 use super::{
-    Assignment, Base, Binding, Consumes, Cost, Edit, Global, Instruction, Place, Plan, Role, Site, SiteKind,
-    Source, Term,
+    Assignment, Base, Binding, Consumes, Cost, Edit, Global, Instruction, NamedRegister, Place, Plan, Role,
+    Site, SiteKind, Source, Term,
 };
-use crate::go::abi::Register;
 use crate::words;
-
-/// Integer registers of Go's convention on amd64, in its sequence.
-const INTEGER: [&str; 9] = ["RAX", "RBX", "RCX", "RDI", "RSI", "R8", "R9", "R10", "R11"];
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -166,7 +162,7 @@ impl fmt::Display for Instruction {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = match self.base {
-            Base::Register(register) => register_name(register).to_owned(),
+            Base::Register(register) => register.to_string(),
             Base::Stack(offset) => format!("[SP+{offset}]"),
             Base::Absolute(address) => format!("[{address}]"),
             Base::Scratch(offset) => format!("[scratch+0x{offset:x}]"),
@@ -179,6 +175,12 @@ impl fmt::Display for Place {
             text = format!("[{text}{:+}{bound}]", step.offset);
         }
         f.write_str(&text)
+    }
+}
+
+impl fmt::Display for NamedRegister {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.architecture.register_name(self.register))
     }
 }
 
@@ -218,15 +220,5 @@ impl fmt::Display for Global {
             0 => write!(f, "{} ({})", self.name, self.address),
             offset => write!(f, "{}+{offset} ({})", self.name, self.address.plus(offset)),
         }
-    }
-}
-
-/// A register of Go's calling convention, by its name on amd64.
-pub fn register_name(register: Register) -> String {
-    match register {
-        Register::Integer(n) => INTEGER
-            .get(usize::from(n))
-            .map_or_else(|| format!("integer register {n}"), |name| (*name).to_owned()),
-        Register::Float(n) => format!("X{n}"),
     }
 }

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use crate::go::abi::Register;
+use crate::go::abi::{Part, Register};
 use crate::go::address::Address;
+use crate::go::arch::Architecture;
 
 /// A value to overwrite.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -172,13 +173,22 @@ pub struct Place {
 #[serde(rename_all = "snake_case")]
 pub enum Base {
     /// A register of the calling convention.
-    Register(Register),
+    Register(NamedRegister),
     /// Bytes from the stack pointer at entry.
     Stack(i32),
     /// A package variable.
     Absolute(Address),
     /// This byte of the scratch memory.
     Scratch(u32),
+}
+
+/// A register with what it takes to name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamedRegister {
+    /// Whose it is.
+    pub architecture: Architecture,
+    /// Which.
+    pub register: Register,
 }
 
 /// One pointer followed.
@@ -188,6 +198,16 @@ pub struct Step {
     pub offset: i32,
     /// The length behind the pointer must be more than this index.
     pub index: Option<u32>,
+}
+
+impl NamedRegister {
+    /// That of a part of a value.
+    pub fn of(part: &Part) -> NamedRegister {
+        NamedRegister {
+            architecture: part.architecture,
+            register: part.register,
+        }
+    }
 }
 
 impl Source {
@@ -201,7 +221,7 @@ impl Place {
     /// The register, if it is one as a whole.
     pub fn register(&self) -> Option<Register> {
         match self.base {
-            Base::Register(register) if self.steps.is_empty() => Some(register),
+            Base::Register(named) if self.steps.is_empty() => Some(named.register),
             _ => None,
         }
     }

@@ -486,13 +486,11 @@ fn encode_place(place: &Place, size: u8, bias: LoadBias) -> table::Place {
         ..table::Place::default()
     };
     match place.base {
-        Base::Register(Register::Integer(index)) => {
-            row.base = table::Base::Integer as u8;
-            row.index = index;
-        }
-        Base::Register(Register::Float(index)) => {
-            row.base = table::Base::Float as u8;
-            row.index = index;
+        Base::Register(named) => {
+            (row.base, row.index) = match named.register {
+                Register::Integer(index) => (table::Base::Integer as u8, index),
+                Register::Float(index) => (table::Base::Float as u8, index),
+            };
         }
         Base::Stack(offset) => {
             row.base = table::Base::Stack as u8;

@@ -103,7 +103,7 @@ pub struct Binary {
     /// Whether it is a C program with Go in it (`-buildmode=c-archive`): Go's runtime then leaves SIGTRAP alone.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub c_archive: bool,
-    /// Address of its first loaded segment, rounded down to a page: what the load bias is measured from.
+    /// Address of its first loaded segment; rounded down to a page of the host it is what the load bias is measured from.
     pub base: Address,
 }
 

@@ -2,8 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use super::display::register_name;
-use crate::go::abi::Register;
+use super::NamedRegister;
 use crate::go::address::{Address, FileOffset};
 
 impl Serialize for Address {
@@ -18,8 +17,8 @@ impl Serialize for FileOffset {
     }
 }
 
-impl Serialize for Register {
+impl Serialize for NamedRegister {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&register_name(*self))
+        serializer.collect_str(self)
     }
 }

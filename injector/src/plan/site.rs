@@ -14,7 +14,7 @@ pub struct Site {
     pub kind: SiteKind,
     /// The probed instruction.
     pub instruction: Instruction,
-    /// Whether g is in R14 here; else it is in thread-local storage.
+    /// Whether g is in a register here; else it is in thread-local storage.
     pub g_in_register: bool,
     /// How a goroutine is delayed here, if a rule does that.
     pub slot: Option<Slot>,
@@ -42,7 +42,7 @@ pub enum SiteKind {
     Entry,
     /// The same, at the conditional jump of the stack check.
     EntryCheckJump {
-        /// With any of these bits set in RFLAGS it is on its way to morestack, and not a call yet.
+        /// With any of these bits set in the flags register it is on its way to morestack, and not a call yet.
         flags: u8,
     },
     /// A RET: results are in place.

@@ -15,7 +15,7 @@ use crate::go::abi::{Convention, Placement, Register};
 use crate::go::sites::{MorestackCallee, Sites};
 use crate::go::types::{Kind, Type};
 use crate::go::{Binary, Function};
-use crate::plan::{Assignment, Base, Delay, Edit, Extend, Fault, Place, Shape, Slot, Source};
+use crate::plan::{Assignment, Base, Delay, Edit, Extend, Fault, NamedRegister, Place, Shape, Slot, Source};
 
 /// The fault of a rule, apart from the values it sets.
 pub(super) fn fault(rule: &Rule) -> Fault {
@@ -265,7 +265,7 @@ fn zero(n: usize, placement: &Placement, given: &[Assignment], scope: &Scope<'_>
                     Register::Float(_) => Extend::Float,
                 };
                 let place = Place {
-                    base: Base::Register(part.register),
+                    base: Base::Register(NamedRegister::of(part)),
                     steps: Vec::new(),
                 };
                 put(place, part.size, extend)

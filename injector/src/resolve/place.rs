@@ -3,7 +3,7 @@
 use crate::go::abi::{Part, Placement};
 use crate::go::address::Address;
 use crate::go::types::{Field, Kind, TypeId, Types};
-use crate::plan::{Base, Place, Step};
+use crate::plan::{Base, NamedRegister, Place, Step};
 
 /// Bytes of a machine word.
 pub(super) const WORD: u64 = 8;
@@ -149,7 +149,7 @@ impl Located {
                     .iter()
                     .find(|part| part.offset == offset && u64::from(part.size) == size)?;
                 Some(Place {
-                    base: Base::Register(part.register),
+                    base: Base::Register(NamedRegister::of(part)),
                     steps: Vec::new(),
                 })
             }

@@ -12,7 +12,7 @@ use goinject_rules::model::{self, RuleSet};
 use crate::gotest;
 use crate::plan::Plan;
 use crate::plan::encode::LoadBias;
-use crate::tracee::{Follow, Spawned, mappings};
+use crate::tracee::{Follow, Spawned, mappings, page_size};
 
 /// The target that a run is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -220,5 +220,6 @@ pub fn load_bias(plan: &Plan, pid: i32) -> Result<LoadBias, TargetError> {
         .map(|mapping| mapping.range.start)
         .min()
         .ok_or_else(|| unreadable(io::Error::other("its program is not mapped")))?;
-    Ok(LoadBias(lowest.wrapping_sub(planned.base.0)))
+    let base = planned.base.0 & !(page_size() - 1);
+    Ok(LoadBias(lowest.wrapping_sub(base)))
 }

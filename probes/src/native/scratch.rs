@@ -15,7 +15,7 @@ pub struct Hit {
     pub registers: [u64; REGISTERS],
     /// Address of the probed instruction.
     pub pc: u64,
-    /// RFLAGS.
+    /// The flags register.
     pub flags: u64,
     /// Address of the goroutine's `runtime.g`; 0 unknown.
     pub g: u64,

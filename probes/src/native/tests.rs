@@ -85,10 +85,10 @@ fn one_rule(edits: Vec<Edit>) -> Core {
     core
 }
 
-fn register(index: GeneralRegister, size: u8, kind: u8, operand: u64) -> Edit {
+fn register(argument: usize, size: u8, kind: u8, operand: u64) -> Edit {
     let place = Place {
         base: Base::Integer as u8,
-        index: index as u8,
+        index: GeneralRegister::ARGUMENTS[argument] as u8,
         size,
         ..Place::default()
     };
@@ -102,14 +102,15 @@ fn register(index: GeneralRegister, size: u8, kind: u8, operand: u64) -> Edit {
 
 #[test]
 fn a_narrow_signed_value_fills_its_register() {
-    let mut core = one_rule(vec![register(GeneralRegister::Rbx, 1, 1, 0xfe)]);
+    let register_of = GeneralRegister::ARGUMENTS[1];
+    let mut core = one_rule(vec![register(1, 1, 1, 0xfe)]);
     let mut hit = Hit {
         registers: [0x1234_5678_9abc_def0; 32],
         ..Hit::default()
     };
     core.hit(&mut Fake::new(), &mut hit);
-    assert_eq!(hit.registers[GeneralRegister::Rbx as usize], -2i64 as u64);
-    assert_eq!(hit.dirty, 1 << GeneralRegister::Rbx as u32);
+    assert_eq!(hit.registers[register_of as usize], -2i64 as u64);
+    assert_eq!(hit.dirty, 1 << register_of as u32);
     assert_eq!(core.counters()[0].applied, 1);
 }
 
@@ -142,7 +143,7 @@ fn edits_are_made_all_or_none() {
     let mut thread = Fake::new();
     thread.put(MEMORY + 8, 5);
     let mut hit = Hit::default();
-    hit.registers[GeneralRegister::Rsp as usize] = MEMORY;
+    hit.registers[GeneralRegister::STACK_POINTER as usize] = MEMORY;
     core.hit(&mut thread, &mut hit);
     assert_eq!(thread.memory[8], 5);
     let counters = core.counters()[0];
@@ -189,7 +190,7 @@ fn a_path_through_a_slice_in_registers_is_followed_and_bounded() {
 
 #[test]
 fn nothing_happens_while_disarmed() {
-    let mut core = one_rule(vec![register(GeneralRegister::Rax, 8, 0, 1)]);
+    let mut core = one_rule(vec![register(0, 8, 0, 1)]);
     core.cease();
     core.hit(&mut Fake::new(), &mut Hit::default());
     assert_eq!(core.counters()[0], Counters::default());

@@ -237,6 +237,7 @@ impl Free {
                 return None;
             }
             taken.push(Part {
+                architecture: self.architecture,
                 offset,
                 size,
                 register: register(*next),

@@ -217,4 +217,39 @@ impl Architecture {
             Architecture::Amd64 => amd64::flags_and_calls(code, start),
         }
     }
+
+    /// Where the call of `callee` returns to in a function whose frame is two words below the saved frame pointer, and
+    /// nothing else, when it makes that call.
+    pub(in crate::go) fn behind_panic_call(
+        self,
+        code: &[u8],
+        start: Address,
+        callee: Address,
+    ) -> Option<Address> {
+        match self {
+            Architecture::Amd64 => amd64::behind_panic_call(code, start, callee),
+        }
+    }
+
+    /// Whether a function takes anything from the closure object that it is called with.
+    pub(in crate::go) fn reads_closure_object(self, code: &[u8], start: Address) -> bool {
+        match self {
+            Architecture::Amd64 => amd64::reads_closure_object(code, start),
+        }
+    }
+
+    /// Whether a function comes to its return within so many instructions that work on registers alone.
+    pub(in crate::go) fn returns_from_registers(self, code: &[u8], start: Address, most: usize) -> bool {
+        match self {
+            Architecture::Amd64 => amd64::returns_from_registers(code, start, most),
+        }
+    }
+
+    /// Where something at `offset` in the program's own block of thread-local storage is, counted from the thread
+    /// pointer.
+    pub(in crate::go) fn thread_pointer_offset(self, offset: u64, block_size: u64) -> Option<i64> {
+        match self {
+            Architecture::Amd64 => amd64::thread_pointer_offset(offset, block_size),
+        }
+    }
 }

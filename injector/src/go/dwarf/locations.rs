@@ -18,7 +18,7 @@ use crate::go::address::Address;
 /// A place of (a part of) a value at entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// A register, by its DWARF number: 0 to 15 general, 17 to 32 XMM.
+    /// A register, by its DWARF number.
     Register(u16),
     /// Bytes behind the return address.
     Stack(i64),

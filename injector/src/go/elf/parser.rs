@@ -127,7 +127,7 @@ fn machine_name(machine: u16) -> String {
         return architecture.name().to_owned();
     }
     match machine {
-        header::EM_386 => "x86".to_owned(),
+        header::EM_386 => "386".to_owned(),
         header::EM_AARCH64 => "arm64".to_owned(),
         header::EM_ARM => "arm".to_owned(),
         header::EM_RISCV => "riscv64".to_owned(),

@@ -89,6 +89,7 @@ impl Table {
             form,
             parts,
             count,
+            unit: image.elf().architecture.instruction_alignment(),
             text_start,
         })
     }

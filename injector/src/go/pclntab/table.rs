@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::values::ValueTable;
 use crate::go::address::Address;
 use crate::go::bytes::{c_string_at, u8_at, u32_at, u64_at};
 use crate::go::image::Image;
@@ -79,6 +80,8 @@ pub(in crate::go) struct Table {
     pub(in crate::go) form: Form,
     pub(super) parts: Parts,
     pub(in crate::go) count: usize,
+    /// What its tables of values count code in.
+    pub(super) unit: u8,
     /// What entry points count from; 0 where they are addresses.
     pub(in crate::go) text_start: u64,
 }
@@ -195,9 +198,10 @@ impl Table {
     }
 
     /// The bytes of a table of values; `None` for offset 0, which stands for no table.
-    pub(in crate::go) fn values(&self, offset: u32) -> Option<&[u8]> {
+    pub(in crate::go) fn values(&self, offset: u32) -> Option<ValueTable<'_>> {
         let offset = usize::try_from(offset).ok().filter(|&o| o != 0)?;
-        self.data().get(self.parts.values.checked_add(offset)?..)
+        let bytes = self.data().get(self.parts.values.checked_add(offset)?..)?;
+        Some(ValueTable::new(bytes, self.unit))
     }
 
     /// A source file, by its number in a compile unit.
@@ -241,17 +245,17 @@ impl<'t> Record<'t> {
     }
 
     /// The table of stack depths.
-    pub(in crate::go) fn depths(&self) -> Option<&'t [u8]> {
+    pub(in crate::go) fn depths(&self) -> Option<ValueTable<'t>> {
         self.table.values(self.word(4))
     }
 
     /// The table of source lines.
-    pub(in crate::go) fn lines(&self) -> Option<&'t [u8]> {
+    pub(in crate::go) fn lines(&self) -> Option<ValueTable<'t>> {
         self.table.values(self.word(6))
     }
 
     /// The table of source files.
-    pub(in crate::go) fn files(&self) -> Option<&'t [u8]> {
+    pub(in crate::go) fn files(&self) -> Option<ValueTable<'t>> {
         self.table.values(self.word(5))
     }
 
@@ -285,7 +289,7 @@ impl<'t> Record<'t> {
     }
 
     /// The n-th PCDATA table.
-    pub(in crate::go) fn pcdata(&self, n: usize) -> Option<&'t [u8]> {
+    pub(in crate::go) fn pcdata(&self, n: usize) -> Option<ValueTable<'t>> {
         let count = usize::try_from(self.word(7)).ok()?;
         let at = self.at + self.table.form.record() + 4 * n;
         if n >= count {

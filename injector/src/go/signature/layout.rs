@@ -1,6 +1,6 @@
 //! Sizes, alignments and names of types that are put together.
 //!
-//! Source: `cmd/compile/internal/types/size.go` of the Go project, for amd64.
+//! Source: `cmd/compile/internal/types/size.go` of the Go project, for machines with words of 64 bits.
 
 use crate::go::types::{Field, Kind, Type, TypeId, Types};
 

@@ -45,7 +45,7 @@ pub struct EntrySite {
 /// What an entry site is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind {
-    /// The save of the frame pointer directly after the stack check (`push rbp` on amd64, since Go 1.21). Every hit is
+    /// The save of the frame pointer directly after the stack check where there is one. Every hit is
     /// a call.
     AfterCheck,
     /// The last conditional jump of the stack check. It is passed again after the stack has grown,

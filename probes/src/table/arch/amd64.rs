@@ -24,6 +24,13 @@ pub enum GeneralRegister {
 }
 
 impl GeneralRegister {
+    /// Those of integer arguments and results, in the convention's sequence. They come first.
+    pub const ARGUMENTS: [GeneralRegister; 9] = {
+        use GeneralRegister::*;
+        [Rax, Rbx, Rcx, Rdi, Rsi, R8, R9, R10, R11]
+    };
+    /// What compiled code has g in.
+    pub const GOROUTINE: GeneralRegister = GeneralRegister::R14;
     /// The stack pointer.
     pub const STACK_POINTER: GeneralRegister = GeneralRegister::Rsp;
 }

@@ -59,6 +59,23 @@ pub(super) fn target(instruction: &iced_x86::Instruction) -> Option<Address> {
         .then(|| Address(instruction.near_branch64()))
 }
 
+/// Whether a function comes to its return within so many instructions that work on registers alone.
+pub(in crate::go::arch) fn returns_from_registers(code: &[u8], start: Address, most: usize) -> bool {
+    let touches_memory = |instruction: &iced_x86::Instruction| {
+        instruction.mnemonic() != Mnemonic::Lea
+            && (0..instruction.op_count()).any(|n| instruction.op_kind(n) == OpKind::Memory)
+    };
+    let decoder = Decoder::with_ip(64, code, start.0, DecoderOptions::NONE);
+    for (n, instruction) in decoder.into_iter().enumerate() {
+        match flow(&instruction) {
+            Flow::Return => return true,
+            Flow::Next if n < most && !touches_memory(&instruction) => {}
+            _ => return false,
+        }
+    }
+    false
+}
+
 /// What an instruction is to a stack check.
 pub(in crate::go::arch) fn check_part(bytes: &[u8], address: Address) -> CheckPart {
     let instruction = &Decoder::with_ip(64, bytes, address.0, DecoderOptions::NONE).decode();

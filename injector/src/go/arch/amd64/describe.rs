@@ -89,7 +89,8 @@ fn general(register: Register) -> Option<u8> {
     register.is_gpr().then(|| register.full_register().number() as u8)
 }
 
-fn reads(access: OpAccess) -> bool {
+/// Whether an instruction may read what it has such access to.
+pub(super) fn reads(access: OpAccess) -> bool {
     matches!(
         access,
         OpAccess::Read | OpAccess::CondRead | OpAccess::ReadWrite | OpAccess::ReadCondWrite

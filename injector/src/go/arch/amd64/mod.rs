@@ -1,18 +1,24 @@
 //! amd64, or x86-64.
 
+mod closure;
 mod convention;
 mod decode;
 mod describe;
 mod kernel;
+mod panic;
 mod runtime;
 mod sleeper;
 
+pub(super) use self::closure::reads_closure_object;
 pub(super) use self::convention::{
     FLOATS, INTEGER_REGISTERS, dwarf_number, is_register_assembly, register_name,
 };
-pub(super) use self::decode::{check_part, decode};
+pub(super) use self::decode::{check_part, decode, returns_from_registers};
 pub(super) use self::describe::describe;
-pub(super) use self::runtime::{flags_and_calls, sets_registers_up, thread_local_load};
+pub(super) use self::panic::behind_panic_call;
+pub(super) use self::runtime::{
+    flags_and_calls, sets_registers_up, thread_local_load, thread_pointer_offset,
+};
 pub(super) use self::sleeper::behind_only_call;
 use super::Relocations;
 

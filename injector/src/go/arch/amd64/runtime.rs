@@ -47,6 +47,14 @@ pub(in crate::go::arch) fn thread_local_load(
     None
 }
 
+/// Where something in the program's own block of thread-local storage is, counted from the thread pointer: the FS base,
+/// where that block ends.
+pub(in crate::go::arch) fn thread_pointer_offset(offset: u64, block_size: u64) -> Option<i64> {
+    i64::try_from(offset)
+        .ok()?
+        .checked_sub(i64::try_from(block_size).ok()?)
+}
+
 fn uses_fs(instruction: &Instruction) -> bool {
     instruction.segment_prefix() == Register::FS
         && (0..instruction.op_count()).any(|i| instruction.op_kind(i) == OpKind::Memory)
