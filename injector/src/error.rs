@@ -57,6 +57,12 @@ impl ExitCode {
         }
     }
 
+    /// Why a run ends with this code, for people; none for 0, and for one that goinject never ends with.
+    pub fn words_of(code: u8) -> Option<&'static str> {
+        let known = ExitCode::ALL.into_iter().find(|known| *known as u8 == code);
+        known.and_then(ExitCode::words)
+    }
+
     /// The one that counts of those that hold; [`ExitCode::Met`] where none does.
     pub fn first(holding: impl Iterator<Item = ExitCode>) -> ExitCode {
         let rank = |code: &ExitCode| ExitCode::ALL.iter().position(|other| other == code);

@@ -3,12 +3,13 @@
 //! ```text
 //! rule file --goinject_rules--> RuleSet
 //! Go binary --go::Binary--> functions, types, locations
-//! RuleSet x Binary --resolve--> ResolvedRule --plan::compile--> Plan
+//! RuleSet x Binary --resolve--> ResolvedRule --compile--> Plan
 //! Plan --engine::select--> engine --arm--> Session --> events --> run --> sinks, verdict, exit code
 //! ```
 
 pub mod cli;
 pub mod command;
+pub mod compile;
 pub mod doctor;
 pub mod engine;
 pub mod error;

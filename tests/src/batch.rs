@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use goinject::compile::compile;
 use goinject::go::Binary;
 use goinject::plan::Needs;
-use goinject::plan::compile::compile;
 use goinject::resolve::resolve;
 use goinject_rules::source::Source;
 

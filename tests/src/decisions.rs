@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use goinject::compile::compile;
 use goinject::go::Binary;
-use goinject::plan::compile::compile;
 use goinject::plan::encode::{Loaded, encode};
 use goinject::resolve::resolve;
 use goinject_probes::native::{Core, Hit, Thread};

@@ -6,12 +6,12 @@ use goinject_rules::diagnostic::{Diagnostic, Severity};
 
 use super::{Told, build_package, fail, open_binary, print_diagnostics, refuse_changed, say};
 use crate::cli::Check;
+use crate::compile::compile;
 use crate::engine::select::{EngineChoice, select};
 use crate::error::ExitCode;
 use crate::go::Binary;
 use crate::gotest::TestBinary;
 use crate::host;
-use crate::plan::compile::compile;
 use crate::resolve::{Resolution, resolve};
 use crate::words::{self, count};
 

@@ -19,11 +19,11 @@ use goinject_rules::model::RuleSet;
 use goinject_rules::source::Source;
 
 use crate::cli::DebugInformation;
+use crate::compile::compile;
 use crate::error::ExitCode;
 use crate::go::{Binary, GoError};
 use crate::gotest::{PackageError, TestBinary};
 use crate::plan::Plan;
-use crate::plan::compile::compile;
 use crate::process;
 use crate::resolve::resolve;
 use crate::words::{inert, inert_lines};

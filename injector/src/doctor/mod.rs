@@ -5,7 +5,8 @@ mod text;
 use goinject_probes::capability::Support;
 use serde::Serialize;
 
-use crate::engine::select::{Host, WriterChoice, outlook};
+use crate::engine::select::{WriterChoice, outlook};
+use crate::host::Host;
 use crate::host::facts::Facts;
 use crate::host::refusal::{Feature, Refusal, refusal};
 use crate::plan::Needs;

@@ -6,20 +6,9 @@ use goinject_probes::capability::{BpfSupport, Support};
 use goinject_probes::program::{Attach, Switches};
 use goinject_probes::table::WriterKind;
 
-use crate::host::facts::Facts;
+use crate::host::Host;
 use crate::host::refusal::{Feature, refusal};
 use crate::plan::{Consumes, Cost, Needs, Plan};
-
-/// What this host has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Host {
-    /// BPF and its writers.
-    pub bpf: BpfSupport,
-    /// Tracing a child, or the process to attach to.
-    pub ptrace: Support,
-    /// What explains refusals.
-    pub facts: Facts,
-}
 
 /// An engine asked for by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -119,6 +108,11 @@ pub struct NoEngine {
     pub reasons: Vec<String>,
 }
 
+/// Whether a choice of these can come out as BPF.
+pub fn may_be_bpf(engine: EngineChoice, writer: Option<WriterChoice>) -> bool {
+    engine != EngineChoice::Ptrace && writer != Some(WriterChoice::Breakpoints)
+}
+
 /// Chooses. In-kernel writers before the tracer, the tracer before breakpoints.
 pub fn select(
     plan: &Plan,
@@ -132,7 +126,7 @@ pub fn select(
         Some(reason) => format!(" ({})", reason.split_once(": ").map_or("", |(_, why)| why)),
         None => " (as asked)".to_owned(),
     };
-    if engine != EngineChoice::Ptrace && writer != Some(WriterChoice::Breakpoints) {
+    if may_be_bpf(engine, writer) {
         if writer != Some(WriterChoice::Tracer) {
             match in_kernel(plan, host, writer) {
                 Ok(selection) => return Ok(selection),

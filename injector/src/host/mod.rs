@@ -6,15 +6,23 @@ pub mod refusal;
 use goinject_probes::capability::{BpfSupport, Support};
 
 use self::facts::Facts;
-use crate::engine::select::{EngineChoice, Host, WriterChoice};
 use crate::tracee;
 
-/// Finds out what the choice of an engine needs to know, and no more than that: for the ptrace engine
-/// no BPF program is loaded.
-pub fn look(engine: EngineChoice, writer: Option<WriterChoice>) -> Host {
-    let wants_bpf = engine != EngineChoice::Ptrace && writer != Some(WriterChoice::Breakpoints);
+/// What this host has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// BPF and its writers.
+    pub bpf: BpfSupport,
+    /// Tracing a child, or the process to attach to.
+    pub ptrace: Support,
+    /// What explains refusals.
+    pub facts: Facts,
+}
+
+/// Finds out what the choice of an engine needs to know. Where BPF is out of the question, no program of it is loaded.
+pub fn look(tries_bpf: bool) -> Host {
     Host {
-        bpf: if wants_bpf {
+        bpf: if tries_bpf {
             BpfSupport::probe()
         } else {
             not_tried()
@@ -26,7 +34,7 @@ pub fn look(engine: EngineChoice, writer: Option<WriterChoice>) -> Host {
 
 /// Finds out everything.
 pub fn look_at_all() -> Host {
-    look(EngineChoice::Auto, None)
+    look(true)
 }
 
 /// Whether processes can be traced: tried on a child, as `run` would.

@@ -5,11 +5,10 @@
 
 mod automata;
 mod binding;
-pub mod compile;
-mod condition;
 pub mod display;
 mod edit;
 pub mod encode;
+mod instruction;
 mod needs;
 pub mod scratch;
 mod serial;

@@ -12,6 +12,7 @@ use goinject_rules::units::format_duration;
 
 use super::place::Workspace;
 use super::repeat;
+use crate::error::ExitCode;
 use crate::event::line::{Armed, End, Fired, Line, OutcomeName, Process, RuleResult, TargetEnd};
 use crate::event::{Notice, Sink};
 use crate::words::{self, aligned, count};
@@ -121,7 +122,7 @@ impl<'a> Terminal<'a> {
             .expected_status
             .map_or_else(String::new, |status| format!(", expected {status}"));
         say(format!("{}{expected}", end_words(end)));
-        if let Some(why) = crate::run::exit_words(end.exit_code) {
+        if let Some(why) = ExitCode::words_of(end.exit_code) {
             say(format!("exit code {}: {why}", end.exit_code));
         }
         if let Some(armed) = &self.armed {

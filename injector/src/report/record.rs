@@ -182,27 +182,12 @@ impl Record {
             }
             (None, None) => "the target has ended".to_owned(),
         };
-        let why = exit_words(end.exit_code);
+        let why = ExitCode::words_of(end.exit_code);
         match why {
             Some(why) => format!("{target}; exit code {}: {why}", end.exit_code),
             None => target,
         }
     }
-}
-
-fn exit_words(code: u8) -> Option<&'static str> {
-    let all = [
-        ExitCode::Unmet,
-        ExitCode::Invalid,
-        ExitCode::Unarmable,
-        ExitCode::NeverFired,
-        ExitCode::Limit,
-        ExitCode::TargetKilled,
-        ExitCode::Interrupted,
-    ];
-    all.into_iter()
-        .find(|known| *known as u8 == code)
-        .and_then(ExitCode::words)
 }
 
 impl TestName {

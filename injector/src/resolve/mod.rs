@@ -1,7 +1,7 @@
 //! Rules against a binary: functions found, paths followed, values fitted to their types.
 //!
 //! Everything that can be wrong is found here, all at once, with its place in the rule file. What comes
-//! out needs no further checks: [`crate::plan::compile`] only lays it out.
+//! out needs no further checks: the compiler of plans only lays it out.
 
 pub mod condition;
 pub mod facts;

@@ -13,12 +13,13 @@ use super::target::{StartCommand, Target, load_bias};
 use super::{Failure, Run, toolchain};
 use crate::engine::bpf::BpfEngine;
 use crate::engine::ptrace::PtraceEngine;
-use crate::engine::select::{EngineChoice, Fit, Selection, select};
+use crate::engine::select::{EngineChoice, Fit, Selection, may_be_bpf, select};
 use crate::engine::{Engine, Start, State, Subject, Tally};
 use crate::error::ExitCode;
 use crate::event::Notice;
 use crate::event::line::{self, EngineName, Line, VERSION};
 use crate::go::GoError;
+use crate::host;
 use crate::resolve::Finding;
 use crate::tracee::{Follow, Stop};
 
@@ -176,7 +177,9 @@ impl Run<'_> {
         let armable = image.armable.as_ref().expect("asked before");
         let (engine, writer) = (self.options.engine, self.options.writer);
         let engine = self.engine.as_ref().map_or(engine, |(chosen, _)| *chosen);
-        let host = self.host.get_or_insert_with(|| crate::host::look(engine, writer));
+        let host = self
+            .host
+            .get_or_insert_with(|| host::look(may_be_bpf(engine, writer)));
         select(&armable.plan, host, engine, writer)
             .map_err(|error| Failure::because(ExitCode::Unarmable, error))
     }

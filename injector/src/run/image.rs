@@ -10,11 +10,11 @@ use std::rc::Rc;
 use goinject_rules::model::{Rule, RuleSet};
 
 use super::toolchain;
+use crate::compile::compile;
 use crate::error::ExitCode;
 use crate::event::Stacks;
 use crate::go::{Binary, GoError};
 use crate::plan::Plan;
-use crate::plan::compile::compile;
 use crate::resolve::{Finding, Resolution, resolve_some};
 
 /// What tells a file from all others, and from itself before a change.

@@ -27,15 +27,14 @@ use self::image::Images;
 use self::process::Process;
 use self::results::Results;
 use self::target::Target;
-use crate::engine::select::{EngineChoice, Host, WriterChoice};
+use crate::engine::select::{EngineChoice, WriterChoice};
 use crate::engine::{Engine, Session, SessionError};
 use crate::error::ExitCode;
 use crate::event::line::{Executed, Line};
 use crate::event::{Clock, DynamicTypes, Notice, Origin, Sink, fired};
+use crate::host::Host;
 use crate::signals::Signals;
 use crate::tracee::{End, Family, Follow, News, Stop, Why};
-
-pub use self::verdict::exit_words;
 
 /// Stops that are handled before signals, limits and events have their turn.
 const TURN: usize = 256;

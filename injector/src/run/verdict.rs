@@ -80,14 +80,6 @@ pub(super) fn unexpected_exit(rules: &RuleSet, outcome: &Outcome) -> Option<i32>
     }
 }
 
-/// Why a run ends with its exit code, for people; none for 0.
-pub fn exit_words(code: u8) -> Option<&'static str> {
-    ExitCode::ALL
-        .into_iter()
-        .find(|known| *known as u8 == code)?
-        .words()
-}
-
 /// How often the target panicked, if that is not as expected.
 pub(super) fn unexpected_panics(rules: &RuleSet, counters: &[Counters]) -> Option<Unmet> {
     let expected = rules.expect.panics.as_ref()?.value;

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::rc::Rc;
 
+use goinject::compile::compile;
 use goinject::engine::bpf::BpfEngine;
 use goinject::engine::select::Fit;
 use goinject::engine::{Engine, Session, Start, Subject};
 use goinject::go::Binary;
 use goinject::host;
 use goinject::plan::Plan;
-use goinject::plan::compile::compile;
 use goinject::resolve::resolve;
 use goinject::run::target::load_bias;
 use goinject::tracee::{Family, Follow};

@@ -10,8 +10,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use goinject::compile::compile;
 use goinject::go::Binary;
-use goinject::plan::compile::compile;
 use goinject::resolve::resolve;
 use goinject_rules::source::Source;
 use goinject_tests::{Build, Case, Flags, StandIn, Strip, Tally, Writer, native, together, written};

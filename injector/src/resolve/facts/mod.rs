@@ -14,7 +14,6 @@ use crate::go::address::Address;
 use crate::go::sites::{EntryKind, Sites, sites};
 use crate::go::types::{Signature, Types};
 use crate::go::{Binary, Function, InlinedCall};
-use crate::plan::compile::{entry_consumes, instruction};
 use crate::plan::{Consumes, Instruction, SiteKind};
 
 /// All that a rule with this name in `function:` would act on.
@@ -273,15 +272,15 @@ fn found_sites(binary: &Binary, found: &Sites, floats: u16) -> Vec<FoundSite> {
     };
     let mut all = vec![FoundSite {
         kind,
-        instruction: instruction(
+        instruction: Instruction::of(
             &entry.site,
-            entry_consumes(entry, floats, binary.architecture()),
+            Consumes::at_entry(entry, floats, binary.architecture()),
             binary,
         ),
     }];
     all.extend(found.returns.iter().map(|site| FoundSite {
         kind: SiteKind::Return,
-        instruction: instruction(site, Consumes::Nothing, binary),
+        instruction: Instruction::of(site, Consumes::Nothing, binary),
     }));
     all
 }

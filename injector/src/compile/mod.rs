@@ -1,21 +1,21 @@
 //! Resolved rules laid out as a plan.
 
+mod condition;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use goinject_rules::model::{self, Mode, Point, RuleSet, Scope};
 use goinject_rules::source::Span;
 
-use super::condition;
-use super::{
-    Assignment, Binding, Consumes, Cost, Fault, Function, GoTests, Instruction, Lead, Limits, Notes, Panic,
-    Plan, Role, Rule, Runtime, Site, SiteKind, Sleep, Term, Trigger,
-};
 use crate::go::Binary;
 use crate::go::abi::Convention;
 use crate::go::address::Address;
-use crate::go::arch::Architecture;
-use crate::go::sites::{EntryKind, EntrySite, Execution, Leads, MemoryWrite, Site as FoundSite};
+use crate::go::sites::{EntryKind, Site as FoundSite};
+use crate::plan::{
+    self, Assignment, Binding, Consumes, Fault, Function, GoTests, Instruction, Limits, Notes, Panic, Plan,
+    Role, Rule, Runtime, Site, SiteKind, Sleep, Term, Trigger,
+};
 use crate::resolve::{Resolution, ResolvedFunction};
 
 /// Lays resolved rules out. The result depends on nothing but the rules and the binary.
@@ -82,7 +82,7 @@ pub fn compile(rules: &RuleSet, resolution: &Resolution, binary: &Binary) -> Pla
     }
     let identity = binary.identity();
     Plan {
-        binary: super::Binary {
+        binary: plan::Binary {
             path: binary.path().to_owned(),
             go_version: binary.version().text.clone(),
             build_id: identity
@@ -294,7 +294,7 @@ fn entry<'a>(
         },
         EntryKind::AfterCheck | EntryKind::Start => SiteKind::Entry,
     };
-    let consumes = entry_consumes(found, of.float_parameters, binary.architecture());
+    let consumes = Consumes::at_entry(found, of.float_parameters, binary.architecture());
     let site = sites
         .entry(found.site.address)
         .or_insert_with(|| site(function, kind, &found.site, consumes, of, binary));
@@ -313,83 +313,12 @@ fn site(
     Site {
         function,
         kind,
-        instruction: instruction(found, consumes, binary),
+        instruction: Instruction::of(found, consumes, binary),
         g_in_register: of.function.convention() == Convention::Register,
         slot: None,
         notes: None,
         bindings: Vec::new(),
     }
-}
-
-/// A found site's instruction as the plan has it.
-pub(crate) fn instruction(found: &FoundSite, consumes: Consumes, binary: &Binary) -> Instruction {
-    let (lead, consumes) = match found.leads {
-        Leads::Next(_) => (Lead::Next, consumes),
-        Leads::Branch { taken, .. } => (Lead::Branch(taken), consumes),
-        Leads::Jump(target)
-        | Leads::Call {
-            target: Some(target), ..
-        } => (Lead::Target(target), consumes),
-        Leads::Return => (Lead::Return, consumes),
-        Leads::IndirectJump | Leads::Call { target: None, .. } | Leads::Other => (
-            Lead::Next,
-            Consumes::Irreversible("only at run time is it known where it leads".to_owned()),
-        ),
-    };
-    Instruction {
-        address: found.address,
-        file_offset: binary
-            .file_offset(found.address)
-            .expect("the code of a function is in the file"),
-        bytes: found.bytes.clone(),
-        text: found.text.clone(),
-        cost: match found.execution {
-            Execution::Emulated => Cost::Emulated,
-            Execution::SingleStepped => Cost::Stepped,
-            Execution::Refused { why } => Cost::Refused(why.to_owned()),
-        },
-        lead,
-        consumes,
-    }
-}
-
-/// What the instruction at a function's entry site does to the arguments.
-pub(crate) fn entry_consumes(
-    entry: &EntrySite,
-    float_parameters: u16,
-    architecture: Architecture,
-) -> Consumes {
-    match entry.kind {
-        EntryKind::Start => consumes(&entry.site, float_parameters, architecture),
-        EntryKind::AfterCheck | EntryKind::CheckJump { .. } => Consumes::Nothing,
-    }
-}
-
-/// What the first instruction of a function without a stack check does to the arguments.
-fn consumes(site: &FoundSite, float_parameters: u16, architecture: Architecture) -> Consumes {
-    let stack_pointer = architecture.stack_pointer();
-    let touched = site.reads.integer_arguments
-        | site.writes.integer_arguments
-        | site.reads.float_arguments
-        | site.writes.float_arguments;
-    let uses_stack = site.reads.general & 1 << stack_pointer != 0;
-    if touched == 0 && (site.sets_frame_up || !uses_stack && site.memory_writes.is_empty()) {
-        return Consumes::Nothing;
-    }
-    if site.writes.float_arguments & float_parameters != 0 {
-        return Consumes::Irreversible(format!("`{}` overwrites a floating-point parameter", site.text));
-    }
-    // A plain store into the call's own stack slots is made again with the edited value.
-    let own_slot = |write: &MemoryWrite| {
-        write.operand.base == Some(stack_pointer)
-            && write.operand.index.is_none()
-            && !write.operand.in_segment
-    };
-    let stores = site.moves && site.memory_writes.iter().all(own_slot);
-    if !site.memory_writes.is_empty() && !stores {
-        return Consumes::Irreversible(format!("`{}` writes memory", site.text));
-    }
-    Consumes::Restartable
 }
 
 fn runtime(binary: &Binary) -> Runtime {

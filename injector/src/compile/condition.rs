@@ -1,6 +1,6 @@
 //! Conditions as rows that work on a stack of truths.
 
-use super::{Operand, OperandKind, Term, Test};
+use crate::plan::{Operand, OperandKind, Term, Test};
 use crate::resolve::condition::Condition;
 use crate::resolve::path::Side;
 
