@@ -560,11 +560,12 @@ struct gi_g_key {
 /* A goroutine that sleeps before a call. */
 struct gi_delay {
 	gi_u64 deadline; /* ns, CLOCK_MONOTONIC */
+	gi_u64 duration; /* ns */
 	gi_u64 depth;
 	gi_u32 site;
 	gi_u32 fired_count;
 	gi_u32 sent; /* it is on its way to the slot, and not there by itself to grow its stack */
-	gi_u32 padding;
+	gi_u32 asleep; /* it was sent from the slot to time.Sleep, which comes back when the time is over and not before */
 	struct gi_fired fired[GI_DELAYED];
 };
 
@@ -601,6 +602,6 @@ _Static_assert(sizeof(struct gi_control) == 80, "gi_control");
 _Static_assert(sizeof(struct gi_event) == 1040, "gi_event");
 _Static_assert(sizeof(struct gi_fired) == 24, "gi_fired");
 _Static_assert(sizeof(struct gi_call) == 56, "gi_call");
-_Static_assert(sizeof(struct gi_delay) == 224, "gi_delay");
+_Static_assert(sizeof(struct gi_delay) == 232, "gi_delay");
 
 #endif

@@ -76,11 +76,12 @@ GI_SUBPROGRAM int gi_start_delay(struct gi_scratch *s, gi_u64 duration)
 	if (s->fired_count > GI_DELAYED)
 		return GI_TOO_MANY;
 	s->delay.deadline = gi_now() + duration;
+	s->delay.duration = duration;
 	s->delay.depth = s->depth;
 	s->delay.site = s->hit.site;
 	s->delay.fired_count = s->fired_count;
 	s->delay.sent = 1;
-	s->delay.padding = 0;
+	s->delay.asleep = 0;
 	for (i = 0; i < GI_DELAYED; i++)
 		s->delay.fired[i] = s->fired[i];
 	if (gi_delay_save(s))
@@ -95,7 +96,8 @@ GI_SUBPROGRAM int gi_start_delay(struct gi_scratch *s, gi_u64 duration)
  * At the slot: calls time.Sleep through the frame of runtime.Gosched. Returns enum gi_reason.
  *
  * It was sent there, so the CALL must not be made: it would double the stack, each time. Hence the sleep
- * even if it is late by now. Where the kernel can't write to the stack, for instance to a page of it that
+ * even if it is late by now. It comes back when its time is over and not before. In a bubble of testing/synctest
+ * that is the bubble's time. Where the kernel can't write to the stack, for instance to a page of it that
  * was never used, the CALL is made with a preemption request instead: it yields, comes back to the
  * entry, and has used that page.
  */
@@ -103,7 +105,6 @@ GI_SUBPROGRAM int gi_enter_sleep(struct gi_scratch *s)
 {
 	struct gi_process *process;
 	struct gi_site *site;
-	gi_u64 now;
 
 	if (!GI_NEEDS(DELAYS) || !s)
 		return GI_NO_ROW;
@@ -112,14 +113,17 @@ GI_SUBPROGRAM int gi_enter_sleep(struct gi_scratch *s)
 	if (!process || !site)
 		return GI_NO_ROW;
 	s->delay.sent = 0;
+	s->delay.asleep = 0;
 	if (gi_delay_save(s))
 		return GI_NO_ROOM;
 	if (gi_push_sleeper(s, process->frame_return, site->slot)) {
 		gi_request_preemption(s);
 		return GI_WRITE_FAULT;
 	}
-	now = gi_now();
-	s->hit.reg[GI_FIRST_ARGUMENT] = s->delay.deadline > now ? s->delay.deadline - now : 0;
+	s->delay.asleep = 1;
+	gi_delay_save(s);
+	/* The whole of it: what the way here took is not known to the clock of a bubble. */
+	s->hit.reg[GI_FIRST_ARGUMENT] = s->delay.duration;
 	s->hit.to = process->sleep;
 	s->hit.redirected = 1;
 	s->hit.edited = 1;
@@ -160,7 +164,7 @@ GI_SUBPROGRAM int gi_back_from_delay(struct gi_scratch *s)
 		gi_delay_forget(s);
 		return GI_BACK_CALL;
 	}
-	if (gi_now() < s->delay.deadline)
+	if (!s->delay.asleep && gi_now() < s->delay.deadline)
 		return GI_BACK_EARLY;
 	gi_delay_forget(s);
 	for (i = 0; i < GI_DELAYED; i++)

@@ -240,11 +240,12 @@ const struct gi_field goinject_fields[] = {
 	END(gi_g_key),
 
 	FIELD(gi_delay, deadline),
+	FIELD(gi_delay, duration),
 	FIELD(gi_delay, depth),
 	FIELD(gi_delay, site),
 	FIELD(gi_delay, fired_count),
 	FIELD(gi_delay, sent),
-	FIELD(gi_delay, padding),
+	FIELD(gi_delay, asleep),
 	FIELD(gi_delay, fired),
 	END(gi_delay),
 

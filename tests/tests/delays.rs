@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use goinject_tests::goinject::{Running, command, run};
+use goinject_tests::module::Module;
 use goinject_tests::{Build, Storm, Writer};
 
 /// The oldest yields; the two in the middle have no `Gosched` to sleep through.
@@ -119,4 +120,68 @@ fn plan_says_how_calls_are_delayed_and_why() {
     }
     let old = "yield until their time: its parameters are on the stack";
     assert_eq!(plan("1.15", "cases"), [old, old]);
+}
+
+/// A goroutine in a bubble of `testing/synctest` sleeps by the bubble's clock.
+const BUBBLE: &str = r#"package query
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+var spare [4096]byte
+
+//go:noinline
+func query(n int, s string) int {
+	var space [4096]byte
+	space[n] = spare[len(s)]
+	return n + len(s) + int(space[0])
+}
+
+func TestDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for i := 0; i < 3; i++ {
+			start := time.Now()
+			query(i, "abc")
+			if took := time.Since(start); took != 200*time.Millisecond {
+				t.Error("in the bubble:", took)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		done := make(chan int, 1)
+		go func() { done <- query(3, "abc") }()
+		select {
+		case <-ctx.Done():
+			t.Error("timed out")
+		case <-done:
+		}
+		synctest.Wait()
+	})
+	start := time.Now()
+	query(1, "x")
+	if took := time.Since(start); took < 200*time.Millisecond {
+		t.Error("outside:", took)
+	}
+}
+"#;
+
+#[test]
+fn the_clock_of_a_synctest_bubble_counts() {
+    let module = Module::new("1.27");
+    module.write("go.mod", "module query\n\ngo 1.25\n");
+    module.write("query_test.go", BUBBLE);
+    module.write(
+        "rules.yaml",
+        "version: 1\nrules:\n- {function: query.query, inject: {delay: 200ms}, expect: {fired: 5}}\n",
+    );
+    for writer in Writer::ANYWHERE {
+        let arguments = ["test", "--writer", writer.name(), "rules.yaml", "--", "."];
+        let outcome = module.goinject(&arguments, &[]);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+        assert!(outcome.stdout.starts_with("ok"), "{}", outcome.describe());
+    }
 }

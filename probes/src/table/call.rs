@@ -66,6 +66,8 @@ pub struct GKey {
 pub struct Delay {
     /// Nanoseconds of `CLOCK_MONOTONIC`.
     pub deadline: u64,
+    /// In nanoseconds.
+    pub duration: u64,
     /// Of its frame below the stack's high end.
     pub depth: u64,
     /// Row of the entry site.
@@ -74,8 +76,8 @@ pub struct Delay {
     pub fired_count: u32,
     /// Not 0: it is on its way to the slot.
     pub sent: u32,
-    #[doc(hidden)]
-    pub padding: u32,
+    /// Not 0: it was sent from there to `time.Sleep`.
+    pub asleep: u32,
     /// What waits for the end of the delay.
     pub fired: [Fired; DELAYED],
 }

@@ -287,11 +287,12 @@ fn fields_in_rust() -> Vec<Line> {
         }
         Delay = "gi_delay" {
             deadline,
+            duration,
             depth,
             site,
             fired_count,
             sent,
-            padding,
+            asleep,
             fired,
         }
         GoroutineKey = "gi_goroutine_key" {
