@@ -526,10 +526,16 @@ struct gi_event {
 	struct gi_go_test test;
 };
 
+/* What became of a binding that fired; 0 while it waits for its edits. */
+enum gi_settled {
+	GI_IS_DONE = 1,
+	GI_HAS_FAILED = 2,
+};
+
 /* A binding that fired in a call, kept until its edits are made. */
 struct gi_fired {
 	gi_u32 binding;
-	gi_u32 padding;
+	gi_u32 settled; /* enum gi_settled */
 	gi_u64 call;
 	gi_u64 delay; /* ns */
 };

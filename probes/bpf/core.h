@@ -267,6 +267,7 @@ GI_SUBPROGRAM int gi_note_fired(struct gi_scratch *s, gi_u32 row, gi_u64 call)
 		return 1;
 	}
 	s->fired[n].binding = row;
+	s->fired[n].settled = 0;
 	s->fired[n].call = call;
 	s->fired[n].delay = 0;
 	s->fired_count = n + 1;
@@ -486,6 +487,7 @@ GI_SUBPROGRAM int gi_apply_binding(struct gi_scratch *s, gi_u32 n)
 		gi_fail(counters, reason);
 	else if (!observe && (binding->flags & GI_BINDING_COMPLETES))
 		gi_add(&counters->applied, 1);
+	s->fired[n].settled = reason ? GI_HAS_FAILED : GI_IS_DONE;
 	return gi_report(s, n, reason);
 }
 
@@ -534,7 +536,6 @@ GI_SUBPROGRAM int gi_apply(struct gi_scratch *s)
 			break;
 		gi_apply_binding(s, i);
 	}
-	s->fired_count = 0;
 	return 0;
 }
 

@@ -64,7 +64,7 @@ static __always_inline int gi_user_write(struct gi_scratch *s, gi_u64 address, c
 	return 1;
 }
 
-#include "frame.h"
+#include "signal_frame.h"
 
 static __always_inline int gi_float_read(struct gi_scratch *s, gi_u32 index, gi_u64 *value)
 {
@@ -130,6 +130,7 @@ static __always_inline void gi_emit(struct gi_scratch *s)
 }
 
 #include "core.h"
+#include "frame.h"
 
 #define GI_PID_LEVELS 32 /* MAX_PID_NS_LEVEL of the kernel */
 
@@ -202,18 +203,11 @@ GI_SUBPROGRAM int gi_pass_site(struct gi_scratch *s)
 static __always_inline int gi_signal(gi_u32 tid, gi_u32 serial, gi_u64 ucontext)
 {
 	struct gi_scratch *s = bpf_map_lookup_elem(&gi_scratches, &tid);
-	gi_u32 reason;
 
 	if (!s || s->state != GI_SCRATCH_SIGNAL || s->hit.serial != serial)
 		return 0;
 	s->state = GI_SCRATCH_IDLE;
-	reason = gi_frame_open(s, ucontext);
-	if (reason)
-		return gi_abandon(s, reason);
-	if (s->stage == GI_STAGE_DECIDE && !gi_begin(s))
-		return 0;
-	gi_perform(s);
-	return gi_frame_commit(s, ucontext);
+	return gi_in_frame(s, ucontext);
 }
 
 /* Keeps the call for the moment when its edits can be made, and brings that about. */

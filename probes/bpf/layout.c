@@ -216,7 +216,7 @@ const struct gi_field goinject_fields[] = {
 	END(gi_event),
 
 	FIELD(gi_fired, binding),
-	FIELD(gi_fired, padding),
+	FIELD(gi_fired, settled),
 	FIELD(gi_fired, call),
 	FIELD(gi_fired, delay),
 	END(gi_fired),

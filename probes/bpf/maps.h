@@ -256,6 +256,31 @@ GI_SUBPROGRAM int gi_delay_forget(struct gi_scratch *s)
 	return 0;
 }
 
+/* Notes the goroutine as one that is sent back to the site at a depth of its stack. */
+GI_SUBPROGRAM int gi_pass_save(struct gi_scratch *s, gi_u64 depth)
+{
+	struct gi_pass pass = {};
+	struct gi_g_key key;
+
+	if (!GI_NEEDS(FRAMES) || !s)
+		return 1;
+	pass.site = s->hit.site;
+	pass.depth = depth;
+	key = s->g_key;
+	return bpf_map_update_elem(&gi_passes, &key, &pass, BPF_ANY) < 0;
+}
+
+GI_SUBPROGRAM int gi_pass_forget(struct gi_scratch *s)
+{
+	struct gi_g_key key;
+
+	if (!GI_NEEDS(FRAMES) || !s)
+		return 1;
+	key = s->g_key;
+	bpf_map_delete_elem(&gi_passes, &key);
+	return 0;
+}
+
 /* Threads of one test count at the same time, and may be the first to do so: nobody's count may be lost. */
 GI_SUBPROGRAM gi_u64 gi_count_goroutine(struct gi_scratch *s, gi_u64 goid)
 {

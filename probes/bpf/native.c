@@ -8,10 +8,21 @@
 #include "hit.h"
 #include "native.h"
 
+#ifdef GI_NATIVE_FRAME
+/* The hit's floats are an address here, as they are in the BPF program. */
+static __thread struct gi_host *gi_lent;
+
+static struct gi_host *gi_host_of(const struct gi_scratch *s)
+{
+	(void)s;
+	return gi_lent;
+}
+#else
 static struct gi_host *gi_host_of(const struct gi_scratch *s)
 {
 	return (struct gi_host *)(uintptr_t)s->hit.floats;
 }
+#endif
 
 #define GI_ROW(function, row, table, count)                                        \
 	static row *function(const struct gi_scratch *s, gi_u32 index)               \
@@ -57,6 +68,21 @@ static int gi_user_write(const struct gi_scratch *s, gi_u64 address, const void 
 	return host->write(host->context, address, from, size);
 }
 
+#ifdef GI_NATIVE_FRAME
+#include "signal_frame.h"
+
+static int gi_float_read(struct gi_scratch *s, gi_u32 index, gi_u64 *value)
+{
+	(void)value;
+	return gi_frame_float_read(s, index);
+}
+
+static int gi_float_write(struct gi_scratch *s, gi_u32 index, const gi_u64 *value)
+{
+	(void)value;
+	return gi_frame_float_write(s, index);
+}
+#else
 static int gi_float_read(struct gi_scratch *s, gi_u32 index, gi_u64 *value)
 {
 	struct gi_host *host = gi_host_of(s);
@@ -70,6 +96,7 @@ static int gi_float_write(struct gi_scratch *s, gi_u32 index, const gi_u64 *valu
 
 	return host->float_write(host->context, index, *value);
 }
+#endif
 
 static gi_u64 gi_thread_g(struct gi_scratch *s)
 {
@@ -192,6 +219,42 @@ static void gi_emit(struct gi_scratch *s)
 
 #include "core.h"
 
+#ifdef GI_NATIVE_FRAME
+/* Room for goroutines that are sent back to run an instruction again; how many are. */
+static __thread gi_u32 gi_pass_room, gi_passes;
+
+static int gi_pass_save(struct gi_scratch *s, gi_u64 depth)
+{
+	(void)s;
+	(void)depth;
+	if (gi_passes >= gi_pass_room)
+		return 1;
+	gi_passes++;
+	return 0;
+}
+
+static int gi_pass_forget(struct gi_scratch *s)
+{
+	(void)s;
+	if (gi_passes)
+		gi_passes--;
+	return 0;
+}
+
+#include "frame.h"
+
+/* The signal-frame writer over a memory that a test lends. Returns how many goroutines are let pass. */
+gi_u32 goinject_in_frame(struct gi_host *host, struct gi_scratch *s, gi_u64 ucontext, gi_u32 pass_room)
+{
+	gi_lent = host;
+	gi_pass_room = pass_room;
+	gi_passes = 0;
+	if (s->stage == GI_STAGE_DECIDE || gi_begin(s))
+		gi_in_frame(s, ucontext);
+	return gi_passes;
+}
+#else
+
 void goinject_hit(struct gi_host *host, struct gi_scratch *s)
 {
 	const struct gi_process *process;
@@ -223,3 +286,4 @@ void goinject_abandon(struct gi_host *host, struct gi_scratch *s, gi_u32 reason)
 	s->hit.floats = (gi_u64)(uintptr_t)host;
 	gi_abandon(s, reason);
 }
+#endif

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use goinject_tests::module::Module;
-use goinject_tests::{Outcome, Writer};
+use goinject_tests::{Outcome, Writer, guest};
 use serde_json::Value;
 
 const CART: &str = r#"package cart
@@ -169,7 +171,7 @@ fn place(function: &str, file: &str, text: &str) -> (String, String, u64) {
 
 /// What programs of a version know of the goroutines that a test starts.
 fn knows_parents(version: &str) -> bool {
-    !matches!(version, "1.15" | "1.19")
+    !version.starts_with("1.15") && !version.starts_with("1.19")
 }
 
 fn check_tests(version: &str, outcome: &Outcome) {
@@ -366,4 +368,49 @@ fn other_programs_have_no_tests() {
             );
         }
     }
+}
+
+/// The same within a guest, whose kernel lets BPF write.
+fn in_guest(kernel: &str, version: &str, writers: &[Writer]) {
+    let module = module(version);
+    module.write("rules/rules.yaml", RULES);
+    let build = ["test", "-c", "-o", "cart.test", "./cart"];
+    let build = module.go(&build);
+    assert_eq!(build.code, Some(0), "{}", build.describe());
+    let files = [
+        (module.path("rules"), PathBuf::from("/srv/rules")),
+        (module.path("cart.test"), PathBuf::from("/srv/cart.test")),
+    ];
+    let Some(mut booted) = guest::boot(kernel, &files) else {
+        return;
+    };
+    for writer in writers {
+        let script = format!(
+            "goinject run --writer {} --json /tmp/events /srv/rules/rules.yaml -- /srv/cart.test -test.v 2>/tmp/err\n\
+             echo @code $?; cat /tmp/events; cat /tmp/err >&2",
+            writer.name(),
+        );
+        let outcome = booted.run(&script, Duration::from_secs(120));
+        let outcome = outcome.unwrap_or_else(|error| panic!("{error}"));
+        let outcome = Outcome {
+            stderr: outcome.stderr(),
+            ..Outcome::of_a_script(&outcome.stdout())
+        };
+        let version = format!("{version} on Linux {}, {}", booted.release, writer.name());
+        assert_eq!(outcome.code, Some(0), "{version}: {}", outcome.describe());
+        check_tests(&version, &outcome);
+        check_stacks(&version, &outcome);
+        check_values(&version, &outcome);
+    }
+}
+
+#[test]
+fn guest_6_1_tells_tests_apart() {
+    in_guest("6.1", "1.27", &[Writer::SignalFrame, Writer::Tracer]);
+    in_guest("6.1", "1.15", &[Writer::UserMemory]);
+}
+
+#[test]
+fn guest_newest_tells_tests_apart() {
+    in_guest("newest", "1.27", &[Writer::Context, Writer::SignalFrame]);
 }

@@ -12,7 +12,6 @@ pub struct StoppedThread<'a> {
     memory: &'a Memory,
     thread_pointer: u64,
     floats: Option<FloatRegisters>,
-    floats_edited: bool,
     events: &'a mut Vec<Event>,
 }
 
@@ -29,16 +28,7 @@ impl<'a> StoppedThread<'a> {
             memory,
             thread_pointer: arch::thread_pointer(registers),
             floats: None,
-            floats_edited: false,
             events,
-        }
-    }
-
-    /// Gives the edited floating-point registers to the thread; false if it can't be done.
-    pub fn commit_floats(&mut self) -> bool {
-        match self.floats {
-            Some(floats) if self.floats_edited => self.stop.set_floats(floats).is_ok(),
-            _ => true,
         }
     }
 
@@ -64,10 +54,11 @@ impl Thread for StoppedThread<'_> {
     }
 
     fn set_float(&mut self, index: u32, value: u64) -> bool {
+        let stop = self.stop;
         let Some(floats) = self.floats() else { return false };
         arch::set_float(floats, index, value);
-        self.floats_edited = true;
-        true
+        // At once: whether it can be done decides what the edit counts as.
+        stop.set_floats(*floats).is_ok()
     }
 
     fn thread_pointer(&mut self) -> u64 {

@@ -40,8 +40,8 @@ pub struct Call {
 pub struct Fired {
     /// Its row.
     pub binding: u32,
-    #[doc(hidden)]
-    pub padding: u32,
+    /// What became of it; 0 while it waits for its edits.
+    pub settled: u32,
     /// Number of the call.
     pub call: u64,
     /// Nanoseconds that the goroutine is to sleep.

@@ -90,7 +90,6 @@ impl Tracer {
         if hit.edited == 0 {
             return Ok(false);
         }
-        thread.commit_floats();
         if (is_before || site.flags & SITE_RESTART != 0) && hit.redirected == 0 {
             self.let_pass(program, &hit)?;
             send_back(&hit, &mut registers);

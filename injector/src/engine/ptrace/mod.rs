@@ -251,7 +251,6 @@ impl PtraceSession {
         let mut events = Vec::new();
         let mut thread = StoppedThread::new(stop, &registers, &self.memory, &mut events);
         armed.core.borrow_mut().hit(&mut thread, &mut hit);
-        thread.commit_floats();
         let pid = self.pid;
         let events = events.into_iter().map(|row| Event { pid, row });
         self.shared.events.borrow_mut().extend(events);

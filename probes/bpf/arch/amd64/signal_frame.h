@@ -97,13 +97,15 @@ GI_SUBPROGRAM int gi_frame_float_write(struct gi_scratch *s, gi_u32 index)
 #define GI_FRAME_WRITE(name)                                                                        \
 	do {                                                                                        \
 		if (all || (s->hit.dirty & (1u << GI_##name)))                                      \
-			gi_user_write(s, ucontext + GI_UC_REGISTERS + 8 * GI_SLOT_##name,           \
-				      &s->hit.reg[GI_##name], 8);                                   \
+			failed |= gi_user_write(s, ucontext + GI_UC_REGISTERS + 8 * GI_SLOT_##name, \
+						&s->hit.reg[GI_##name], 8);                         \
 	} while (0)
 
-/* Writes the edited registers into the frame, or all of them. */
+/* Writes the edited registers into the frame, or all of them. 0 or not 0. */
 GI_SUBPROGRAM int gi_frame_registers(struct gi_scratch *s, gi_u64 ucontext, gi_u32 all)
 {
+	int failed = 0;
+
 	if (!GI_NEEDS(FRAMES) || !s)
 		return 0;
 	GI_FRAME_WRITE(RAX);
@@ -122,7 +124,7 @@ GI_SUBPROGRAM int gi_frame_registers(struct gi_scratch *s, gi_u64 ucontext, gi_u
 	GI_FRAME_WRITE(R13);
 	GI_FRAME_WRITE(R14);
 	GI_FRAME_WRITE(R15);
-	return 0;
+	return failed;
 }
 
 #endif

@@ -263,7 +263,7 @@ fn fields_in_rust() -> Vec<Line> {
         }
         Fired = "gi_fired" {
             binding,
-            padding,
+            settled,
             call,
             delay,
         }
@@ -417,7 +417,9 @@ fn rows_have_the_same_fields_at_the_same_places() {
 /// The numbers that `bpf/abi.h` and `bpf/hit.h` define, by name.
 fn constants_in_c() -> BTreeMap<String, u64> {
     /// What only the core looks at.
-    const ITS_OWN: [&str; 9] = [
+    const ITS_OWN: [&str; 11] = [
+        "GI_IS_DONE",
+        "GI_HAS_FAILED",
         "GI_MEMBERS",
         "GI_SCOPE_GOROUTINE",
         "GI_SCOPE_TEST",
