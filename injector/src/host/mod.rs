@@ -2,6 +2,7 @@
 
 pub mod facts;
 pub mod refusal;
+mod remembered;
 
 use goinject_probes::capability::{BpfSupport, Support};
 
@@ -19,22 +20,27 @@ pub struct Host {
     pub facts: Facts,
 }
 
-/// Finds out what the choice of an engine needs to know. Where BPF is out of the question, no program of it is loaded.
+/// Finds out what the choice of an engine needs to know. Where BPF is out of the question, no program of it is loaded;
+/// and none where it was tried already in this boot.
 pub fn look(tries_bpf: bool) -> Host {
+    let facts = Facts::read();
     Host {
-        bpf: if tries_bpf {
-            BpfSupport::probe()
-        } else {
-            not_tried()
+        bpf: match tries_bpf {
+            true => remembered::bpf(&facts, BpfSupport::probe),
+            false => not_tried(),
         },
         ptrace: ptrace(),
-        facts: Facts::read(),
+        facts,
     }
 }
 
-/// Finds out everything.
+/// Finds out everything, now.
 pub fn look_at_all() -> Host {
-    look(true)
+    Host {
+        bpf: BpfSupport::probe(),
+        ptrace: ptrace(),
+        facts: Facts::read(),
+    }
 }
 
 /// Whether processes can be traced: tried on a child, as `run` would.
