@@ -222,7 +222,7 @@ fn in_kernel(plan: &Plan, host: &Host, wanted: Option<WriterChoice>) -> Result<S
 
 /// Why a writer will not do for a site.
 enum Refused {
-    /// The host has it not.
+    /// The host does not offer it.
     Host(String),
     /// It cannot write what the site needs written.
     Need(String),

@@ -311,7 +311,7 @@ impl Scope<'_> {
                     .help("strings never change, so that they may be shared: set the whole string"),
             ),
             _ => Err(NoSuchPlace::new(format!("`{}` has no elements", ty.name))
-                .help("`[n]` goes behind an array or a slice")),
+                .help("`[n]` follows an array or a slice")),
         }
     }
 

@@ -81,7 +81,7 @@ impl<'s> Reader<'s> {
         let tag = node.tag.as_deref().unwrap_or_default();
         if let Some(name) = tag.strip_prefix("tag:yaml.org,2002:") {
             let finding = node.error(format!("rule files have no YAML tags such as `!!{name}`"));
-            return self.report(finding.help("leave the tag away"));
+            return self.report(finding.help("remove the tag"));
         }
         let mut finding = node.error(format!("{} is read as a YAML tag", quoted(tag)));
         let before = self.source.text()[..node.span.start].trim_end();
@@ -96,7 +96,7 @@ impl<'s> Reader<'s> {
                 let whole = format!("{tag} {}", scalar.text);
                 finding.help(format!("quote the text: `'{}'`", whole.trim_end()))
             }
-            None => finding.help("leave the tag away: rule files use none"),
+            None => finding.help("remove the tag: rule files use none"),
         });
     }
 

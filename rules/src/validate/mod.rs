@@ -62,7 +62,7 @@ pub(crate) fn file(reader: &mut Reader<'_>, root: &Node) -> Option<RuleSet> {
         reader.report(
             Diagnostic::warning("the exit status of a program that goinject did not start can't be seen")
                 .at(*span)
-                .help("leave `exit` away, or start the program with `target.command`"),
+                .help("remove `exit`, or start the program with `target.command`"),
         );
     }
     clash::with_limits(reader, &rules, &limits);

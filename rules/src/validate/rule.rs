@@ -110,7 +110,7 @@ fn signature(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<String>> {
             finding.help(EXAMPLE)
         } else {
             finding.help(format!(
-                "leave the name `{name}` away; a receiver is the first parameter"
+                "leave out the name `{name}`; a receiver is the first parameter"
             ))
         }
     } else if !balanced('(', ')') || !balanced('[', ']') || !balanced('{', '}') {

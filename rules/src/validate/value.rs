@@ -277,7 +277,7 @@ fn bytes(reader: &mut Reader<'_>, node: &Node) -> Option<Value> {
             .at(span);
         let prefixed = digits
             .starts_with("0x")
-            .then(|| format!("leave `0x` away: `{{bytes: \"{}\"}}`", &digits[2..]));
+            .then(|| format!("leave out `0x`: `{{bytes: \"{}\"}}`", &digits[2..]));
         reader.report(finding.help(prefixed.unwrap_or_else(|| EXAMPLE.to_owned())));
         return None;
     }

@@ -72,7 +72,7 @@ impl Tracer {
             return Ok(false);
         };
         let mut registers = stop.registers()?;
-        // The probed instruction comes to grief by itself, before the signal that was to come behind it.
+        // The probed instruction faulted by itself, before the signal that was to follow it.
         let is_before = faulted && pc(&registers) == scratch.hit.pc;
         if faulted && !is_before {
             return Ok(false);
