@@ -10,6 +10,7 @@
 pub mod cli;
 pub mod command;
 pub mod compile;
+pub mod console;
 pub mod doctor;
 pub mod engine;
 pub mod error;

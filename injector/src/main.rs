@@ -3,12 +3,15 @@
 use clap::Parser;
 use goinject::cli::{Cli, Command};
 use goinject::command;
+use goinject::console;
 use goinject::error::ExitCode;
 
 fn main() -> std::process::ExitCode {
     let command = Cli::parse().command;
     // What it says of itself is on standard error already; its exit code is that of no verdict.
-    std::panic::catch_unwind(|| carry_out(command)).unwrap_or_else(|_| ExitCode::Defect.into())
+    let code = std::panic::catch_unwind(|| carry_out(command)).unwrap_or_else(|_| ExitCode::Defect.into());
+    console::flush();
+    code
 }
 
 fn carry_out(command: Command) -> std::process::ExitCode {

@@ -1,8 +1,8 @@
 //! Reports, each read back by a program that is not ours.
 
 use std::fs;
-use std::io::Read;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -388,6 +388,49 @@ fn a_terminal_shows_a_line_for_each_rule_and_is_given_back() {
         text[back..].contains("to repeat: goinject run --seed "),
         "{text:?}"
     );
+}
+
+#[test]
+fn standard_error_that_nobody_reads_holds_nothing_up() {
+    for writer in Writer::ANYWHERE {
+        let folder = tempfile::tempdir().expect("a folder");
+        let said = folder.path().join("said");
+        let rules = folder.path().join("rules.yaml");
+        fs::write(&rules, busy::rules(&["number"], "")).expect("written");
+        let (reader, full) = full_pipe();
+        let mut command = goinject::command(["run", "--writer", writer.name()]);
+        command.arg(&rules).arg("--").arg(Build::plain("1.27").of("busy"));
+        command.args(["-only", "number", "-for", "300ms"]);
+        command
+            .stdout(fs::File::create(&said).expect("a file"))
+            .stderr(full);
+        let started = Instant::now();
+        let outcome = goinject::Running::start(&mut command).end();
+        assert_eq!(outcome.code, Some(0), "{}", writer.name());
+        assert!(
+            started.elapsed() < Duration::from_secs(30),
+            "{:?}",
+            started.elapsed()
+        );
+        let said = fs::read_to_string(&said).expect("read");
+        let calls = busy::counted(&said)["number"];
+        assert!(calls.calls > 0 && calls.calls == calls.replaced, "{said}");
+        drop(reader);
+    }
+}
+
+/// A pipe with no room left, and its reader.
+fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    set_flags(&writer, libc::O_NONBLOCK);
+    while writer.write(&[b'x'; 4096]).is_ok() {}
+    set_flags(&writer, 0);
+    (reader, writer)
+}
+
+fn set_flags(of: &impl AsRawFd, flags: i32) {
+    // SAFETY: only flags of our own pipe are changed.
+    assert_eq!(unsafe { libc::fcntl(of.as_raw_fd(), libc::F_SETFL, flags) }, 0);
 }
 
 /// A terminal of 24 lines: our end, and the one for a program.

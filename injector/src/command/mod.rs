@@ -20,6 +20,7 @@ use goinject_rules::source::Source;
 
 use crate::cli::DebugInformation;
 use crate::compile::compile;
+use crate::console;
 use crate::error::ExitCode;
 use crate::go::{Binary, GoError};
 use crate::gotest::{PackageError, TestBinary};
@@ -33,11 +34,8 @@ pub type Told<T> = Result<T, ExitCode>;
 
 /// Prints a line of goinject's own to standard error.
 pub fn say(line: impl std::fmt::Display) {
-    // In one piece: the target writes to the same terminal.
     let line = line.to_string();
-    let line = format!("goinject: {}\n", inert(&line));
-    // Whoever stops reading must not end a run that holds breakpoints.
-    let _ = io::stderr().lock().write_all(line.as_bytes());
+    console::write(&format!("goinject: {}\n", inert(&line)));
 }
 
 /// Prints a command's result to standard output. Somebody who stops reading has seen enough.
@@ -75,8 +73,7 @@ pub fn fail(code: ExitCode, error: impl std::fmt::Display) -> ExitCode {
     // Some have a line for each reason, which is indented; any other break of a line is part of a name.
     let error = error.to_string();
     let lines: Vec<_> = error.split("\n  ").map(inert).collect();
-    let text = format!("goinject: error: {}\n", lines.join("\n  "));
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+    console::write(&format!("goinject: error: {}\n", lines.join("\n  ")));
     code
 }
 
@@ -181,9 +178,7 @@ pub(super) fn print_diagnostics(diagnostics: &[Diagnostic], source: &Source) {
     if diagnostics.is_empty() {
         return;
     }
-    let _ = io::stderr()
-        .lock()
-        .write_all(render(diagnostics, source, style()).as_bytes());
+    console::write(&render(diagnostics, source, style()));
 }
 
 /// Whether messages are coloured.

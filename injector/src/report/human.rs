@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use goinject_rules::units::format_duration;
 
 use super::place::Workspace;
 use super::repeat;
+use crate::console;
 use crate::error::ExitCode;
 use crate::event::line::{Armed, End, Fired, Line, OutcomeName, Process, RuleResult, TargetEnd};
 use crate::event::{Notice, Sink};
@@ -161,9 +161,7 @@ impl Sink for Terminal<'_> {
             Notice::Words(words) => say(words),
             Notice::Standing(_) => {}
             Notice::Findings(findings) => {
-                let text = render(findings, self.source, self.style);
-                // Whoever stops reading must not end a run that holds breakpoints.
-                let _ = std::io::stderr().lock().write_all(text.as_bytes());
+                console::write(&render(findings, self.source, self.style));
             }
         }
     }
@@ -171,10 +169,7 @@ impl Sink for Terminal<'_> {
 
 /// Prints a line of goinject's own to standard error.
 fn say(line: impl std::fmt::Display) {
-    // In one piece: the target writes to the same terminal.
-    let line = format!("goinject: {line}\n");
-    // Whoever stops reading must not end a run that holds breakpoints.
-    let _ = std::io::stderr().lock().write_all(line.as_bytes());
+    console::write(&format!("goinject: {line}\n"));
 }
 
 /// The line of a rule that fired. In a run of several processes it names the process, in a Go test that and the place in

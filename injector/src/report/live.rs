@@ -1,9 +1,10 @@
 //! How a run stands, while it goes on: lines at the bottom of a terminal, elsewhere a line now and then.
 
 use std::collections::HashMap;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
+use crate::console;
 use crate::event::line::Line;
 use crate::event::{Notice, Progress, Sink};
 use crate::words::aligned;
@@ -70,7 +71,7 @@ impl Live {
         if let Mode::Terminal(footer) = &mut self.mode
             && let Some(footer) = footer.take()
         {
-            write(&erase(footer));
+            console::write(&erase(footer));
         }
         self.mode = Mode::Nothing;
     }
@@ -109,7 +110,7 @@ impl Sink for Live {
 
     fn notice(&mut self, notice: &Notice) {
         if let Notice::Standing(progress) = notice {
-            write(&prefixed(&self.table(progress, Instant::now())));
+            console::write(&prefixed(&self.table(progress, Instant::now())));
         }
     }
 
@@ -126,13 +127,13 @@ impl Sink for Live {
                     terminal_size::terminal_size_of(io::stderr())
                 {
                     let lines: Vec<&str> = text.lines().collect();
-                    write(&draw(footer, &lines, rows, width));
+                    console::write(&draw(footer, &lines, rows, width));
                 }
             }
             Mode::Lines => {
                 self.next = now + PAUSE;
                 let after = self.began.elapsed().as_secs();
-                write(&prefixed(&format!("after {after} s:\n{text}")));
+                console::write(&prefixed(&format!("after {after} s:\n{text}")));
             }
             Mode::Nothing => {}
         }
@@ -182,11 +183,6 @@ fn erase(footer: Footer) -> String {
 
 fn prefixed(text: &str) -> String {
     text.lines().map(|line| format!("goinject: {line}\n")).collect()
-}
-
-fn write(text: &str) {
-    // In one piece: the target writes to the same terminal. One that is closed shows nothing.
-    let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::junit::junit;
 use super::markdown::markdown;
 use super::record::Record;
 use super::stream::Stream;
+use crate::console;
 use crate::event::line::Line;
 use crate::event::{Progress, Sink};
 
@@ -117,9 +118,7 @@ impl Outputs {
             if !text.is_empty() {
                 // The runner reads both of a step's streams, and this one is not the target's. One that is closed
                 // has nobody to be told.
-                let _ = io::stderr()
-                    .lock()
-                    .write_all(format!("{}\n", text.trim_start()).as_bytes());
+                console::write(&format!("{}\n", text.trim_start()));
             }
         }
         failures
