@@ -63,7 +63,7 @@ typedef int64_t gi_s64;
 #define GI_MEMBERS 65536
 /* Bytes that are copied at most, for a value that gets memory of its own at each firing. */
 #define GI_COPIED 4096
-#define GI_HELDS 8
+#define GI_HELDS 9
 
 /* Where a place starts. */
 enum gi_base {
@@ -328,6 +328,7 @@ enum gi_held {
 	GI_HELD_LIMIT = 5,
 	GI_HELD_WITHIN = 6, /* not even matched: called from elsewhere */
 	GI_HELD_UNREADABLE = 7, /* not even matched: the condition or the callers could not be read, or are more than GI_FRAMES */
+	GI_HELD_MARKING = 8, /* a pointer into the heap while the collector marks: another call fires instead */
 };
 
 /* What a rule has done. Only ever added to, atomically. */
@@ -340,6 +341,7 @@ struct gi_counters {
 	gi_u64 held[GI_HELDS];     /* did not fire, by enum gi_held */
 	gi_u64 taken;     /* of gi_rule.times */
 	gi_u64 next_time; /* ns: not before, by gi_rule.interval */
+	gi_u64 owed;      /* firings put off by GI_HELD_MARKING, to be made up for */
 };
 
 /* What kind of place a site is. */
@@ -601,7 +603,7 @@ _Static_assert(sizeof(struct gi_binding) == 64, "gi_binding");
 _Static_assert(sizeof(struct gi_term) == 152, "gi_term");
 _Static_assert(sizeof(struct gi_wrapper) * GI_WRAPPERS == GI_CONDITION_TEXT, "gi_wrapper");
 _Static_assert(sizeof(struct gi_rule) == 88, "gi_rule");
-_Static_assert(sizeof(struct gi_counters) == 368, "gi_counters");
+_Static_assert(sizeof(struct gi_counters) == 384, "gi_counters");
 _Static_assert(sizeof(struct gi_site) == 40, "gi_site");
 _Static_assert(sizeof(struct gi_process) == 160, "gi_process");
 _Static_assert(sizeof(struct gi_control) == 80, "gi_control");

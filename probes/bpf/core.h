@@ -453,6 +453,22 @@ static __inline__ void gi_end_call(struct gi_scratch *s, gi_u32 flags, gi_u32 ed
 	s->hit.edited = 1;
 }
 
+/* Counts a rule that fired and could do nothing, or puts it off: whether it did that. */
+GI_SUBPROGRAM int gi_is_put_off(struct gi_scratch *s, gi_u32 n, gi_u32 reason)
+{
+	struct gi_binding *binding;
+
+	if (!s || n >= GI_FIRED)
+		return 0;
+	s->fired[n].settled = GI_HAS_FAILED;
+	if (reason == GI_BARRIER && gi_put_off(s, s->fired[n].binding))
+		return 1;
+	binding = gi_binding_row(s, s->fired[n].binding);
+	if (binding)
+		gi_fail_rule(s, binding->rule, reason);
+	return 0;
+}
+
 /* Does what a rule that fired asks for, and reports it. */
 GI_SUBPROGRAM int gi_apply_binding(struct gi_scratch *s, gi_u32 n)
 {
@@ -483,9 +499,9 @@ GI_SUBPROGRAM int gi_apply_binding(struct gi_scratch *s, gi_u32 n)
 		reason = gi_make_edits(s, binding->first_edit, binding->edits, observe);
 	if (ends && !reason)
 		gi_end_call(s, ends, binding->edits);
-	if (reason)
-		gi_fail(counters, reason);
-	else if (!observe && (binding->flags & GI_BINDING_COMPLETES))
+	if (reason && gi_is_put_off(s, n, reason))
+		return 0;
+	if (!reason && !observe && (binding->flags & GI_BINDING_COMPLETES))
 		gi_add(&counters->applied, 1);
 	s->fired[n].settled = reason ? GI_HAS_FAILED : GI_IS_DONE;
 	return gi_report(s, n, reason);

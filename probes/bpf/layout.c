@@ -114,6 +114,7 @@ const struct gi_field goinject_fields[] = {
 	FIELD(gi_counters, held),
 	FIELD(gi_counters, taken),
 	FIELD(gi_counters, next_time),
+	FIELD(gi_counters, owed),
 	END(gi_counters),
 
 	FIELD(gi_site, address),

@@ -66,6 +66,69 @@ static __inline__ int gi_spent(struct gi_scratch *s, const struct gi_rule *rule,
 	return counters->taken >= rule->times || gi_add(&counters->taken, 1) >= rule->times;
 }
 
+/* Whether the limits of the run allow another fault, which is counted. */
+static __inline__ int gi_allowed(struct gi_control *control, gi_u64 now)
+{
+	return (!control->deadline || now < control->deadline) && control->faults < control->fault_limit &&
+	       gi_add(&control->faults, 1) < control->fault_limit;
+}
+
+/* Whether a call whose turn has not come makes up for one that was put off. */
+GI_SUBPROGRAM int gi_makes_up(struct gi_scratch *s, gi_u32 row, gi_u32 held)
+{
+	struct gi_counters *counters;
+	struct gi_control *control;
+	struct gi_rule *rule;
+	gi_u64 owed, now;
+
+	if (!GI_NEEDS(TRIGGERS) || !s)
+		return 0;
+	counters = gi_counters_row(s, row);
+	control = gi_control_row(s);
+	rule = gi_rule_row(s, row);
+	if (!counters || !control || !rule)
+		return 0;
+	owed = counters->owed;
+	if (!owed || (held != GI_HELD_CALLS && held != GI_HELD_CHANCE && held != GI_HELD_TIMES))
+		return 0;
+	now = gi_now();
+	if (!gi_in_window(rule, now - control->armed_at))
+		return 0;
+	/* One that is too late has taken its turn already. */
+	if (held != GI_HELD_TIMES && (rule->flags & GI_RULE_RATE) && !gi_take_turn(rule, counters, now))
+		return 0;
+	/* Whoever else changed it meanwhile makes up for it. */
+	return gi_swap(&counters->owed, owed, owed - 1) == owed && gi_allowed(control, now);
+}
+
+/*
+ * Takes a firing back that can't be made now: the next call that could fire does. Not where it belongs to a scope, or
+ * to a rule that has more to do in the same call. Returns whether it did.
+ */
+GI_SUBPROGRAM int gi_put_off(struct gi_scratch *s, gi_u32 row)
+{
+	struct gi_counters *counters;
+	struct gi_binding *binding;
+	struct gi_control *control;
+	struct gi_rule *rule;
+
+	if (!GI_NEEDS(EDITS) || !s)
+		return 0;
+	binding = gi_binding_row(s, row);
+	control = gi_control_row(s);
+	if (!binding || !control || !(binding->flags & GI_BINDING_COUNTS) || !(binding->flags & GI_BINDING_COMPLETES))
+		return 0;
+	counters = gi_counters_row(s, binding->rule);
+	rule = gi_rule_row(s, binding->rule);
+	if (!counters || !rule || (rule->flags & (GI_RULE_PER_GOROUTINE | GI_RULE_PER_TEST | GI_RULE_PER_PROCESS)))
+		return 0;
+	gi_add(&counters->fired, -1ull);
+	gi_add(&control->faults, -1ull);
+	gi_add(&counters->held[GI_HELD_MARKING], 1);
+	gi_add(&counters->owed, 1);
+	return 1;
+}
+
 /* Whether a rule fires in a call that matched: the n-th to count, the call-th of the rule. Counts what held it back. */
 GI_SUBPROGRAM int gi_fires(struct gi_scratch *s, gi_u32 row, gi_u64 n, gi_u64 call)
 {
@@ -94,13 +157,16 @@ GI_SUBPROGRAM int gi_fires(struct gi_scratch *s, gi_u32 row, gi_u64 n, gi_u64 ca
 		held = GI_HELD_RATE;
 	} else if (GI_NEEDS(TRIGGERS) && (rule->flags & GI_RULE_TIMES) && gi_spent(s, rule, counters)) {
 		held = GI_HELD_TIMES;
-	} else if ((control->deadline && now >= control->deadline) || control->faults >= control->fault_limit ||
-		   gi_add(&control->faults, 1) >= control->fault_limit) {
-		held = GI_HELD_LIMIT;
-	} else {
+	} else if (gi_allowed(control, now)) {
 		return 1;
+	} else {
+		held = GI_HELD_LIMIT;
 	}
-	gi_add(&counters->held[held], 1);
+	if (GI_NEEDS(TRIGGERS) && gi_makes_up(s, row, held))
+		return 1;
+	counters = gi_counters_row(s, row);
+	if (counters)
+		gi_add(&counters->held[held], 1);
 	return 0;
 }
 

@@ -26,7 +26,6 @@ rules:
   function: main.sBehind
   when: {probability: 80%}
   inject: {set: {h.text: replaced by goinject, h.err: main.ErrQuota, h.config.Host: replaced by goinject, h.config.Port: 8080, h.node: main.Spare}}
-  expect: {failed: \">=0\"}
 - {name: numbers, function: main.sNumbers, when: {probability: 80%}, inject: {set: {a: {add: 1}, b: {xor: 0xff}, f: {add: 1.5}, g: {random: [1, 2]}, d: {random: [1ms, 1h]}}}}
 - {name: parts, function: main.sParts, when: {probability: 80%, times: 15000}, inject: {set: {c: \"-2i\", \"a[0]\": 7, \"a[2]\": -9, s: {len: 3}, list: [-1, 0x40000000]}}}
 - {name: flips, function: main.sFlips, when: {probability: 80%, times: 15000}, inject: {set: {s: {xor: 0x20}, p: {xor: 1}}}}
@@ -40,9 +39,6 @@ limits: {faults: 50}
 rules:
 - {function: main.sBytes, inject: {set: {p: new bytes}}}
 ";
-
-/// Why the rule `behind` may fail: the heap is left alone while the collector marks.
-const MARKING: &str = "the garbage collector was marking";
 
 const RACE: Flags = Flags {
     race: true,
@@ -79,8 +75,7 @@ fn stress(build: Build, writer: Writer, rounds: u32) -> u64 {
     );
     for rule in outcome.of_type("rule") {
         let failures = rule["failures"].as_object().expect("an object");
-        let excused = rule["rule"] == "behind" && failures.keys().all(|reason| reason == MARKING);
-        assert!(failures.is_empty() || excused, "{name}: {rule}");
+        assert!(failures.is_empty(), "{name}: {rule}");
         assert!(rule["applied"].as_u64() > Some(0), "{name}: {rule}");
     }
     assert_eq!(
@@ -200,6 +195,47 @@ fn replaced_in_programs_with_the_race_detector() {
     }
 }
 
+/// A pointer in an object on the heap is not written while the collector marks. Another call is changed instead, so that
+/// there are as many faults as were asked for, and none has failed.
+#[test]
+fn what_the_collector_puts_off_is_made_up_for() {
+    const RULES: &str = "
+version: 1
+rules:
+- name: behind
+  function: main.sBehind
+  when: {every: 2, times: 400}
+  inject: {set: {h.text: replaced by goinject, h.err: main.ErrQuota}}
+  expect: {fired: 400}
+";
+    let folder = tempfile::tempdir().expect("a folder");
+    let (rules, json) = (folder.path().join("rules.yaml"), folder.path().join("json"));
+    fs::write(&rules, RULES).expect("written");
+    for writer in Writer::ANYWHERE {
+        let mut command = goinject::command(["run", "--quiet", "--writer", writer.name(), "--json"]);
+        command.arg(&json).arg(&rules).arg("--");
+        command
+            .arg(Build::plain("1.27").of("values"))
+            .args(["stress", "2000"]);
+        command.env("GODEBUG", "gccheckmark=1");
+        let mut outcome = Running::start(&mut command).end();
+        outcome.json = Outcome::lines(&fs::read_to_string(&json).unwrap_or_default());
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+        assert!(outcome.stdout.contains(", wrong 0,"), "{}", outcome.describe());
+        let count = &outcome.counts()[0];
+        assert_eq!(
+            (count.fired, count.applied, count.failed),
+            (400, 400, 0),
+            "{}",
+            outcome.describe()
+        );
+        let rule = outcome.of_type("rule").next().expect("a result");
+        let put_off = rule["held_back"]["marking"].as_u64();
+        println!("{}: {put_off:?} put off", writer.name());
+        assert!(put_off > Some(0), "{}", outcome.describe());
+    }
+}
+
 /// The target keeps what it was given, and no more: not the memory that further copies would have had.
 #[test]
 fn nothing_is_left_of_the_memory_that_was_not_used() {
@@ -284,9 +320,7 @@ kill $pid
         assert!(text.contains(&format!("stress {version} exit 0")), "{text}");
     }
     assert_eq!(text.matches(", wrong 0,").count(), 2, "{text}");
-    let failures: Vec<&str> = text.lines().filter(|line| line.contains("failed: ")).collect();
-    let excused = |line: &&str| line.contains("behind: ") && line.ends_with(MARKING);
-    assert!(failures.iter().all(excused), "{text}");
+    assert!(!text.contains("failed: "), "{text}");
     assert_eq!(text.matches("attached exit 5").count(), 2, "{text}");
     assert!(text.contains("alive"), "{text}");
     let locked = text.lines().find_map(|line| line.strip_prefix("locked "));

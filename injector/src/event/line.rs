@@ -229,7 +229,8 @@ pub struct RuleResult {
     pub failures: BTreeMap<String, u64>,
     /// Calls that did not fire, by what held them back: `unreadable` (a value of `if`) and `within` before they
     /// matched; then `calls` (`nth`, `every`, `first`, `after`, `until`), `window` (`after`, `until` as times),
-    /// `probability`, `rate`, `times`, `limits`.
+    /// `probability`, `rate`, `times`, `limits`; and `marking`: a pointer in an object on the heap could not be
+    /// written just then, and another call fires instead.
     pub held_back: BTreeMap<String, u64>,
     /// The tests of its `if`, and how they came out.
     pub tests: Vec<TestResult>,

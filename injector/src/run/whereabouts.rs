@@ -134,6 +134,7 @@ fn held_back(when: &Trigger, counters: &Counters) -> Vec<String> {
             Held::Rate => format!("{count} too early (`rate`)"),
             Held::Times => format!("{count} too late (`times: {}`)", when.times.unwrap_or_default()),
             Held::Limit => format!("{count} beyond `limits`"),
+            Held::Marking => format!("{count} while the garbage collector was marking"),
         };
         if count > 0 {
             words.push(text);
@@ -222,6 +223,7 @@ mod tests_of_words {
                 "6 too early (`rate`)",
                 "7 too late (`times: 1`)",
                 "8 beyond `limits`",
+                "9 while the garbage collector was marking",
             ]
         );
     }

@@ -47,6 +47,6 @@ pub const TESTS: usize = 8192;
 /// Size of the failure counters' array.
 pub const REASONS: usize = 32;
 /// Size of the array of counters for what held a rule back.
-pub const HELDS: usize = 8;
+pub const HELDS: usize = 9;
 /// Room of a hit for general registers: enough for every architecture, and a power of two.
 pub const REGISTERS: usize = 32;

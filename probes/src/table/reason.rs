@@ -122,6 +122,8 @@ pub enum Held {
     Within = 6,
     /// The condition or the callers could not be read, or are too many: not even matched.
     Unreadable = 7,
+    /// A pointer into the heap while the collector marks: another call fires instead.
+    Marking = 8,
 }
 
 impl Held {
@@ -135,6 +137,7 @@ impl Held {
         Held::Rate,
         Held::Times,
         Held::Limit,
+        Held::Marking,
     ];
 
     /// A name for programs.
@@ -148,6 +151,7 @@ impl Held {
             Held::Rate => "rate",
             Held::Times => "times",
             Held::Limit => "limits",
+            Held::Marking => "marking",
         }
     }
 }

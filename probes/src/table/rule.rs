@@ -138,6 +138,8 @@ pub struct Counters {
     pub taken: u64,
     /// No firing before this time, by `interval`.
     pub next_time: u64,
+    /// Firings put off by [`Held::Marking`](super::Held::Marking), to be made up for.
+    pub owed: u64,
 }
 
 impl Counters {

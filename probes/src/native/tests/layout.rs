@@ -161,6 +161,7 @@ fn fields_in_rust() -> Vec<Line> {
             held,
             taken,
             next_time,
+            owed,
         }
         Site = "gi_site" {
             address,
@@ -535,6 +536,7 @@ fn constants_have_the_same_values() {
         "GI_HELD_LIMIT" = Held::Limit,
         "GI_HELD_WITHIN" = Held::Within,
         "GI_HELD_UNREADABLE" = Held::Unreadable,
+        "GI_HELD_MARKING" = Held::Marking,
         "GI_SITE_ENTRY" = SiteKind::Entry,
         "GI_SITE_RETURN" = SiteKind::Return,
         "GI_SITE_SIGNAL" = SiteKind::Signal,
