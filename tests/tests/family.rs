@@ -136,15 +136,22 @@ fn without_following_nothing_is_armed_but_the_command() {
 }
 
 #[test]
-fn a_function_that_no_program_has_is_told_in_the_end() {
-    let outcome = script(
-        Writer::Breakpoints,
-        "",
-        "program: missing, ",
-        "./newest -for 20ms",
-    );
+fn a_program_that_never_ran_is_told_in_the_end() {
+    let script = |text: &str| script(Writer::Breakpoints, "", "program: missing, ", text);
+    let outcome = script("./newest -for 20ms");
     assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
     assert_eq!(counted(&outcome).1, 0, "{}", outcome.describe());
+    for words in ["no Go program of this name ran", "these did: newest"] {
+        assert!(outcome.stderr.contains(words), "{}", outcome.describe());
+    }
+    // What an interrupted run would have started is not known.
+    let outcome = script("kill -INT $PPID; sleep 5");
+    assert_eq!(outcome.code, Some(130), "{}", outcome.describe());
+    assert!(
+        !outcome.stderr.contains("no Go program"),
+        "{}",
+        outcome.describe()
+    );
 }
 
 #[test]

@@ -303,3 +303,59 @@ fn what_is_no_recorded_run_is_refused() {
         outcome.describe()
     );
 }
+
+#[test]
+fn callers_may_be_named_by_the_last_element_of_their_package() {
+    let module = shop();
+    let rules = "version: 1\nrules:\n- {name: within, function: store.(*File).write, within: store.(*File).Put, mode: observe, inject: {panic: true}, expect: {calls: 1}}\n- {name: callers, function: store.(*File).write, callers: [store.(*File).Put, store.TestPut], mode: observe, inject: {panic: true}}\n";
+    module.write("callers.yaml", rules);
+    for writer in Writer::ANYWHERE {
+        let named = Shape {
+            rules: "callers.yaml",
+            ..test(&["-run", "TestPut", "./store"])
+        };
+        let outcome = named.run(&module, writer);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+        assert_eq!(counts(&outcome), [(1, 1), (1, 1)], "{}", outcome.describe());
+    }
+    for package in ["a/store", "b/store"] {
+        let text = "package store\n\nvar Sink int\n\n//go:noinline\nfunc Keep(n int) { Sink += n }\n";
+        module.write(&format!("{package}/store.go"), text);
+    }
+    module.write(
+        "both/both_test.go",
+        "package both\n\nimport (\n\t\"testing\"\n\n\ta \"example.com/shop/a/store\"\n\tb \"example.com/shop/b/store\"\n)\n\nfunc TestBoth(t *testing.T) {\n\ta.Keep(1)\n\tb.Keep(2)\n}\n",
+    );
+    module.write(
+        "both.yaml",
+        "version: 1\nrules:\n- {function: both.TestBoth, within: store.Keep, mode: observe, inject: {panic: true}}\n",
+    );
+    let outcome = module.goinject(&["check", "both.yaml", "--package", "./both"], &[]);
+    assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+    for words in [
+        "`store.Keep` is several functions",
+        "`example.com/shop/a/store.Keep`, `example.com/shop/b/store.Keep`",
+    ] {
+        assert!(outcome.stderr.contains(words), "{}", outcome.describe());
+    }
+}
+
+#[test]
+fn go_run_keeps_types_of_package_main() {
+    for version in ["1.15", "1.27"] {
+        let module = Module::new(version);
+        module.write("go.mod", "module greeter\n\ngo 1.15\n");
+        let program = "package main\n\nimport \"fmt\"\n\n//go:noinline\nfunc greet(name string, times int) (said string) { return fmt.Sprint(name, times) }\n\nfunc main() { fmt.Println(greet(\"you\", 1)) }\n";
+        module.write("main.go", program);
+        module.write(
+            "rules.yaml",
+            "version: 1\nrules:\n- {function: main.greet, inject: {set: {times: 7, said: hello}}}\n",
+        );
+        let go = module.program().to_str().expect("a path");
+        let arguments = ["run", "--engine", "ptrace", "rules.yaml", "--", go, "run", "."];
+        let outcome = module.goinject(&arguments, &[]);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+        assert_eq!(outcome.stdout, "hello\n", "{}", outcome.describe());
+        assert!(outcome.stderr.contains("times 1 → 7"), "{}", outcome.describe());
+    }
+}

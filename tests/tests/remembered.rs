@@ -37,7 +37,9 @@ fn bpf_is_tried_once_in_a_boot() {
     fs::write(&file, remembered.to_string()).expect("written");
     let (_, second) = run(folder.path());
     assert!(
-        second.starts_with("ptrace, writer breakpoints (it was said so)"),
+        second.starts_with(
+            "ptrace, writer breakpoints (this kernel refuses goinject's BPF program: it was said so)"
+        ),
         "{second}"
     );
     // Not what another boot, program or user has left there.

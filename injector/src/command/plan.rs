@@ -4,7 +4,7 @@ use super::{Told, build_package, fail, make_plan, open_binary, read_rules};
 use crate::cli::{Format, PlanArguments};
 use crate::error::ExitCode;
 use crate::gotest::TestBinary;
-use crate::run::target::Target;
+use crate::run::target::{Target, TargetError};
 
 /// Prints the plan of a rule file for a binary.
 pub fn run(arguments: &PlanArguments) -> ExitCode {
@@ -29,7 +29,13 @@ fn print(arguments: &PlanArguments) -> Told<()> {
     {
         Some(path) => path.to_owned(),
         None => Target::choose(&rules, None, &[])
-            .map_err(|error| fail(ExitCode::Invalid, error))?
+            .map_err(|error| match error {
+                TargetError::None => fail(
+                    ExitCode::Invalid,
+                    "there is no binary to plan for: write `target: {command: [./program]}` in the rule file, or give `--binary B` or `--package PKG`",
+                ),
+                error => fail(ExitCode::Invalid, error),
+            })?
             .binary(),
     };
     let plan = make_plan(&rules, &open_binary(&path, &arguments.debug)?)?;

@@ -5,6 +5,9 @@ use std::ffi::{OsStr, OsString};
 
 use super::{KEEP_TYPES, goflags};
 
+/// What the compiler is told of the packages that `go run` names: it leaves out their types otherwise.
+const COMPILE_TYPES: &str = "-dwarf=true";
+
 /// The arguments of `go`, with which test binaries keep their types.
 pub(super) fn keep_types(arguments: &[OsString], goflags: &str, quotes: bool) -> Vec<OsString> {
     let mut kept = arguments.to_vec();
@@ -17,7 +20,7 @@ pub(super) fn keep_types(arguments: &[OsString], goflags: &str, quotes: bool) ->
         // The others link with types, and obey what they are told about them.
         _ => return kept,
     };
-    let mut found = false;
+    let (mut found, mut compiles) = (false, is_test);
     let mut at = command + 1;
     while at < kept.len() {
         let Some(argument) = kept[at].to_str().map(str::to_owned) else {
@@ -37,17 +40,45 @@ pub(super) fn keep_types(arguments: &[OsString], goflags: &str, quotes: bool) ->
                 *value = goflags::with_types(&value.to_string_lossy()).into();
                 found = true;
             }
+        } else if !is_test && let Some(value) = goflags::value_of(&argument, "gcflags") {
+            kept[at] = format!("-gcflags={}", compiled(value)).into();
+            compiles = true;
+        } else if !is_test && matches!(argument.as_str(), "-gcflags" | "--gcflags") {
+            at += 1;
+            if let Some(value) = kept.get_mut(at) {
+                *value = compiled(&value.to_string_lossy()).into();
+                compiles = true;
+            }
         } else if !is_test && takes_a_word(&argument) {
             at += 1;
         }
         at += 1;
     }
+    let first = first_flag(&kept, command);
     if !found && !quotes {
         let value = goflags::ldflags(goflags, quotes);
         let value = value.map_or_else(|| KEEP_TYPES.to_owned(), |value| goflags::with_types(&value));
-        kept.insert(command + 1, format!("-ldflags={value}").into());
+        kept.insert(first, format!("-ldflags={value}").into());
+    }
+    // Those of the user's environment would not count beside them.
+    if !compiles && !goflags.contains("-gcflags") {
+        kept.insert(first, format!("-gcflags={COMPILE_TYPES}").into());
     }
     kept
+}
+
+fn compiled(flags: &str) -> String {
+    format!("{flags} {COMPILE_TYPES}").trim_start().to_owned()
+}
+
+/// Where a flag may stand: behind `-C DIR`, which wants to be the first.
+fn first_flag(arguments: &[OsString], command: usize) -> usize {
+    match arguments.get(command + 1).and_then(|word| word.to_str()) {
+        Some("-C" | "--C") => command + 3,
+        Some(word) if goflags::value_of(word, "C").is_some() => command + 2,
+        _ => command + 1,
+    }
+    .min(arguments.len())
 }
 
 /// Where the go command's own command is: `-C DIR` may stand before it in some versions.
@@ -106,13 +137,7 @@ mod tests {
 
     #[test]
     fn goflags_suffice_where_they_take_quotes() {
-        for arguments in [
-            "test|./...",
-            "test|-race|-run|X|./a",
-            "build|./...",
-            "version",
-            "run|.|-ldflags=x",
-        ] {
+        for arguments in ["test|./...", "test|-race|-run|X|./a", "build|./...", "version"] {
             assert_eq!(kept(arguments, "", true), arguments);
         }
     }
@@ -131,6 +156,28 @@ mod tests {
     }
 
     #[test]
+    fn what_go_run_names_is_compiled_with_types() {
+        for (given, expected) in [
+            ("run|.|-ldflags=x", "run|-gcflags=-dwarf=true|.|-ldflags=x"),
+            ("run|-C|dir|.", "run|-C|dir|-gcflags=-dwarf=true|."),
+            ("run|-C=dir|.", "run|-C=dir|-gcflags=-dwarf=true|."),
+            ("run|-gcflags=all=-N -l|.", "run|-gcflags=all=-N -l -dwarf=true|."),
+            (
+                "run|-gcflags|-N|.|-gcflags=x",
+                "run|-gcflags|-N -dwarf=true|.|-gcflags=x",
+            ),
+            ("test|-gcflags=-N|.", "test|-gcflags=-N|."),
+            ("run", "run|-gcflags=-dwarf=true"),
+        ] {
+            assert_eq!(kept(given, "", true), expected);
+        }
+        assert_eq!(
+            kept("run|.", "", false),
+            "run|-gcflags=-dwarf=true|-ldflags=-s=false -w=false|."
+        );
+    }
+
+    #[test]
     fn linker_flags_of_the_user_are_added_to() {
         assert_eq!(
             kept("test|-ldflags=-X=a.b=c|./...|-args|-ldflags=d", "", true),
@@ -141,7 +188,7 @@ mod tests {
             "-C|dir|test|--ldflags|-w -s=false -w=false|./..."
         );
         assert_eq!(
-            kept("run|-tags|x|-ldflags|-w|.|-ldflags|mine", "", true),
+            kept("run|-tags|x|-ldflags|-w|.|-ldflags|mine", "-gcflags=-N", true),
             "run|-tags|x|-ldflags|-w -s=false -w=false|.|-ldflags|mine"
         );
     }

@@ -1,6 +1,7 @@
 //! `within` and `callers`: the code of the functions that calls must come from.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use goinject_probes::table::RANGES;
@@ -10,8 +11,8 @@ use goinject_rules::source::Spanned;
 
 use super::Finding;
 use super::spelling::{spellings, unescaped};
-use crate::go::Binary;
 use crate::go::address::Address;
+use crate::go::{Binary, Function};
 use crate::plan::{CodeRange, Walk};
 
 /// A range's `next` that changes nothing.
@@ -75,7 +76,7 @@ fn resolve(
         .flat_map(|(level, selectors)| {
             selectors
                 .iter()
-                .map(move |selector| (level, Wanted::new(selector)))
+                .map(move |selector| (level, Wanted::new(selector, binary)))
         })
         .collect();
     let mark = |name: &str| {
@@ -100,6 +101,15 @@ fn resolve(
                 false => Diagnostic::error(wanted.missing(binary)),
             };
             let help = wanted.advice(binary);
+            let diagnostic = diagnostic.at(wanted.selector.span).rule(&rule.name).help(help);
+            findings.push(Finding::unarmable(diagnostic));
+        }
+    }
+    for (_, wanted) in &wanted {
+        if let Some(all) = wanted.several() {
+            let diagnostic =
+                Diagnostic::error(format!("`{}` is several functions", wanted.selector.value.text()));
+            let help = format!("write the whole path of the package: {all}");
             let diagnostic = diagnostic.at(wanted.selector.span).rule(&rule.name).help(help);
             findings.push(Finding::unarmable(diagnostic));
         }
@@ -140,31 +150,67 @@ fn next(marks: &[u16], levels: usize) -> u64 {
 struct Wanted<'a> {
     selector: &'a Spanned<FunctionSelector>,
     spellings: Vec<String>,
+    /// What the name of a function ends in whose package is written by the last element of its path. None where it can't
+    /// be meant so.
+    ends: Vec<String>,
     found: Cell<bool>,
+    /// The whole names that were found.
+    names: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Wanted<'a> {
-    fn new(selector: &'a Spanned<FunctionSelector>) -> Wanted<'a> {
-        let spellings = match &selector.value {
+    fn new(selector: &'a Spanned<FunctionSelector>, binary: &Binary) -> Wanted<'a> {
+        let spellings: Vec<String> = match &selector.value {
             FunctionSelector::Exact(name) => spellings(name).collect(),
             FunctionSelector::Pattern(_) => Vec::new(),
+        };
+        let is_whole = |name: &String| {
+            let package = Function::package_of(name);
+            package.contains('/') || package.len() == name.len() || !binary.functions().find(name).is_empty()
+        };
+        let ends = match spellings.iter().any(is_whole) {
+            true => Vec::new(),
+            false => spellings.iter().map(|name| format!("/{name}")).collect(),
         };
         Wanted {
             selector,
             spellings,
+            ends,
             found: Cell::new(false),
+            names: RefCell::default(),
         }
     }
 
     fn matches(&self, name: &str) -> bool {
         let matches = match &self.selector.value {
-            FunctionSelector::Exact(_) => self.spellings.iter().any(|spelling| spelling == name),
+            FunctionSelector::Exact(_) => {
+                let matches = self.spellings.iter().any(|spelling| spelling == name) || self.is_end_of(name);
+                if matches && !self.ends.is_empty() {
+                    self.names.borrow_mut().insert(name.to_owned());
+                }
+                matches
+            }
             FunctionSelector::Pattern(pattern) => {
                 pattern.regex.is_match(name) || pattern.regex.is_match(&unescaped(name))
             }
         };
         self.found.set(self.found.get() || matches);
         matches
+    }
+
+    fn is_end_of(&self, name: &str) -> bool {
+        // A slash in a type argument is none of the package's path.
+        let slash = Function::package_of(name)
+            .rfind('/')
+            .filter(|_| !self.ends.is_empty());
+        slash.is_some_and(|slash| self.ends.iter().any(|end| *end == name[slash..]))
+    }
+
+    /// The functions that have this name, if they are more than one.
+    fn several(&self) -> Option<String> {
+        let names = self.names.borrow();
+        let all: Vec<&str> = names.iter().map(String::as_str).collect();
+        (all.len() > 1).then(|| format!("`{}`", all.join("`, `")))
     }
 
     fn missing(&self, binary: &Binary) -> String {

@@ -150,6 +150,7 @@ impl Run<'_> {
         let bias = load_bias(&armable.plan, pid)?;
         let selection = self.selection(image)?;
         let follow = self.followed();
+        self.chosen.get_or_insert_with(|| selection.explanation.clone());
         let (_, engine) = self.engine.get_or_insert_with(|| {
             let engine: Box<dyn Engine> = match selection.fit {
                 Fit::Bpf { .. } => Box::new(BpfEngine::new(self.options.seed)),
@@ -224,7 +225,9 @@ impl Run<'_> {
                 .limits
                 .duration
                 .map(|duration| Instant::now() + duration);
-            let selection = self.selection(&image).expect("it was selected before");
+            let mut selection = self.selection(&image).expect("it was selected before");
+            // By now it is kept to; what counts is why it was taken.
+            selection.explanation = self.chosen.clone().unwrap_or_default();
             self.sink.line(&Line::Armed(self.armed(pid, &image, &selection)));
         }
         self.results.add_image(&armable.plan, &image.path);

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use goinject_rules::model::{Rule, RuleSet};
+use goinject_rules::model::{ProgramPattern, Rule, RuleSet};
 
 use super::toolchain;
 use crate::compile::compile;
@@ -48,7 +48,9 @@ pub(super) struct Image {
     pub(super) findings: Vec<Finding>,
     /// Why nothing is armed in it.
     reason: Option<String>,
-    /// It is a Go program that could have had one of the functions.
+    /// It is a Go program, and none of the toolchain's.
+    is_candidate: bool,
+    /// It could have had one of the functions.
     is_passed_over: bool,
 }
 
@@ -141,6 +143,7 @@ impl<'a> Images<'a> {
             armable: None,
             findings: Vec::new(),
             reason: Some(reason),
+            is_candidate: false,
             is_passed_over: false,
         };
         let binary = match Binary::open_with_debug(file, debug) {
@@ -153,10 +156,14 @@ impl<'a> Images<'a> {
             None => !is_tool,
         };
         if !self.rules.rules.iter().any(wants) {
-            return nothing(match is_tool {
-                true => "it belongs to the Go toolchain".to_owned(),
-                false => "no rule is for a program of this name".to_owned(),
-            });
+            let reason = match is_tool {
+                true => "it belongs to the Go toolchain",
+                false => "no rule is for a program of this name",
+            };
+            return Image {
+                is_candidate: !is_tool,
+                ..nothing(reason.to_owned())
+            };
         }
         let mut resolution = resolve_some(self.rules, &binary, wants);
         drop_wrong_rules(&mut resolution);
@@ -168,6 +175,7 @@ impl<'a> Images<'a> {
         Image {
             path: path.to_owned(),
             reason: (!armable).then(|| reason_of_findings(&findings)),
+            is_candidate: true,
             is_passed_over: !armable,
             armable: armable.then(|| Armable {
                 stacks: Stacks::default(),
@@ -185,8 +193,24 @@ impl<'a> Images<'a> {
 
     /// The file names of Go programs in which no rule was armed, each once.
     pub(super) fn passed_over(&self) -> Vec<String> {
+        self.names(|image| image.is_passed_over)
+    }
+
+    /// Whether a program that a rule is for was seen.
+    pub(super) fn have(&self, program: &ProgramPattern) -> bool {
+        self.seen
+            .iter()
+            .any(|image| image.is_candidate && program.matches(&image.path))
+    }
+
+    /// The file names of Go programs, each once, without the toolchain's.
+    pub(super) fn programs(&self) -> Vec<String> {
+        self.names(|image| image.is_candidate)
+    }
+
+    fn names(&self, wanted: impl Fn(&Image) -> bool) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
-        for image in self.seen.iter().filter(|image| image.is_passed_over) {
+        for image in self.seen.iter().filter(|image| wanted(image)) {
             let name = image.program();
             if !names.contains(&name) {
                 names.push(name);

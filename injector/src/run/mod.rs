@@ -117,6 +117,8 @@ struct Run<'a> {
     host: Option<Host>,
     /// Chosen for the first program that is armed, and kept for the others.
     engine: Option<(EngineChoice, Box<dyn Engine>)>,
+    /// The choice in words.
+    chosen: Option<String>,
     family: Family,
     processes: BTreeMap<i32, Process>,
     results: Results,
@@ -157,6 +159,7 @@ pub fn run(
         images: Images::new(rules, options.debug),
         host: None,
         engine: None,
+        chosen: None,
         family: Family::default(),
         processes: BTreeMap::new(),
         results: Results::new(rules),

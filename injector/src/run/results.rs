@@ -204,6 +204,10 @@ impl Run<'_> {
 
     /// Tells of rules that no program of the run has the functions of; their exit code, if there are any.
     fn tell_absent(&mut self) -> Option<ExitCode> {
+        // What would have run later is not known.
+        if self.outcome.interrupted {
+            return None;
+        }
         let mut told = Vec::new();
         let mut codes = Vec::new();
         for (n, rule) in self.rules.rules.iter().enumerate() {
@@ -211,11 +215,20 @@ impl Run<'_> {
                 continue;
             }
             let (findings, code) = absence(&self.images, n);
-            let missing = || {
-                Diagnostic::error("no program of this run has the function")
+            let missing = || match &rule.program {
+                Some(program) if !self.images.have(&program.value) => {
+                    Diagnostic::error("no Go program of this name ran")
+                        .at(program.span)
+                        .rule(&rule.name)
+                        .help(match self.images.programs().as_slice() {
+                            [] => "none did at all".to_owned(),
+                            names => format!("these did: {}", names.join(", ")),
+                        })
+                }
+                _ => Diagnostic::error("no program of this run has the function")
                     .at(rule.function.span)
                     .rule(&rule.name)
-                    .help("it was looked for in every Go program that the target started")
+                    .help("it was looked for in every Go program that the target started"),
             };
             codes.push(code.unwrap_or(ExitCode::Unarmable));
             told.extend(if findings.is_empty() {

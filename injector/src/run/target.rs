@@ -50,7 +50,7 @@ pub enum TargetError {
     #[error("{0}: no such program on PATH (a program in the current folder is written with `./`)")]
     NotOnPath(String),
     /// No such process.
-    #[error("there is no process {pid}: {source}")]
+    #[error("{}", no_process(*.pid, .source))]
     NoProcess {
         /// The id.
         pid: i32,
@@ -83,6 +83,13 @@ pub enum TargetError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+fn no_process(pid: i32, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("there is no process {pid}, or it runs no program"),
+        _ => format!("cannot see what process {pid} runs: {error}"),
+    }
 }
 
 impl Target {

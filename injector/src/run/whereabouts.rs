@@ -47,7 +47,7 @@ fn calls(count: u64) -> String {
 fn never_called(called: &Called<'_>) -> String {
     let mut names = called.functions.iter();
     let mut text = match (names.next(), names.next()) {
-        (None, _) => "no program of the run has its function".to_owned(),
+        (None, _) => "it was armed in no program of the run".to_owned(),
         (Some(only), None) => format!("`{only}` was never called"),
         _ => format!("none of its {} functions was ever called", called.functions.len()),
     };

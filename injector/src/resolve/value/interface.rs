@@ -125,10 +125,11 @@ fn as_message(misfit: Misfit, text: &str, type_name: &str) -> Misfit {
     if type_name != "error" || text.contains('.') && !text.contains(' ') {
         return misfit;
     }
-    Misfit {
-        help: format!("for an error with this text write `{{message: {text:?}}}`"),
-        ..misfit
-    }
+    let help = match errno::number(text) {
+        Some(_) => format!("for this system error write `{{errno: {text}}}`"),
+        None => format!("for an error with this text write `{{message: {text:?}}}`"),
+    };
+    Misfit { help, ..misfit }
 }
 
 /// What tells that an interface value is of a type that every program has, if this one does.
