@@ -307,7 +307,7 @@ fn what_is_no_recorded_run_is_refused() {
 #[test]
 fn callers_may_be_named_by_the_last_element_of_their_package() {
     let module = shop();
-    let rules = "version: 1\nrules:\n- {name: within, function: store.(*File).write, within: store.(*File).Put, mode: observe, inject: {panic: true}, expect: {calls: 1}}\n- {name: callers, function: store.(*File).write, callers: [store.(*File).Put, store.TestPut], mode: observe, inject: {panic: true}}\n";
+    let rules = "version: 1\nrules:\n- {name: within, function: store.(*File).write, within: store.(*File).Put, inject: {delay: 1ms}, expect: {calls: 1}}\n- {name: callers, function: store.(*File).write, callers: [store.(*File).Put, store.TestPut], inject: {delay: 1ms}}\n";
     module.write("callers.yaml", rules);
     for writer in Writer::ANYWHERE {
         let named = Shape {
@@ -342,7 +342,7 @@ fn callers_may_be_named_by_the_last_element_of_their_package() {
 
 #[test]
 fn go_run_keeps_types_of_package_main() {
-    for version in ["1.15", "1.27"] {
+    for version in ["1.19", "1.27"] {
         let module = Module::new(version);
         module.write("go.mod", "module greeter\n\ngo 1.15\n");
         let program = "package main\n\nimport \"fmt\"\n\n//go:noinline\nfunc greet(name string, times int) (said string) { return fmt.Sprint(name, times) }\n\nfunc main() { fmt.Println(greet(\"you\", 1)) }\n";
