@@ -359,3 +359,21 @@ fn go_run_keeps_types_of_package_main() {
         assert!(outcome.stderr.contains("times 1 → 7"), "{}", outcome.describe());
     }
 }
+
+#[test]
+fn a_rule_behind_one_that_ends_calls_is_told_why_it_has_none() {
+    let module = shop();
+    module.write(
+        "ended.yaml",
+        "version: 1\nrules:\n- {name: ends, function: store.Quota, inject: {return: {}}}\n- {name: behind, function: store.Quota, inject: {set: {user: none}}}\n",
+    );
+    let ended = Shape {
+        rules: "ended.yaml",
+        ..test(&["-run", "TestSub", "./store"])
+    };
+    let outcome = ended.run(&module, Writer::Breakpoints);
+    assert_eq!(outcome.code, Some(4), "{}", outcome.describe());
+    assert_eq!(counts(&outcome), [(4, 4), (0, 0)], "{}", outcome.describe());
+    let words = "was never called; calls that rule `ends` ended before it are not counted";
+    assert!(outcome.stderr.contains(words), "{}", outcome.describe());
+}

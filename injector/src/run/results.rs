@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use goinject_probes::table::{Counters, Held, Reason, TermCounters};
 use goinject_rules::diagnostic::Diagnostic;
-use goinject_rules::model::{CountRange, RuleSet};
+use goinject_rules::model::{CountRange, Mode, Rule, RuleSet};
 
 use super::image::{Images, failure};
 use super::verdict::{self, RuleVerdict};
@@ -113,14 +113,16 @@ impl Results {
             expected: range_words(unmet.expected),
             actual: unmet.actual,
         });
+        let mut unseen = self.unseen[n].clone();
+        unseen.extend(self.ended_before(n, rules));
         let called = Called {
             functions: &self.functions[n],
             tests: &self.tests[n],
-            unseen: &self.unseen[n],
+            unseen: &unseen,
         };
         RuleResult {
             rule: rule.name.clone(),
-            observes: rule.mode == goinject_rules::model::Mode::Observe,
+            observes: rule.mode == Mode::Observe,
             sites: self.sites[n],
             calls: counters.calls,
             matched: counters.matched,
@@ -135,6 +137,23 @@ impl Results {
                 .fired_too_seldom
                 .then(|| explanation(rule, counters, &called)),
         }
+    }
+}
+
+impl Results {
+    /// What the rules before this one keep from it: calls of its functions that they end are not among its own.
+    fn ended_before(&self, n: usize, rules: &RuleSet) -> Option<String> {
+        let ends = |rule: &Rule| {
+            rule.mode != Mode::Observe && (rule.inject.early_return.is_some() || rule.inject.panic.is_some())
+        };
+        let before = rules.rules[..n].iter().enumerate();
+        let mut enders =
+            before.filter(|(m, rule)| ends(rule) && !self.functions[*m].is_disjoint(&self.functions[n]));
+        let (_, ender) = enders.next()?;
+        Some(format!(
+            "calls that rule `{}` ended before it are not counted",
+            ender.name
+        ))
     }
 }
 
