@@ -109,8 +109,12 @@ fn guest_survives_a_script_that_takes_too_long() {
 fn guest_tells_a_crash_of_its_kernel() {
     let Some(guest) = guest() else { return };
     let mut guest = guest.boot().unwrap();
+    // What was written just before a crash may not come out of the machine any more.
     let error = guest
-        .run("echo before; echo c >/proc/sysrq-trigger; sleep 60", LIMIT)
+        .run(
+            "echo before; sleep 1; echo c >/proc/sysrq-trigger; sleep 60",
+            LIMIT,
+        )
         .unwrap_err();
     let GuestError::Died { panic, partial, .. } = error else {
         panic!("{error}")
