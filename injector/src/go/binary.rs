@@ -1,5 +1,6 @@
 //! A Go program's file, and all that is asked of it.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -18,6 +19,7 @@ use super::identity::Identity;
 use super::image::Image;
 use super::interfaces::Itab;
 use super::mapped;
+use super::method_tables::Recorded;
 use super::module_data::ModuleData;
 use super::pclntab::functions::{Function, FunctionTable};
 use super::pclntab::table::{Form, Table};
@@ -47,6 +49,7 @@ pub struct Binary {
     morestack: OnceLock<MorestackFunctions>,
     pub(super) itabs: OnceLock<Vec<Itab>>,
     pub(super) described: OnceLock<Vec<(Address, String)>>,
+    pub(super) methods: OnceLock<HashMap<Address, Recorded>>,
 }
 
 impl Binary {
@@ -160,6 +163,7 @@ impl Binary {
             morestack: OnceLock::new(),
             itabs: OnceLock::new(),
             described: OnceLock::new(),
+            methods: OnceLock::new(),
         })
     }
 

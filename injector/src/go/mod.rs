@@ -22,6 +22,7 @@ mod identity;
 mod image;
 mod interfaces;
 mod mapped;
+mod method_tables;
 mod module_data;
 mod panic;
 mod pclntab;

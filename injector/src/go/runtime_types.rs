@@ -10,17 +10,21 @@ use super::types::TypeId;
 
 /// Bytes of what all kinds of types have in common.
 pub(super) const COMMON_SIZE: usize = 48;
-const FLAGS: usize = 20;
+pub(super) const FLAGS: usize = 20;
 pub(super) const KIND: usize = 23;
 const NAME: usize = 40;
 
-const FLAG_UNCOMMON: u8 = 1;
+pub(super) const FLAG_UNCOMMON: u8 = 1;
 const FLAG_EXTRA_STAR: u8 = 2;
 const FLAG_NAMED: u8 = 4;
 
 pub(super) const KIND_MASK: u8 = 0x1f;
+pub(super) const FUNC: u8 = 19;
 const MAP: u8 = 21;
 const POINTER: u8 = 22;
+
+/// Bytes of what named types and types with methods have beside.
+pub(super) const UNCOMMON_SIZE: usize = 16;
 
 /// Pointers to pointers are rare; a bound for damaged files.
 const MAX_DEPTH: u32 = 8;
@@ -63,11 +67,7 @@ impl Binary {
             return Some(format!("*{}", self.type_name_at(element, depth)?));
         }
         // The text has the package's name only: `http.Request`.
-        let package = match flags & FLAG_UNCOMMON {
-            0 => None,
-            _ => self.package_path(address, kind),
-        };
-        match (package, text.find(['.', '['])) {
+        match (self.package_path(address), text.find(['.', '['])) {
             (Some(package), Some(dot)) if text[dot..].starts_with('.') => {
                 Some(format!("{package}{}", &text[dot..]))
             }
@@ -75,23 +75,35 @@ impl Binary {
         }
     }
 
-    /// The import path of a named type: it stands behind what is particular to the type's kind.
-    fn package_path(&self, address: Address, kind: u8) -> Option<String> {
-        let extra = match kind {
+    /// The import path of a named type.
+    fn package_path(&self, address: Address) -> Option<String> {
+        let offset = u32_at(self.image.read(self.uncommon_part(address)?, 4)?, 0)?;
+        (offset != 0).then(|| self.name_at(offset))?
+    }
+
+    /// Where the part of a description is that only named types and types with methods have: behind what is
+    /// particular to the type's kind.
+    pub(super) fn uncommon_part(&self, address: Address) -> Option<Address> {
+        let common = self.image.relocated(address, COMMON_SIZE)?;
+        if u8_at(&common, FLAGS)? & FLAG_UNCOMMON == 0 {
+            return None;
+        }
+        let extra = match u8_at(&common, KIND)? & KIND_MASK {
             // Array: element, slice, length.
             17 => 24,
             // Channel: element, direction.
             18 => 16,
-            // Func: counts of parameters and results, padded.
-            19 => 8,
+            // Counts of parameters and results, padded.
+            FUNC => 8,
             // Interface: package, slice of methods.
             20 => 32,
             MAP => match self.version().minor {
                 // Key, element, bucket, hash function, sizes and flags.
                 ..=23 => 40,
-                // Key, element, group, hash function, sizes and flags.
-                24..=25 => 56,
-                _ => return None,
+                // Key, element, group, hash function, size of a group and of a slot, place of elements, flags.
+                24..=26 => 64,
+                // Places and strides of keys and elements.
+                _ => 88,
             },
             // Pointer, slice: element.
             POINTER | 23 => 8,
@@ -99,9 +111,7 @@ impl Binary {
             25 => 32,
             _ => 0,
         };
-        let at = address.plus(COMMON_SIZE as u64 + extra);
-        let offset = u32_at(self.image.read(at, 4)?, 0)?;
-        (offset != 0).then(|| self.name_at(offset))?
+        Some(address.plus(COMMON_SIZE as u64 + extra))
     }
 
     /// A name by its offset from the start of the types.

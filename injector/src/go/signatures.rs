@@ -7,6 +7,7 @@ use super::abi::{Layout, layout};
 use super::address::Address;
 use super::arg_info::{self, ArgInfo};
 use super::binary::Binary;
+use super::bytes::u32_at;
 use super::dwarf::locations::EntryLocation;
 use super::error::GoError;
 use super::pclntab::functions::Function;
@@ -29,13 +30,14 @@ impl Binary {
             return Ok(None);
         };
         let spills = || self.spills(function);
+        let pointers = || self.entry_pointers(function);
         let location = |parameter| dwarf.entry_location(&listing, parameter);
         let closure = OnceCell::new();
         let closure = || *closure.get_or_init(|| self.closure_facts(function));
         let evidence = Evidence {
             location: &location,
             closure: &closure,
-            ..self.evidence(function, &spills)
+            ..self.evidence(function, &spills, &pointers)
         };
         resolve(self.types(), &listing, &evidence)
             .map(Some)
@@ -65,11 +67,12 @@ impl Binary {
     /// the function's calls. The error says what is wrong.
     pub fn check_signature(&self, function: &Function, signature: &Signature) -> Result<(), String> {
         let spills = || self.spills(function);
+        let pointers = || self.entry_pointers(function);
         check(
             self.types(),
             signature,
             &function.name,
-            &self.evidence(function, &spills),
+            &self.evidence(function, &spills, &pointers),
         )
     }
 
@@ -77,6 +80,7 @@ impl Binary {
         &'e self,
         function: &Function,
         spills: &'e dyn Fn() -> Option<Vec<Spill>>,
+        pointers: &'e dyn Fn() -> Option<Vec<u64>>,
     ) -> Evidence<'e> {
         Evidence {
             architecture: self.architecture(),
@@ -85,6 +89,7 @@ impl Binary {
             arguments_size: function.arguments_size,
             arg_info: self.arg_info(function),
             spills,
+            pointers,
             location: &|_| None,
             closure: &|| None,
         }
@@ -92,6 +97,31 @@ impl Binary {
 
     fn spills(&self, function: &Function) -> Option<Vec<Spill>> {
         sites::sites(self, function).ok()?.morestack.map(|m| m.spills)
+    }
+
+    /// The words of a function's parameters that the garbage collector would follow when it begins, in bytes from the
+    /// first one's home.
+    fn entry_pointers(&self, function: &Function) -> Option<Vec<u64>> {
+        /// `FUNCDATA_ArgsPointerMaps`.
+        const ARGUMENT_MAPS: usize = 0;
+        /// Number of maps, bits in each; the first one is of the entry.
+        const HEAD: usize = 8;
+        /// Parameters take no more; a bound for damaged files.
+        const MAX_BITS: u32 = 1 << 13;
+        if function.is_assembly {
+            return None;
+        }
+        let map = self.functions().funcdata(function, ARGUMENT_MAPS)?;
+        let head = self.image.read(map, HEAD)?;
+        let (maps, bits) = (u32_at(head, 0)?, u32_at(head, 4)?);
+        if maps == 0 || bits > MAX_BITS {
+            return None;
+        }
+        let bytes = self
+            .image
+            .read(map.plus(HEAD as u64), bits.div_ceil(8) as usize)?;
+        let is_set = |bit: &u32| bytes[*bit as usize / 8] & (1 << (bit % 8)) != 0;
+        Some((0..bits).filter(is_set).map(|bit| u64::from(bit) * 8).collect())
     }
 
     /// The calls of a function of that name that were inlined, so that no probe can see them.

@@ -13,6 +13,7 @@ use super::function::{self, traced_name};
 use super::path::{Scope, Side, Target};
 use super::place::{Located, NoSuchPlace};
 use super::policy;
+use super::signature;
 use super::value::{self, Context, Misfit};
 use super::wrapper::{Selected, with_wrappers};
 use super::{Finding, ResolvedFunction};
@@ -187,6 +188,7 @@ fn in_function(
     );
     let is_known = signature.is_some();
     let signature = signature.unwrap_or_default();
+    findings.extend(signature::unchecked(rule, binary, function, &signature));
     let layout = abi::layout(
         binary.architecture(),
         binary.types(),

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 
 use goinject_rules::diagnostic::Diagnostic;
-use goinject_rules::model::Rule;
+use goinject_rules::model::{Path, Root, Rule};
 use goinject_rules::source::{Source, Span, Spanned};
 
 use super::Finding;
@@ -20,7 +20,7 @@ pub(super) fn signature(
     function: &Function,
 ) -> Result<Option<Signature>, Finding> {
     let known = OnceCell::new();
-    let known = || known.get_or_init(|| binary.signature(function));
+    let known = || known.get_or_init(|| binary.known_signature(function));
     let Some(written) = &rule.signature else {
         return match known() {
             Ok(Some(signature)) => Ok(Some(signature.clone())),
@@ -44,10 +44,12 @@ pub(super) fn signature(
                     "`signature` is not that of `{}`: {difference}",
                     traced_name(&function.name)
                 );
-                let diagnostic = Diagnostic::error(message)
-                    .at(written.span)
-                    .rule(&rule.name)
-                    .help("remove it: the binary has the types");
+                let diagnostic = Diagnostic::error(message).at(written.span).rule(&rule.name).help(
+                    match matches!(binary.signature(function), Ok(Some(_))) {
+                        true => "remove it: the binary has the types",
+                        false => "the binary's own tables of methods say so",
+                    },
+                );
                 Finding::invalid(diagnostic)
             }),
         // What the binary tells leaves more than one reading, and this is one that fits its calls.
@@ -59,6 +61,47 @@ pub(super) fn signature(
             }))
         }
     }
+}
+
+/// That the rule works on results of which the program records nothing, so that they are where `signature` says.
+pub(super) fn unchecked(
+    rule: &Rule,
+    binary: &Binary,
+    function: &Function,
+    signature: &Signature,
+) -> Option<Finding> {
+    let written = rule.signature.as_ref()?;
+    let knows = matches!(binary.known_signature(function), Ok(Some(_)));
+    if knows || signature.results.is_empty() || !touches_results(rule, signature) {
+        return None;
+    }
+    let message = format!(
+        "the results in `signature` could not be checked: the binary records nothing of those of `{}`",
+        traced_name(&function.name)
+    );
+    let diagnostic = Diagnostic::warning(message)
+        .at(written.span)
+        .rule(&rule.name)
+        .help(
+            "compare them with the source of this very version: values of the wrong type crash the program",
+        );
+    Some(Finding::unarmable(diagnostic))
+}
+
+/// Whether a rule reads or writes results.
+fn touches_results(rule: &Rule, signature: &Signature) -> bool {
+    let is_result = |path: &Path| match &path.root {
+        Root::Result(_) => true,
+        Root::Name(name) => signature
+            .results
+            .iter()
+            .any(|result| result.name.as_ref() == Some(name)),
+        Root::Argument(_) | Root::Receiver => false,
+    };
+    let sets = rule.inject.set.iter().any(|set| is_result(&set.path.value));
+    let condition = rule.condition.as_ref();
+    sets || rule.inject.early_return.is_some()
+        || condition.is_some_and(|c| c.value.find_path(&is_result).is_some())
 }
 
 /// Whether a rule needs to know where a value is. Counting calls, delays and panics do not; an early return does, even
@@ -141,6 +184,13 @@ fn combine(known: &Signature, given: &Signature, types: &Types) -> Result<Signat
 fn agree(own: &mut Variable, other: &Variable, types: &Types) -> Result<(), String> {
     // What the compiler left out is as the rule says: that this fits the function's calls was checked when it was read.
     if types.get(own.ty).is_gap() && types.get(own.ty).size == types.get(other.ty).size {
+        own.ty = other.ty;
+    }
+    // So is what lies behind a pointer, where the program does not describe it.
+    if let Kind::Pointer { target: Some(target) } = types.get(own.ty).kind
+        && types.get(target).kind == Kind::Unknown
+        && matches!(types.get(other.ty).kind, Kind::Pointer { .. })
+    {
         own.ty = other.ty;
     }
     if !alike(own.ty, other.ty, types) {

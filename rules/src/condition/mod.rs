@@ -8,6 +8,7 @@
 mod convert;
 mod mask;
 mod operand;
+mod paths;
 
 use std::ops::Range;
 use std::thread;

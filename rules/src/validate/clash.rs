@@ -2,7 +2,7 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::document::{Fields, Reader};
-use crate::model::{Assignment, Condition, Inject, Limits, Operand, Path, Root, Rule};
+use crate::model::{Assignment, Condition, Inject, Limits, Path, Root, Rule};
 use crate::source::{Span, Spanned};
 
 /// Faults of one rule against each other.
@@ -42,7 +42,7 @@ fn has_no_effect(assignment: &Assignment) -> bool {
 
 /// A condition on results can only be decided at the return, where it is too late for faults at entry.
 pub(super) fn with_condition(reader: &mut Reader<'_>, condition: &Spanned<Condition>, inject: &Inject) {
-    let Some(result) = find_result(condition) else {
+    let Some(result) = condition.value.find_path(&is_result) else {
         return;
     };
     let mut late = |place: Span, what: &str, help: &str| {
@@ -74,24 +74,6 @@ pub(super) fn with_condition(reader: &mut Reader<'_>, condition: &Spanned<Condit
     }
     if let Some(delay) = &inject.delay {
         late(delay.span, "to delay the call", "ask for parameters only");
-    }
-}
-
-fn find_result(condition: &Spanned<Condition>) -> Option<Span> {
-    let of_operand = |operand: &Spanned<Operand>| match &operand.value {
-        Operand::Path(path) | Operand::Size(path) | Operand::Type(path) => {
-            is_result(path).then_some(operand.span)
-        }
-        _ => None,
-    };
-    match &condition.value {
-        Condition::And(left, right) | Condition::Or(left, right) => {
-            find_result(left).or_else(|| find_result(right))
-        }
-        Condition::Not(inner) => find_result(inner),
-        Condition::Truth(operand) | Condition::Text(_, operand, _) => of_operand(operand),
-        Condition::Is(error, _) => of_operand(error),
-        Condition::Compare(left, _, right) => of_operand(left).or_else(|| of_operand(right)),
     }
 }
 

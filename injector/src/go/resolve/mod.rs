@@ -10,6 +10,7 @@ mod captures;
 mod fillers;
 mod gaps;
 mod names;
+mod pointers;
 mod stack_gaps;
 mod witness;
 
@@ -40,6 +41,9 @@ pub(super) struct Evidence<'e> {
     pub(super) arg_info: Option<Option<ArgInfo>>,
     /// The registers that it saves before its stack grows; absent if it has no such code.
     pub(super) spills: &'e dyn Fn() -> Option<Vec<Spill>>,
+    /// The words of its parameters that hold pointers at entry, in bytes from the first one's home; absent where there
+    /// is no record.
+    pub(super) pointers: &'e dyn Fn() -> Option<Vec<u64>>,
     /// Where a listed parameter is at entry, by its place in the listing, as the debug information
     /// sees it.
     pub(super) location: &'e dyn Fn(usize) -> Option<EntryLocation>,
@@ -143,6 +147,13 @@ pub(super) fn check(
                     .to_owned(),
             );
         }
+    }
+    let pointers = (evidence.pointers)().unwrap_or_default();
+    if let Some(ty) = pointers::misplaced(types, &frame, &pointers) {
+        return Err(format!(
+            "this does not fit the function: the compiler recorded a pointer where a `{}` has none",
+            types.get(ty).name
+        ));
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod lexer;
 mod parser;
 mod types;
 
+use self::parser::Lookup;
 use super::binary::Binary;
 use super::pclntab::functions::Function;
 use super::resolve;
@@ -29,9 +30,19 @@ pub struct SignatureError {
 ///
 /// Types are added to the arena. Behind pointers, in slices, maps, channels and functions any type
 /// name will do; what is passed by value must be a builtin type, a well-known type of the standard
-/// library, or be written out.
+/// library, one that the program describes, or be written out.
 pub fn parse(text: &str, has_receiver: bool, types: &Types) -> Result<Signature, SignatureError> {
-    let mut signature = parser::parse(text, types)?;
+    parse_with(text, has_receiver, types, &|_| None)
+}
+
+/// The same, where the program may know types by their names.
+fn parse_with(
+    text: &str,
+    has_receiver: bool,
+    types: &Types,
+    lookup: Lookup<'_>,
+) -> Result<Signature, SignatureError> {
+    let mut signature = parser::parse(text, types, lookup)?;
     if has_receiver {
         if signature.parameters.is_empty() {
             let message = "this is a method: write its receiver as the first parameter".to_owned();
@@ -52,7 +63,8 @@ impl Binary {
     /// The function's name tells whether there is a receiver and a hidden dictionary.
     pub fn parse_signature(&self, function: &Function, text: &str) -> Result<Signature, SignatureError> {
         let has_receiver = resolve::is_method(&function.name);
-        let mut signature = parse(text, has_receiver, self.types())?;
+        let lookup = |name: &str| self.described_by_name(name);
+        let mut signature = parse_with(text, has_receiver, self.types(), &lookup)?;
         signature.dictionary = self.version().at_least(18) && resolve::is_generic_instance(function);
         self.check_signature(function, &signature)
             .map_err(|message| SignatureError { offset: 0, message })?;

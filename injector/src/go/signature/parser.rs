@@ -5,12 +5,20 @@ use super::lexer::{Token, tokens};
 use super::types::Held;
 use crate::go::types::{Signature, TypeId, Types, Variable};
 
+/// Finds a type of the program by its name.
+pub(super) type Lookup<'l> = &'l dyn Fn(&str) -> Option<TypeId>;
+
 /// Parses a whole signature, without telling a receiver apart.
-pub(super) fn parse(text: &str, types: &Types) -> Result<Signature, SignatureError> {
+pub(super) fn parse<'p>(
+    text: &'p str,
+    types: &'p Types,
+    lookup: Lookup<'p>,
+) -> Result<Signature, SignatureError> {
     let mut parser = Parser {
         tokens: tokens(text)?,
         at: 0,
         types,
+        lookup,
         depth: 0,
     };
     if parser.peek() != Token::Name("func") {
@@ -37,6 +45,7 @@ pub(super) struct Parser<'p> {
     pub(super) tokens: Vec<(usize, Token<'p>)>,
     pub(super) at: usize,
     pub(super) types: &'p Types,
+    pub(super) lookup: Lookup<'p>,
     pub(super) depth: usize,
 }
 
@@ -235,9 +244,13 @@ mod tests {
     use super::*;
     use crate::go::types::Kind;
 
+    fn without_program(text: &str, types: &Types) -> Result<Signature, SignatureError> {
+        parse(text, types, &|_| None)
+    }
+
     fn shown(text: &str) -> Result<String, SignatureError> {
         let types = Types::default();
-        let signature = parse(text, &types)?;
+        let signature = without_program(text, &types)?;
         let list = |variables: &[Variable]| {
             let one = |v: &Variable| format!("{} {}", v.name.as_deref().unwrap_or("_"), types.get(v.ty).name);
             variables.iter().map(one).collect::<Vec<_>>().join(", ")
@@ -251,7 +264,7 @@ mod tests {
 
     fn size(text: &str) -> (u64, u64) {
         let types = Types::default();
-        let signature = parse(&format!("func({text})"), &types).unwrap();
+        let signature = without_program(&format!("func({text})"), &types).unwrap();
         let ty = types.get(signature.parameters[0].ty);
         (ty.size, ty.align)
     }
@@ -325,7 +338,7 @@ mod tests {
     #[test]
     fn embedded_and_blank_fields() {
         let types = Types::default();
-        let signature = parse(
+        let signature = without_program(
             "func(struct{ io.Reader; *pkg.Inner; _ int; Name string })",
             &types,
         )

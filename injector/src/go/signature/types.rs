@@ -316,9 +316,11 @@ impl<'p> Parser<'p> {
         // What is not passed by value need not be known, and may refer to itself.
         if held == Held::Elsewhere && !matches!(known::find(name), Some((_, Known::Interface))) {
             let full = known::find(name).map_or_else(|| name.to_owned(), |(full, _)| full);
-            return Ok(types.add(Type {
-                name: full,
-                ..Type::unknown(0)
+            return Ok((self.lookup)(&full).unwrap_or_else(|| {
+                types.add(Type {
+                    name: full,
+                    ..Type::unknown(0)
+                })
             }));
         }
         match known::find(name) {
@@ -328,11 +330,12 @@ impl<'p> Parser<'p> {
                     tokens: tokens(text)?,
                     at: 0,
                     types,
+                    lookup: self.lookup,
                     depth: self.depth,
                 };
                 Ok(named(types, &full, inner.ty(Held::ByValue)?))
             }
-            None => Err(SignatureError {
+            None => (self.lookup)(name).ok_or_else(|| SignatureError {
                 offset,
                 message: format!(
                     "the type `{name}` is not known here: write what it is made of, such as \

@@ -166,7 +166,7 @@ fn of(binary: &Binary, function: &Function) -> FunctionFacts {
             None
         }
     };
-    let signature = match binary.signature(function) {
+    let signature = match binary.known_signature(function) {
         Ok(Some(signature)) => Some(signature),
         Ok(None) => {
             facts.untyped = Some("the binary has no types for it".to_owned());

@@ -76,7 +76,7 @@ fn check(found: &Function, ty: TypeId, context: &Context<'_>) -> Result<(), Misf
     }
     let signature = context
         .binary
-        .signature(found)
+        .known_signature(found)
         .map_err(|error| refused(&error.to_string()))?
         .ok_or_else(|| refused("the binary does not tell its parameters"))?;
     let is = [false, true].map(|variadic| declared(&signature, variadic, context));
