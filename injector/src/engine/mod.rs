@@ -21,7 +21,7 @@ use goinject_probes::table::{self, Counters, TermCounters};
 use self::select::Fit;
 use crate::plan::Plan;
 use crate::plan::encode::LoadBias;
-use crate::tracee::{Family, Follow, Stop};
+use crate::tracee::{Family, Follow, Obstacle, Stop};
 
 /// A rule fired in a process.
 #[derive(Clone, Copy, Debug)]
@@ -108,6 +108,27 @@ pub enum State {
     Armed,
 }
 
+/// What a process keeps of what it was given: it does no harm, but the process is not quite as it was found.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}, since goinject could not take it back: {why}")]
+pub struct Leftover {
+    /// In words, as what a process keeps.
+    pub what: String,
+    /// What the kernel said.
+    pub why: io::Error,
+}
+
+impl Leftover {
+    /// What is left if taking it back has failed, and not because the process is gone.
+    pub fn of(what: impl Into<String>, taken_back: io::Result<()>) -> Option<Leftover> {
+        let why = taken_back.err()?;
+        (Obstacle::of(&why) != Some(&Obstacle::Ended)).then(|| Leftover {
+            what: what.into(),
+            why,
+        })
+    }
+}
+
 /// A process with its rules armed, or about to be.
 pub trait Session {
     /// Whether the rules act.
@@ -132,11 +153,12 @@ pub trait Session {
     /// The program that was armed is gone: the process has ended, or executes another.
     fn gone(&mut self);
 
-    /// Takes every probe off. The process goes on as it was found, and is none of the family's any more.
+    /// Takes every probe off. The process goes on as it was found, and is none of the family's any more. What it has to
+    /// keep is returned.
     ///
     /// # Errors
-    /// Those of ptrace.
-    fn let_go(&mut self, family: &mut Family) -> io::Result<()>;
+    /// Those of ptrace, or a probe can't be taken off.
+    fn let_go(&mut self, family: &mut Family) -> io::Result<Option<Leftover>>;
 
     /// How each row of the conditions has come out so far.
     fn term_counters(&self) -> Vec<TermCounters>;

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use goinject_probes::table::Process;
 
+use super::Leftover;
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Loaded, scratch_image};
 use crate::tracee::{Family, Memory, Obstacle, Remote, Stop, borrow_thread, mappings, page_size};
@@ -71,17 +72,11 @@ impl<'a> Provision<'a> {
     }
 
     /// Gives it to a process, through one of its threads, which comes back as it was.
-    pub fn give(
-        self,
-        family: &Family,
-        pid: i32,
-        memory: &Memory,
-        stop: Stop,
-    ) -> Result<(Loaded, Stop), ProvisionError> {
+    pub fn give(self, family: &Family, pid: i32, stop: Stop) -> Result<(Loaded, Stop), ProvisionError> {
         if !self.is_anything() {
             return Ok((self.nothing(), stop));
         }
-        let mut remote = family.remote(pid, stop, memory)?;
+        let mut remote = family.remote(pid, stop)?;
         let loaded = self.make(&mut remote)?;
         Ok((loaded, remote.finish()?))
     }
@@ -110,7 +105,7 @@ impl<'a> Provision<'a> {
     }
 
     /// Makes it with a thread of the process.
-    pub fn make(self, remote: &mut Remote<'_>) -> io::Result<Loaded> {
+    pub fn make(self, remote: &mut Remote) -> io::Result<Loaded> {
         let mut loaded = self.nothing();
         if is_needed(self.plan) {
             map_scratch(self.plan, remote, &mut loaded)?;
@@ -123,7 +118,7 @@ impl<'a> Provision<'a> {
 }
 
 /// Maps the scratch memory, fills it, and protects what never changes.
-fn map_scratch(plan: &Plan, remote: &mut Remote<'_>, loaded: &mut Loaded) -> io::Result<()> {
+fn map_scratch(plan: &Plan, remote: &mut Remote, loaded: &mut Loaded) -> io::Result<()> {
     let constants = (plan.scratch.bytes.len() as u64).next_multiple_of(page_size());
     let copies = if plan.makes_copies() { COPIES } else { 0 };
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_POPULATE;
@@ -158,16 +153,25 @@ pub fn unused_copies(process: &Process, memory: &Memory) -> Option<Range<u64>> {
     (!rest.is_empty() && memory.word(rest.start).is_ok()).then_some(rest)
 }
 
-/// Unmaps it. After an `exec` since then there is nothing to unmap.
-pub fn give_back(unused: &Range<u64>, memory: &Memory, remote: &mut Remote<'_>) -> io::Result<()> {
-    if memory.word(unused.start).is_err() {
-        return Ok(());
-    }
-    unmap(remote, unused)
+/// Unmaps it, with a thread of a process that nobody traces. After an `exec` since then there is nothing to unmap.
+pub fn give_back(unused: &Range<u64>, memory: &Memory, pid: i32) -> Option<Leftover> {
+    let unmapped = borrow_thread(pid, |remote| match memory.word(unused.start) {
+        Ok(_) => unmap(remote, unused),
+        Err(_) => Ok(()),
+    });
+    Leftover::of(words_for_copies(unused), unmapped)
+}
+
+/// What a process keeps where unused memory stays.
+pub fn words_for_copies(unused: &Range<u64>) -> String {
+    format!(
+        "{} KB of memory that nothing uses",
+        (unused.end - unused.start) / 1024
+    )
 }
 
 /// Unmaps memory.
-pub fn unmap(remote: &mut Remote<'_>, range: &Range<u64>) -> io::Result<()> {
+pub fn unmap(remote: &mut Remote, range: &Range<u64>) -> io::Result<()> {
     let size = range.end - range.start;
     remote.syscall(libc::SYS_munmap, [range.start, size, 0, 0, 0, 0])?;
     Ok(())
@@ -175,7 +179,7 @@ pub fn unmap(remote: &mut Remote<'_>, range: &Range<u64>) -> io::Result<()> {
 
 /// Makes the pages of package variables the process's own (Linux 5.14; else what is not so fails when
 /// it is written, and is counted).
-fn populate_data(plan: &Plan, bias: LoadBias, remote: &mut Remote<'_>) -> io::Result<()> {
+fn populate_data(plan: &Plan, bias: LoadBias, remote: &mut Remote) -> io::Result<()> {
     for mapping in mappings(remote.pid())?
         .into_iter()
         .filter(|mapping| mapping.writable)

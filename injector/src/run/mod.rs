@@ -269,9 +269,14 @@ impl Run<'_> {
     }
 
     fn forked(&mut self, parent: i32, child: i32, stop: Option<Stop>, shares_memory: bool) -> io::Result<()> {
-        if !shares_memory && let Some(session) = self.session(parent) {
-            // One that was killed already has nothing to be cleaned.
-            let _ = session.forked(child);
+        if !shares_memory
+            && let Some(session) = self.session(parent)
+            && let Err(error) = session.forked(child)
+            && Path::new(&format!("/proc/{child}/exe")).exists()
+        {
+            self.say(format!(
+                "process {child} keeps breakpoints of process {parent}, which forked it: {error}"
+            ));
         }
         // In its parent's memory it may still run into what is in there.
         if self.follow || shares_memory {
@@ -385,13 +390,15 @@ impl Run<'_> {
 
     /// Lets every process go as it was found.
     fn let_all_go(&mut self) -> io::Result<()> {
-        let mut first = Ok(());
+        let (mut first, mut kept) = (Ok(()), Vec::new());
         for (pid, process) in &mut self.processes {
             if let (Some(session), Some(armable)) = (&process.session, process.armable()) {
                 self.results.add_tests(&armable.plan, &session.term_counters());
             }
             let gone = match &mut process.session {
-                Some(session) => session.let_go(&mut self.family),
+                Some(session) => session
+                    .let_go(&mut self.family)
+                    .map(|left| kept.extend(left.map(|left| (*pid, left)))),
                 None if self.family.traces(*pid) => {
                     let stops = self.family.stop_all(*pid, &mut Stop::resume);
                     stops.and_then(|stops| self.family.let_go(*pid, stops))
@@ -399,6 +406,9 @@ impl Run<'_> {
                 None => Ok(()),
             };
             first = first.and(gone);
+        }
+        for (pid, left) in kept {
+            self.say(format!("process {pid} keeps {left}"));
         }
         // The target may have ended meanwhile.
         while let Some(news) = self.family.next_ready()? {

@@ -19,7 +19,6 @@ use nix::unistd::{ForkResult, fork, setsid};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::memory::Memory;
 use super::obstacle::{Obstacle, state};
 use super::patience::next_stop;
 use super::ptrace;
@@ -49,7 +48,7 @@ enum Answer<T> {
 /// That of tracing the process, or that of `work`; `ESRCH` if no thread is left. Many of them are an [`Obstacle`].
 pub fn borrow_thread<T: Serialize + DeserializeOwned>(
     pid: i32,
-    work: impl FnOnce(&mut Remote<'_>) -> io::Result<T>,
+    work: impl FnOnce(&mut Remote) -> io::Result<T>,
 ) -> io::Result<T> {
     let (reader, writer) = io::pipe()?;
     // SAFETY: goinject has one thread when it arms and disarms, so no lock is held by another that is missing in the
@@ -106,11 +105,7 @@ fn hear(mut reader: io::PipeReader, pid: i32) -> io::Result<Vec<u8>> {
     }
 }
 
-fn be_deputy<T: Serialize>(
-    mut writer: File,
-    pid: i32,
-    work: impl FnOnce(&mut Remote<'_>) -> io::Result<T>,
-) -> ! {
+fn be_deputy<T: Serialize>(mut writer: File, pid: i32, work: impl FnOnce(&mut Remote) -> io::Result<T>) -> ! {
     // It fails only for the leader of a process group, which a new process is not.
     let _ = setsid();
     let result = catch_unwind(AssertUnwindSafe(|| with_thread(pid, work)));
@@ -133,9 +128,8 @@ fn be_deputy<T: Serialize>(
     unsafe { libc::_exit(0) }
 }
 
-fn with_thread<T>(pid: i32, work: impl FnOnce(&mut Remote<'_>) -> io::Result<T>) -> io::Result<T> {
-    let memory = Memory::open(pid)?;
-    let mut remote = Remote::new(stop_one(pid)?, pid, &memory)?;
+fn with_thread<T>(pid: i32, work: impl FnOnce(&mut Remote) -> io::Result<T>) -> io::Result<T> {
+    let mut remote = Remote::new(stop_one(pid)?, pid)?;
     let result = work(&mut remote);
     remote.finish()?.detach()?;
     result

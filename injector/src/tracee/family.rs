@@ -433,8 +433,8 @@ impl Family {
     ///
     /// # Errors
     /// Those of ptrace, or the process has no system call instruction.
-    pub fn remote<'a>(&self, pid: i32, stop: Stop, memory: &'a super::Memory) -> io::Result<Remote<'a>> {
-        Remote::new(stop, pid, memory)
+    pub fn remote(&self, pid: i32, stop: Stop) -> io::Result<Remote> {
+        Remote::new(stop, pid)
     }
 }
 

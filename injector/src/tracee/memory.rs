@@ -11,19 +11,30 @@ use nix::unistd::Pid;
 
 /// The memory of the program that a process runs now. After an `exec` it is gone, and every access
 /// fails, so nothing can be written into another program by mistake.
+///
+/// Since Linux 6.12 a kernel may let only a thread's tracer write pages that are read-only, and only through that very
+/// thread's file (`CONFIG_PROC_MEM_FORCE_PTRACE`, `proc_mem.force_override`): hence [`Memory::of_thread`].
 #[derive(Debug)]
 pub struct Memory {
     file: File,
     pid: Pid,
 }
 
+/// Why memory that can be read can't be written.
+const READ_ONLY: &str = "the kernel does not let goinject write the target's read-only pages: see proc_mem.force_override in the kernel's command line, and CONFIG_PROC_MEM_FORCE_PTRACE and CONFIG_PROC_MEM_NO_FORCE";
+
 impl Memory {
     /// Opens a process's memory for reading and writing.
     pub fn open(pid: i32) -> io::Result<Memory> {
+        Memory::of_thread(pid, pid)
+    }
+
+    /// The same through one of its threads, for a caller that traces this thread and not all of them.
+    pub fn of_thread(pid: i32, tid: i32) -> io::Result<Memory> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
-            .open(format!("/proc/{pid}/mem"))?;
+            .open(format!("/proc/{pid}/task/{tid}/mem"))?;
         Ok(Memory {
             file,
             pid: Pid::from_raw(pid),
@@ -36,8 +47,16 @@ impl Memory {
     }
 
     /// Writes all of `from` to an address, whatever the page's protection.
+    ///
+    /// # Errors
+    /// There is no such memory (`EIO`), or the kernel lets no read-only page be written.
     pub fn write(&self, address: u64, from: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(from, address)
+        self.file.write_all_at(from, address).map_err(|error| {
+            match error.raw_os_error() == Some(libc::EIO) && self.read(address, &mut [0]).is_ok() {
+                true => io::Error::new(io::ErrorKind::PermissionDenied, READ_ONLY),
+                false => error,
+            }
+        })
     }
 
     /// Writes what the program could write itself. Its constants lie in read-only pages, each once for many uses, and a

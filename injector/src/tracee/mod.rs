@@ -24,7 +24,7 @@ pub use family::{End, Family, Follow, News};
 pub use maps::{Mapping, hole_near, page_size, read as mappings};
 pub use memory::Memory;
 pub use obstacle::Obstacle;
-pub use ptrace::signal_name;
+pub use ptrace::{seize_first_thread, signal_name};
 pub use remote::Remote;
 pub use spawn::Spawned;
 pub use stop::{Stop, Why};

@@ -33,6 +33,11 @@ pub(super) fn seize_alone(tid: i32) -> io::Result<()> {
     Ok(ptrace::seize(Pid::from_raw(tid), options)?)
 }
 
+/// Makes this process the tracer of another one's first thread, which goes on running, until this process ends.
+pub fn seize_first_thread(pid: i32) -> io::Result<()> {
+    Ok(ptrace::seize(Pid::from_raw(pid), ptrace::Options::empty())?)
+}
+
 /// Has a stopped thread's seccomp filters not asked until [`resume_seccomp`], or until its tracer is gone (Linux 4.3).
 pub(super) fn suspend_seccomp(tid: i32) -> io::Result<()> {
     set_options(tid, OPTIONS.bits() | libc::PTRACE_O_SUSPEND_SECCOMP)

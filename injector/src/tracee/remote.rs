@@ -12,12 +12,13 @@ use super::way_back::WayBack;
 /// A stopped thread lent for system calls. [`Remote::finish`] puts everything back, and so does dropping
 /// this, but then the thread stays stopped. If goinject is killed, the thread goes its [`WayBack`].
 #[derive(Debug)]
-pub struct Remote<'a> {
+pub struct Remote {
     stop: Stop,
     /// What it had stopped for before its registers were borrowed.
     stopped_for: Why,
     pid: i32,
-    memory: &'a Memory,
+    /// Through this thread, the only one that is surely traced.
+    memory: Memory,
     lent: Lent,
     finished: bool,
 }
@@ -31,17 +32,18 @@ struct Lent {
     confinement: Confinement,
 }
 
-impl<'a> Remote<'a> {
+impl Remote {
     /// Borrows a thread. One that can't be used is let go.
-    pub(super) fn new(stop: Stop, pid: i32, memory: &'a Memory) -> io::Result<Remote<'a>> {
+    pub(super) fn new(stop: Stop, pid: i32) -> io::Result<Remote> {
         let stopped_for = stop.why();
         let stop = match stopped_for {
             // Still within the kernel, which would overwrite the register of the result.
             Why::Exec(_) => leave_exec(stop, pid)?,
             _ => stop,
         };
-        match Lent::by(&stop, pid, memory) {
-            Ok(lent) => Ok(Remote {
+        let memory = Memory::of_thread(pid, stop.tid());
+        match memory.and_then(|memory| Ok((Lent::by(&stop, pid, &memory)?, memory))) {
+            Ok((lent, memory)) => Ok(Remote {
                 // The signal that it stopped with is for later.
                 stop: stop.without_signal(),
                 stopped_for,
@@ -63,8 +65,8 @@ impl<'a> Remote<'a> {
     }
 
     /// The process's memory.
-    pub fn memory(&self) -> &'a Memory {
-        self.memory
+    pub fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// Whether a filter may refuse system calls that a Go program does not make itself, or end it for them.
@@ -116,11 +118,11 @@ impl<'a> Remote<'a> {
         if lent.confinement == Confinement::Own {
             ptrace::resume_seccomp(self.stop.tid())?;
         }
-        lent.way_back.remove(self.memory)
+        lent.way_back.remove(&self.memory)
     }
 }
 
-impl Drop for Remote<'_> {
+impl Drop for Remote {
     fn drop(&mut self) {
         if !self.finished {
             // If this fails the thread is gone, and nothing is to be put back.

@@ -11,7 +11,7 @@ use super::Memory;
 use super::family::Follow;
 use super::ptrace;
 
-/// Traces a child as a run would: seizes it, stops it, reads its registers, opens its memory.
+/// Traces a child as a run would: seizes it, stops it, reads its registers, writes its code.
 pub fn trace_child() -> io::Result<()> {
     let parent = getpid();
     // SAFETY: until it is killed the child calls nothing but async-signal-safe functions.
@@ -40,7 +40,10 @@ fn trace(pid: Pid) -> io::Result<()> {
     ptrace::interrupt(tid)?;
     ptrace::wait(Some(tid), true).ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
     ptrace::registers(tid)?;
-    Memory::open(tid).map(drop)
+    let memory = Memory::open(tid)?;
+    let (code, mut byte) = (trace as *const () as u64, [0]);
+    memory.read(code, &mut byte)?;
+    memory.write(code, &byte)
 }
 
 /// Traces a process of the same user that is no descendant: what attaching to a running program takes.

@@ -25,10 +25,10 @@ use self::tracer::Tracer;
 use super::code::{CodeError, Others, verify};
 use super::provision::{Provision, ProvisionError, WrittenBy, give_back, unused_copies};
 use super::select::Fit;
-use super::{Engine, Event, Events, Session, SessionError, Start, State, Subject, Tally};
+use super::{Engine, Event, Events, Leftover, Session, SessionError, Start, State, Subject, Tally};
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Loaded, encode};
-use crate::tracee::{Family, Follow, Memory, Stop, borrow_thread};
+use crate::tracee::{Family, Follow, Memory, Stop};
 
 /// Why a target can't be armed with BPF.
 #[derive(Debug, thiserror::Error)]
@@ -177,8 +177,7 @@ impl BpfEngine {
     ) -> Result<BpfSession, ArmError> {
         let pid = stop.tid();
         let memory = Memory::open(pid).map_err(ArmError::Trace)?;
-        let (loaded, stop) =
-            Provision::of(plan, bias, setup.written_by()).give(family, pid, &memory, stop)?;
+        let (loaded, stop) = Provision::of(plan, bias, setup.written_by()).give(family, pid, stop)?;
         let session = self.session(plan, &loaded, setup, pid, memory)?;
         if setup.is_traced() || follow == Follow::Processes {
             stop.resume().map_err(ArmError::Trace)?;
@@ -386,7 +385,7 @@ impl Session for BpfSession {
         self.remove();
     }
 
-    fn let_go(&mut self, family: &mut Family) -> io::Result<()> {
+    fn let_go(&mut self, family: &mut Family) -> io::Result<Option<Leftover>> {
         let LoadedProgram { program, core } = &*self.loaded;
         if let Some(rows) = &self.rows {
             program.disarm(rows);
@@ -405,13 +404,12 @@ impl Session for BpfSession {
             family.let_go(self.pid, stops)?;
         }
         self.remove();
-        if let Some(unused) = unused_copies(&self.removed.process, &self.memory) {
-            // No probe may still be handing it out.
-            self.loaded.program.finish();
-            // Where this fails, the process keeps a few megabytes that nobody uses.
-            let _ = borrow_thread(self.pid, |remote| give_back(&unused, &self.memory, remote));
-        }
-        Ok(())
+        let Some(unused) = unused_copies(&self.removed.process, &self.memory) else {
+            return Ok(None);
+        };
+        // No probe may still be handing it out.
+        self.loaded.program.finish();
+        Ok(give_back(&unused, &self.memory, self.pid))
     }
 
     fn term_counters(&self) -> Vec<TermCounters> {

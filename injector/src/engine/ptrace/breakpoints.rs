@@ -46,7 +46,7 @@ pub(super) enum Refusal {
 
 impl Ground {
     /// Makes it with a thread of the target. What is refused is left as it was.
-    pub(super) fn prepare(remote: &mut Remote<'_>, spots: &[Spot]) -> io::Result<Result<Ground, Refusal>> {
+    pub(super) fn prepare(remote: &mut Remote, spots: &[Spot]) -> io::Result<Result<Ground, Refusal>> {
         let former_action = swap_trap_action(remote, None)?;
         let previous = u64::from_le_bytes(former_action[..8].try_into().expect("eight bytes"));
         if previous <= 1 {
@@ -88,12 +88,12 @@ impl Ground {
     }
 
     /// Gives SIGTRAP back its former action.
-    fn restore_action(&self, remote: &mut Remote<'_>) -> io::Result<()> {
+    fn restore_action(&self, remote: &mut Remote) -> io::Result<()> {
         swap_trap_action(remote, Some(self.former_action)).map(drop)
     }
 
     /// Undoes it while no breakpoint has been set.
-    pub(super) fn undo(&self, remote: &mut Remote<'_>) -> io::Result<()> {
+    pub(super) fn undo(&self, remote: &mut Remote) -> io::Result<()> {
         self.restore_action(remote)?;
         unmap(remote, &self.page)
     }
@@ -111,10 +111,15 @@ pub(super) struct Breakpoints {
 
 impl Breakpoints {
     /// Puts breakpoints in, while every thread is stopped.
-    pub(super) fn insert(memory: &Memory, ground: Ground, spots: Vec<Spot>) -> Result<Breakpoints, ArmError> {
+    pub(super) fn insert(
+        memory: &Memory,
+        pid: i32,
+        ground: Ground,
+        spots: Vec<Spot>,
+    ) -> Result<Breakpoints, ArmError> {
         let originals: Vec<(u64, Original)> =
             spots.iter().map(|spot| (spot.address, original(spot))).collect();
-        let guard = Guard::start(memory, &originals).map_err(ArmError::Guard)?;
+        let guard = Guard::start(memory, pid, &originals).map_err(ArmError::Guard)?;
         let rows = spots
             .iter()
             .zip(0..)
@@ -143,10 +148,17 @@ impl Breakpoints {
     }
 
     /// Takes the breakpoints out. Threads may be anywhere.
-    pub(super) fn lift(&self, memory: &Memory) {
+    ///
+    /// # Errors
+    /// One of them can't be written over. A target that is gone or runs another program has none.
+    pub(super) fn lift(&self, memory: &Memory) -> io::Result<()> {
+        let mut first = Ok(());
         for spot in &self.spots {
-            // A target that is gone or runs another program has no breakpoints.
-            let _ = memory.write(spot.address, &original(spot));
+            first = first.and(memory.write(spot.address, &original(spot)));
+        }
+        match self.are_in(memory) {
+            true => first,
+            false => Ok(()),
         }
     }
 
@@ -157,7 +169,7 @@ impl Breakpoints {
 
     /// Gives SIGTRAP back its former action, once no thread can have a trap pending. The copies stay
     /// mapped: a thread may be interrupted within one.
-    pub(super) fn restore_action(&self, remote: &mut Remote<'_>) -> io::Result<()> {
+    pub(super) fn restore_action(&self, remote: &mut Remote) -> io::Result<()> {
         self.ground.restore_action(remote)
     }
 
@@ -195,7 +207,7 @@ fn action(handler: u64, restorer: u64) -> Action {
 }
 
 /// Reads the target's action for SIGTRAP, and sets it if there is a new one.
-fn swap_trap_action(remote: &mut Remote<'_>, new: Option<Action>) -> io::Result<Action> {
+fn swap_trap_action(remote: &mut Remote, new: Option<Action>) -> io::Result<Action> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let size = page_size();

@@ -16,9 +16,9 @@ use goinject_probes::table::{TermCounters, WriterKind};
 
 use self::breakpoints::{Breakpoints, Ground, Refusal, Spot};
 use super::code::{CodeError, Others, verify};
-use super::provision::{Provision, ProvisionError, WrittenBy, unmap, unused_copies};
+use super::provision::{Provision, ProvisionError, WrittenBy, unmap, unused_copies, words_for_copies};
 use super::stopped::{StoppedThread, commit, hit};
-use super::{Engine, Event, Events, Session, SessionError, Start, State, Subject, Tally};
+use super::{Engine, Event, Events, Leftover, Session, SessionError, Start, State, Subject, Tally};
 use crate::plan::encode::{LoadBias, Loaded, encode};
 use crate::plan::{Plan, Site};
 use crate::tracee::arch::{pc, system_call_at_end};
@@ -194,9 +194,7 @@ impl PtraceSession {
     fn arm_started(&mut self, stop: Stop, family: &mut Family) -> Result<(), ArmError> {
         let spots = self.spots();
         verify(&self.plan, self.bias, &self.memory, Others::None)?;
-        let mut remote = family
-            .remote(self.pid, stop, &self.memory)
-            .map_err(ArmError::trace)?;
+        let mut remote = family.remote(self.pid, stop).map_err(ArmError::trace)?;
         let prepared = prepare(&self.plan, self.bias, &spots, &mut remote).map_err(ArmError::trace);
         let stop = remote.finish().map_err(ArmError::trace)?;
         let (loaded, ground) = prepared??;
@@ -208,7 +206,7 @@ impl PtraceSession {
     fn arm(&mut self, loaded: &Loaded, ground: Ground, spots: Vec<Spot>) -> Result<(), ArmError> {
         self.armed = Some(Armed {
             core: RefCell::new(self.shared.core(&self.plan, loaded)),
-            breakpoints: Breakpoints::insert(&self.memory, ground, spots)?,
+            breakpoints: Breakpoints::insert(&self.memory, self.pid, ground, spots)?,
         });
         Ok(())
     }
@@ -307,7 +305,7 @@ impl Session for PtraceSession {
 
     fn forked(&mut self, child: i32) -> io::Result<()> {
         if let Some(armed) = &self.armed {
-            armed.breakpoints.lift(&Memory::open(child)?);
+            armed.breakpoints.lift(&Memory::open(child)?)?;
         }
         Ok(())
     }
@@ -318,18 +316,19 @@ impl Session for PtraceSession {
         }
     }
 
-    fn let_go(&mut self, family: &mut Family) -> io::Result<()> {
+    fn let_go(&mut self, family: &mut Family) -> io::Result<Option<Leftover>> {
         let Some(armed) = self.armed.take() else {
             let stops = family.stop_all(self.pid, &mut Stop::resume)?;
-            return family.let_go(self.pid, stops);
+            family.let_go(self.pid, stops)?;
+            return Ok(None);
         };
         armed.core.borrow().cease();
-        armed.breakpoints.lift(&self.memory);
+        let lifted = armed.breakpoints.lift(&self.memory);
         self.armed = Some(armed);
         let mut clean = self.stop_clean(family)?;
         let mut armed = self.armed.take().expect("put back above");
         let unused = unused_copies(&armed.core.borrow().process(), &self.memory);
-        let leave = |remote: &mut Remote<'_>| {
+        let leave = |remote: &mut Remote| {
             if !armed.breakpoints.are_in(&self.memory) {
                 return Ok(());
             }
@@ -340,22 +339,23 @@ impl Session for PtraceSession {
         let lent = if self.is_child { clean.pop() } else { None };
         // First, so that the stub is there as long as one of them has a trap that the kernel would deliver without us.
         family.let_go(self.pid, clean)?;
-        if let Some(stop) = lent {
-            // Where it is refused the stub stays, which passes on what is not its own; and it may be dead by now.
-            if let Ok(mut remote) = family.remote(self.pid, stop, &self.memory) {
-                let _ = leave(&mut remote);
-                let _ = remote.finish().and_then(Stop::detach);
-            }
-        }
-        if !self.is_child
-            && let Err(error) = borrow_thread(self.pid, leave)
-            && armed.breakpoints.are_in(&self.memory)
-            && Obstacle::of(&error).is_none()
-        {
-            return Err(error);
-        }
+        // The guard tries once more.
+        lifted?;
+        let left = match lent {
+            Some(stop) => family.remote(self.pid, stop).and_then(|mut remote| {
+                let left = leave(&mut remote);
+                remote.finish().and_then(Stop::detach).and(left)
+            }),
+            None if self.is_child => Ok(()),
+            None => borrow_thread(self.pid, leave),
+        };
         armed.breakpoints.dismiss_guard();
-        Ok(())
+        // Where it is refused the stub stays, which passes on what is not its own.
+        let mut what = "goinject's handler of SIGTRAP, which passes on what is not its own".to_owned();
+        if let Some(unused) = unused {
+            what = format!("{what}, and {}", words_for_copies(&unused));
+        }
+        Ok(Leftover::of(what, left).filter(|_| armed.breakpoints.are_in(&self.memory)))
     }
 
     fn term_counters(&self) -> Vec<TermCounters> {
@@ -371,7 +371,7 @@ fn prepare(
     plan: &Plan,
     bias: LoadBias,
     spots: &[Spot],
-    remote: &mut Remote<'_>,
+    remote: &mut Remote,
 ) -> io::Result<Result<(Loaded, Ground), Refusal>> {
     let ground = match Ground::prepare(remote, spots)? {
         Ok(ground) => ground,
