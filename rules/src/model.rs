@@ -229,6 +229,8 @@ pub enum Step {
     Field(String),
     /// `[n]`: an element of an array or slice.
     Index(u64),
+    /// `.(*os.PathError)`: what an interface holds, if it is of this type. In conditions only.
+    Assert(String),
 }
 
 /// A replacement value as written, before the type it must fit is known.

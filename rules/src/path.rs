@@ -156,6 +156,11 @@ fn identifier_end(text: &str, start: usize) -> usize {
 fn field(text: &str, dot: usize) -> Result<(Step, usize), PathError> {
     let end = identifier_end(text, dot + 1);
     let name = &text[dot + 1..end];
+    if name.is_empty() && text[end..].starts_with('(') {
+        let message = "what an interface holds cannot be set";
+        let help = "ask for it in `if`, and set the whole: `{type: \"*os.PathError\", fields: {…}}`";
+        return Err(error(message, help, dot..text.len()));
+    }
     if name.is_empty() {
         let message = "a field name is missing behind the `.`";
         return Err(error(message, FORM, dot..dot + 1));
@@ -255,6 +260,7 @@ impl fmt::Display for Path {
             match step {
                 Step::Field(name) => write!(f, ".{name}")?,
                 Step::Index(index) => write!(f, "[{index}]")?,
+                Step::Assert(name) => write!(f, ".({name})")?,
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use super::address::Address;
 use super::binary::Binary;
 use super::bytes::u64_at;
 use super::module_data::Itabs;
-use super::types::TypeId;
+use super::types::{Field, Kind, TypeId};
 
 /// Interface, type, hash, first method.
 const HEAD_SIZE: usize = 32;
@@ -68,6 +68,26 @@ impl Binary {
             }
             new && self.runtime_type_name(address).as_deref() == Some(name)
         })
+    }
+
+    /// Whether interfaces hold values of a type themselves, and not their address: those that are one pointer.
+    pub fn is_held_directly(&self, ty: TypeId) -> bool {
+        let ty = self.types().get(ty);
+        match &ty.kind {
+            Kind::Pointer { .. } | Kind::Map { .. } | Kind::Chan | Kind::Func => true,
+            Kind::Array { element, length: 1 } => self.is_held_directly(*element),
+            Kind::Struct { fields } => {
+                // Since Go 1.26 the memory counts, and before the number of fields.
+                let counts =
+                    |field: &&Field| !self.version().at_least(26) || self.types().get(field.ty).size > 0;
+                let mut fields = fields.iter().filter(counts);
+                match (fields.next(), fields.next()) {
+                    (Some(only), None) => ty.size == 8 && self.is_held_directly(only.ty),
+                    _ => false,
+                }
+            }
+            _ => false,
+        }
     }
 
     fn read_itabs(&self) -> Option<Vec<Itab>> {

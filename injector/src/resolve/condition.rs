@@ -3,6 +3,8 @@
 mod dynamic;
 mod operand;
 
+use std::cell::RefCell;
+
 use goinject_probes::table::CONDITION_TEXT;
 use goinject_rules::model::{self, Comparison, TextTest};
 use goinject_rules::source::{Span, Spanned};
@@ -54,13 +56,20 @@ pub(super) fn resolve(
     text: &str,
     scope: &Scope<'_>,
 ) -> Result<Condition, Vec<Wrong>> {
-    Resolver { text, scope }.condition(condition)
+    let resolver = Resolver {
+        text,
+        scope,
+        guards: RefCell::default(),
+    };
+    resolver.condition(condition)
 }
 
 struct Resolver<'a> {
     /// The rule file.
     text: &'a str,
     scope: &'a Scope<'a>,
+    /// What must hold for the operands of the present test to be there: the types that interfaces must hold.
+    guards: RefCell<Vec<Condition>>,
 }
 
 /// An operand with its type, before the other one is known.
@@ -117,17 +126,23 @@ impl Resolver<'_> {
             model::Condition::And(left, right) => self.both(left, right, Condition::And),
             model::Condition::Or(left, right) => self.both(left, right, Condition::Or),
             model::Condition::Not(inner) => Ok(Condition::Not(Box::new(self.condition(inner)?))),
-            model::Condition::Truth(operand) => self.truth(operand).map_err(|wrong| vec![wrong]),
-            model::Condition::Compare(left, comparison, right) => self
-                .compare(condition.span, left, *comparison, right)
-                .map_err(|wrong| vec![wrong]),
-            model::Condition::Text(test, operand, text) => self
-                .text_test(condition.span, *test, operand, text)
-                .map_err(|wrong| vec![wrong]),
-            model::Condition::Is(error, other) => self
-                .error_is(condition.span, error, other)
-                .map_err(|wrong| vec![wrong]),
+            model::Condition::Truth(operand) => self.guarded(self.truth(operand)),
+            model::Condition::Compare(left, comparison, right) => {
+                self.guarded(self.compare(condition.span, left, *comparison, right))
+            }
+            model::Condition::Text(test, operand, text) => {
+                self.guarded(self.text_test(condition.span, *test, operand, text))
+            }
+            model::Condition::Is(error, other) => self.guarded(self.error_is(condition.span, error, other)),
         }
+    }
+
+    /// A test behind those that its operands need.
+    fn guarded(&self, test: Result<Condition, Wrong>) -> Result<Condition, Wrongs> {
+        let guards = self.guards.take();
+        let test = test.map_err(|wrong| vec![wrong])?;
+        let join = |rest, guard| Condition::And(Box::new(guard), Box::new(rest));
+        Ok(guards.into_iter().rev().fold(test, join))
     }
 
     fn both(

@@ -87,6 +87,11 @@ impl Scope<'_> {
                     }
                 },
                 Step::Index(index) => at = self.element(at, *index)?,
+                Step::Assert(_) => {
+                    return Err(NoSuchPlace::new(
+                        "what an interface holds is reached in conditions only",
+                    ));
+                }
             }
         }
         Ok(Target::Value(at))
@@ -327,8 +332,9 @@ impl Scope<'_> {
         let error = NoSuchPlace::new(format!("`{}` has no field `{name}`", ty.name));
         match (did_you_mean(name, names.iter().map(String::as_str)), &ty.kind) {
             (Some(near), _) => error.help(format!("did you mean `{near}`?")),
-            (None, Kind::Interface { .. }) => error
-                .help("it is an interface: what it holds is known only at run time and cannot be reached"),
+            (None, Kind::Interface { .. }) => error.help(
+                "it is an interface: in a condition, `.(*os.PathError)` behind it reaches what it holds",
+            ),
             (None, Kind::Pointer { target: Some(target) })
                 if matches!(self.types.get(*target).kind, Kind::Unknown) =>
             {

@@ -1,7 +1,8 @@
 //! Names and numbers of a condition, hidden from the CEL parser.
 //!
 //! Every name becomes as many `x`, every number zeros and a one, so that all offsets stay the same
-//! while Go's names (`größe`, `in`, `loop`) and numbers (`1_000`, `18446744073709551615`) pass.
+//! while Go's names (`größe`, `in`, `loop`) and numbers (`1_000`, `18446744073709551615`) pass. So does a type
+//! assertion (`.(*os.PathError)`), which is a field to CEL.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -136,6 +137,12 @@ impl<'t> Masked<'t> {
             return Err(Problem::new(at..at + 1, "CEL has no text in backticks", help));
         }
         let run_of = |member: fn(char) -> bool| rest.find(|c| !member(c)).unwrap_or(rest.len());
+        if c == '('
+            && self.behind_dot()
+            && let Some(close) = rest.find(')')
+        {
+            return Ok(close + 1);
+        }
         let is_digit = |c: char| c.is_ascii_digit();
         let fraction = c == '.' && !self.after_operand() && rest[1..].starts_with(is_digit);
         Ok(if is_word(c) {
@@ -156,7 +163,7 @@ impl<'t> Masked<'t> {
             (Kind::Text, written.to_owned())
         } else if is_word(c) && self.means_itself(written) {
             (Kind::Word, written.to_owned())
-        } else if is_word(c) {
+        } else if is_word(c) || (c == '(' && length > 1) {
             (Kind::Word, "x".repeat(length))
         } else if c.is_ascii_digit() || (c == '.' && length > 1) {
             (Kind::Number, format!("{:0>length$}", 1))
@@ -180,11 +187,15 @@ impl<'t> Masked<'t> {
 
     /// Words of CEL; `in` is one only between two operands, and the usual name of a request elsewhere.
     fn means_itself(&self, word: &str) -> bool {
-        let field = self
-            .tokens
+        !self.behind_dot()
+            && (matches!(word, "true" | "false" | "null") || (word == "in" && self.after_operand()))
+    }
+
+    /// A name here is a field's, and `(…)` a type assertion.
+    fn behind_dot(&self) -> bool {
+        self.tokens
             .last()
-            .is_some_and(|token| &self.original[token.range.clone()] == ".");
-        !field && (matches!(word, "true" | "false" | "null") || (word == "in" && self.after_operand()))
+            .is_some_and(|token| &self.original[token.range.clone()] == ".")
     }
 
     fn after_operand(&self) -> bool {

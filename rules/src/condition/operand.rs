@@ -203,7 +203,13 @@ impl Operands<'_> {
                     .masked
                     .word_from(self.token(node).end)
                     .unwrap_or(root.clone());
-                steps.push(Step::Field(self.masked.original()[field].to_owned()));
+                let name = &self.masked.original()[field.clone()];
+                steps.push(
+                    match name.strip_prefix('(').and_then(|name| name.strip_suffix(')')) {
+                        Some(ty) => self.assertion(ty.trim(), field)?,
+                        None => Step::Field(name.to_owned()),
+                    },
+                );
                 Ok(root)
             }
             Expr::Call(call) if call.func_name == operators::INDEX => {
@@ -216,6 +222,15 @@ impl Operands<'_> {
             }
             _ => Err(self.not_a_path(node)),
         }
+    }
+
+    /// `.(*os.PathError)`.
+    fn assertion(&self, ty: &str, range: Range<usize>) -> Result<Step, Problem> {
+        if ty.is_empty() || ty == "type" {
+            let help = "write `.(*os.PathError)`, or ask for the type: `type(err) == \"*os.PathError\"`";
+            return Err(Problem::new(range, "the name of a type is missing", help));
+        }
+        Ok(Step::Assert(ty.to_owned()))
     }
 
     fn index(&self, node: &IdedExpr) -> Result<u64, Problem> {

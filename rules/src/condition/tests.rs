@@ -122,6 +122,10 @@ fn paths_by_name_and_position() {
         ("x in [1, 2]", "(x == 1 or x == 2)"),
         ("errors.Is(err, io.EOF)", "err is io.EOF"),
         ("type(err) == '*os.PathError'", "type err == \"*os.PathError\""),
+        (
+            "err.(*os.PathError).Err.( syscall.Errno ) == 2 && v.(int) > in.(T[int]).x",
+            "(err.(*os.PathError).Err.(syscall.Errno) == 2 and v.(int) > in.(T[int]).x)",
+        ),
     ] {
         assert_eq!(show(&parse(text).expect(text)), shown);
     }
@@ -296,6 +300,8 @@ fn what_of_cel_is_missing_is_refused_by_name() {
         ("a == b\"x\"", "no bytes", "b\"x\"", "text"),
         ("type(e) < 'm'", "`==` and `!=` only", "'m'", "order"),
         ("type(e)", "neither true nor false", "type(e)", "type(err)"),
+        ("e.(type) == 1", "name of a type", "(type)", "type(err)"),
+        ("e.().x == 1", "name of a type", "()", "*os.PathError"),
         ("errors.Is(e)", "two errors", "errors.Is(e)", "io.EOF"),
         ("a < true", "`==` and `!=` only", "true", "order"),
         ("a < null", "`==` and `!=` only", "null", "order"),

@@ -123,17 +123,71 @@ impl Resolver<'_> {
                 ));
             }
         };
-        let operand = match self.is_interface(&located) {
-            Some(true) => word(located.scalar(0, WORD), false, span)?,
+        let operand = self.type_word(&located, span)?;
+        Ok(Typed::Type { operand, side })
+    }
+
+    /// The address of the description of the type that an interface holds.
+    fn type_word(&self, located: &Located, span: Span) -> Result<Operand, Wrong> {
+        match self.is_interface(located) {
+            Some(true) => word(located.scalar(0, WORD), false, span),
             // A table begins with its interface; the type comes second.
             _ => {
                 let table = located
                     .follow(0, located.ty, WORD, None)
                     .map_err(|error| Wrong::place(span, error))?;
-                word(table.scalar(0, WORD), true, span)?
+                word(table.scalar(0, WORD), true, span)
+            }
+        }
+    }
+
+    /// `err.(*os.PathError)`: what an interface holds. That it is of this type becomes a part of the condition.
+    pub(super) fn held(
+        &self,
+        name: &str,
+        path: &model::Path,
+        (side, target): (Option<Side>, &Target),
+        span: Span,
+    ) -> Result<Located, Wrong> {
+        let located = match target {
+            Target::Value(located) if self.is_interface(located).is_some() => located,
+            _ => {
+                return Err(Wrong::new(
+                    span,
+                    format!("`{path}` is no interface: its type is known"),
+                    format!("write it without `.({name})`"),
+                ));
             }
         };
-        Ok(Typed::Type { operand, side })
+        let (binary, types) = (self.scope.binary, self.scope.types);
+        let global = self.type_named(name, span)?;
+        let ty = binary.described_type(global.address).ok_or_else(|| {
+            let message = format!("the program's description of `{name}` cannot be read");
+            Wrong::new(span, message, "compare the type only: `type(err) == \"…\"`")
+        })?;
+        if matches!(types.get(ty).kind, Kind::Interface { .. }) {
+            return Err(Wrong::new(
+                span,
+                format!("`{name}` is an interface, too"),
+                "name the type that it holds, such as `*os.PathError`",
+            ));
+        }
+        let test = Test {
+            text: format!("type({path}) == \"{name}\""),
+            left: self.type_word(located, span)?,
+            test: TestKind::Equal,
+            right: Operand::Address(global),
+        };
+        let guard = Condition::Test(test, side, None);
+        let mut guards = self.guards.borrow_mut();
+        if !guards.contains(&guard) {
+            guards.push(guard);
+        }
+        if binary.is_held_directly(ty) {
+            return Ok(located.part(WORD, ty, types));
+        }
+        let behind = located.follow(WORD, ty, 0, None);
+        behind.map_err(|error| Wrong::place(span, error))
     }
 
     /// The type that an interface holds against the name of one.

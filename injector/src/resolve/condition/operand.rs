@@ -12,8 +12,36 @@ use crate::go::types::{Kind, Type};
 use crate::plan::{Operand, OperandKind};
 
 impl Resolver<'_> {
-    /// What is reached by a path: through a parameter or result, or else from a package variable such as `io.EOF`.
+    /// What is reached by a path, type assertions followed.
     pub(super) fn reach(&self, path: &model::Path, span: Span) -> Result<(Option<Side>, Target), Wrong> {
+        let next = |steps: &[model::Step]| {
+            let found = steps
+                .iter()
+                .position(|step| matches!(step, model::Step::Assert(_)));
+            found.unwrap_or(steps.len())
+        };
+        let (before, mut rest) = path.steps.split_at(next(&path.steps));
+        let mut walked = model::Path {
+            root: path.root.clone(),
+            steps: before.to_vec(),
+        };
+        let (side, mut target) = self.reach_plainly(&walked, span)?;
+        while let [model::Step::Assert(ty), after @ ..] = rest {
+            let held = self.held(ty, &walked, (side, &target), span)?;
+            let (steps, more) = after.split_at(next(after));
+            target = self
+                .scope
+                .follow(held, steps)
+                .map_err(|error| Wrong::place(span, error))?;
+            walked.steps.push(model::Step::Assert(ty.clone()));
+            walked.steps.extend_from_slice(steps);
+            rest = more;
+        }
+        Ok((side, target))
+    }
+
+    /// Through a parameter or result, or else from a package variable such as `io.EOF`.
+    fn reach_plainly(&self, path: &model::Path, span: Span) -> Result<(Option<Side>, Target), Wrong> {
         let error = match self.scope.reach(path) {
             Ok(reached) => return Ok((Some(reached.side), reached.target)),
             Err(error) => error,

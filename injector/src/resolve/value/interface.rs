@@ -12,7 +12,7 @@ use goinject_rules::source::Spanned;
 
 use super::variable::{self, Variable};
 use super::{Context, Fitted, Located, Misfit, composite, concrete, object, wrapper};
-use crate::go::types::{Kind, TypeId, Types};
+use crate::go::types::{Kind, TypeId};
 use crate::plan::scratch::{Pointee, Word};
 use crate::plan::{Global, Shape, Source};
 
@@ -107,7 +107,7 @@ pub(super) fn typed(
                 return Err(Misfit::new(message, "write the name of a package variable").within(name.span));
             }
         }
-        _ if is_pointer_shaped(ty, types) => {
+        _ if context.binary.is_held_directly(ty) => {
             let message = format!(
                 "a new `{}` cannot be made: it is a pointer to the runtime's own",
                 concrete.name
@@ -213,7 +213,7 @@ fn from_variable(
         )),
         _ => Ok([
             Source::Address(concrete_word(found, ty, interface, empty, context)?),
-            if is_pointer_shaped(ty, types) {
+            if context.binary.is_held_directly(ty) {
                 Source::Copy(found.word(0))
             } else {
                 // The interface holds the variable itself, not a copy of what it is now.
@@ -285,18 +285,5 @@ fn untyped(
             ),
             "build it with debug information: without `-ldflags=-w` and `-s`",
         )),
-    }
-}
-
-/// Whether an interface holds values of a type themselves, and not their address.
-fn is_pointer_shaped(ty: TypeId, types: &Types) -> bool {
-    match &types.get(ty).kind {
-        Kind::Pointer { .. } | Kind::Map { .. } | Kind::Chan | Kind::Func => true,
-        Kind::Array { element, length: 1 } => is_pointer_shaped(*element, types),
-        Kind::Struct { fields } => match fields.as_slice() {
-            [only] => is_pointer_shaped(only.ty, types),
-            _ => false,
-        },
-        _ => false,
     }
 }

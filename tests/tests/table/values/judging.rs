@@ -44,6 +44,21 @@ pub(crate) fn rows() -> Vec<Case> {
         )
         .only(joins),
         judged("type(v) == \"*main.Status\"", &[4]),
+        judged("err.(*os.PathError).Path == \"/x\"", &[3]),
+        judged(
+            "err.(*os.PathError).Path != \"/y\" && size(err.(*os.PathError).Op) > 3",
+            &[3],
+        ),
+        judged("!(err.(*os.PathError).Path == \"/x\") && n < 5", &[0, 1, 2, 4]),
+        judged(
+            "v.(main.Plain).Code == 1 || v.(*os.PathError).Path.startsWith(\"/\")",
+            &[3, 5],
+        ),
+        judged("err.(syscall.Errno) == 1", &[7]),
+        judged("v.(*os.PathError).Err.(syscall.Errno) in [2, 3]", &[5]),
+        judged("err.(*main.Status).Cause == main.ErrQuota", &[5]),
+        judged("v.(int) == 5 || v.(string) == \"text\" || v.(bool)", &[1, 2, 8]),
+        judged("type(err.(*os.PathError).Err) == \"syscall.Errno\"", &[3]),
         judged("name < \"alpha\"", &[0, 4]),
         judged("name <= \"alpha\"", &[0, 1, 4]),
         judged("name > \"alpha\"", &[2, 3, 5, 6, 7, 8]),
