@@ -105,6 +105,8 @@ enum gi_source {
 	GI_FRESH = 10, /* the address of a copy of the extra bytes at address operand */
 	GI_FLIP = 11,  /* the address of a copy of the bytes that are there, each eight xor operand; the next edit is their number */
 	GI_REPEAT = 12, /* what the edit before puts into its place */
+	GI_TIME = 13, /* a time.Time's first word, with operand seconds and extra nanoseconds added; the next edit is its second */
+	GI_TIME_REST = 14, /* its second word */
 };
 
 /* How the bits of a value are to be understood. */

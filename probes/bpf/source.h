@@ -3,6 +3,7 @@
 #ifndef GOINJECT_SOURCE_H
 #define GOINJECT_SOURCE_H
 
+#include "gotime.h"
 #include "place.h"
 #include "softfloat.h"
 #include "trigger.h"
@@ -126,6 +127,10 @@ GI_SUBPROGRAM int gi_source_value(struct gi_scratch *s, gi_u32 row, gi_u32 n)
 		break;
 	case GI_REPEAT:
 		s->word[0] = s->planned[(n - 1) & (GI_EDITS - 1)].after;
+		break;
+	case GI_TIME:
+	case GI_TIME_REST:
+		reason = gi_time(s, row, n);
 		break;
 	default:
 		break;

@@ -1,5 +1,6 @@
 //! The values of an event, read back from its words.
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use goinject_probes::table::{EVENT_OBSERVED, Event, TEXT};
 use goinject_rules::errno;
 use schemars::JsonSchema;
@@ -86,6 +87,24 @@ struct Words<'a> {
     first: usize,
 }
 
+/// What the first two words of a `time.Time` say, in UTC.
+fn time([wall, rest]: [u64; 2]) -> Seen {
+    /// Seconds from the year 1 to 1885, which the first word counts from, and to 1970.
+    const TO_1885: i64 = 59_453_308_800;
+    const TO_1970: i64 = 62_135_596_800;
+    let nanoseconds = (wall & ((1 << 30) - 1)) as u32;
+    let seconds = match wall >> 63 {
+        0 => rest.cast_signed(),
+        _ => TO_1885 + (wall << 1 >> 31).cast_signed(),
+    };
+    let time = DateTime::<Utc>::from_timestamp(seconds.saturating_sub(TO_1970), nanoseconds);
+    let text = time.map_or_else(
+        || format!("second {seconds} since the year 1"),
+        |time| time.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+    );
+    Seen::Text { text, cut: false }
+}
+
 impl<'a> Reader<'a> {
     fn assignment(&mut self, assignment: &Assignment, first: usize) -> Shown {
         let words = Words {
@@ -155,6 +174,7 @@ impl<'a> Reader<'a> {
                 let complex = |[re, im]: [u64; 2]| Seen::Complex(float(re, size), float(im, size));
                 (complex(self.before(words)), complex(self.after(words)))
             }
+            Shape::Time => (time(self.before(words)), time(self.after(words))),
             scalar => {
                 let size = words.edits[0].size;
                 let seen = |[word]: [u64; 1]| match scalar {

@@ -208,6 +208,9 @@ impl fmt::Display for Source {
             Source::Cut(most) => write!(f, "at most {most}"),
             Source::Shrink(length) => write!(f, "{length}, if it is more"),
             Source::Repeat => f.write_str("the same"),
+            Source::Time { seconds, nanoseconds } | Source::TimeRest { seconds, nanoseconds } => {
+                write!(f, "the time plus {seconds}.{nanoseconds:09}s")
+            }
             Source::Keep => f.write_str("unchanged"),
             Source::Clear(bytes) => write!(f, "{bytes} zero bytes"),
         }

@@ -31,6 +31,8 @@ pub enum Shape {
     Uint,
     Float,
     Duration,
+    /// A `time.Time`, but for its location.
+    Time,
     /// Real and imaginary part.
     Complex,
     /// Address and length.
@@ -58,7 +60,7 @@ impl Shape {
         match self {
             Shape::Bool | Shape::Int | Shape::Uint | Shape::Float | Shape::Duration | Shape::Pointer => 1,
             Shape::Hidden => 0,
-            Shape::Complex | Shape::String | Shape::Interface { .. } => 2,
+            Shape::Complex | Shape::Time | Shape::String | Shape::Interface { .. } => 2,
             Shape::Slice => 3,
             Shape::Struct(fields) => fields.iter().map(|(_, field)| field.words()).sum(),
             Shape::Array(elements) => elements.iter().map(Shape::words).sum(),
@@ -142,6 +144,20 @@ pub enum Source {
     Shrink(u64),
     /// What the edit before this one puts into its place.
     Repeat,
+    /// The first word of a `time.Time`, with this added. The next edit is its second.
+    Time {
+        /// Seconds.
+        seconds: i64,
+        /// And nanoseconds, less than a second.
+        nanoseconds: u32,
+    },
+    /// The second word of a `time.Time`, with the same added.
+    TimeRest {
+        /// Seconds.
+        seconds: i64,
+        /// And nanoseconds.
+        nanoseconds: u32,
+    },
     /// Nothing; it is only shown.
     Keep,
     /// As many zero bytes.

@@ -34,6 +34,11 @@ pub enum Source {
     Flip = 11,
     /// What the edit before puts into its place.
     Repeat = 12,
+    /// A `time.Time`'s first word, with as many seconds as the operand says and `extra` nanoseconds added; the next edit
+    /// is its second.
+    Time = 13,
+    /// The second word of a `time.Time`.
+    TimeRest = 14,
 }
 
 /// `gi_edit.kind`: how the bits of a value are to be understood.

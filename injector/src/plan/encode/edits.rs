@@ -53,6 +53,16 @@ fn encode_edit(edit: &Edit, loaded: &Loaded) -> table::Edit {
         Source::Shrink(length) => (table::Source::Shrink, *length, 0),
         Source::Clear(bytes) => (table::Source::Clear, *bytes, 0),
         Source::Repeat => (table::Source::Repeat, 0, 0),
+        Source::Time { seconds, nanoseconds } => (
+            table::Source::Time,
+            seconds.cast_unsigned(),
+            u64::from(*nanoseconds),
+        ),
+        Source::TimeRest { seconds, nanoseconds } => (
+            table::Source::TimeRest,
+            seconds.cast_unsigned(),
+            u64::from(*nanoseconds),
+        ),
         Source::Keep => (table::Source::Keep, 0, 0),
     };
     let kind = match edit.extend {

@@ -9,13 +9,20 @@ use crate::plan::{Base, Shape, Source};
 use crate::resolve::path::list;
 use crate::resolve::place::field_names;
 
+/// Go's point in time.
+const TIME: &str = "time.Time";
+
 /// A mapping sets the fields that it names and leaves the others alone.
 pub(super) fn structure(value: &Value, at: &Located, context: &mut Context<'_>) -> Result<Fitted, Misfit> {
     let types = context.types();
     let names = || field_names(at.ty, types);
+    let name = context.type_name(at.ty);
+    if let (TIME, Value::Add(amount)) = (name, value) {
+        return super::number::time(amount, at);
+    }
     let Value::Fields(written) = value else {
-        let name = context.type_name(at.ty);
         let help = match names().as_slice() {
+            _ if name == TIME => "write what is to be added, as in `{add: 2h}` or `{add: -1.5s}`".to_owned(),
             [] => "it has no fields to set".to_owned(),
             [first, ..] => format!("write its fields: `{{{first}: …}}`, or set one alone with `.{first}`"),
         };

@@ -58,6 +58,23 @@ pub(super) fn integer(value: &Value, at: &Located, go: &Type) -> Result<Fitted, 
     Ok(Fitted::one(edit(at, 0, go.size, extend, source, false)?, shape))
 }
 
+/// A `time.Time` with a duration added: to the wall clock and, where it has a reading of that, to the monotonic one.
+pub(super) fn time(amount: &Value, at: &Located) -> Result<Fitted, Misfit> {
+    const SECOND: i64 = 1_000_000_000;
+    let help = "write a duration as Go does: `{add: 2h}`, `{add: -1.5s}`";
+    let Value::Text(text) = amount else {
+        return Err(Misfit::new("a time takes a duration, with its unit", help));
+    };
+    let amount = parse_signed_duration(text).map_err(|error| Misfit::new(error.to_string(), help))?;
+    let (seconds, nanoseconds) = (amount.div_euclid(SECOND), amount.rem_euclid(SECOND));
+    let nanoseconds = u32::try_from(nanoseconds).expect("less than a second");
+    let sources = [
+        Source::Time { seconds, nanoseconds },
+        Source::TimeRest { seconds, nanoseconds },
+    ];
+    Fitted::words(at, sources, 0, Shape::Time)
+}
+
 /// Two's complement, cut to 64 bits.
 fn bits(number: i128) -> u64 {
     number.cast_unsigned() as u64
@@ -79,7 +96,7 @@ fn fitting_mask(mask: u64, go: &Type) -> Result<u64, Misfit> {
 fn whole(value: &Value, go: &Type) -> Result<i128, Misfit> {
     match value {
         Value::Integer(number) => Ok(*number),
-        Value::Text(text) if go.name == DURATION => {
+        Value::Text(text) if may_be_duration(go) => {
             parse_signed_duration(text).map(i128::from).map_err(|error| {
                 Misfit::new(
                     error.to_string(),
@@ -96,7 +113,7 @@ fn whole(value: &Value, go: &Type) -> Result<i128, Misfit> {
             format!("write {text} without quotes"),
         )),
         other => {
-            let help = if go.name == DURATION {
+            let help = if may_be_duration(go) {
                 "write a duration as Go does (`50ms`), or a whole number of nanoseconds".to_owned()
             } else {
                 let (least, most) = integer_range(go.kind == Kind::Int, go.size);
@@ -105,6 +122,11 @@ fn whole(value: &Value, go: &Type) -> Result<i128, Misfit> {
             Err(Misfit::kind(other, &go.name, help))
         }
     }
+}
+
+/// Whether a duration may be written for a value: `time.Duration`, and the program's own types of the same form.
+fn may_be_duration(go: &Type) -> bool {
+    go.name == DURATION || (go.kind == Kind::Int && go.size == 8 && go.name.contains('.'))
 }
 
 /// The least and the most that an integer type of `size` bytes holds.

@@ -61,7 +61,7 @@ fn through(value: &Value, at: &Located, target: TypeId, context: &mut Context<'_
 /// Whether a value is meant for what the pointer leads to.
 fn leads_to(value: &Value, target: TypeId, context: &Context<'_>) -> bool {
     match context.types().get(target).kind {
-        Kind::Struct { .. } => matches!(value, Value::Fields(_)),
+        Kind::Struct { .. } => matches!(value, Value::Fields(_) | Value::Add(_)),
         Kind::Unknown => false,
         _ => true,
     }

@@ -481,6 +481,8 @@ fn constants_have_the_same_values() {
         "GI_FRESH" = Source::Fresh,
         "GI_FLIP" = Source::Flip,
         "GI_REPEAT" = Source::Repeat,
+        "GI_TIME" = Source::Time,
+        "GI_TIME_REST" = Source::TimeRest,
         "GI_KIND_UNSIGNED" = ValueKind::Unsigned,
         "GI_KIND_SIGNED" = ValueKind::Signed,
         "GI_KIND_FLOAT" = ValueKind::Float,

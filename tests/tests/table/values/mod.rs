@@ -1,5 +1,6 @@
 //! Values of every kind but plain scalars, on the program `fixtures/go/values`.
 
+mod clocks;
 mod composites;
 mod errors;
 mod functions;
@@ -38,6 +39,7 @@ pub(crate) fn rows() -> Vec<Case> {
         composites::rows(),
         functions::rows(),
         numbers::rows(),
+        clocks::rows(),
         pointers::rows(),
         wrapping::rows(),
         judging::rows(),
