@@ -2,10 +2,15 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use goinject_rules::units::parse_duration;
+
 use crate::engine::select::{EngineChoice, WriterChoice};
+use crate::explore::class::Class;
+use crate::explore::program::Scope;
 use crate::report::outputs::Reports;
 
 /// Declarative fault injection for Go programs.
@@ -32,6 +37,8 @@ pub enum Command {
     Test(Run),
     /// Repeat a recorded run, and tell which of its faults did not come up again
     Replay(Replay),
+    /// Find the calls that can fail, fail each, and judge what comes of it
+    Explore(Explore),
     /// Find everything that is wrong with a rule file, all at once
     Check(Check),
     /// Print the compiled tables: sites, locations, writes; needs no root
@@ -45,6 +52,14 @@ pub enum Command {
     /// Take breakpoints out if goinject is killed (started by goinject itself)
     #[command(name = crate::engine::ptrace::GUARD_COMMAND, hide = true)]
     Guard,
+    /// Make a trial (started by goinject itself)
+    #[command(name = crate::explore::trial::COMMAND, hide = true)]
+    Trial {
+        /// What to try
+        request: PathBuf,
+        /// Where to write what came of it
+        record: PathBuf,
+    },
 }
 
 /// Where debug information is, if not in the binary.
@@ -129,6 +144,100 @@ pub struct Replay {
     /// The command to run instead of the recorded one
     #[arg(last = true, value_name = "CMD")]
     pub target: Vec<OsString>,
+}
+
+/// `goinject explore`.
+#[derive(Debug, Args)]
+pub struct Explore {
+    /// Which functions fail
+    #[arg(long, value_enum, default_value_t)]
+    pub scope: Scope,
+    /// What is common to explorations
+    #[command(flatten)]
+    pub common: Exploring,
+    /// The command: `go test` with its arguments, or one that ends by itself
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub target: Vec<OsString>,
+}
+
+/// What is common to `goinject explore` and `goinject sweep`.
+#[derive(Debug, Args)]
+pub struct Exploring {
+    /// One call fails, or all from it on; both where absent
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub mode: Option<Mode>,
+    /// Trials at a time; as many as there are processors where absent
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// End after this time, such as `5m`
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub budget: Option<Duration>,
+    /// Try only this part of the faults, such as `1/3`
+    #[arg(long, value_name = "N/M", value_parser = shard)]
+    pub shard: Option<Shard>,
+    /// Go on with an exploration that was ended
+    #[arg(long)]
+    pub resume: bool,
+    /// Findings in this explore.json are known, and are not told again
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Begin with what has changed since this git revision
+    #[arg(long, value_name = "REF")]
+    pub changed: Option<String>,
+    /// Classes that make the exit code 1; all findings where absent
+    #[arg(long, value_enum, value_name = "CLASSES", value_delimiter = ',')]
+    pub fail_on: Vec<Class>,
+    /// How often a finding must come up again to be one
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub repeat: u8,
+    /// End a trial after this time; by its test's own time where absent
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub timeout: Option<Duration>,
+    /// The folder for results, rule files and state
+    #[arg(long, value_name = "FOLDER", default_value = ".goinject")]
+    pub out: PathBuf,
+    /// Tell which faults would be tried, and try none
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The engine of trials
+    #[arg(long, value_enum, default_value = "ptrace")]
+    pub engine: EngineChoice,
+    /// The seed of every chance decision
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Print only findings and the summary
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Which calls fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// One call
+    Once,
+    /// This call and all that follow
+    Always,
+}
+
+/// A part of the faults: the n-th of m.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// Which, from 1.
+    pub number: u64,
+    /// Of how many.
+    pub of: u64,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| error.to_string())
+}
+
+fn shard(text: &str) -> Result<Shard, String> {
+    let parts = text.split_once('/').and_then(|(number, of)| {
+        let (number, of) = (number.parse().ok()?, of.parse().ok()?);
+        (1..=of).contains(&number).then_some(Shard { number, of })
+    });
+    parts.ok_or_else(|| "write which of how many, such as `1/3`".to_owned())
 }
 
 /// `goinject check`.

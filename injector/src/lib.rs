@@ -15,6 +15,7 @@ pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod event;
+pub mod explore;
 pub mod go;
 pub mod gotest;
 pub mod host;

@@ -19,11 +19,13 @@ fn carry_out(command: Command) -> std::process::ExitCode {
         Command::Run(arguments) => command::run::run(&arguments),
         Command::Test(arguments) => command::test::run(arguments),
         Command::Replay(arguments) => command::replay::run(arguments),
+        Command::Explore(arguments) => command::explore::run(&arguments).into(),
         Command::Check(arguments) => command::check::run(&arguments).into(),
         Command::Plan(arguments) => command::plan::run(&arguments).into(),
         Command::Inspect(arguments) => command::inspect::run(&arguments).into(),
         Command::Doctor(arguments) => command::doctor::run(&arguments).into(),
         Command::Schema(arguments) => command::schema::run(&arguments).into(),
         Command::Guard => command::run::guard(),
+        Command::Trial { request, record } => command::trial::run(&request, &record),
     }
 }

@@ -2,12 +2,14 @@
 
 pub mod check;
 pub mod doctor;
+pub mod explore;
 pub mod inspect;
 pub mod plan;
 pub mod replay;
 pub mod run;
 pub mod schema;
 pub mod test;
+pub mod trial;
 
 use std::borrow::Cow;
 use std::ffi::OsString;

@@ -180,6 +180,13 @@ pub struct Frame {
     pub file: String,
     /// The line.
     pub line: u32,
+    /// Whether the next frame's function has this one's code in it: the call between them is none of the machine's.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub inlined: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// An end of a call.

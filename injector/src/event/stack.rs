@@ -42,12 +42,15 @@ impl Stacks {
     fn frames(&self, binary: &Binary, address: Address) -> Rc<[Frame]> {
         let mut known = self.known.borrow_mut();
         let frames = known.entry(address).or_insert_with(|| {
-            let frames = binary.frames(address).into_iter();
+            let frames = binary.frames(address);
+            let last = frames.len().saturating_sub(1);
+            let frames = frames.into_iter().enumerate();
             frames
-                .map(|frame| Frame {
+                .map(|(n, frame)| Frame {
                     function: frame.function,
                     file: frame.file,
                     line: frame.line,
+                    inlined: n < last,
                 })
                 .collect()
         });

@@ -1,10 +1,12 @@
 //! Package variables of a program.
 
+use std::collections::HashMap;
+
 use super::address::Address;
 use super::binary::Binary;
 use super::elf::symbols::SymbolKind;
 use super::error::GoError;
-use super::pclntab::functions::package_of;
+use super::pclntab::functions::{Function, package_of};
 use super::types::TypeId;
 
 /// At most this many names are offered for a misspelt one.
@@ -48,6 +50,22 @@ impl Binary {
             ty: None,
             size: Some(symbol.size).filter(|&size| size > 0),
         }))
+    }
+
+    /// The addresses of data that a function's code refers to, in its order.
+    pub fn references(&self, function: &Function) -> Vec<Address> {
+        let code = self.code(function).unwrap_or_default();
+        self.architecture().references(code, function.entry)
+    }
+
+    /// The package variables that the program has symbols of, by address.
+    pub fn variables_by_address(&self) -> HashMap<Address, String> {
+        let symbols = self.debug.symbols();
+        let objects = symbols.iter().flat_map(|symbols| symbols.iter());
+        objects
+            .filter(|(name, symbol)| symbol.kind == SymbolKind::Object && is_written(name))
+            .map(|(name, symbol)| (symbol.address, name.to_owned()))
+            .collect()
     }
 
     /// Names of package variables that one may have meant by this name, the nearest first.

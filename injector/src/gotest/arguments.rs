@@ -98,7 +98,7 @@ fn command(arguments: &[OsString]) -> Option<usize> {
 }
 
 /// Whether a build flag's value may be the next word, of those that `go run` has.
-fn takes_a_word(flag: &str) -> bool {
+pub(super) fn takes_a_word(flag: &str) -> bool {
     let name = flag.trim_start_matches('-');
     matches!(
         name,

@@ -8,6 +8,7 @@
 
 mod arguments;
 mod goflags;
+pub mod listing;
 mod package;
 mod toolchain;
 

@@ -2,6 +2,7 @@
 
 pub mod call_sites;
 pub mod comparison;
+mod exploring;
 pub mod github;
 pub mod html;
 mod human;
@@ -16,6 +17,7 @@ mod several;
 pub mod stream;
 mod timeline;
 
+pub use self::exploring::{Exploring, exploration};
 pub use self::human::Terminal;
 pub use self::live::Live;
 pub use self::several::Several;

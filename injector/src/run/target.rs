@@ -138,7 +138,7 @@ impl Target {
 }
 
 /// A program by its path, or looked up as a shell would.
-fn find_program(name: &Path) -> Result<PathBuf, TargetError> {
+pub fn find_program(name: &Path) -> Result<PathBuf, TargetError> {
     if name.as_os_str().as_bytes().contains(&b'/') {
         return Ok(std::path::absolute(name).unwrap_or_else(|_| name.to_owned()));
     }

@@ -231,6 +231,13 @@ impl Architecture {
         }
     }
 
+    /// The addresses of data that a function refers to, in the code's order.
+    pub(in crate::go) fn references(self, code: &[u8], start: Address) -> Vec<Address> {
+        match self {
+            Architecture::Amd64 => amd64::references(code, start),
+        }
+    }
+
     /// Whether a function takes anything from the closure object that it is called with.
     pub(in crate::go) fn reads_closure_object(self, code: &[u8], start: Address) -> bool {
         match self {

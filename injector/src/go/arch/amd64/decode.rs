@@ -59,6 +59,15 @@ pub(super) fn target(instruction: &iced_x86::Instruction) -> Option<Address> {
         .then(|| Address(instruction.near_branch64()))
 }
 
+/// The addresses that instructions name relative to themselves, in the code's order.
+pub(in crate::go::arch) fn references(code: &[u8], start: Address) -> Vec<Address> {
+    Decoder::with_ip(64, code, start.0, DecoderOptions::NONE)
+        .into_iter()
+        .filter(iced_x86::Instruction::is_ip_rel_memory_operand)
+        .map(|instruction| Address(instruction.ip_rel_memory_address()))
+        .collect()
+}
+
 /// Whether a function comes to its return within so many instructions that work on registers alone.
 pub(in crate::go::arch) fn returns_from_registers(code: &[u8], start: Address, most: usize) -> bool {
     let touches_memory = |instruction: &iced_x86::Instruction| {

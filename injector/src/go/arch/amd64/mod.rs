@@ -13,7 +13,7 @@ pub(super) use self::closure::reads_closure_object;
 pub(super) use self::convention::{
     FLOATS, INTEGER_REGISTERS, dwarf_number, is_register_assembly, register_name,
 };
-pub(super) use self::decode::{check_part, decode, returns_from_registers};
+pub(super) use self::decode::{check_part, decode, references, returns_from_registers};
 pub(super) use self::describe::describe;
 pub(super) use self::panic::behind_panic_call;
 pub(super) use self::runtime::{

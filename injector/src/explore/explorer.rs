@@ -1,0 +1,235 @@
+//! The loop: faults are tried side by side, judged, and those that are findings tried again.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::class::{Class, Worth};
+use super::experiment::{Experiment, Tried};
+use super::results::Result as Outcome;
+use super::store::Store;
+use super::subject::Subject;
+use super::trial::{self, Folder, Request};
+use crate::signals::Signals;
+
+/// How long a trial may take beyond its patience before it is killed from outside.
+const SLACK: Duration = Duration::from_secs(20);
+/// How often the loop looks whether it is to end.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How an exploration is made.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Trials at a time.
+    pub jobs: usize,
+    /// Times that a finding must come up again.
+    pub repetitions: usize,
+    /// How long all of it may take.
+    pub budget: Option<Duration>,
+    /// By which engine trials are made, as the command line names it.
+    pub engine: String,
+    /// The seed of chance.
+    pub seed: u64,
+    /// How long a trial may take; by the test's own time where absent.
+    pub patience: Option<Duration>,
+    /// Where trials have their folders.
+    pub work: PathBuf,
+}
+
+/// Makes trials.
+#[derive(Debug)]
+pub struct Trials<'a> {
+    /// How.
+    pub settings: &'a Settings,
+    /// How many were made.
+    pub made: AtomicU64,
+    /// Whether all are to end.
+    pub abandoned: AtomicBool,
+}
+
+/// A mark that no other process has.
+pub fn new_mark() -> String {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    format!("{}-{number}", std::process::id())
+}
+
+impl<'a> Trials<'a> {
+    /// None so far.
+    pub fn new(settings: &'a Settings) -> Trials<'a> {
+        Trials {
+            settings,
+            made: AtomicU64::new(0),
+            abandoned: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether all are to end.
+    pub fn are_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Relaxed)
+    }
+
+    /// Ends those under way, and makes no more.
+    pub fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+
+    /// Makes one. Nothing of it is left behind.
+    pub fn make(&self, mut request: Request) -> io::Result<trial::Outcome> {
+        request.mark = new_mark();
+        self.made.fetch_add(1, Ordering::Relaxed);
+        let folder = Folder::new(&self.settings.work)?;
+        let mut child = folder.start(&request)?;
+        let deadline = Instant::now() + request.patience + SLACK;
+        let ended = loop {
+            if child.try_wait()?.is_some() {
+                break true;
+            }
+            if self.are_abandoned() || Instant::now() >= deadline {
+                child.kill()?;
+                child.wait()?;
+                break false;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        trial::kill_rest(&request.mark);
+        match ended {
+            true => folder.outcome(),
+            false => Err(io::Error::new(io::ErrorKind::TimedOut, "the trial did not end")),
+        }
+    }
+}
+
+/// What the loop tells while it runs.
+pub trait Watcher {
+    /// A fault was tried.
+    fn tried(&mut self, outcome: &Outcome, done: usize, all: usize);
+}
+
+/// How the loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All were tried.
+    Complete,
+    /// The time was up.
+    Budget,
+    /// Somebody interrupted it.
+    Interrupted,
+}
+
+/// Tries all of these that are not among `before`.
+pub fn try_all(
+    subjects: &[Subject],
+    experiments: &[Experiment],
+    trials: &Trials<'_>,
+    (store, before): (&mut Store, &BTreeMap<String, Outcome>),
+    (signals, deadline): (&mut Signals, Option<Instant>),
+    watcher: &mut dyn Watcher,
+) -> io::Result<(Vec<Outcome>, End)> {
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    let (done, open): (Vec<&Experiment>, Vec<&Experiment>) = experiments
+        .iter()
+        .partition(|experiment| before.contains_key(&experiment.id()));
+    outcomes.extend(done.iter().map(|experiment| before[&experiment.id()].clone()));
+    let queue = Mutex::new(VecDeque::from(open));
+    let jobs = trials.settings.jobs.max(1);
+    let mut end = End::Complete;
+    std::thread::scope(|scope| {
+        let (sender, receiver) = mpsc::channel();
+        for _ in 0..jobs {
+            let (sender, queue) = (sender.clone(), &queue);
+            scope.spawn(move || work(subjects, trials, queue, &sender));
+        }
+        drop(sender);
+        loop {
+            match receiver.recv_timeout(LOOK) {
+                Ok(outcome) => {
+                    if let Err(error) = store.add(&outcome) {
+                        trials.abandon();
+                        return Err(error);
+                    }
+                    outcomes.push(outcome);
+                    let last = outcomes.last().expect("just added");
+                    watcher.tried(last, outcomes.len(), experiments.len());
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            let interrupted = signals.received()?.iter().any(|signal| !signal.asks_for_standing());
+            if interrupted {
+                end = End::Interrupted;
+                trials.abandon();
+            } else if deadline.is_some_and(|deadline| Instant::now() >= deadline) && end == End::Complete {
+                end = End::Budget;
+                trials.abandon();
+            }
+        }
+    })?;
+    // The time may have been up when nothing was left to do.
+    if end == End::Budget && outcomes.len() == experiments.len() {
+        end = End::Complete;
+    }
+    Ok((outcomes, end))
+}
+
+fn work(
+    subjects: &[Subject],
+    trials: &Trials<'_>,
+    queue: &Mutex<VecDeque<&Experiment>>,
+    sender: &Sender<Outcome>,
+) {
+    loop {
+        if trials.are_abandoned() {
+            return;
+        }
+        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let Some(experiment) = next else { return };
+        let subject = &subjects[experiment.subject];
+        let Some(outcome) = examine(subject, experiment, trials) else {
+            return;
+        };
+        if sender.send(outcome).is_err() {
+            return;
+        }
+    }
+}
+
+/// Tries a fault, and what looks like a finding again. None if it was abandoned.
+fn examine(subject: &Subject, experiment: &Experiment, trials: &Trials<'_>) -> Option<Outcome> {
+    let mut runs = 1;
+    let first = experiment.try_once(subject, trials, 0);
+    if trials.are_abandoned() {
+        return None;
+    }
+    let mut verdict = match first {
+        Tried::Judged(verdict) => verdict,
+        Tried::Failed(why) => return Some(experiment.outcome(subject, Class::NotFired, runs, why)),
+    };
+    if verdict.class.worth() == Worth::Finding {
+        for n in 1..=trials.settings.repetitions {
+            runs += 1;
+            let again = experiment.try_once(subject, trials, n);
+            if trials.are_abandoned() {
+                return None;
+            }
+            match again {
+                Tried::Judged(again) if again.class == verdict.class => verdict = again,
+                // Looked at more closely, it is none.
+                Tried::Judged(again) if again.is_certain => {
+                    return Some(experiment.outcome(subject, again.class, runs, again.words));
+                }
+                Tried::Judged(again) => {
+                    let words = format!("{} at first, then {}: {}", verdict.class, again.class, verdict.words);
+                    return Some(experiment.outcome(subject, Class::Flaky, runs, words));
+                }
+                Tried::Failed(why) => return Some(experiment.outcome(subject, Class::Flaky, runs, why)),
+            }
+        }
+        return Some(experiment.finding(subject, verdict, runs));
+    }
+    Some(experiment.outcome(subject, verdict.class, runs, verdict.words))
+}

@@ -1,0 +1,364 @@
+//! Judges what came of a fault.
+
+use std::collections::BTreeMap;
+
+use super::class::Class;
+use super::code::Side;
+use super::errors::MARK;
+use super::point::{Place, Point, Reach};
+use super::program::Program;
+use super::rule_text::{FAULT, Mode};
+use super::trail::{self, Fate};
+use super::traceback::{self, Goroutine, goroutines};
+use super::trial::{Outcome, Stopped};
+use crate::event::line::{Fired, Frame, OutcomeName};
+
+/// More firings than a caller makes who means to stop.
+const MANY: u64 = 20;
+/// Retries with less than this between them do not wait.
+const NO_PAUSE_NS: u64 = 500_000;
+/// A hang is a retry if a fault fired in this last part of the time.
+const RECENTLY: f64 = 0.75;
+
+/// What is known of a trial.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// The program that failed.
+    pub program: &'a Program,
+    /// What was made to fail.
+    pub point: &'a Point,
+    /// How often.
+    pub mode: Mode,
+    /// What came of it.
+    pub outcome: &'a Outcome,
+    /// How often the call is made without a fault.
+    pub reach: &'a Reach,
+    /// Standard output without a fault, where that is always the same.
+    pub plain_output: Option<&'a str>,
+    /// Whether the program is a test binary.
+    pub is_test: bool,
+    /// Whether the caller writes to what it closes, as far as the plain run showed.
+    pub caller_writes: bool,
+}
+
+/// What an outcome is, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// What.
+    pub class: Class,
+    /// Where: where it panicked, waits, or where the error became nil.
+    pub frame: Option<Place>,
+    /// In words.
+    pub words: String,
+}
+
+impl Verdict {
+    fn new(class: Class, frame: Option<Place>, words: impl Into<String>) -> Verdict {
+        Verdict {
+            class,
+            frame,
+            words: words.into(),
+        }
+    }
+}
+
+impl Evidence<'_> {
+    /// The verdict.
+    pub fn judge(&self) -> Verdict {
+        let record = &self.outcome.record;
+        if let Some(failure) = &record.failure {
+            return Verdict::new(Class::NotFired, None, failure);
+        }
+        let Some(fault) = self.fault() else {
+            return Verdict::new(Class::NotFired, None, self.why_not());
+        };
+        if record.stopped.is_some() {
+            return self.endless(fault);
+        }
+        if let Some(verdict) = self.died() {
+            return verdict;
+        }
+        match record.status {
+            Some(0) => self.passed(fault),
+            _ => self.failed(fault),
+        }
+    }
+
+    /// The first call that failed.
+    fn fault(&self) -> Option<&Fired> {
+        self.outcome.record.fired.iter().find(|fired| {
+            fired.rule == FAULT
+                && fired.outcome == OutcomeName::Applied
+                && Point::of(&self.point.function, &fired.stack, &self.program.code)
+                    .is_some_and(|point| point == *self.point)
+        })
+    }
+
+    fn why_not(&self) -> String {
+        let failed = self.outcome.record.fired.iter().find(|fired| fired.outcome == OutcomeName::Failed);
+        let elsewhere = self.outcome.record.firings.contains_key(FAULT);
+        match failed {
+            Some(fired) => fired.reason.clone().unwrap_or_default(),
+            None if elsewhere => "calls came in another order, and another one was hit".to_owned(),
+            None => "the call was not made".to_owned(),
+        }
+    }
+
+    /// All that the program wrote.
+    fn output(&self) -> String {
+        format!("{}\n{}", self.outcome.stdout, self.outcome.stderr)
+    }
+
+    fn own(&self, frames: &[Frame]) -> Option<Place> {
+        frames
+            .iter()
+            .find(|frame| self.program.code.side_of(frame) == Side::Own)
+            .map(Place::from)
+    }
+
+    /// It did not end by itself.
+    fn endless(&self, fault: &Fired) -> Verdict {
+        let record = &self.outcome.record;
+        let firings = record.firings.get(FAULT).copied().unwrap_or_default();
+        let stack = self.own(fault.stack.get(1..).unwrap_or_default());
+        let last = firings.last_ns as f64 / record.elapsed.as_nanos().max(1) as f64;
+        let runaway = record.stopped == Some(Stopped::Runaway);
+        if firings.count >= MANY && (runaway || last > RECENTLY) {
+            let between = (firings.last_ns - firings.first_ns) / (firings.count - 1);
+            let words = format!(
+                "failed {} times, {} apart, and would have gone on",
+                firings.count,
+                goinject_rules::units::format_duration(std::time::Duration::from_nanos(between))
+            );
+            let class = if between < NO_PAUSE_NS {
+                Class::HotRetry
+            } else {
+                Class::UnboundedRetry
+            };
+            return Verdict::new(class, stack, words);
+        }
+        let all = self.outcome.dump.as_deref().map(goroutines).unwrap_or_default();
+        let culprit = all
+            .iter()
+            .find(|goroutine| Some(goroutine.id) == fault.goroutine)
+            .filter(|goroutine| self.own(&goroutine.frames).is_some())
+            .or_else(|| all.iter().find(|goroutine| self.own(&goroutine.frames).is_some()));
+        let place = culprit.and_then(|goroutine| self.own(&goroutine.frames));
+        let state = culprit.map_or("somewhere", |goroutine| goroutine.state.as_str());
+        let id = culprit.map_or(0, |goroutine| goroutine.id);
+        let got = if Some(id) == fault.goroutine { ", which got the error," } else { "" };
+        let words = match &place {
+            Some(place) => format!("goroutine {id}{got} waits in {} ({state})", place.function),
+            None => "does not end, and prints no goroutines".to_owned(),
+        };
+        let alive: Vec<&Goroutine> = all.iter().filter(|goroutine| !is_of_framework(goroutine)).collect();
+        let class = match !alive.is_empty() && alive.iter().all(|goroutine| is_blocked(goroutine)) {
+            true => Class::Deadlock,
+            false => Class::Hang,
+        };
+        Verdict::new(class, place.or(stack), words)
+    }
+
+    /// It died, rather than failing.
+    fn died(&self) -> Option<Verdict> {
+        let output = self.output();
+        let all = goroutines(&output);
+        if let Some(signal) = &self.outcome.record.signal {
+            let words = format!("killed by {signal}");
+            return Some(Verdict::new(Class::Crash, None, words));
+        }
+        let fatal = output.lines().find_map(|line| line.strip_prefix("fatal error: "));
+        if let Some(why) = fatal {
+            let class = match why.starts_with("all goroutines are asleep") {
+                true => Class::Deadlock,
+                false => Class::Crash,
+            };
+            let place = all.iter().find_map(|goroutine| self.own(&goroutine.frames));
+            return Some(Verdict::new(class, place, format!("fatal error: {why}")));
+        }
+        let (message, frames) = traceback::panic(&output)?;
+        let own = frames
+            .iter()
+            .find(|frame| self.program.code.side_of(frame) != Side::Foreign);
+        let is_of_test = own.is_none_or(|frame| self.program.code.side_of(frame) == Side::Test);
+        let own = own.map(Place::from);
+        let means_to = own.as_ref().is_some_and(|place| is_must(&place.function));
+        Some(match is_of_test || means_to {
+            true => Verdict::new(Class::Reported, own, format!("panic: {message}")),
+            false => Verdict::new(Class::Panic, own, format!("panic: {message}")),
+        })
+    }
+
+    fn fate(&self, fault: &Fired) -> Fate {
+        trail::follow(self.program, fault, &self.outcome.record.fired)
+    }
+
+    fn failed(&self, fault: &Fired) -> Verdict {
+        let status = self.outcome.record.status.unwrap_or_default();
+        if self.output().contains(MARK) {
+            return Verdict::new(Class::Reported, None, format!("exit status {status}, with the error"));
+        }
+        let fate = self.fate(fault);
+        match &fate {
+            Fate::ReachedTest(place) => Verdict::new(
+                Class::Reported,
+                Some(place.clone()),
+                format!("exit status {status}: the error came to the test"),
+            ),
+            Fate::Unknown if !self.is_test => Verdict::new(
+                Class::Reported,
+                None,
+                format!("exit status {status}, without the error's text"),
+            ),
+            Fate::Dropped(place) if !self.is_test && place.function == "main.main" => Verdict::new(
+                Class::Reported,
+                Some(place.clone()),
+                format!("exit status {status}: the error came to main"),
+            ),
+            fate => Verdict::new(
+                Class::Corrupt,
+                fate.place().cloned().or_else(|| self.own(&fault.stack)),
+                format!("exit status {status}, and the error is nowhere in the output{}", lost(fate)),
+            ),
+        }
+    }
+
+    fn passed(&self, fault: &Fired) -> Verdict {
+        if self.output().contains(MARK) {
+            return Verdict::new(Class::Recovered, None, "passes, and the error is in the output");
+        }
+        if self.mode == Mode::Once && self.calls() > self.reach.calls {
+            return Verdict::new(Class::Recovered, None, "passes: the call was made again");
+        }
+        if let Some(plain) = self.plain_output
+            && plain != self.outcome.stdout
+        {
+            let fate = self.fate(fault);
+            return Verdict::new(
+                Class::Corrupt,
+                fate.place().cloned().or_else(|| self.own(&fault.stack)),
+                format!("exit status 0 with other output, and the error is nowhere in it{}", lost(&fate)),
+            );
+        }
+        if let Some(why) = self.is_nothing() {
+            return Verdict::new(Class::Recovered, None, why);
+        }
+        match self.fate(fault) {
+            Fate::ReachedTest(place) => Verdict::new(
+                Class::Unasserted,
+                Some(place),
+                "passes, though the error came to the test",
+            ),
+            Fate::BecameNil(place) => {
+                let words = format!("passes: the error became nil in {}", place.function);
+                Verdict::new(Class::Swallowed, Some(place), words)
+            }
+            Fate::Dropped(place) => {
+                let words = format!("passes: the error ended in {}, which returns none", place.function);
+                Verdict::new(Class::Swallowed, Some(place), words)
+            }
+            Fate::Unknown => Verdict::new(
+                Class::Recovered,
+                None,
+                "passes; where the error went is not known",
+            ),
+        }
+    }
+
+    /// Calls that matched the fault's rule.
+    fn calls(&self) -> u64 {
+        let rules = &self.outcome.record.rules;
+        let rule = rules.iter().find(|rule| rule.rule == FAULT);
+        rule.map_or(0, |rule| rule.matched)
+    }
+
+    /// Why an error that is ignored does no harm, if that is so.
+    fn is_nothing(&self) -> Option<&'static str> {
+        let function = self.point.function.as_str();
+        let method = function.rsplit('.').next().unwrap_or(function);
+        if matches!(function, "os.Remove" | "os.RemoveAll") {
+            return Some("passes: something was not cleaned up");
+        }
+        if method.eq_ignore_ascii_case("close") && !self.caller_writes {
+            return Some("passes: what was closed had only been read");
+        }
+        if method.starts_with("Set") && method.ends_with("Deadline") {
+            return Some("passes without a deadline");
+        }
+        None
+    }
+}
+
+/// A name in which numbers, which differ from run to run, are all the same.
+fn without_numbers(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    for c in name.chars() {
+        match c.is_ascii_digit() {
+            true if text.ends_with('#') => {}
+            true => text.push('#'),
+            false => text.push(c),
+        }
+    }
+    text
+}
+
+fn lost(fate: &Fate) -> String {
+    match fate {
+        Fate::BecameNil(place) => format!("; it became nil in {}", place.function),
+        Fate::Dropped(place) => format!("; it ended in {}", place.function),
+        _ => String::new(),
+    }
+}
+
+fn is_must(function: &str) -> bool {
+    let last = function.rsplit('.').next().unwrap_or(function);
+    last.starts_with("Must") || last.starts_with("must")
+}
+
+/// Whether a goroutine waits for another one.
+fn is_blocked(goroutine: &Goroutine) -> bool {
+    let state = goroutine.state.as_str();
+    state.starts_with("sync.")
+        || state.starts_with("chan ")
+        || matches!(state, "semacquire" | "select" | "select (no cases)")
+}
+
+/// Whether a goroutine belongs to the test framework or the runtime alone.
+fn is_of_framework(goroutine: &Goroutine) -> bool {
+    goroutine.frames.iter().all(|frame| {
+        let package = crate::go::Function::package_of(&frame.function);
+        ["testing", "runtime", "os/signal", "main", "flag", "os"].contains(&package)
+            && (package != "main" || frame.file.ends_with("_testmain.go"))
+    })
+}
+
+/// Goroutines by where they were started, of those that are left.
+pub fn left_goroutines(outcome: &Outcome, program: &Program) -> BTreeMap<Place, usize> {
+    let mut count = BTreeMap::new();
+    let all = outcome.dump.as_deref().map(goroutines).unwrap_or_default();
+    for goroutine in &all {
+        if let Some(creator) = &goroutine.created_by
+            && program.code.side_of(creator) == Side::Own
+        {
+            *count.entry(Place::from(creator)).or_default() += 1;
+        }
+    }
+    count
+}
+
+/// Open files by what they are, of those that are left. Names that differ from run to run are alike.
+pub fn left_files(outcome: &Outcome) -> BTreeMap<String, usize> {
+    let mut count = BTreeMap::new();
+    let files = outcome.record.leftovers.iter().flat_map(|leftovers| &leftovers.files);
+    for file in files {
+        let kind = match file.split_once(':') {
+            Some((kind @ ("socket" | "pipe" | "anon_inode"), _)) => kind.to_owned(),
+            _ => without_numbers(file),
+        };
+        // Those are the runtime's own.
+        if kind != "anon_inode" && !file.starts_with("/dev/") {
+            *count.entry(kind).or_default() += 1;
+        }
+    }
+    count
+}

@@ -1,0 +1,25 @@
+//! Finds what fails: each call that can fail is made to, and what comes of it is judged.
+//!
+//! ```text
+//! command --subject--> test binaries, programs --survey--> points --plan--> experiments
+//! experiment --trial (a process of its own)--> outcome --judge--> class --explorer--> findings
+//! ```
+
+pub mod changes;
+pub mod class;
+pub mod code;
+pub mod errors;
+pub mod experiment;
+pub mod explorer;
+pub mod judge;
+pub mod point;
+pub mod program;
+pub mod results;
+pub mod rule_text;
+pub mod store;
+pub mod subject;
+pub mod survey;
+pub mod traceback;
+pub mod trail;
+pub mod trial;
+pub mod worker;

@@ -1,0 +1,285 @@
+//! What trials need to know of a program: which of its functions can fail, and how.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::Path;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use clap::ValueEnum;
+use goinject_rules::source::Source;
+
+use super::code::{Code, Side};
+use super::errors;
+use super::rule_text::{self, Failing};
+use crate::go::address::Address;
+use crate::go::{Binary, Function, GoError};
+use crate::resolve::{functions_without_wrappers, refused_by_policy, resolve};
+
+/// Which functions are made to fail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Scope {
+    /// What the main module calls outside of it
+    #[default]
+    Boundary,
+    /// The main module's own functions
+    Own,
+    /// Both
+    All,
+}
+
+/// Methods that clean up, which fail after their work. Those of the standard library may have it done by one that is
+/// named alike.
+const LATE: [&str; 6] = ["Close", "Commit", "Rollback", "Unlock", "Flush", "Sync"];
+
+/// Functions whose error is none, or never comes: they make errors, or write to memory.
+const NEVER_FAIL: [&str; 12] = [
+    "bytes.(*Buffer).",
+    "strings.(*Builder).",
+    "errors.",
+    "fmt.Errorf",
+    "fmt.Print",
+    "github.com/pkg/errors.",
+    "hash/",
+    "crypto/rand.Read",
+    "math/rand.",
+    "math/rand/v2.",
+    "runtime.",
+    "runtime/debug.",
+];
+
+/// A program, and what was found out about it.
+#[derive(Debug)]
+pub struct Program {
+    binary: Binary,
+    /// Whose code its functions are.
+    pub code: Code,
+    results: Mutex<HashMap<String, Option<String>>>,
+    failings: Mutex<HashMap<String, Option<Failing>>>,
+    variables: OnceLock<HashMap<Address, String>>,
+}
+
+impl Program {
+    /// Opens one.
+    pub fn open(path: &Path, code: Code) -> Result<Program, GoError> {
+        Ok(Program {
+            binary: Binary::open(path)?,
+            code,
+            results: Mutex::default(),
+            failings: Mutex::default(),
+            variables: OnceLock::new(),
+        })
+    }
+
+    /// The program's file.
+    pub fn binary(&self) -> &Binary {
+        &self.binary
+    }
+
+    /// The package variables, by address.
+    pub(super) fn variables(&self) -> &HashMap<Address, String> {
+        self.variables.get_or_init(|| self.binary.variables_by_address())
+    }
+
+    /// The functions that can fail and that the user's code may call.
+    pub fn candidates(&self, scope: Scope) -> Vec<String> {
+        let mut names = BTreeSet::new();
+        let functions: Vec<Function> = self.binary.functions().iter().collect();
+        let dynamic = self.dynamic_methods();
+        for function in functions.iter().filter(|function| !function.is_wrapper && !function.is_foreign) {
+            let file = || self.binary.functions().location(function).map(|(file, _)| file);
+            let side = match self.code.side(&function.name, "") {
+                Side::Own => self.code.side(&function.name, &file().unwrap_or_default()),
+                side => side,
+            };
+            match side {
+                Side::Own | Side::Test => {
+                    if scope != Scope::Own {
+                        let called = self.binary.called_within(&(function.entry..function.end));
+                        names.extend(called.into_iter().map(|callee| callee.name));
+                    }
+                    if side == Side::Own && scope != Scope::Boundary {
+                        names.insert(function.name.clone());
+                    }
+                }
+                Side::Foreign if scope != Scope::Own && dynamic.contains(method_type(&function.name)) => {
+                    names.insert(function.name.clone());
+                }
+                Side::Foreign => {}
+            }
+        }
+        names.retain(|name| self.is_candidate(name, scope));
+        names.into_iter().collect()
+    }
+
+    fn is_candidate(&self, name: &str, scope: Scope) -> bool {
+        let side = self.code.side(name, "");
+        let fits = match scope {
+            Scope::Boundary => side == Side::Foreign,
+            Scope::Own => side == Side::Own,
+            Scope::All => side != Side::Test,
+        };
+        fits && can_fail(name) && self.error_result(name).is_some()
+    }
+
+    /// Types that are put into interfaces, as the beginning of their methods' names: calls of those cannot be seen in code.
+    fn dynamic_methods(&self) -> HashSet<String> {
+        let concrete = self.binary.itabs().iter().map(|itab| itab.concrete);
+        let concrete: HashSet<Address> = concrete.collect();
+        concrete
+            .into_iter()
+            .filter_map(|address| {
+                let name = self.binary.runtime_type_name(address)?;
+                match name.strip_prefix('*') {
+                    Some(name) => {
+                        let package = Function::package_of(name);
+                        Some(format!("{package}.(*{})", name.get(package.len() + 1..)?))
+                    }
+                    None => Some(name),
+                }
+            })
+            .collect()
+    }
+
+    /// The error result of a function, as rule files name it; none if it has none, or cannot be probed.
+    pub fn error_result(&self, name: &str) -> Option<String> {
+        let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = results.get(name) {
+            return known.clone();
+        }
+        let found = self.find_error_result(name);
+        results.insert(name.to_owned(), found.clone());
+        found
+    }
+
+    fn find_error_result(&self, name: &str) -> Option<String> {
+        let functions = functions_without_wrappers(self.binary.functions().find(name));
+        let [function] = &functions[..] else { return None };
+        if refused_by_policy(function).is_some() {
+            return None;
+        }
+        let signature = self.binary.signature(function).ok()??;
+        let last = signature.results.len().checked_sub(1)?;
+        let of = self.binary.types().get(signature.results[last].ty);
+        (of.name == "error").then(|| format!("results[{last}]"))
+    }
+
+    /// Whether a function takes something that it can answer by, beside its results.
+    pub fn answers_otherwise(&self, name: &str) -> bool {
+        let functions = functions_without_wrappers(self.binary.functions().find(name));
+        let signature = functions.first().and_then(|function| self.binary.signature(function).ok()?);
+        signature.is_some_and(|signature| {
+            signature.parameters.iter().any(|parameter| {
+                let name = &self.binary.types().get(parameter.ty).name;
+                name == "net/http.ResponseWriter" || name.starts_with("chan<- ") || name.starts_with("chan ")
+            })
+        })
+    }
+
+    /// How calls of a function are made to fail; none if there is no way.
+    pub fn failing(&self, name: &str) -> Option<Failing> {
+        let mut failings = self.failings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = failings.get(name) {
+            return known.clone();
+        }
+        let found = self.find_failing(name);
+        failings.insert(name.to_owned(), found.clone());
+        found
+    }
+
+    fn find_failing(&self, name: &str) -> Option<Failing> {
+        let result = self.error_result(name)?;
+        let own = self.code.side(name, "") == Side::Own;
+        let method = name.rsplit('.').next().unwrap_or(name);
+        let late = own || LATE.iter().any(|late| late.eq_ignore_ascii_case(method));
+        errors::candidates(self, name).into_iter().find_map(|error| {
+            let failing = Failing {
+                function: name.to_owned(),
+                result: result.clone(),
+                error,
+                late,
+            };
+            self.takes(&failing).then_some(failing)
+        })
+    }
+
+    fn takes(&self, failing: &Failing) -> bool {
+        let of = rule_text::Fault {
+            failing,
+            callers: &[],
+            test: None,
+            nth: 1,
+            mode: rule_text::Mode::Once,
+        };
+        let rule = rule_text::fault(&of, "{fired: \">=0\"}");
+        self.fitting(&[rule]).len() == 1
+    }
+
+    /// Those of these rules, each a text, that fit the program.
+    pub fn fitting(&self, rules: &[String]) -> Vec<String> {
+        if rules.is_empty() {
+            return Vec::new();
+        }
+        let source = Source::new("trial.yaml", rule_text::head() + &rules.concat());
+        let Ok((parsed, _)) = goinject_rules::parse(&source) else {
+            // Found one by one, whichever it is.
+            return match rules {
+                [_] => Vec::new(),
+                rules => rules
+                    .iter()
+                    .flat_map(|rule| self.fitting(std::slice::from_ref(rule)))
+                    .collect(),
+            };
+        };
+        let resolution = resolve(&parsed, &self.binary);
+        let wrong: HashSet<usize> = resolution
+            .findings
+            .iter()
+            .filter(|finding| finding.is_error())
+            .filter_map(|finding| finding.rule)
+            .collect();
+        rules
+            .iter()
+            .enumerate()
+            .filter(|(n, _)| !wrong.contains(n))
+            .map(|(_, rule)| rule.clone())
+            .collect()
+    }
+}
+
+/// The type that a method belongs to, with its package, as its name begins.
+fn method_type(name: &str) -> &str {
+    name.rsplit_once('.').map_or("", |(of, _)| of)
+}
+
+/// Whether a function's error is one, as far as its name tells.
+fn can_fail(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    let makes = ["Unwrap", "Error", "Errorf", "Wrap", "Wrapf", "Cause"].contains(&last)
+        || (last.starts_with("New") && last.ends_with("Error"));
+    !makes
+        && !NEVER_FAIL.iter().any(|prefix| name.starts_with(prefix))
+        && !name.starts_with("context.")
+        && !name.ends_with(".init")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_makes_errors_does_not_fail() {
+        for name in ["os.Open", "os.(*File).Close", "fmt.Fprintf", "bufio.(*Scanner).Err", "net/http.NewRequest"] {
+            assert!(can_fail(name), "{name}");
+        }
+        for name in [
+            "fmt.Errorf",
+            "errors.New",
+            "os.NewSyscallError",
+            "bytes.(*Buffer).Write",
+            "main.(*E).Unwrap",
+            "fmt.Println",
+        ] {
+            assert!(!can_fail(name), "{name}");
+        }
+        assert_eq!(method_type("a/b.(*T).M"), "a/b.(*T)");
+    }
+}

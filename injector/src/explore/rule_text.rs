@@ -1,0 +1,186 @@
+//! Rule files as text: those of trials, and those that repeat a finding.
+
+use std::fmt::Write;
+
+/// The rule that injects the fault.
+pub const FAULT: &str = "fault";
+/// The rule that stops a test binary where it exits.
+pub const FINALE: &str = "finale";
+/// The rules that watch what functions return begin with this; their number follows.
+pub const TRAIL: &str = "trail-";
+
+/// Which calls fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// One call.
+    Once,
+    /// This call and all that follow.
+    Always,
+}
+
+impl std::fmt::Display for Mode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Mode::Once => "once",
+            Mode::Always => "always",
+        })
+    }
+}
+
+/// How calls of a function are made to fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// Its name.
+    pub function: String,
+    /// Its error result, as a path of rule files.
+    pub result: String,
+    /// The error, as a value of rule files.
+    pub error: String,
+    /// Whether it fails after its work, rather than instead of it.
+    pub late: bool,
+}
+
+/// The fault of a rule file.
+#[derive(Clone, Debug)]
+pub struct Fault<'a> {
+    /// How it fails.
+    pub failing: &'a Failing,
+    /// On whose behalf, innermost first.
+    pub callers: &'a [String],
+    /// During which Go test.
+    pub test: Option<&'a str>,
+    /// The first call that fails, from 1.
+    pub nth: u64,
+    /// Whether those after it do, too.
+    pub mode: Mode,
+}
+
+/// A text as YAML.
+pub fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
+    let reserved = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
+    let is_plain = text.chars().all(plain)
+        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
+        && !reserved.contains(&text.to_ascii_lowercase().as_str());
+    match is_plain {
+        true => text.to_owned(),
+        false => serde_json::to_string(text).expect("a text"),
+    }
+}
+
+/// A list of texts as YAML.
+pub fn list<S: AsRef<str>>(texts: &[S]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| quoted(text.as_ref())).collect();
+    format!("[{}]", texts.join(", "))
+}
+
+/// The head of a trial's rule file: the program's end is judged elsewhere.
+pub fn head() -> String {
+    "version: 1\nexpect: {exit: any}\nrules:\n".to_owned()
+}
+
+/// The rule of a fault.
+pub fn fault(fault: &Fault<'_>, expect: &str) -> String {
+    let failing = fault.failing;
+    let mut rule = format!("  - name: {FAULT}\n    function: {}\n", quoted(&failing.function));
+    if let Some(test) = fault.test {
+        let _ = writeln!(rule, "    test: {}", quoted(test));
+    }
+    if !fault.callers.is_empty() {
+        let _ = writeln!(rule, "    callers: {}", list(fault.callers));
+    }
+    match (fault.mode, fault.nth) {
+        (Mode::Once, nth) => drop(writeln!(rule, "    when: {{nth: {nth}}}")),
+        (Mode::Always, 0 | 1) => {}
+        (Mode::Always, nth) => drop(writeln!(rule, "    when: {{after: {}}}", nth - 1)),
+    }
+    let how = if failing.late { "set" } else { "return" };
+    let _ = writeln!(rule, "    inject:\n      {how}: {{{}: {}}}", quoted(&failing.result), failing.error);
+    let _ = writeln!(rule, "    expect: {expect}");
+    rule
+}
+
+/// The rule that watches what a function returns.
+pub fn trail(number: usize, function: &str, result: &str) -> String {
+    format!(
+        "  - {{name: {TRAIL}{number}, function: {}, mode: observe, inject: {{set: {{{}: null}}}}, expect: {{fired: \">=0\"}}}}\n",
+        quoted(function),
+        quoted(result)
+    )
+}
+
+/// The rules that stop a test binary for so long where it exits, once it has chosen its exit status.
+pub fn finale(seconds: u64) -> [String; 2] {
+    [
+        format!(
+            "  - {{name: {FINALE}, function: os.Exit, mode: observe, inject: {{set: {{code: 0}}}}, expect: {{fired: \">=0\"}}}}\n"
+        ),
+        format!(
+            "  - {{name: {FINALE}-wait, function: os.runtime_beforeExit, inject: {{delay: {seconds}s}}, expect: {{fired: \">=0\"}}}}\n"
+        ),
+    ]
+}
+
+/// The rule that watches calls of a function.
+pub fn watch(name: &str, function: &str, times: u64, scope: Option<&str>) -> String {
+    let scope = scope.map(|scope| format!(", scope: {scope}")).unwrap_or_default();
+    format!(
+        "  - {{name: {name}, function: {}, mode: observe, when: {{times: {times}{scope}}}, inject: {{panic: true}}, expect: {{fired: \">=0\"}}}}\n",
+        quoted(function)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_that_yaml_would_take_for_something_else_are_quoted() {
+        for (text, expected) in [
+            ("os.Open", "os.Open"),
+            ("os.(*File).Write", "\"os.(*File).Write\""),
+            ("true", "\"true\""),
+            ("main.Map[...]", "\"main.Map[...]\""),
+            ("1.5", "\"1.5\""),
+            ("-run", "\"-run\""),
+            ("a: b", "\"a: b\""),
+            ("", "\"\""),
+        ] {
+            assert_eq!(quoted(text), expected);
+        }
+    }
+
+    #[test]
+    fn rules_of_trials_are_rules() {
+        let failing = Failing {
+            function: "os.(*File).Write".to_owned(),
+            result: "err".to_owned(),
+            error: "{message: x}".to_owned(),
+            late: false,
+        };
+        let callers = ["main.save".to_owned()];
+        for (mode, nth) in [(Mode::Once, 3), (Mode::Always, 1), (Mode::Always, 4)] {
+            let of = Fault {
+                failing: &failing,
+                callers: &callers,
+                test: Some("TestSave"),
+                nth,
+                mode,
+            };
+            let text = head()
+                + &fault(&of, "{fired: \">=0\"}")
+                + &trail(0, "main.save", "results[0]")
+                + &finale(3).concat()
+                + &watch("w", "os.Open", 10, Some("test"));
+            let source = goinject_rules::source::Source::new("trial.yaml", text);
+            let (rules, _) = goinject_rules::parse(&source).expect("rules");
+            let when = &rules.rules[0].when;
+            let after = (nth > 1).then_some(goinject_rules::model::Point::Calls(nth - 1));
+            match mode {
+                Mode::Once => assert_eq!(when.nth, Some(nth)),
+                Mode::Always => assert_eq!(when.after, after),
+            }
+        }
+    }
+}
