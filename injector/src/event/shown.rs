@@ -30,12 +30,17 @@ pub struct Shown {
     #[serde(rename = "type")]
     pub type_name: String,
     /// What was there; absent if it could not be read, and for results of a call that returned early.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     #[schemars(with = "Option<Value>")]
     pub before: Option<Seen>,
     /// What was put there.
     #[schemars(with = "Value")]
     pub after: Seen,
+}
+
+/// A value that is there: null is nil.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Seen>, D::Error> {
+    Seen::deserialize(deserializer).map(Some)
 }
 
 /// The values of an event, in the rule's order. Those beyond the event's room are left out.
@@ -325,4 +330,24 @@ fn float(word: u64, size: u8) -> f64 {
         return narrow.to_string().parse().unwrap_or(f64::from(narrow));
     }
     f64::from_bits(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nil_that_was_there_is_told_from_nothing() {
+        let mut shown = Shown {
+            path: "err".to_owned(),
+            type_name: "error".to_owned(),
+            before: Some(Seen::Nil),
+            after: Seen::Nil,
+        };
+        for before in [Some(Seen::Nil), None, Some(Seen::Int(3))] {
+            shown.before = before;
+            let json = serde_json::to_string(&shown).expect("a value");
+            assert_eq!(serde_json::from_str::<Shown>(&json).expect("a value"), shown);
+        }
+    }
 }
