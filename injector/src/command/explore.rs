@@ -188,13 +188,20 @@ fn survey(arguments: &Explore, command: &[String], store: &Store, trials: &Trial
             ));
         }
         for test in &plain.unstable {
-            say(format!("warning: {test} of {} does not always pass: it is set aside", subject.name));
+            say(format!(
+                "warning: {test} of {} does not always pass: it is set aside",
+                subject.name
+            ));
             planned.unstable.push(format!("{}: {test}", subject.name));
         }
         let engine = name_of(EngineChoice::Auto);
         let recorded = survey::record(subject, arguments.scope, trials, &engine);
-        let recorded =
-            recorded.map_err(|error| fail(ExitCode::Unarmable, format!("{}: {}", subject.name, indented(&error))))?;
+        let recorded = recorded.map_err(|error| {
+            fail(
+                ExitCode::Unarmable,
+                format!("{}: {}", subject.name, indented(&error)),
+            )
+        })?;
         if asked() {
             return Err(ExitCode::Interrupted);
         }
@@ -246,18 +253,27 @@ fn subjects(arguments: &Explore, command: &[String], store: &Store) -> Told<Vec<
 
 fn tests(go: &OsString, words: &[String], store: &Store) -> Told<Vec<Subject>> {
     let arguments = Arguments::parse(words);
-    if let Some((name, _)) = arguments.test.iter().find(|(name, _)| name == "fuzz" || name == "bench") {
+    if let Some((name, _)) = arguments
+        .test
+        .iter()
+        .find(|(name, _)| name == "fuzz" || name == "bench")
+    {
         return Err(fail(
             ExitCode::Invalid,
             format!("`-{name}` does not end by itself, or takes long: explore the tests without it"),
         ));
     }
-    let go = crate::run::target::find_program(Path::new(go)).map_err(|error| fail(ExitCode::Invalid, error))?;
+    let go =
+        crate::run::target::find_program(Path::new(go)).map_err(|error| fail(ExitCode::Invalid, error))?;
     let go = go.as_os_str();
     let listed = listing::list(go, None, &arguments);
-    let listing = listed.map_err(|error| fail(ExitCode::Unarmable, format!("go list: {}", indented(&error))))?;
+    let listing =
+        listed.map_err(|error| fail(ExitCode::Unarmable, format!("go list: {}", indented(&error))))?;
     if listing.packages.is_empty() {
-        return Err(fail(ExitCode::NeverFired, "there is nothing to explore: the packages have no tests"));
+        return Err(fail(
+            ExitCode::NeverFired,
+            "there is nothing to explore: the packages have no tests",
+        ));
     }
     let code = code_of(&listing);
     let folder = store.work().join("bin");
@@ -273,7 +289,10 @@ fn tests(go: &OsString, words: &[String], store: &Store) -> Told<Vec<Subject>> {
         let built = listing::build(go, None, &arguments.build, &package.import_path, &file);
         built.map_err(|error| {
             let name = &package.import_path;
-            fail(ExitCode::Unarmable, format!("the tests of {name} cannot be built: {}", indented(&error)))
+            fail(
+                ExitCode::Unarmable,
+                format!("the tests of {name} cannot be built: {}", indented(&error)),
+            )
         })?;
         subjects.push(Subject {
             name: package.import_path.clone(),
@@ -342,7 +361,10 @@ fn list(experiments: &[Experiment], subjects: &[Subject]) {
         let test = experiment.test.as_deref().unwrap_or("-");
         text.push_str(&format!(
             "{} {} in {place} by {test} of {}: {}\n",
-            experiment.mode, experiment.point.function, subjects[experiment.subject].name, experiment.failing.error
+            experiment.mode,
+            experiment.point.function,
+            subjects[experiment.subject].name,
+            experiment.failing.error
         ));
     }
     super::print(&text);
@@ -362,7 +384,10 @@ fn counts(outcomes: &[Outcome], unstable: usize) -> BTreeMap<Class, usize> {
 /// One finding for all outcomes of a class at a frame.
 fn cluster(outcomes: &[Outcome]) -> Vec<Finding> {
     let mut findings: BTreeMap<String, Finding> = BTreeMap::new();
-    let mut all: Vec<&Finding> = outcomes.iter().filter_map(|outcome| outcome.finding.as_ref()).collect();
+    let mut all: Vec<&Finding> = outcomes
+        .iter()
+        .filter_map(|outcome| outcome.finding.as_ref())
+        .collect();
     all.sort_by_key(|finding| (&finding.id, finding.mode == Mode::Always, &finding.stack));
     for finding in all {
         findings
@@ -384,9 +409,9 @@ fn is_of(experiment: &Experiment, finding: &Finding) -> bool {
 
 fn exit_code(exploration: &Exploration, fail_on: &[Class]) -> ExitCode {
     let counts = |finding: &&Finding| fail_on.is_empty() || fail_on.contains(&finding.class);
-    let noted = fail_on
-        .iter()
-        .any(|class| class.worth() != Worth::Finding && exploration.counts.get(class).is_some_and(|n| *n > 0));
+    let noted = fail_on.iter().any(|class| {
+        class.worth() != Worth::Finding && exploration.counts.get(class).is_some_and(|n| *n > 0)
+    });
     if exploration.ended == Ended::Interrupted {
         ExitCode::Interrupted
     } else if noted || exploration.new_findings().any(|finding| counts(&finding)) {

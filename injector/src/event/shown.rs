@@ -30,7 +30,11 @@ pub struct Shown {
     #[serde(rename = "type")]
     pub type_name: String,
     /// What was there; absent if it could not be read, and for results of a call that returned early.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
     #[schemars(with = "Option<Value>")]
     pub before: Option<Seen>,
     /// What was put there.

@@ -18,7 +18,13 @@ impl Changes {
     /// What git said.
     pub fn since(revision: &str) -> Result<Changes, String> {
         let said = Command::new("git")
-            .args(["diff", "--no-color", "--no-ext-diff", "--unified=0", "--function-context"])
+            .args([
+                "diff",
+                "--no-color",
+                "--no-ext-diff",
+                "--unified=0",
+                "--function-context",
+            ])
             .arg(revision)
             .args(["--", "*.go"])
             .stdin(Stdio::null())
@@ -55,9 +61,9 @@ impl Changes {
     }
 
     fn has(&self, place: &Place) -> bool {
-        self.lines
-            .iter()
-            .any(|(file, lines)| format!("/{}", place.file).ends_with(file.as_str()) && lines.contains(&place.line))
+        self.lines.iter().any(|(file, lines)| {
+            format!("/{}", place.file).ends_with(file.as_str()) && lines.contains(&place.line)
+        })
     }
 }
 

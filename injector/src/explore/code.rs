@@ -73,11 +73,27 @@ mod tests {
         };
         for (function, file, expected) in [
             ("example.com/shop/store.Open", "/s/store/store.go", Side::Own),
-            ("example.com/shop/store.Open.func1", "/s/store/store.go", Side::Own),
-            ("example.com/shop/store.TestOpen", "/s/store/store_test.go", Side::Test),
-            ("example.com/shop/storetest.New", "/s/storetest/new.go", Side::Test),
+            (
+                "example.com/shop/store.Open.func1",
+                "/s/store/store.go",
+                Side::Own,
+            ),
+            (
+                "example.com/shop/store.TestOpen",
+                "/s/store/store_test.go",
+                Side::Test,
+            ),
+            (
+                "example.com/shop/storetest.New",
+                "/s/storetest/new.go",
+                Side::Test,
+            ),
             ("example.com/shopping.Open", "/o/open.go", Side::Foreign),
-            ("example.com/shop/vendor/x.Open", "/s/vendor/x/x.go", Side::Foreign),
+            (
+                "example.com/shop/vendor/x.Open",
+                "/s/vendor/x/x.go",
+                Side::Foreign,
+            ),
             ("testing.tRunner", "/go/src/testing/testing.go", Side::Test),
             ("os.Open", "/go/src/os/file.go", Side::Foreign),
             ("main.main", "/s/main.go", Side::Own),

@@ -46,15 +46,16 @@ fn typical(package: &str, function: &str) -> Vec<String> {
             let op = method.to_ascii_lowercase();
             let error = system(errno_of(method));
             ["*io/fs.PathError", "*os.PathError"]
-                .map(|name| {
-                    format!("{{type: {name:?}, fields: {{Op: {op}, Path: {MARK}, Err: {error}}}}}")
-                })
+                .map(|name| format!("{{type: {name:?}, fields: {{Op: {op}, Path: {MARK}, Err: {error}}}}}"))
                 .to_vec()
         }
         "net" | "net/http" | "net/rpc" | "net/smtp" | "crypto/tls" => {
             let reset = system("ECONNRESET");
             vec![
-                format!("{{type: \"*net.OpError\", fields: {{Op: {}, Net: {MARK}, Err: {reset}}}}}", operation(method)),
+                format!(
+                    "{{type: \"*net.OpError\", fields: {{Op: {}, Net: {MARK}, Err: {reset}}}}}",
+                    operation(method)
+                ),
                 wrapped(&reset),
             ]
         }
@@ -107,7 +108,11 @@ fn referred(program: &Program, name: &str) -> Vec<String> {
             }
             let itab = binary.itabs().binary_search_by_key(&address, |itab| itab.address);
             if let Some(variable) = program.variables().get(&address) {
-                let is_error = binary.variable(variable).ok().flatten().and_then(|found| found.ty);
+                let is_error = binary
+                    .variable(variable)
+                    .ok()
+                    .flatten()
+                    .and_then(|found| found.ty);
                 let is_error = is_error.is_some_and(|ty| binary.types().get(ty).name == "error");
                 if is_error && !ANSWERS.contains(&variable.as_str()) {
                     all.push(format!("{{wrap: {}, message: {MARK}}}", quoted(variable)));
@@ -134,7 +139,11 @@ fn typed(program: &Program, itab: Itab) -> Option<String> {
     let Kind::Struct { fields } = &binary.types().get(ty).kind else {
         return None;
     };
-    let of = |wanted: &str| fields.iter().find(|field| binary.types().get(field.ty).name == wanted);
+    let of = |wanted: &str| {
+        fields
+            .iter()
+            .find(|field| binary.types().get(field.ty).name == wanted)
+    };
     let value = match (of("string"), of("error")) {
         (Some(text), _) => format!("{}: {MARK}", text.name),
         (None, Some(error)) => format!("{}: {{message: {MARK}}}", error.name),

@@ -180,15 +180,16 @@ impl Experiment {
             caller_writes: self.caller_writes,
         };
         let mut judged = Judged::new(evidence.judge());
-        if judged.class == Class::Swallowed && n > 0 {
-            if let Some(function) = self.returned_later(&outcome) {
-                judged = Judged {
-                    class: Class::Recovered,
-                    frame: None,
-                    words: format!("passes: the error was kept, and {function} returned it later"),
-                    is_certain: true,
-                };
-            }
+        if judged.class == Class::Swallowed
+            && n > 0
+            && let Some(function) = self.returned_later(&outcome)
+        {
+            judged = Judged {
+                class: Class::Recovered,
+                frame: None,
+                words: format!("passes: the error was kept, and {function} returned it later"),
+                is_certain: true,
+            };
         }
         if may_leak(judged.class)
             && let Some(leak) = self.leak(subject, trials, &outcome, (&request, n))
@@ -231,7 +232,12 @@ impl Experiment {
         let ended = events
             .iter()
             .filter(|event| event.rule.starts_with(rule_text::TRAIL) && event.time_ns > fault.time_ns)
-            .find(|event| matches!(event.values.first().and_then(|value| value.before.as_ref()), Some(Seen::Nil)))?
+            .find(|event| {
+                matches!(
+                    event.values.first().and_then(|value| value.before.as_ref()),
+                    Some(Seen::Nil)
+                )
+            })?
             .time_ns;
         for event in later.filter(|event| event.time_ns > ended) {
             let Some(before) = event.values.first().and_then(|value| value.before.as_ref()) else {
@@ -239,7 +245,8 @@ impl Experiment {
             };
             let same = injected.is_some() && address(before) == injected;
             let told = matches!(before, Seen::Interface { content: Content::Message(text), .. } if format!("{text:?}").contains(MARK));
-            let wrapped = matches!(before, Seen::Interface { type_name: Some(name), .. } if name == "*fmt.wrapError");
+            let wrapped =
+                matches!(before, Seen::Interface { type_name: Some(name), .. } if name == "*fmt.wrapError");
             if same || told || wrapped {
                 return Some(event.function.clone());
             }
@@ -261,7 +268,10 @@ impl Experiment {
         // What the functions on the stack started: a test that gives up leaves other things, too.
         let started = |place: &Place| {
             let creator = enclosing(&place.function);
-            self.reach.stack.iter().any(|frame| enclosing(&frame.function) == creator)
+            self.reach
+                .stack
+                .iter()
+                .any(|frame| enclosing(&frame.function) == creator)
         };
         let suspicious = goroutines.keys().any(started) || self.caller_opens;
         if !suspicious {
@@ -273,9 +283,9 @@ impl Experiment {
         let plain = trials.make(plain).ok()?;
         plain.record.leftovers.as_ref()?;
         let before = left_goroutines(&plain, &subject.program);
-        let left = goroutines
-            .iter()
-            .find(|(place, count)| started(place) && **count > before.get(*place).copied().unwrap_or_default());
+        let left = goroutines.iter().find(|(place, count)| {
+            started(place) && **count > before.get(*place).copied().unwrap_or_default()
+        });
         if let Some((place, _)) = left {
             return Some(Judged {
                 class: Class::Leak,
@@ -329,7 +339,12 @@ impl Experiment {
             mode: self.mode,
         };
         let dir = std::env::current_dir().unwrap_or_default();
-        let title = format!("{}: {} fails in {}", finding.class, self.point.function, callers.first().map_or("", |name| name));
+        let title = format!(
+            "{}: {} fails in {}",
+            finding.class,
+            self.point.function,
+            callers.first().map_or("", |name| name)
+        );
         format!(
             "# {title}\n# {}\n# It passes once the program is mended.{note}\nversion: 1\nname: {}\ntarget:\n  command: {}\n  dir: {}\nexpect: {expect}\nrules:\n{}{watch}",
             finding.words,

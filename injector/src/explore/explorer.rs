@@ -159,7 +159,10 @@ pub fn try_all(
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
-            let interrupted = signals.received()?.iter().any(|signal| !signal.asks_for_standing());
+            let interrupted = signals
+                .received()?
+                .iter()
+                .any(|signal| !signal.asks_for_standing());
             if interrupted {
                 end = End::Interrupted;
                 trials.abandon();
@@ -223,7 +226,10 @@ fn examine(subject: &Subject, experiment: &Experiment, trials: &Trials<'_>) -> O
                     return Some(experiment.outcome(subject, again.class, runs, again.words));
                 }
                 Tried::Judged(again) => {
-                    let words = format!("{} at first, then {}: {}", verdict.class, again.class, verdict.words);
+                    let words = format!(
+                        "{} at first, then {}: {}",
+                        verdict.class, again.class, verdict.words
+                    );
                     return Some(experiment.outcome(subject, Class::Flaky, runs, words));
                 }
                 Tried::Failed(why) => return Some(experiment.outcome(subject, Class::Flaky, runs, why)),

@@ -8,8 +8,8 @@ use super::errors::MARK;
 use super::point::{Place, Point, Reach};
 use super::program::Program;
 use super::rule_text::{FAULT, Mode};
-use super::trail::{self, Fate};
 use super::traceback::{self, Goroutine, goroutines};
+use super::trail::{self, Fate};
 use super::trial::{Outcome, Stopped};
 use crate::event::line::{Fired, Frame, OutcomeName};
 
@@ -17,6 +17,8 @@ use crate::event::line::{Fired, Frame, OutcomeName};
 const MANY: u64 = 20;
 /// Retries with less than this between them do not wait.
 const NO_PAUSE_NS: u64 = 500_000;
+/// What `fmt.Errorf` makes of a `%w` whose error is nil or none.
+const WRAPS_NOTHING: &str = "%!w(";
 /// A hang is a retry if a fault fired in this last part of the time.
 const RECENTLY: f64 = 0.75;
 
@@ -95,7 +97,12 @@ impl Evidence<'_> {
     }
 
     fn why_not(&self) -> String {
-        let failed = self.outcome.record.fired.iter().find(|fired| fired.outcome == OutcomeName::Failed);
+        let failed = self
+            .outcome
+            .record
+            .fired
+            .iter()
+            .find(|fired| fired.outcome == OutcomeName::Failed);
         let elsewhere = self.outcome.record.firings.contains_key(FAULT);
         match failed {
             Some(fired) => fired.reason.clone().unwrap_or_default(),
@@ -146,12 +153,19 @@ impl Evidence<'_> {
         let place = culprit.and_then(|goroutine| self.own(&goroutine.frames));
         let state = culprit.map_or("somewhere", |goroutine| goroutine.state.as_str());
         let id = culprit.map_or(0, |goroutine| goroutine.id);
-        let got = if Some(id) == fault.goroutine { ", which got the error," } else { "" };
+        let got = if Some(id) == fault.goroutine {
+            ", which got the error,"
+        } else {
+            ""
+        };
         let words = match &place {
             Some(place) => format!("goroutine {id}{got} waits in {} ({state})", place.function),
             None => "does not end, and prints no goroutines".to_owned(),
         };
-        let alive: Vec<&Goroutine> = all.iter().filter(|goroutine| !is_of_framework(goroutine)).collect();
+        let alive: Vec<&Goroutine> = all
+            .iter()
+            .filter(|goroutine| !is_of_framework(goroutine))
+            .collect();
         let class = match !alive.is_empty() && alive.iter().all(|goroutine| is_blocked(goroutine)) {
             true => Class::Deadlock,
             false => Class::Hang,
@@ -196,7 +210,16 @@ impl Evidence<'_> {
     fn failed(&self, fault: &Fired) -> Verdict {
         let status = self.outcome.record.status.unwrap_or_default();
         if self.output().contains(MARK) {
-            return Verdict::new(Class::Reported, None, format!("exit status {status}, with the error"));
+            return Verdict::new(
+                Class::Reported,
+                None,
+                format!("exit status {status}, with the error"),
+            );
+        }
+        if self.output().contains(WRAPS_NOTHING) {
+            let words = format!("exit status {status}, with an error that wraps nothing: {WRAPS_NOTHING}…");
+            let caller = self.own(fault.stack.get(1..).unwrap_or_default());
+            return Verdict::new(Class::Corrupt, caller, words);
         }
         let fate = self.fate(fault);
         match &fate {
@@ -218,7 +241,10 @@ impl Evidence<'_> {
             fate => Verdict::new(
                 Class::Corrupt,
                 fate.place().cloned().or_else(|| self.own(&fault.stack)),
-                format!("exit status {status}, and the error is nowhere in the output{}", lost(fate)),
+                format!(
+                    "exit status {status}, and the error is nowhere in the output{}",
+                    lost(fate)
+                ),
             ),
         }
     }
@@ -237,7 +263,10 @@ impl Evidence<'_> {
             return Verdict::new(
                 Class::Corrupt,
                 fate.place().cloned().or_else(|| self.own(&fault.stack)),
-                format!("exit status 0 with other output, and the error is nowhere in it{}", lost(&fate)),
+                format!(
+                    "exit status 0 with other output, and the error is nowhere in it{}",
+                    lost(&fate)
+                ),
             );
         }
         if let Some(why) = self.is_nothing() {
@@ -254,7 +283,10 @@ impl Evidence<'_> {
                 Verdict::new(Class::Swallowed, Some(place), words)
             }
             Fate::Dropped(place) => {
-                let words = format!("passes: the error ended in {}, which returns none", place.function);
+                let words = format!(
+                    "passes: the error ended in {}, which returns none",
+                    place.function
+                );
                 Verdict::new(Class::Swallowed, Some(place), words)
             }
             Fate::Unknown => Verdict::new(
@@ -349,7 +381,11 @@ pub fn left_goroutines(outcome: &Outcome, program: &Program) -> BTreeMap<Place, 
 /// Open files by what they are, of those that are left. Names that differ from run to run are alike.
 pub fn left_files(outcome: &Outcome) -> BTreeMap<String, usize> {
     let mut count = BTreeMap::new();
-    let files = outcome.record.leftovers.iter().flat_map(|leftovers| &leftovers.files);
+    let files = outcome
+        .record
+        .leftovers
+        .iter()
+        .flat_map(|leftovers| &leftovers.files);
     for file in files {
         let kind = match file.split_once(':') {
             Some((kind @ ("socket" | "pipe" | "anon_inode"), _)) => kind.to_owned(),

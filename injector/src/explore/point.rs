@@ -137,7 +137,8 @@ pub fn points(calls: &[Fired], code: &Code) -> Vec<Found> {
                 continue;
             }
             let callers = point.callers();
-            let matching = |calls: &[&Fired]| calls.iter().filter(|call| stands(&callers, &call.stack)).count();
+            let matching =
+                |calls: &[&Fired]| calls.iter().filter(|call| stands(&callers, &call.stack)).count();
             let standing = call.stack.iter().skip(1).filter(|frame| !frame.inlined);
             let reach = Reach {
                 stack: standing.map(Place::from).collect(),
@@ -160,7 +161,11 @@ mod tests {
     use super::*;
 
     fn frame(function: &str, line: u32, inlined: bool) -> Frame {
-        let file = if function.contains("Test") { "x_test.go" } else { "x.go" };
+        let file = if function.contains("Test") {
+            "x_test.go"
+        } else {
+            "x.go"
+        };
         Frame {
             function: function.to_owned(),
             file: file.to_owned(),
@@ -196,7 +201,12 @@ mod tests {
 
     #[test]
     fn callers_may_have_gaps_between_them() {
-        let stack = [frame("a", 1, false), frame("b", 1, false), frame("c", 1, false), frame("d", 1, false)];
+        let stack = [
+            frame("a", 1, false),
+            frame("b", 1, false),
+            frame("c", 1, false),
+            frame("d", 1, false),
+        ];
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         assert!(stands(&names(&["b", "d"]), &stack));
         assert!(!stands(&names(&["d", "b"]), &stack));

@@ -11,6 +11,7 @@ use super::code::{Code, Side};
 use super::errors;
 use super::rule_text::{self, Failing};
 use crate::go::address::Address;
+use crate::go::types::Variable;
 use crate::go::{Binary, Function, GoError};
 use crate::resolve::{functions_without_wrappers, refused_by_policy, resolve};
 
@@ -84,7 +85,10 @@ impl Program {
         let mut names = BTreeSet::new();
         let functions: Vec<Function> = self.binary.functions().iter().collect();
         let dynamic = self.dynamic_methods();
-        for function in functions.iter().filter(|function| !function.is_wrapper && !function.is_foreign) {
+        for function in functions
+            .iter()
+            .filter(|function| !function.is_wrapper && !function.is_foreign)
+        {
             let file = || self.binary.functions().location(function).map(|(file, _)| file);
             let side = match self.code.side(&function.name, "") {
                 Side::Own => self.code.side(&function.name, &file().unwrap_or_default()),
@@ -162,10 +166,24 @@ impl Program {
         (of.name == "error").then(|| format!("results[{last}]"))
     }
 
+    /// Whether a function is known to return no error.
+    pub fn has_no_error(&self, name: &str) -> bool {
+        let functions = functions_without_wrappers(self.binary.functions().find(name));
+        let signature = functions
+            .first()
+            .and_then(|function| self.binary.signature(function).ok()?);
+        signature.is_some_and(|signature| {
+            let is_error = |result: &Variable| self.binary.types().get(result.ty).name == "error";
+            !signature.results.iter().any(is_error)
+        })
+    }
+
     /// Whether a function takes something that it can answer by, beside its results.
     pub fn answers_otherwise(&self, name: &str) -> bool {
         let functions = functions_without_wrappers(self.binary.functions().find(name));
-        let signature = functions.first().and_then(|function| self.binary.signature(function).ok()?);
+        let signature = functions
+            .first()
+            .and_then(|function| self.binary.signature(function).ok()?);
         signature.is_some_and(|signature| {
             signature.parameters.iter().any(|parameter| {
                 let name = &self.binary.types().get(parameter.ty).name;
@@ -267,7 +285,13 @@ mod tests {
 
     #[test]
     fn what_makes_errors_does_not_fail() {
-        for name in ["os.Open", "os.(*File).Close", "fmt.Fprintf", "bufio.(*Scanner).Err", "net/http.NewRequest"] {
+        for name in [
+            "os.Open",
+            "os.(*File).Close",
+            "fmt.Fprintf",
+            "bufio.(*Scanner).Err",
+            "net/http.NewRequest",
+        ] {
             assert!(can_fail(name), "{name}");
         }
         for name in [

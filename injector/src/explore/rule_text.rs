@@ -96,7 +96,12 @@ pub fn fault(fault: &Fault<'_>, expect: &str) -> String {
         (Mode::Always, nth) => drop(writeln!(rule, "    when: {{after: {}}}", nth - 1)),
     }
     let how = if failing.late { "set" } else { "return" };
-    let _ = writeln!(rule, "    inject:\n      {how}: {{{}: {}}}", quoted(&failing.result), failing.error);
+    let _ = writeln!(
+        rule,
+        "    inject:\n      {how}: {{{}: {}}}",
+        quoted(&failing.result),
+        failing.error
+    );
     let _ = writeln!(rule, "    expect: {expect}");
     rule
 }

@@ -79,7 +79,9 @@ impl Store {
             .append(true)
             .open(&file)
             .map_err(failed)?;
-        state.try_lock().map_err(|_| StoreError::InUse(folder.to_owned()))?;
+        state
+            .try_lock()
+            .map_err(|_| StoreError::InUse(folder.to_owned()))?;
         // Written anew, so that a line that breaks off is not written on.
         state.set_len(0).map_err(failed)?;
         write_line(&mut state, &head).map_err(failed)?;
@@ -148,7 +150,8 @@ fn read(path: &Path, head: &Head) -> Result<BTreeMap<String, Tried>, StoreError>
     let file = File::open(path).map_err(|error| bad(error.to_string()))?;
     let mut lines = BufReader::new(file).lines().map_while(Result::ok);
     let first = lines.next().unwrap_or_default();
-    let found: Head = serde_json::from_str(&first).map_err(|_| bad("it is not of an exploration".to_owned()))?;
+    let found: Head =
+        serde_json::from_str(&first).map_err(|_| bad("it is not of an exploration".to_owned()))?;
     if found.command != head.command {
         let command = crate::words::inert(&found.command.join(" ")).into_owned();
         return Err(bad(format!("it is of `{command}`")));
@@ -191,13 +194,19 @@ mod tests {
         let (mut store, before) = Store::open(folder.path(), &command, false).expect("opened");
         assert!(before.is_empty());
         store.add(&tried).expect("written");
-        assert!(matches!(Store::open(folder.path(), &command, true), Err(StoreError::InUse(_))));
+        assert!(matches!(
+            Store::open(folder.path(), &command, true),
+            Err(StoreError::InUse(_))
+        ));
         store.state.write_all(b"{\"fault\": \"b-on").expect("written");
         drop(store);
         let (store, before) = Store::open(folder.path(), &command, true).expect("opened");
         assert_eq!(before.into_values().collect::<Vec<_>>(), [tried]);
         drop(store);
         let other = ["go".to_owned(), "vet".to_owned()];
-        assert!(matches!(Store::open(folder.path(), &other, true), Err(StoreError::NoState { .. })));
+        assert!(matches!(
+            Store::open(folder.path(), &other, true),
+            Err(StoreError::NoState { .. })
+        ));
     }
 }

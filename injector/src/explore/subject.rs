@@ -145,7 +145,12 @@ impl Subject {
     }
 
     /// Runs it without a fault.
-    pub fn run_plainly(&self, within: &Path, patience: Duration, asked: &dyn Fn() -> bool) -> io::Result<Plain> {
+    pub fn run_plainly(
+        &self,
+        within: &Path,
+        patience: Duration,
+        asked: &dyn Fn() -> bool,
+    ) -> io::Result<Plain> {
         let folder = Folder::new(within)?;
         let mark = super::explorer::new_mark();
         let (program, arguments) = {
@@ -223,8 +228,13 @@ fn tests_in(output: &str) -> BTreeMap<String, (bool, Duration)> {
             (_, Some(rest)) => (false, rest),
             _ => continue,
         };
-        let Some((name, took)) = rest.split_once(" (") else { continue };
-        let took: f64 = took.strip_suffix("s)").and_then(|took| took.parse().ok()).unwrap_or_default();
+        let Some((name, took)) = rest.split_once(" (") else {
+            continue;
+        };
+        let took: f64 = took
+            .strip_suffix("s)")
+            .and_then(|took| took.parse().ok())
+            .unwrap_or_default();
         tests.insert(name.to_owned(), (passed, Duration::from_secs_f64(took.max(0.0))));
     }
     tests
@@ -254,7 +264,14 @@ mod tests {
         };
         assert_eq!(
             tests.go_test(Some("TestB"), Duration::from_secs(5)),
-            ["go", "test", "-race", "-run=^TestB$/x", "-timeout=5s", "example.com/p"]
+            [
+                "go",
+                "test",
+                "-race",
+                "-run=^TestB$/x",
+                "-timeout=5s",
+                "example.com/p"
+            ]
         );
     }
 }

@@ -71,7 +71,10 @@ fn compare(is_test: bool, runs: &[Plain]) -> Stability {
     let names: BTreeSet<&String> = runs.iter().flat_map(|run| run.tests.keys()).collect();
     for name in names {
         let results: Vec<_> = runs.iter().map(|run| run.tests.get(name)).collect();
-        let passed = results.iter().filter(|result| result.is_some_and(|(passed, _)| *passed)).count();
+        let passed = results
+            .iter()
+            .filter(|result| result.is_some_and(|(passed, _)| *passed))
+            .count();
         if passed == runs.len() {
             let took = results.iter().flatten().map(|(_, took)| *took).max();
             found.stable.insert(name.clone(), took.unwrap_or_default());
@@ -84,7 +87,9 @@ fn compare(is_test: bool, runs: &[Plain]) -> Stability {
     if !is_test {
         let first = runs.first();
         let same = |run: &Plain| Some(&run.stdout) == first.map(|first| &first.stdout);
-        found.output = first.filter(|_| runs.iter().all(same)).map(|run| run.stdout.clone());
+        found.output = first
+            .filter(|_| runs.iter().all(same))
+            .map(|run| run.stdout.clone());
     }
     let bad = runs.iter().find(|run| run.status != Some(0));
     // Those of unstable tests are told, and set aside.
@@ -256,15 +261,27 @@ impl Habits {
     }
 
     fn writes(&self, found: &Found) -> bool {
-        found.point.stack.iter().any(|place| self.writers.contains(&place.function))
+        found
+            .point
+            .stack
+            .iter()
+            .any(|place| self.writers.contains(&place.function))
     }
 
     fn opens(&self, found: &Found) -> bool {
-        found.point.stack.iter().any(|place| self.openers.contains(&place.function))
+        found
+            .point
+            .stack
+            .iter()
+            .any(|place| self.openers.contains(&place.function))
     }
 }
 
 /// The top-level tests that were seen.
 pub fn tests_of(survey: &Survey) -> BTreeSet<&str> {
-    survey.calls.iter().filter_map(|call| call.test.as_deref().map(top_level)).collect()
+    survey
+        .calls
+        .iter()
+        .filter_map(|call| call.test.as_deref().map(top_level))
+        .collect()
 }

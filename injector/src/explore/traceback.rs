@@ -33,21 +33,30 @@ impl Goroutine {
 pub fn panic(text: &str) -> Option<(String, Vec<Frame>)> {
     let mut from = 0;
     for line in text.split_inclusive('\n') {
-        let said = line.strip_prefix("panic: ").or_else(|| line.strip_prefix("\tpanic: "));
+        let said = line
+            .strip_prefix("panic: ")
+            .or_else(|| line.strip_prefix("\tpanic: "));
         if let Some(said) = said {
             let all = goroutines(&text[from..]);
-            let Some(first) = all.into_iter().next() else { break };
+            let Some(first) = all.into_iter().next() else {
+                break;
+            };
             // The stack of one that nobody recovered begins where it did.
-            let frames = first.below_panic().map_or_else(|| first.frames.clone(), <[Frame]>::to_vec);
+            let frames = first
+                .below_panic()
+                .map_or_else(|| first.frames.clone(), <[Frame]>::to_vec);
             let said = said.split(" [recovered").next().unwrap_or(said);
             return Some((said.trim_end().to_owned(), frames));
         }
         from += line.len();
     }
     // One that was recovered and printed: servers do that.
-    goroutines(text)
-        .iter()
-        .find_map(|goroutine| Some(("recovered, and printed".to_owned(), goroutine.below_panic()?.to_vec())))
+    goroutines(text).iter().find_map(|goroutine| {
+        Some((
+            "recovered, and printed".to_owned(),
+            goroutine.below_panic()?.to_vec(),
+        ))
+    })
 }
 
 /// All goroutines that are printed in a text.
@@ -158,11 +167,20 @@ exit status 2
         assert_eq!(all.len(), 2);
         assert_eq!((all[0].id, all[0].state.as_str()), (7, "running"));
         let (said, frames) = panic(PANIC).expect("it panics");
-        assert_eq!(said, "runtime error: invalid memory address or nil pointer dereference");
-        assert_eq!((frames[0].function.as_str(), frames[0].line), ("shop/store.v2.(*File).size", 12));
+        assert_eq!(
+            said,
+            "runtime error: invalid memory address or nil pointer dereference"
+        );
+        assert_eq!(
+            (frames[0].function.as_str(), frames[0].line),
+            ("shop/store.v2.(*File).size", 12)
+        );
         let creator = all[0].created_by.as_ref().expect("it was started");
         assert_eq!(creator.function, "testing.(*T).Run");
-        assert_eq!((all[1].state.as_str(), all[1].below_panic()), ("chan receive", None));
+        assert_eq!(
+            (all[1].state.as_str(), all[1].below_panic()),
+            ("chan receive", None)
+        );
     }
 
     #[test]

@@ -49,31 +49,37 @@ pub fn follow(program: &Program, fault: &Fired, events: &[Fired]) -> Fate {
         .filter(|event| event.goroutine == fault.goroutine && event.pid == fault.pid)
         .filter(|event| event.time_ns >= fault.time_ns)
         .collect();
+    // Whether a function stood on the way of which nobody saw what it returned.
+    let mut is_unseen = false;
     for (n, frame) in fault.stack.iter().enumerate().skip(1) {
         let side = program.code.side_of(frame);
         let place = Place::from(frame);
         if side == Side::Test {
-            return Fate::ReachedTest(place);
+            return match is_unseen {
+                true => Fate::Unknown,
+                false => Fate::ReachedTest(place),
+            };
         }
-        // What it returned is seen by nobody, but by what the function returns that it is inlined into.
-        if frame.inlined {
-            continue;
-        }
-        match returns.iter().find(|event| is_return_of(event, &fault.stack[n..])) {
+        // A closure may leave it in a variable of the function around it.
+        let is_plain = side == Side::Own && !is_closure(&frame.function);
+        let event = returns
+            .iter()
+            .find(|event| !frame.inlined && is_return_of(event, &fault.stack[n..]));
+        match event {
             Some(event) if returned_nil(event) => return Fate::BecameNil(place),
-            Some(_) => continue,
-            None => {}
+            Some(_) => is_unseen = false,
+            None if is_plain && program.has_no_error(&frame.function) => return dropped(program, place),
+            None => is_unseen |= is_plain,
         }
-        if side != Side::Own || is_closure(&frame.function) || program.error_result(&frame.function).is_some() {
-            // A closure may have left it in a variable of the function around it.
-            continue;
-        }
-        return match program.answers_otherwise(&frame.function) {
-            true => Fate::Unknown,
-            false => Fate::Dropped(place),
-        };
     }
     Fate::Unknown
+}
+
+fn dropped(program: &Program, place: Place) -> Fate {
+    match program.answers_otherwise(&place.function) {
+        true => Fate::Unknown,
+        false => Fate::Dropped(place),
+    }
 }
 
 /// Whether an event is the return of the call at the head of a stack.

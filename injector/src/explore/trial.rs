@@ -153,7 +153,10 @@ impl Folder {
     pub fn start(&self, request: &Request) -> io::Result<Child> {
         use std::os::unix::process::CommandExt;
         let file = self.file("request.json");
-        fs::write(&file, serde_json::to_vec(request).expect("it has only string keys"))?;
+        fs::write(
+            &file,
+            serde_json::to_vec(request).expect("it has only string keys"),
+        )?;
         // A group of its own: what a terminal sends to goinject is not for trials.
         Command::new(std::env::current_exe()?)
             .arg(COMMAND)
@@ -204,18 +207,28 @@ fn read_bounded(path: &Path) -> io::Result<String> {
 pub fn kill_rest(mark: &str) {
     let wanted = format!("{MARK}={mark}");
     let own = std::process::id();
-    let Ok(processes) = fs::read_dir("/proc") else { return };
+    let Ok(processes) = fs::read_dir("/proc") else {
+        return;
+    };
     for entry in processes.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<i32>().ok())
+        else {
             continue;
         };
         if pid.cast_unsigned() == own {
             continue;
         }
         let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
-        if environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes()) {
+        if environment
+            .split(|byte| *byte == 0)
+            .any(|variable| variable == wanted.as_bytes())
+        {
             // It may have ended meanwhile.
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+            let _ =
+                nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
         }
     }
 }

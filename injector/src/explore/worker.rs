@@ -138,7 +138,8 @@ impl Sink for Tape {
 
     fn notice(&mut self, notice: &Notice) {
         if let Notice::Findings(findings) = notice {
-            self.findings.extend(findings.iter().map(|finding| finding.message.clone()));
+            self.findings
+                .extend(findings.iter().map(|finding| finding.message.clone()));
         }
     }
 }
@@ -271,7 +272,10 @@ fn files_of(pid: i32) -> Vec<String> {
     entries
         .flatten()
         .filter(|entry| {
-            let number = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
+            let number = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse::<u32>().ok());
             number.is_some_and(|number| number > 2)
         })
         .filter_map(|entry| fs::read_link(entry.path()).ok())

@@ -11,9 +11,30 @@ use super::arguments::takes_a_word;
 
 /// Flags of test binaries whose value may be the next word.
 const TEST_WORDS: [&str; 24] = [
-    "bench", "benchtime", "blockprofile", "blockprofilerate", "count", "coverprofile", "cpu", "cpuprofile", "fuzz",
-    "fuzzminimizetime", "fuzztime", "list", "memprofile", "memprofilerate", "mutexprofile", "mutexprofilefraction",
-    "o", "outputdir", "parallel", "run", "shuffle", "skip", "timeout", "trace",
+    "bench",
+    "benchtime",
+    "blockprofile",
+    "blockprofilerate",
+    "count",
+    "coverprofile",
+    "cpu",
+    "cpuprofile",
+    "fuzz",
+    "fuzzminimizetime",
+    "fuzztime",
+    "list",
+    "memprofile",
+    "memprofilerate",
+    "mutexprofile",
+    "mutexprofilefraction",
+    "o",
+    "outputdir",
+    "parallel",
+    "run",
+    "shuffle",
+    "skip",
+    "timeout",
+    "trace",
 ];
 /// Flags of test binaries that go without one.
 const TEST_SWITCHES: [&str; 5] = ["short", "failfast", "v", "benchmem", "fullpath"];
@@ -154,7 +175,13 @@ pub fn list(go: &OsStr, dir: Option<&Path>, arguments: &Arguments) -> Result<Lis
 ///
 /// # Errors
 /// What the go command said.
-pub fn build(go: &OsStr, dir: Option<&Path>, flags: &[String], package: &str, file: &Path) -> Result<(), String> {
+pub fn build(
+    go: &OsStr,
+    dir: Option<&Path>,
+    flags: &[String],
+    package: &str,
+    file: &Path,
+) -> Result<(), String> {
     let mut arguments: Vec<OsString> = vec!["test".into(), "-c".into(), "-o".into(), file.into()];
     arguments.extend(flags.iter().map(OsString::from));
     arguments.push(package.into());

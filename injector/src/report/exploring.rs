@@ -111,7 +111,11 @@ fn duration(seconds: f64) -> String {
 fn place(place: &Place) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     let file = Path::new(&place.file);
-    format!("{}:{}", file.strip_prefix(&here).unwrap_or(file).display(), place.line)
+    format!(
+        "{}:{}",
+        file.strip_prefix(&here).unwrap_or(file).display(),
+        place.line
+    )
 }
 
 /// A finding in one line.
@@ -164,7 +168,11 @@ pub fn exploration(of: &Exploration, file: &Path, out: &Path) {
         if finding.others > 0 {
             let _ = writeln!(text, "  and {}", count(finding.others, "other call"));
         }
-        let _ = writeln!(text, "  goinject run {}", crate::report::repeat::in_shell(&[finding.rule.display().to_string()]));
+        let _ = writeln!(
+            text,
+            "  goinject run {}",
+            crate::report::repeat::in_shell(&[finding.rule.display().to_string()])
+        );
     }
     let known = of.findings.len() - of.new_findings().count();
     if known > 0 {
@@ -175,11 +183,27 @@ pub fn exploration(of: &Exploration, file: &Path, out: &Path) {
     }
     match of.ended {
         Ended::Complete => {}
-        Ended::Budget => drop(writeln!(text, "the budget ended before {} (go on with --resume)", count(of.left, "fault"))),
-        Ended::Interrupted => drop(writeln!(text, "interrupted before {} (go on with --resume)", count(of.left, "fault"))),
+        Ended::Budget => drop(writeln!(
+            text,
+            "the budget ended before {} (go on with --resume)",
+            count(of.left, "fault")
+        )),
+        Ended::Interrupted => drop(writeln!(
+            text,
+            "interrupted before {} (go on with --resume)",
+            count(of.left, "fault")
+        )),
     }
-    let _ = writeln!(text, "results: {}, rule files in {}", file.display(), out.join("rules").display());
-    debug_assert!(of.count(Worth::Finding) >= of.findings.len(), "each comes of an outcome");
+    let _ = writeln!(
+        text,
+        "results: {}, rule files in {}",
+        file.display(),
+        out.join("rules").display()
+    );
+    debug_assert!(
+        of.count(Worth::Finding) >= of.findings.len(),
+        "each comes of an outcome"
+    );
     for line in text.lines() {
         console::write(&format!("goinject: {}\n", inert(line)));
     }

@@ -126,6 +126,7 @@ mod tests {
             function: function.to_owned(),
             file: file.to_owned(),
             line,
+            inlined: false,
         }
     }
 
