@@ -416,6 +416,7 @@ enum gi_need {
 	GI_NEED_FRAMES = 1024,   /* signal frames are written */
 	GI_NEED_FLOATS = 2048,   /* floating-point registers in them */
 	GI_NEED_TESTS = 4096,    /* Go tests are told apart */
+	GI_NEED_NUMBERS = 8192,  /* calls are numbered so that another run recognizes them */
 };
 
 /* gi_process.armed */
@@ -451,13 +452,15 @@ struct gi_process {
 	gi_u32 first_state;     /* of the patterns' automata: what their rows count from */
 	gi_u32 first_printing;  /* ranges of the code with which package testing prints on the goroutines of tests */
 	gi_u32 printing;
-	gi_u32 padding_of_tests;
+	gi_u32 forced;          /* the calls that fire are those of gi_forced, whatever the triggers say */
+	gi_u64 build;           /* tells the program from others */
+	gi_u64 bias;            /* how far it lies from where it was linked to */
 };
 
 /* The run: what all its processes share. One row. */
 struct gi_control {
 	gi_u32 armed;           /* 0: every probe of every process passes */
-	gi_u32 padding;
+	gi_u32 forced;          /* rows of gi_forced, in ascending order */
 	gi_u64 seed;
 	gi_u64 armed_at;        /* ns, CLOCK_MONOTONIC */
 	gi_u64 deadline;        /* ns, CLOCK_MONOTONIC: no faults from then on; 0 none */
@@ -467,6 +470,7 @@ struct gi_control {
 	gi_u64 lost_hits;       /* calls that could not even be looked at: no room for another thread */
 	gi_u64 members;         /* goroutines that were noted as members of a test */
 	gi_u64 untold;          /* tests and goroutines that could not be noted */
+	gi_u64 numbers;         /* not 0: calls are numbered */
 };
 
 /* One word of an event. */
@@ -523,6 +527,8 @@ struct gi_event {
 	gi_u32 frames; /* entries of stack in use */
 	gi_u32 padding;
 	gi_u64 delay; /* ns that the goroutine was to sleep */
+	gi_u64 place; /* where the call was made, as another run of the program tells it: by Go test and call stack */
+	gi_u64 number; /* of the call among those of its rule there, from 1; 0: not numbered */
 	struct gi_word word[GI_EVENT_WORDS]; /* in the order of the binding's edits */
 	gi_u8 text[GI_EVENT_TEXTS][GI_TEXT];
 	/* What follows is only sent as far as it is in use. */
@@ -542,6 +548,8 @@ struct gi_fired {
 	gi_u32 settled; /* enum gi_settled */
 	gi_u64 call;
 	gi_u64 delay; /* ns */
+	gi_u64 place;  /* as in gi_event */
+	gi_u64 number;
 };
 
 /* A call between its entry and its return: what the return wants to know. */
@@ -584,6 +592,7 @@ enum gi_scope {
 	GI_SCOPE_GOROUTINE = 0,       /* by its g. The runtime uses a g again for another goroutine, which has another id */
 	GI_SCOPE_TEST = 1 << 24,      /* by the id of the test's goroutine */
 	GI_SCOPE_PROCESS = 2 << 24,
+	GI_SCOPE_PLACE = 3 << 24,     /* by where they were made, in whichever process */
 };
 
 /* A rule's calls in one scope. */
@@ -607,11 +616,11 @@ _Static_assert(sizeof(struct gi_wrapper) * GI_WRAPPERS == GI_CONDITION_TEXT, "gi
 _Static_assert(sizeof(struct gi_rule) == 88, "gi_rule");
 _Static_assert(sizeof(struct gi_counters) == 384, "gi_counters");
 _Static_assert(sizeof(struct gi_site) == 40, "gi_site");
-_Static_assert(sizeof(struct gi_process) == 160, "gi_process");
-_Static_assert(sizeof(struct gi_control) == 80, "gi_control");
-_Static_assert(sizeof(struct gi_event) == 1040, "gi_event");
-_Static_assert(sizeof(struct gi_fired) == 24, "gi_fired");
+_Static_assert(sizeof(struct gi_process) == 176, "gi_process");
+_Static_assert(sizeof(struct gi_control) == 88, "gi_control");
+_Static_assert(sizeof(struct gi_event) == 1056, "gi_event");
+_Static_assert(sizeof(struct gi_fired) == 40, "gi_fired");
 _Static_assert(sizeof(struct gi_call) == 56, "gi_call");
-_Static_assert(sizeof(struct gi_delay) == 232, "gi_delay");
+_Static_assert(sizeof(struct gi_delay) == 360, "gi_delay");
 
 #endif

@@ -6,7 +6,7 @@
  * (native.c), so a rule can't mean two things. It knows registers, memory and tables, and neither
  * how a value reaches the target nor what a rule file is. Whoever includes it provides, before:
  *
- *   rows      gi_site_row, gi_binding_row, gi_rule_row, gi_edit_row, gi_term_row, gi_text_row, gi_range_row, gi_state_row,
+ *   rows      gi_forced_row, gi_site_row, gi_binding_row, gi_rule_row, gi_edit_row, gi_term_row, gi_text_row, gi_range_row, gi_state_row,
  *             gi_counters_row, gi_term_counters_row, gi_control_row,
  *             gi_process_row (of the hit): pointer to a row, or NULL
  *   memory    gi_user_read, gi_user_write: 0 or not 0
@@ -35,6 +35,7 @@
 #include "within.h"
 #include "tests.h"
 #include "trigger.h"
+#include "number_call.h"
 #include "edit.h"
 #include "delay.h"
 
@@ -201,6 +202,44 @@ static __inline__ gi_u64 gi_number(struct gi_scratch *s, const struct gi_rule *r
 	return gi_count_goroutine(s, s->word[0]);
 }
 
+/* Whether calls are numbered; until they are, this one has no number. */
+static __inline__ int gi_are_numbered(struct gi_scratch *s)
+{
+	const struct gi_control *control = gi_control_row(s);
+
+	s->place = 0;
+	s->number = 0;
+	return control && control->numbers;
+}
+
+static __inline__ int gi_is_process_forced(struct gi_scratch *s)
+{
+	const struct gi_process *process = gi_process_row(s);
+
+	return process && process->forced;
+}
+
+/* Whether a rule fires in a call that matched because it did in the recorded run. */
+GI_SUBPROGRAM int gi_fires_as_recorded(struct gi_scratch *s, gi_u32 row)
+{
+	struct gi_counters *counters;
+	struct gi_control *control;
+	gi_u32 held = GI_HELD_CALLS;
+
+	if (!GI_NEEDS(NUMBERS) || !s)
+		return 0;
+	if (gi_is_forced(s, row)) {
+		control = gi_control_row(s);
+		if (control && gi_allowed(control, gi_now()))
+			return 1;
+		held = GI_HELD_LIMIT;
+	}
+	counters = gi_counters_row(s, row);
+	if (counters)
+		gi_add(&counters->held[held], 1);
+	return 0;
+}
+
 /* Counts a call of a rule and decides: the call's number if it fires, else 0. */
 static __inline__ gi_u64 gi_decide_rule(struct gi_scratch *s, const struct gi_binding *binding)
 {
@@ -220,13 +259,19 @@ static __inline__ gi_u64 gi_decide_rule(struct gi_scratch *s, const struct gi_bi
 	if (truth != GI_TRUE)
 		return 0;
 	call = gi_add(&counters->matched, 1) + 1;
+	if (GI_NEEDS(NUMBERS) && gi_are_numbered(s))
+		gi_number_call(s, binding->rule);
 	n = gi_number(s, rule, binding->rule, call);
 	if (!n) {
 		gi_fail(counters, GI_NO_ROOM);
 		return 0;
 	}
-	if (!gi_fires(s, binding->rule, n, call))
+	if (GI_NEEDS(NUMBERS) && gi_is_process_forced(s)) {
+		if (!gi_fires_as_recorded(s, binding->rule))
+			return 0;
+	} else if (!gi_fires(s, binding->rule, n, call)) {
 		return 0;
+	}
 	gi_add(&counters->fired, 1);
 	return call;
 }
@@ -270,6 +315,8 @@ GI_SUBPROGRAM int gi_note_fired(struct gi_scratch *s, gi_u32 row, gi_u64 call)
 	s->fired[n].settled = 0;
 	s->fired[n].call = call;
 	s->fired[n].delay = 0;
+	s->fired[n].place = s->place;
+	s->fired[n].number = s->number;
 	s->fired_count = n + 1;
 	if (rule->flags & GI_RULE_OBSERVE)
 		return 1;
@@ -297,6 +344,8 @@ GI_SUBPROGRAM int gi_decide_binding(struct gi_scratch *s, gi_u32 row)
 	if (GI_NEEDS(CALLS) && (binding->flags & GI_BINDING_FOLLOWS)) {
 		if (gi_recall(s, binding->rule) || !s->call.fired)
 			return 1;
+		s->place = 0;
+		s->number = 0;
 		return gi_note_fired(s, row, s->call.call);
 	}
 	call = gi_decide_rule(s, binding);
@@ -393,6 +442,8 @@ GI_SUBPROGRAM int gi_report(struct gi_scratch *s, gi_u32 n, gi_u32 reason)
 	s->event.time = gi_now();
 	s->event.call = s->fired[n].call;
 	s->event.delay = s->fired[n].delay;
+	s->event.place = s->fired[n].place;
+	s->event.number = s->fired[n].number;
 	s->event.tid = s->hit.tid;
 	s->event.process = s->hit.serial;
 	s->event.rule = binding->rule;

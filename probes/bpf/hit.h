@@ -110,6 +110,8 @@ struct gi_scratch {
 	struct gi_call_key call_key;
 	struct gi_call call;
 	struct gi_goroutine_key goroutine_key;
+	gi_u64 place;          /* of the call, as in gi_event */
+	gi_u64 number;
 	struct gi_member_key member_key;
 	struct gi_member member;
 	struct gi_delay delay;

@@ -7,6 +7,7 @@
  *   gi_sites       goinject, before arming     the program
  *   gi_bindings    goinject, before arming     the program
  *   gi_rules       goinject, before arming     the program
+ *   gi_forced      goinject, before arming     the program
  *   gi_edit_rows   goinject, before arming     the program
  *   gi_terms, gi_texts, gi_ranges, gi_states: goinject, before arming   the program
  *   gi_calls, gi_goroutines, gi_delays: the program; goinject where the tracer writes   both
@@ -79,6 +80,7 @@ GI_TABLE(gi_counter_map, struct gi_counters);
 GI_TABLE(gi_term_counter_map, struct gi_term_counters);
 GI_TABLE(gi_processes, struct gi_process);
 GI_TABLE(gi_control_map, struct gi_control);
+GI_TABLE(gi_forced, gi_u64);
 GI_TABLE(gi_blank, struct gi_scratch);
 
 struct {
@@ -135,6 +137,7 @@ GI_ROW(gi_term_row, gi_terms, struct gi_term)
 GI_ROW(gi_text_row, gi_texts, struct gi_fixed_text)
 GI_ROW(gi_range_row, gi_ranges, struct gi_range)
 GI_ROW(gi_state_row, gi_states, struct gi_state)
+GI_ROW(gi_forced_row, gi_forced, gi_u64)
 GI_ROW(gi_counters_row, gi_counter_map, struct gi_counters)
 GI_ROW(gi_term_counters_row, gi_term_counter_map, struct gi_term_counters)
 

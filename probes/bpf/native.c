@@ -39,6 +39,7 @@ GI_ROW(gi_term_row, struct gi_term, terms, term_count)
 GI_ROW(gi_text_row, struct gi_fixed_text, texts, text_count)
 GI_ROW(gi_range_row, struct gi_range, ranges, range_count)
 GI_ROW(gi_state_row, struct gi_state, states, state_count)
+GI_ROW(gi_forced_row, gi_u64, forced, forced_count)
 GI_ROW(gi_counters_row, struct gi_counters, counters, rule_count)
 GI_ROW(gi_term_counters_row, struct gi_term_counters, term_counters, term_count)
 
@@ -279,6 +280,11 @@ void goinject_perform(struct gi_host *host, struct gi_scratch *s)
 	s->hit.floats = (gi_u64)(uintptr_t)host;
 	if (s->stage != GI_STAGE_DECIDE || gi_begin(s))
 		gi_perform(s);
+}
+
+gi_u64 goinject_forced_key(gi_u64 place, gi_u64 number, gi_u32 rule)
+{
+	return gi_forced_key(place, number, rule);
 }
 
 void goinject_abandon(struct gi_host *host, struct gi_scratch *s, gi_u32 reason)

@@ -34,6 +34,7 @@ struct gi_host {
 	struct gi_term_counters *term_counters; /* one per term */
 	struct gi_control *control;
 	struct gi_process *processes;
+	gi_u64 *forced;
 	gi_u32 site_count;
 	gi_u32 binding_count;
 	gi_u32 rule_count;
@@ -43,7 +44,7 @@ struct gi_host {
 	gi_u32 range_count;
 	gi_u32 process_count;
 	gi_u32 state_count;
-	gi_u32 padding;
+	gi_u32 forced_count;
 	gi_u64 thread_pointer; /* FS base of the stopped thread */
 	/* All return 0 or not 0. */
 	void *context;
@@ -61,5 +62,7 @@ void goinject_hit(struct gi_host *host, struct gi_scratch *s);
 void goinject_perform(struct gi_host *host, struct gi_scratch *s);
 /* Counts a failure for each of them. */
 void goinject_abandon(struct gi_host *host, struct gi_scratch *s, gi_u32 reason);
+/* The key of a call in the table of those that are forced. */
+gi_u64 goinject_forced_key(gi_u64 place, gi_u64 number, gi_u32 rule);
 
 #endif

@@ -17,8 +17,8 @@ pub(crate) use self::run::{Directory, FirstRows, TableRows};
 pub use self::scratch::{Hit, Scratch};
 
 use self::host::{
-    Host, Lent, emit, float_read, float_write, goinject_abandon, goinject_hit, goinject_perform, read,
-    remember, write,
+    Host, Lent, emit, float_read, float_write, goinject_abandon, goinject_forced_key, goinject_hit,
+    goinject_perform, read, remember, write,
 };
 use self::memories::OwnMemories;
 use crate::rows::Rows;
@@ -61,7 +61,7 @@ struct Own {
 impl Core {
     /// A core with a run of its own. It does nothing until it is started.
     pub fn new(tables: &Tables) -> Core {
-        Core::of(&Rc::new(Run::new(&tables.rules, tables.control)), tables)
+        Core::of(&Rc::new(Run::new(tables)), tables)
     }
 
     /// A core for one more process of a run. The tables' rules and control row are the run's.
@@ -78,7 +78,7 @@ impl Core {
             run: Rc::clone(run),
             directory: Rc::new(directory),
             process: Some(Own { serial, rows }),
-            memories: Box::new(OwnMemories::default()),
+            memories: Box::new(OwnMemories::of(run)),
             scratch: Box::new(Scratch::new_zeroed()),
         }
     }
@@ -196,6 +196,7 @@ impl Core {
             term_counters: rows.term_counters.as_mut_ptr(),
             control: self.run.control.as_mut_ptr(),
             processes: rows.processes.as_mut_ptr(),
+            forced: self.run.forced.as_mut_ptr(),
             site_count: count(&rows.sites),
             binding_count: count(&rows.bindings),
             rule_count: count(&self.run.rules),
@@ -205,7 +206,7 @@ impl Core {
             range_count: count(&rows.ranges),
             process_count: count(&rows.processes),
             state_count: count(&rows.states),
-            padding: 0,
+            forced_count: count(&self.run.forced),
             thread_pointer,
             context: (&raw mut lent).cast(),
             read: read::<T>,
@@ -217,6 +218,12 @@ impl Core {
         };
         run(&raw mut host, &raw mut *self.scratch);
     }
+}
+
+/// The key of a call in [`Tables::forced`]: by its place and number, as its event tells them, and the row of its rule.
+pub fn forced_key(place: u64, number: u64, rule: u32) -> u64 {
+    // SAFETY: it computes with its arguments alone.
+    unsafe { goinject_forced_key(place, number, rule) }
 }
 
 fn count<T: zerocopy::FromBytes + zerocopy::IntoBytes + zerocopy::Immutable + Copy>(rows: &Rows<T>) -> u32 {

@@ -27,7 +27,7 @@ use self::memories::MapMemories;
 use crate::closer::Closer;
 use crate::native::{Core, Directory, FirstRows, Run, Scratch, Thread};
 use crate::table::{
-    CallKey, Control, Counters, Event, GKey, GoroutineKey, Process, Reason, Rule, Tables, TermCounters,
+    CallKey, Control, Counters, Event, GKey, GoroutineKey, Process, Reason, Tables, TermCounters,
 };
 
 /// How probes are attached.
@@ -172,20 +172,20 @@ impl Program {
     /// Loads the program for a run, with room for as many rows as `capacity` says. Where that is used up, it is loaded
     /// once more.
     pub fn load(
-        rules: &[Rule],
-        control: Control,
+        tables: &Tables,
         switches: Switches,
         attach: Attach,
         capacity: Capacity,
     ) -> Result<Program, ProgramError> {
-        let instance = Instance::load(switches, attach, capacity, rules.len(), None)?;
+        let (rules, forced) = (tables.rules.len(), tables.forced.len());
+        let instance = Instance::load(switches, attach, capacity, (rules, forced), None)?;
         let run = Run::of_rows(
-            instance.table("gi_rules", rules.len())?,
-            instance.table("gi_counter_map", rules.len())?,
+            instance.table("gi_rules", rules)?,
+            instance.table("gi_counter_map", rules)?,
             instance.table("gi_control_map", 1)?,
+            instance.table("gi_forced", forced)?,
         );
-        run.rules.set(0, rules);
-        run.control.set(0, &[Control { armed: 0, ..control }]);
+        run.set(tables);
         let directory = Rc::new(Directory::default());
         let events = Rc::new(RefCell::new(Vec::new()));
         let ring = ring(&instance.map("gi_events")?, &events, &directory)?;
@@ -267,7 +267,7 @@ impl Program {
             self.switches,
             self.attach,
             capacity,
-            self.run.rules.len(),
+            (self.run.rules.len(), self.run.forced.len()),
             instances.first(),
         )?;
         let taken = next.rooms.take(wanted).expect("it has at least as much");

@@ -5,7 +5,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
+use goinject_probes::native::forced_key;
+use goinject_rules::model::RuleSet;
 use goinject_rules::source::Source;
 
 use super::run::{carry_out, exit_code};
@@ -15,8 +17,8 @@ use crate::error::ExitCode;
 use crate::event::line::Armed;
 use crate::report::comparison::Faults;
 use crate::report::outputs::Reports;
-use crate::report::repeat::Origin;
-use crate::run::Finished;
+use crate::report::repeat::{Origin, Setting, with_options};
+use crate::run::{Finished, Forced};
 
 /// Repeats a run.
 pub fn run(arguments: Replay) -> std::process::ExitCode {
@@ -46,7 +48,13 @@ impl Again {
             command_line: self.armed.command.iter().map(OsString::from).collect(),
         };
         let mut again = Faults::default();
-        let finished = carry_out(&self.arguments, &rules, &origin, &mut again)?;
+        let forced = forced(&self.recorded, &rules);
+        if forced.is_none() {
+            say(
+                "the faults are those that the rules decide on: the recorded events do not tell which calls they were",
+            );
+        }
+        let finished = carry_out(&self.arguments, &rules, &origin, forced, &mut again)?;
         let (missing, words) = self.recorded.compare(&again);
         for words in words {
             say(words);
@@ -58,6 +66,21 @@ impl Again {
         }
         Ok(Finished { code, ..finished })
     }
+}
+
+/// The calls that are to fire so that recorded faults come up again; none where they can't be told.
+fn forced(recorded: &Faults, rules: &RuleSet) -> Option<Forced> {
+    let row = |name: &str| {
+        let row = rules.rules.iter().position(|rule| rule.name == name)?;
+        u32::try_from(row).ok()
+    };
+    let calls = recorded.occurrences()?.iter();
+    Some(Forced {
+        calls: calls
+            .filter_map(|(rule, place, number)| Some(forced_key(*place, *number, row(rule)?)))
+            .collect(),
+        builds: recorded.builds().map(str::to_owned).collect(),
+    })
 }
 
 fn prepare(arguments: Replay) -> Told<Again> {
@@ -74,6 +97,7 @@ fn prepare(arguments: Replay) -> Told<Again> {
             "{shown}: the recorded command is not one of `goinject run` or `goinject test`"
         ))
     })?;
+    armed.command = with_options(&armed.command, &options(&arguments));
     run.reports = reports(arguments.reports);
     run.quiet = arguments.quiet;
     run.engine = arguments.engine.unwrap_or(run.engine);
@@ -134,6 +158,32 @@ fn with_target(command: &[String], target: &[OsString]) -> Vec<String> {
     command.push("--".to_owned());
     command.extend(target.iter().map(|word| word.to_string_lossy().into_owned()));
     command
+}
+
+/// The options of a replay that stand for recorded ones.
+fn options(arguments: &Replay) -> Vec<(&'static str, Setting)> {
+    let path = |path: &Option<PathBuf>| {
+        Setting::Value(path.as_ref().map(|path| path.to_string_lossy().into_owned()))
+    };
+    let reports = &arguments.reports;
+    let mut options = vec![
+        ("--json", path(&reports.json)),
+        ("--junit", path(&reports.junit)),
+        ("--markdown", path(&reports.markdown)),
+        ("--html", path(&reports.html)),
+        ("--no-github", Setting::Flag(reports.no_github)),
+        ("--quiet", Setting::Flag(arguments.quiet)),
+        ("-q", Setting::Flag(false)),
+    ];
+    let named = |name: String| Setting::Value(Some(name));
+    let engine = arguments.engine.and_then(|engine| engine.to_possible_value());
+    options.extend(engine.map(|engine| ("--engine", named(engine.get_name().to_owned()))));
+    options.extend(
+        arguments
+            .writer
+            .map(|writer| ("--writer", named(writer.to_string()))),
+    );
+    options
 }
 
 /// The same reports, whatever the current folder is.

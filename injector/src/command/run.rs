@@ -1,5 +1,7 @@
 //! `goinject run`: arm, watch, report, restore.
 
+use std::rc::Rc;
+
 use goinject_rules::model::RuleSet;
 
 use super::{Told, fail, read_rules, say, style};
@@ -10,7 +12,7 @@ use crate::report::outputs::Outputs;
 use crate::report::repeat::Origin;
 use crate::report::{Live, Several, Terminal};
 use crate::run::target::Target;
-use crate::run::{self, Failure, Finished, Options};
+use crate::run::{self, Failure, Finished, Forced, Numbering, Options};
 use crate::signals::Signals;
 
 /// Runs a rule file against its target.
@@ -19,7 +21,7 @@ pub fn run(arguments: &Run) -> std::process::ExitCode {
         let origin = Origin {
             command_line: std::env::args_os().collect(),
         };
-        carry_out(arguments, &rules, &origin, &mut Several::default())
+        carry_out(arguments, &rules, &origin, None, &mut Several::default())
     });
     exit_code(arguments, finished)
 }
@@ -46,11 +48,13 @@ pub fn guard() -> std::process::ExitCode {
     }
 }
 
-/// Runs rules against their target. `witness` is told what happens, beside the reports.
+/// Runs rules against their target. Where there are `forced` faults, those fire; else calls are numbered if events are
+/// written, so that they can be. `witness` is told what happens, beside the reports.
 pub fn carry_out(
     arguments: &Run,
     rules: &RuleSet,
     origin: &Origin,
+    forced: Option<Forced>,
     witness: &mut dyn Sink,
 ) -> Told<Finished> {
     let target = Target::choose(rules, arguments.pid, &arguments.target)
@@ -68,6 +72,11 @@ pub fn carry_out(
         writer: arguments.writer,
         debug: arguments.debug.path.as_deref(),
         seed,
+        numbering: match forced {
+            Some(forced) => Numbering::Forced(Rc::new(forced)),
+            None if arguments.reports.json.is_some() => Numbering::Numbered,
+            None => Numbering::Off,
+        },
         rule_file: &arguments.file,
         command: &origin.command(seed),
     };

@@ -4,7 +4,7 @@ use goinject_probes::table::{EVENT_OBSERVED, Event, Reason};
 
 use super::clock::Clock;
 use super::dynamic::DynamicTypes;
-use super::line::{Fired, OutcomeName, SiteName};
+use super::line::{Fired, Occurrence, OutcomeName, SiteName};
 use super::shown::shown;
 use super::stack::Stacks;
 use crate::go::Binary;
@@ -57,6 +57,10 @@ pub fn fired(origin: &Origin<'_>, event: &Event) -> Fired {
         goroutine: Some(event.goid).filter(|goid| *goid > 0),
         test: event.test.name(),
         stack: origin.stacks.of(origin.binary, origin.bias, plan, event),
+        occurrence: (event.number > 0).then(|| Occurrence {
+            place: format!("{:016x}", event.place),
+            number: event.number,
+        }),
         outcome: match reason {
             Reason::Ok if event.flags & EVENT_OBSERVED != 0 => OutcomeName::Observed,
             Reason::Ok => OutcomeName::Applied,

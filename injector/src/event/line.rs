@@ -91,6 +91,9 @@ pub struct Process {
     pub program: String,
     /// The path of its program.
     pub binary: PathBuf,
+    /// The program's build ID; null if it has none.
+    #[serde(default)]
+    pub build_id: Option<String>,
     /// The Go that built it, as `go1.27.3`.
     pub go: String,
     /// How many instructions are probed.
@@ -154,6 +157,10 @@ pub struct Fired {
     pub test: Option<String>,
     /// The call stack, the function itself first; none if it could not be read.
     pub stack: Vec<Frame>,
+    /// Which call it was, as another run of the same program tells it; null where the rule had decided earlier in the
+    /// call, and in events of goinject before that.
+    #[serde(default)]
+    pub occurrence: Option<Occurrence>,
     /// What came of it.
     pub outcome: OutcomeName,
     /// Why it failed; null if it did not.
@@ -169,6 +176,15 @@ pub struct Fired {
     pub panicked: bool,
     /// The values it set, in the rule's order; none if it failed, and as many as an event has room for.
     pub values: Vec<Shown>,
+}
+
+/// A call among those that match a rule in the same Go test and with the same call stack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Occurrence {
+    /// Test and call stack, as 16 hexadecimal digits that mean the same in every run of the same build.
+    pub place: String,
+    /// Its number, from 1.
+    pub number: u64,
 }
 
 /// A function on a call stack, and where it was.

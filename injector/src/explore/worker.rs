@@ -17,7 +17,7 @@ use crate::event::line::{Fired, Line};
 use crate::event::seen::Seen;
 use crate::event::{Notice, Sink};
 use crate::run::target::Target;
-use crate::run::{self, Failure, Options};
+use crate::run::{self, Failure, Numbering, Options};
 use crate::signals::Signals;
 
 /// How long a process has to print its goroutines.
@@ -58,6 +58,7 @@ fn carry_out(request: &Request, tape: &mut Tape) -> Result<(), String> {
         writer: None,
         debug: None,
         seed: request.seed,
+        numbering: Numbering::Off,
         rule_file: Path::new("trial.yaml"),
         command: &[],
     };

@@ -1,8 +1,11 @@
 //! The plan as the tables that the decision core reads, for one running process.
 
 mod edits;
+mod numbering;
 
 use std::ops::Range;
+
+pub use self::numbering::{Forced, Numbering};
 
 use goinject_probes::table::{self, Tables};
 use serde::{Deserialize, Serialize};

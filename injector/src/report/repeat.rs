@@ -33,6 +33,44 @@ impl Origin {
     }
 }
 
+/// A command of `goinject run` or `test` with other options of its own: those given take the place of any that are
+/// there. An option has a value, or is a flag that is to be there or not.
+pub fn with_options(command: &[String], options: &[(&str, Setting)]) -> Vec<String> {
+    let own = command
+        .iter()
+        .position(|word| word == "--")
+        .unwrap_or(command.len());
+    let (own, rest) = command.split_at(own);
+    let mut words = own.iter();
+    let mut changed: Vec<String> = words.by_ref().take(2).cloned().collect();
+    for (name, setting) in options {
+        match setting {
+            Setting::Value(Some(value)) => changed.extend([(*name).to_owned(), value.clone()]),
+            Setting::Flag(true) => changed.push((*name).to_owned()),
+            Setting::Value(None) | Setting::Flag(false) => {}
+        }
+    }
+    while let Some(word) = words.next() {
+        let name = word.split_once('=').map_or(word.as_str(), |(name, _)| name);
+        match options.iter().find(|(option, _)| *option == name) {
+            Some((_, Setting::Value(_))) if name == word => drop(words.next()),
+            Some(_) => {}
+            None => changed.push(word.clone()),
+        }
+    }
+    changed.extend(rest.iter().cloned());
+    changed
+}
+
+/// What an option is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// Of this value; not there.
+    Value(Option<String>),
+    /// There or not.
+    Flag(bool),
+}
+
 /// A command as it can be pasted into a shell.
 pub fn in_shell(command: &[String]) -> String {
     let quoted = command.iter().map(|word| {
@@ -52,6 +90,21 @@ mod tests {
             command_line: words.iter().map(OsString::from).collect(),
         };
         in_shell(&origin.command(7))
+    }
+
+    #[test]
+    fn options_take_the_place_of_those_that_are_there() {
+        let command = shlex::split("goinject test --json e.jsonl --engine=bpf -q a.yaml -- ./... --engine x");
+        let options = [
+            ("--engine", Setting::Value(Some("ptrace".to_owned()))),
+            ("--json", Setting::Value(None)),
+            ("-q", Setting::Flag(false)),
+            ("--no-github", Setting::Flag(true)),
+        ];
+        assert_eq!(
+            in_shell(&with_options(&command.expect("words"), &options)),
+            "goinject test --engine ptrace --no-github a.yaml -- ./... --engine x"
+        );
     }
 
     #[test]

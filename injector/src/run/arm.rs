@@ -152,9 +152,10 @@ impl Run<'_> {
         let follow = self.followed();
         self.chosen.get_or_insert_with(|| selection.explanation.clone());
         let (_, engine) = self.engine.get_or_insert_with(|| {
+            let numbering = self.options.numbering.clone();
             let engine: Box<dyn Engine> = match selection.fit {
-                Fit::Bpf { .. } => Box::new(BpfEngine::new(self.options.seed)),
-                Fit::Ptrace => Box::new(PtraceEngine::new(self.options.seed)),
+                Fit::Bpf { .. } => Box::new(BpfEngine::new(self.options.seed, numbering)),
+                Fit::Ptrace => Box::new(PtraceEngine::new(self.options.seed, numbering)),
             };
             (selection.fit.engine(), engine)
         });
@@ -235,6 +236,7 @@ impl Run<'_> {
             pid,
             program: image.program(),
             binary: image.path.clone(),
+            build_id: armable.plan.binary.build_id.clone(),
             go: armable.plan.binary.go_version.clone(),
             sites: armable.plan.sites_of_rules(),
             rules: armable

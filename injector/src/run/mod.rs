@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 use goinject_rules::diagnostic::Diagnostic;
 use goinject_rules::model::RuleSet;
 
+pub use crate::plan::encode::{Forced, Numbering};
+
 use self::image::Images;
 use self::process::Process;
 use self::results::Results;
@@ -50,6 +52,8 @@ pub struct Options<'a> {
     pub debug: Option<&'a Path>,
     /// Of every chance decision.
     pub seed: u64,
+    /// Whether calls are numbered, and which are to fire.
+    pub numbering: Numbering,
     /// The rule file's path, as it was given.
     pub rule_file: &'a Path,
     /// The command that repeats the run.

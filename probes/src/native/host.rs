@@ -22,6 +22,7 @@ pub(super) struct Host {
     pub(super) term_counters: *mut TermCounters,
     pub(super) control: *mut Control,
     pub(super) processes: *mut Process,
+    pub(super) forced: *mut u64,
     pub(super) site_count: u32,
     pub(super) binding_count: u32,
     pub(super) rule_count: u32,
@@ -31,7 +32,7 @@ pub(super) struct Host {
     pub(super) range_count: u32,
     pub(super) process_count: u32,
     pub(super) state_count: u32,
-    pub(super) padding: u32,
+    pub(super) forced_count: u32,
     pub(super) thread_pointer: u64,
     pub(super) context: *mut c_void,
     pub(super) read: unsafe extern "C" fn(*mut c_void, u64, *mut c_void, u32) -> c_int,
@@ -46,6 +47,7 @@ unsafe extern "C" {
     pub(super) fn goinject_hit(host: *mut Host, scratch: *mut Scratch);
     pub(super) fn goinject_perform(host: *mut Host, scratch: *mut Scratch);
     pub(super) fn goinject_abandon(host: *mut Host, scratch: *mut Scratch, reason: u32);
+    pub(super) fn goinject_forced_key(place: u64, number: u64, rule: u32) -> u64;
 }
 
 /// What the callbacks reach through the host's context.

@@ -1,9 +1,12 @@
 //! What the core keeps from one hit to another.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
+use std::rc::Rc;
 
 use super::recent::Recent;
+use super::run::Run;
 use crate::table::{
     CALLS, Call, CallKey, Delay, GKey, GoTest, Goroutine, GoroutineKey, MEMBERS, Member, MemberKey, TESTS,
 };
@@ -38,13 +41,16 @@ pub(super) struct OwnMemories {
     calls: Recent<CallKey, Call>,
     delays: HashMap<GKey, Delay>,
     goroutines: HashMap<GoroutineKey, Goroutine>,
+    /// Those that are of no process, which all processes of the run count together.
+    shared: Rc<RefCell<HashMap<GoroutineKey, Goroutine>>>,
     members: Recent<MemberKey, Member>,
     tests: Recent<MemberKey, GoTest>,
 }
 
-impl Default for OwnMemories {
-    fn default() -> Self {
+impl OwnMemories {
+    pub(super) fn of(run: &Run) -> OwnMemories {
         OwnMemories {
+            shared: Rc::clone(&run.places),
             calls: Recent::new(CALLS),
             delays: HashMap::new(),
             goroutines: HashMap::new(),
@@ -76,10 +82,16 @@ impl Memories for OwnMemories {
         true
     }
     fn goroutine(&mut self, key: &GoroutineKey) -> Option<Goroutine> {
-        self.goroutines.get(key).copied()
+        match key.process {
+            0 => self.shared.borrow().get(key).copied(),
+            _ => self.goroutines.get(key).copied(),
+        }
     }
     fn set_goroutine(&mut self, key: &GoroutineKey, calls: &Goroutine) -> bool {
-        self.goroutines.insert(*key, *calls);
+        match key.process {
+            0 => self.shared.borrow_mut().insert(*key, *calls),
+            _ => self.goroutines.insert(*key, *calls),
+        };
         true
     }
     fn member(&mut self, key: &MemberKey) -> Option<Member> {

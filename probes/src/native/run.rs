@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::rows::Rows;
 use crate::table::{
-    Armed, Binding, Control, Counters, Edit, Event, FixedText, Process, Range, Rule, Site, State, Tables,
-    Term, TermCounters,
+    Armed, Binding, Control, Counters, Edit, Event, FixedText, Goroutine, GoroutineKey, Process, Range, Rule,
+    Site, State, Tables, Term, TermCounters,
 };
 
 /// What all processes of a run share: how rules decide, what they have done, and the switch. With BPF it is shared
@@ -18,6 +18,9 @@ pub struct Run {
     pub(crate) rules: Rows<Rule>,
     pub(crate) counters: Rows<Counters>,
     pub(crate) control: Rows<Control>,
+    pub(crate) forced: Rows<u64>,
+    /// Calls by where they were made, in whichever process: of a run of goinject's own.
+    pub(super) places: Rc<RefCell<HashMap<GoroutineKey, Goroutine>>>,
     last_serial: Cell<u32>,
 }
 
@@ -26,25 +29,43 @@ impl Run {
     ///
     /// # Panics
     /// If there is no memory for it.
-    pub fn new(rules: &[Rule], control: Control) -> Run {
-        let shared = |rows| Rows::own(rows).expect("memory for a table");
-        let run = Run {
-            rules: shared_rules(rules),
-            counters: Rows::own(rules.len()).expect("memory for a table"),
-            control: shared(1),
-            last_serial: Cell::new(0),
-        };
-        run.control.set(0, &[Control { armed: 0, ..control }]);
+    pub fn new(tables: &Tables) -> Run {
+        let run = Run::of_rows(
+            own(tables.rules.len()),
+            own(tables.rules.len()),
+            own(1),
+            own(tables.forced.len()),
+        );
+        run.set(tables);
         run
     }
 
-    pub(crate) fn of_rows(rules: Rows<Rule>, counters: Rows<Counters>, control: Rows<Control>) -> Run {
+    pub(crate) fn of_rows(
+        rules: Rows<Rule>,
+        counters: Rows<Counters>,
+        control: Rows<Control>,
+        forced: Rows<u64>,
+    ) -> Run {
         Run {
             rules,
             counters,
             control,
+            forced,
+            places: Rc::default(),
             last_serial: Cell::new(0),
         }
+    }
+
+    /// Fills in what the run's processes share, disarmed.
+    pub(crate) fn set(&self, tables: &Tables) {
+        self.rules.set(0, &tables.rules);
+        self.forced.set(0, &tables.forced);
+        let control = Control {
+            armed: 0,
+            forced: u32::try_from(tables.forced.len()).expect("fewer than 2^32 rows"),
+            ..tables.control
+        };
+        self.control.set(0, &[control]);
     }
 
     /// Starts the clock of the run and lets probes act, of those processes that are armed. Only the first time counts.
@@ -170,10 +191,8 @@ fn row(row: u32) -> usize {
     row as usize
 }
 
-fn shared_rules(rules: &[Rule]) -> Rows<Rule> {
-    let rows = Rows::own(rules.len()).expect("memory for a table");
-    rows.set(0, rules);
-    rows
+fn own<T: zerocopy::FromBytes + zerocopy::IntoBytes + zerocopy::Immutable + Copy>(length: usize) -> Rows<T> {
+    Rows::own(length).expect("memory for a table")
 }
 
 /// Where the rows of one process begin.

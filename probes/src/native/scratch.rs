@@ -88,6 +88,8 @@ pub struct Scratch {
     pub(super) call_key: CallKey,
     pub(super) call: Call,
     pub(super) goroutine_key: GoroutineKey,
+    pub(super) place: u64,
+    pub(super) number: u64,
     pub(super) member_key: MemberKey,
     pub(super) member: Member,
     pub(super) delay: Delay,

@@ -17,8 +17,9 @@ static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/inject.bpf.o"))
 static SLEEPABLE_OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/inject.sleepable.bpf.o"));
 
 /// The maps that all instances of a run have in common.
-const SHARED: [&str; 11] = [
+const SHARED: [&str; 12] = [
     "gi_rules",
+    "gi_forced",
     "gi_counter_map",
     "gi_control_map",
     "gi_scratches",
@@ -47,12 +48,12 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// Loads the program, with the maps of `first` where there is one, else with room for that many rules.
+    /// Loads the program, with the maps of `first` where there is one, else with room for that many rules and forced calls.
     pub(super) fn load(
         switches: Switches,
         attach: Attach,
         capacity: Capacity,
-        rules: usize,
+        shared: (usize, usize),
         first: Option<&Instance>,
     ) -> Result<Instance, ProgramError> {
         let log = verifier::capture();
@@ -66,7 +67,7 @@ impl Instance {
                 program.name() == program_name(attach) || (program.name() == EXECUTED && attach.decides());
             program.set_autoload(wanted);
         }
-        size_maps(&mut open, switches, capacity, rules, first).map_err(refused)?;
+        size_maps(&mut open, switches, capacity, shared, first).map_err(refused)?;
         let object = open.load().map_err(refused)?;
         let executed = find(&object, EXECUTED)
             .filter(|_| attach.decides())
@@ -120,7 +121,7 @@ fn size_maps(
     open: &mut OpenObject,
     switches: Switches,
     capacity: Capacity,
-    rules: usize,
+    (rules, forced): (usize, usize),
     first: Option<&Instance>,
 ) -> libbpf_rs::Result<()> {
     for mut map in open.maps_mut() {
@@ -136,6 +137,7 @@ fn size_maps(
             "gi_sites" => capacity.sites,
             "gi_bindings" => capacity.bindings,
             "gi_rules" | "gi_counter_map" => rules,
+            "gi_forced" => forced,
             "gi_edit_rows" => capacity.edits,
             "gi_terms" | "gi_term_counter_map" => capacity.terms,
             "gi_texts" => capacity.texts,

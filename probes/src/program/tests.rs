@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::capability::{BpfSupport, Support, own_file_offset, probed};
-use crate::table::{BINDING_COUNTS, Binding, Edit, Needs, RULE_OBSERVE, RULE_TIMES, Site, Term};
+use crate::table::{BINDING_COUNTS, Binding, Edit, Needs, RULE_OBSERVE, RULE_TIMES, Rule, Site, Term};
 
 /// Where BPF is out of reach, what `doctor` says is printed instead.
 fn support() -> Option<(Attach, Switches)> {
@@ -75,7 +75,7 @@ fn processes_share_rules_and_have_rows_of_their_own() {
     };
     let mut tables = tables();
     let capacity = Capacity::of(&tables).times(2);
-    let program = Program::load(&tables.rules, tables.control, switches, attach, capacity).unwrap();
+    let program = Program::load(&tables, switches, attach, capacity).unwrap();
     program.start();
     let (first, second) = (armed(&program, &tables), armed(&program, &tables));
     call();
@@ -124,14 +124,7 @@ fn a_process_that_runs_another_program_is_disarmed_and_cannot_be_armed() {
         return;
     };
     let tables = tables();
-    let program = Program::load(
-        &tables.rules,
-        tables.control,
-        switches,
-        attach,
-        Capacity::of(&tables),
-    )
-    .unwrap();
+    let program = Program::load(&tables, switches, attach, Capacity::of(&tables)).unwrap();
     assert!(program.notices_exec());
     program.start();
     let mut child = std::process::Command::new("/bin/sh")

@@ -46,6 +46,10 @@ pub struct Fired {
     pub call: u64,
     /// Nanoseconds that the goroutine is to sleep.
     pub delay: u64,
+    /// Where the call was made, as another run of the program tells it.
+    pub place: u64,
+    /// Its number among the rule's calls there; 0: not numbered.
+    pub number: u64,
 }
 
 /// A goroutine of a process, for what is kept of it whichever rule it is about.

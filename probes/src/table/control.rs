@@ -66,8 +66,12 @@ pub struct Process {
     pub first_printing: u32,
     /// How many.
     pub printing: u32,
-    #[doc(hidden)]
-    pub padding_of_tests: u32,
+    /// Not 0: the calls that fire are those of [`super::Tables::forced`], whatever the triggers say.
+    pub forced: u32,
+    /// Tells the program from others.
+    pub build: u64,
+    /// How far it lies from where it was linked to.
+    pub bias: u64,
 }
 
 /// The run: what all its processes share.
@@ -76,8 +80,8 @@ pub struct Process {
 pub struct Control {
     /// 0: every probe of every process passes.
     pub armed: u32,
-    #[doc(hidden)]
-    pub padding: u32,
+    /// Rows of [`super::Tables::forced`].
+    pub forced: u32,
     /// Of every chance decision.
     pub seed: u64,
     /// Nanoseconds of `CLOCK_MONOTONIC`.
@@ -96,6 +100,8 @@ pub struct Control {
     pub members: u64,
     /// Tests and goroutines that could not be noted.
     pub untold: u64,
+    /// Not 0: calls are numbered, so that another run recognizes them.
+    pub numbers: u64,
 }
 
 impl Control {

@@ -53,6 +53,10 @@ pub struct Event {
     pub padding: u32,
     /// Nanoseconds that the goroutine was to sleep.
     pub delay: u64,
+    /// Where the call was made, as another run of the program tells it: by Go test and call stack.
+    pub place: u64,
+    /// Its number among the rule's calls there, from 1; 0: not numbered.
+    pub number: u64,
     /// In the order of the binding's edits.
     pub word: [Word; EVENT_WORDS],
     /// In the order of the edits that carry [`EDIT_TEXT`].

@@ -47,6 +47,8 @@ pub struct Tables {
     pub ranges: Vec<Range>,
     /// Automata over the names of Go tests.
     pub states: Vec<State>,
+    /// Calls that fire in processes that have it so, by [`crate::native::forced_key`], in ascending order. Of the run.
+    pub forced: Vec<u64>,
     /// Facts of the process that it is for.
     pub process: Process,
     /// Facts of the run.

@@ -39,6 +39,8 @@ impl Needs {
     pub const FLOATS: Needs = Needs(2048);
     /// Go tests are told apart.
     pub const TESTS: Needs = Needs(4096);
+    /// Calls are numbered so that another run recognizes them.
+    pub const NUMBERS: Needs = Needs(8192);
 
     /// What the rules of a run need in one process.
     pub fn of(tables: &Tables) -> Needs {
@@ -47,10 +49,13 @@ impl Needs {
         let terms = tables.terms.iter().map(of_term);
         let tests = Needs::TESTS.when(tables.process.tests != 0);
         let printing = Needs::CALLERS.when(tables.process.printing != 0);
+        let numbers = Needs::NUMBERS
+            .and(Needs::GOROUTINES)
+            .when(tables.control.numbers != 0);
         sites
             .chain(rules)
             .chain(terms)
-            .fold(tests.and(printing), Needs::and)
+            .fold(tests.and(printing).and(numbers), Needs::and)
     }
 
     /// Both.

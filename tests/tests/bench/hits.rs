@@ -10,6 +10,7 @@ use goinject::engine::{Engine, Session, Start, Subject};
 use goinject::go::Binary;
 use goinject::host;
 use goinject::plan::Plan;
+use goinject::plan::encode::Numbering;
 use goinject::resolve::resolve;
 use goinject::run::target::load_bias;
 use goinject::tracee::{Family, Follow};
@@ -109,7 +110,7 @@ pub(crate) fn arm(plan: &Rc<Plan>, pid: i32, attach: Attach, sleep: bool) -> Arm
         start: Start::Running(pid),
         follow: Follow::Threads,
     };
-    let (mut engine, mut family) = (BpfEngine::new(1), Family::default());
+    let (mut engine, mut family) = (BpfEngine::new(1, Numbering::Off), Family::default());
     let session = engine
         .arm(subject, &mut family)
         .unwrap_or_else(|error| panic!("{error}"));
@@ -239,8 +240,8 @@ fn one_turn(figure: &Figure, path: &Path, target: &mut Target) -> f64 {
             };
             let tables = Tables::default();
             let capacity = Capacity::of(&tables);
-            let program = Program::load(&[], tables.control, switches, *attach, capacity)
-                .unwrap_or_else(|error| panic!("{error}"));
+            let program =
+                Program::load(&tables, switches, *attach, capacity).unwrap_or_else(|error| panic!("{error}"));
             let probe = Probe {
                 offset: *offset,
                 site: 0,

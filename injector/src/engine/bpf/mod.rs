@@ -27,7 +27,7 @@ use super::provision::{Provision, ProvisionError, WrittenBy, give_back, unused_c
 use super::select::Fit;
 use super::{Engine, Event, Events, Leftover, Session, SessionError, Start, State, Subject, Tally};
 use crate::plan::Plan;
-use crate::plan::encode::{LoadBias, Loaded, encode};
+use crate::plan::encode::{LoadBias, Loaded, Numbering, encode};
 use crate::tracee::{Family, Follow, Memory, Stop};
 
 /// Why a target can't be armed with BPF.
@@ -61,6 +61,7 @@ const PROCESSES: usize = 8;
 /// Uprobes in every process of a run.
 pub struct BpfEngine {
     seed: u64,
+    numbering: Numbering,
     events: Events,
     /// Loaded when the first process is armed.
     loaded: Option<Rc<LoadedProgram>>,
@@ -76,9 +77,10 @@ struct LoadedProgram {
 
 impl BpfEngine {
     /// With the seed of every chance decision.
-    pub fn new(seed: u64) -> BpfEngine {
+    pub fn new(seed: u64, numbering: Numbering) -> BpfEngine {
         BpfEngine {
             seed,
+            numbering,
             events: Events::default(),
             loaded: None,
             pids: HashMap::new(),
@@ -95,7 +97,7 @@ impl BpfEngine {
             ..setup.switches
         };
         let capacity = Capacity::of(tables).times(PROCESSES);
-        let program = Program::load(&tables.rules, tables.control, switches, setup.attach, capacity)?;
+        let program = Program::load(tables, switches, setup.attach, capacity)?;
         let core = RefCell::new(program.core()?);
         let loaded = Rc::new(LoadedProgram { program, core });
         self.loaded = Some(Rc::clone(&loaded));
@@ -217,6 +219,7 @@ impl BpfEngine {
     ) -> Result<BpfSession, ArmError> {
         verify(plan, loaded.bias, &memory, Others::Probes)?;
         let mut tables = encode(plan, loaded, setup.seed, setup.writers);
+        self.numbering.apply(plan, loaded.bias, &mut tables);
         let mut probes: Vec<Probe> = plan
             .sites
             .iter()

@@ -19,7 +19,7 @@ use super::code::{CodeError, Others, verify};
 use super::provision::{Provision, ProvisionError, WrittenBy, unmap, unused_copies, words_for_copies};
 use super::stopped::{StoppedThread, commit, hit};
 use super::{Engine, Event, Events, Leftover, Session, SessionError, Start, State, Subject, Tally};
-use crate::plan::encode::{LoadBias, Loaded, encode};
+use crate::plan::encode::{LoadBias, Loaded, Numbering, encode};
 use crate::plan::{Plan, Site};
 use crate::tracee::arch::{pc, system_call_at_end};
 use crate::tracee::{Family, Follow, Memory, Obstacle, Remote, Stop, Why, borrow_thread};
@@ -71,6 +71,7 @@ pub struct PtraceEngine {
 /// What the sessions of a run share.
 struct Shared {
     seed: u64,
+    numbering: Numbering,
     events: Events,
     /// Begun when the first process is armed.
     run: OnceCell<Rc<Run>>,
@@ -78,10 +79,11 @@ struct Shared {
 
 impl PtraceEngine {
     /// With the seed of every chance decision.
-    pub fn new(seed: u64) -> PtraceEngine {
+    pub fn new(seed: u64, numbering: Numbering) -> PtraceEngine {
         PtraceEngine {
             shared: Rc::new(Shared {
                 seed,
+                numbering,
                 events: Events::default(),
                 run: OnceCell::new(),
             }),
@@ -93,10 +95,9 @@ impl Shared {
     /// The core for one more process.
     fn core(&self, plan: &Plan, loaded: &Loaded) -> Core {
         let writers = vec![WriterKind::Direct; plan.sites.len()];
-        let tables = encode(plan, loaded, self.seed, &writers);
-        let run = self
-            .run
-            .get_or_init(|| Rc::new(Run::new(&tables.rules, tables.control)));
+        let mut tables = encode(plan, loaded, self.seed, &writers);
+        self.numbering.apply(plan, loaded.bias, &mut tables);
+        let run = self.run.get_or_init(|| Rc::new(Run::new(&tables)));
         let core = Core::of(run, &tables);
         core.start();
         core

@@ -203,11 +203,13 @@ fn fields_in_rust() -> Vec<Line> {
             first_state,
             first_printing,
             printing,
-            padding_of_tests,
+            forced,
+            build,
+            bias,
         }
         Control = "gi_control" {
             armed,
-            padding,
+            forced,
             seed,
             armed_at,
             deadline,
@@ -217,6 +219,7 @@ fn fields_in_rust() -> Vec<Line> {
             lost_hits,
             members,
             untold,
+            numbers,
         }
         State = "gi_state" {
             next,
@@ -257,6 +260,8 @@ fn fields_in_rust() -> Vec<Line> {
             frames,
             padding,
             delay,
+            place,
+            number,
             word,
             text,
             stack,
@@ -267,6 +272,8 @@ fn fields_in_rust() -> Vec<Line> {
             settled,
             call,
             delay,
+            place,
+            number,
         }
         CallKey = "gi_call_key" {
             g,
@@ -359,6 +366,8 @@ fn fields_in_rust() -> Vec<Line> {
             call_key,
             call,
             goroutine_key,
+            place,
+            number,
             member_key,
             member,
             delay,
@@ -379,6 +388,7 @@ fn fields_in_rust() -> Vec<Line> {
             term_counters,
             control,
             processes,
+            forced,
             site_count,
             binding_count,
             rule_count,
@@ -388,7 +398,7 @@ fn fields_in_rust() -> Vec<Line> {
             range_count,
             process_count,
             state_count,
-            padding,
+            forced_count,
             thread_pointer,
             context,
             read,
@@ -418,13 +428,14 @@ fn rows_have_the_same_fields_at_the_same_places() {
 /// The numbers that `bpf/abi.h` and `bpf/hit.h` define, by name.
 fn constants_in_c() -> BTreeMap<String, u64> {
     /// What only the core looks at.
-    const ITS_OWN: [&str; 11] = [
+    const ITS_OWN: [&str; 12] = [
         "GI_IS_DONE",
         "GI_HAS_FAILED",
         "GI_MEMBERS",
         "GI_SCOPE_GOROUTINE",
         "GI_SCOPE_TEST",
         "GI_SCOPE_PROCESS",
+        "GI_SCOPE_PLACE",
         "GI_RANGE_STEPS",
         "GI_FRAMES",
         "GI_G_STACK_LOW",
@@ -569,6 +580,7 @@ fn constants_have_the_same_values() {
         "GI_NEED_FRAMES" = Needs::FRAMES.0,
         "GI_NEED_FLOATS" = Needs::FLOATS.0,
         "GI_NEED_TESTS" = Needs::TESTS.0,
+        "GI_NEED_NUMBERS" = Needs::NUMBERS.0,
         "GI_STEPS" = STEPS,
         "GI_BINDINGS" = BINDINGS,
         "GI_FIRED" = FIRED,

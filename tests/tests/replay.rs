@@ -1,0 +1,116 @@
+//! A recorded run whose goroutines race comes up again call by call.
+
+use std::fs;
+
+use goinject_tests::module::Module;
+use goinject_tests::{Outcome, Writer, goinject};
+
+/// Tests that run side by side, each with goroutines that do.
+const RACE_TEST: &str = r#"package race
+
+import (
+	"runtime"
+	"sync"
+	"testing"
+)
+
+//go:noinline
+func Put(n int) int { return n + 1 }
+
+//go:noinline
+func first(n int) int { return Put(n) }
+
+//go:noinline
+func second(n int) int { return Put(n) }
+
+func work(t *testing.T) {
+	t.Parallel()
+	var all sync.WaitGroup
+	for _, put := range []func(int) int{first, second, Put} {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			for n := range 20 {
+				put(n)
+				runtime.Gosched()
+			}
+		}()
+	}
+	all.Wait()
+}
+
+func TestOne(t *testing.T) { work(t) }
+func TestTwo(t *testing.T) { work(t) }
+func TestThree(t *testing.T) {
+	t.Run("small", work)
+	t.Run("large", work)
+}
+"#;
+
+const RULES: &str = "
+version: 1
+rules:
+- {name: chance, function: example.com/race.Put, when: {probability: 20%}, inject: {set: {n: 100}}}
+- {name: third, function: example.com/race.Put, when: {every: 3, times: 40}, inject: {set: {\"results[0]\": 3}}}
+- {name: results, function: example.com/race.second, when: {nth: 37}, inject: {set: {n: 5, \"results[0]\": 7}}}
+";
+
+fn module() -> Module {
+    let module = Module::new("1.27");
+    module.write("go.mod", "module example.com/race\n\ngo 1.22\n");
+    module.write("race_test.go", RACE_TEST);
+    module.write("rules.yaml", RULES);
+    module
+}
+
+fn record(module: &Module, writer: Writer) -> u64 {
+    let mut command = goinject::command(["test", "--quiet", "--writer", writer.name()]);
+    command.args(["--json", "events.jsonl", "rules.yaml", "--", "./..."]);
+    let outcome = module.run(command, &[]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+    let events = Outcome::lines(&fs::read_to_string(module.path("events.jsonl")).expect("events"));
+    events.iter().filter(|line| line["type"] == "fired").count() as u64
+}
+
+#[test]
+fn goroutines_that_race_are_hit_in_the_same_calls() {
+    let module = module();
+    for writer in Writer::ANYWHERE {
+        let faults = record(&module, writer);
+        assert!(faults > 50, "{faults}");
+        // Whichever engine repeats it.
+        for again in [writer, writer, Writer::Tracer, Writer::Breakpoints] {
+            let replay = ["replay", "--writer", again.name(), "events.jsonl"];
+            let outcome = module.run(goinject::command(replay), &[]);
+            assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+            let words = format!("{faults} of {faults} recorded faults came up again");
+            assert!(outcome.stderr.contains(&words), "{words}: {}", outcome.describe());
+            assert!(!outcome.stderr.contains("more came up"), "{}", outcome.describe());
+            let repeat = format!(" --writer {} rules.yaml -- ./...", again.name());
+            assert!(
+                outcome.stderr.contains(&repeat),
+                "{repeat}: {}",
+                outcome.describe()
+            );
+        }
+    }
+}
+
+/// Other lines are other calls only where one function makes several.
+#[test]
+fn moved_lines_are_the_same_calls() {
+    let module = module();
+    module.write(
+        "rules.yaml",
+        "version: 1\nrules:\n- {function: example.com/race.second, when: {scope: test, nth: 2}, inject: {set: {n: 5}}}\n",
+    );
+    let faults = record(&module, Writer::Breakpoints);
+    assert_eq!(faults, 4);
+    let moved = RACE_TEST.replacen("package race", "package race\n\n// A change.", 1);
+    module.write("race_test.go", &moved);
+    let outcome = module.goinject(&["replay", "--engine", "ptrace", "events.jsonl"], &[]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+    for words in ["4 of 4 recorded faults came up again", "race.test was built anew"] {
+        assert!(outcome.stderr.contains(words), "{words}: {}", outcome.describe());
+    }
+}
