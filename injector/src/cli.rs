@@ -49,6 +49,8 @@ pub enum Command {
     Doctor(Doctor),
     /// Print the JSON Schema of rule files, or of events
     Schema(Schema),
+    /// Serve an editor: mistakes as you type, completion and hover, over standard input and output
+    Lsp(Lsp),
     /// Take breakpoints out if goinject is killed (started by goinject itself)
     #[command(name = crate::engine::ptrace::GUARD_COMMAND, hide = true)]
     Guard,
@@ -315,6 +317,14 @@ pub struct Doctor {
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+}
+
+/// `goinject lsp`.
+#[derive(Debug, Args)]
+pub struct Lsp {
+    /// Standard input and output: what it always uses, and what editors ask for
+    #[arg(long)]
+    pub stdio: bool,
 }
 
 /// `goinject schema`.

@@ -20,6 +20,7 @@ pub mod go;
 pub mod gotest;
 pub mod host;
 pub mod inspect;
+pub mod lsp;
 pub mod plan;
 pub mod process;
 pub mod report;

@@ -25,6 +25,7 @@ fn carry_out(command: Command) -> std::process::ExitCode {
         Command::Inspect(arguments) => command::inspect::run(&arguments).into(),
         Command::Doctor(arguments) => command::doctor::run(&arguments).into(),
         Command::Schema(arguments) => command::schema::run(&arguments).into(),
+        Command::Lsp(_) => command::lsp::run().into(),
         Command::Guard => command::run::guard(),
         Command::Trial { request, record } => command::trial::run(&request, &record),
     }

@@ -4,6 +4,7 @@ pub mod check;
 pub mod doctor;
 pub mod explore;
 pub mod inspect;
+pub mod lsp;
 pub mod plan;
 pub mod replay;
 pub mod run;

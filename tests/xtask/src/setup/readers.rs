@@ -7,8 +7,9 @@ use goinject_lab::Cache;
 use super::{Scratch, host, replace};
 use crate::run::{Error, Result, captured};
 
-/// Packages of the Python package index: a reader of JUnit files, and one that knows XML schemas.
-const PACKAGES: &[&str] = &["junitparser==5.0.3", "lxml==6.1.3"];
+/// Packages of the Python package index: a reader of JUnit files, one that knows XML schemas, and a client of language
+/// servers.
+const PACKAGES: &[&str] = &["junitparser==5.0.3", "lxml==6.1.3", "pygls==2.1.1"];
 
 /// Whether the readers of this release of the tests are there.
 pub(crate) fn are_there(cache: &Cache) -> bool {
