@@ -32,7 +32,9 @@ const OTHER: &str = "package store
 type File struct{ n int }
 
 //go:noinline
-func Only() { println(\"only\") }
+func Only() { println(\"only\", Tiny(3)) }
+
+func Tiny(n int) int { println(n); return n * 3 }
 
 //go:noinline
 func (f *File) Put(k string) error { f.n++; return nil }
@@ -155,6 +157,15 @@ fn what_was_probably_meant() {
         let said = said(name, &binary);
         assert!(said.contains(&format!("did you mean `{meant}`?")), "{said}");
     }
+    // Others that happen to have a method of this name are strangers.
+    let stranger = said("cart.(*Shelf).Put", &binary);
+    assert!(!stranger.contains("did you mean"), "{stranger}");
+    // Inlined everywhere, also under its short name.
+    let short = said("store.Tiny", &binary);
+    assert!(
+        short.contains("every call of `example.com/shop/other/store.Tiny` is inlined"),
+        "{short}"
+    );
     // It is inlined, and nobody can mark the standard library.
     let said = said("os.Open", &binary);
     assert!(said.contains("goes through `os.OpenFile`"), "{said}");

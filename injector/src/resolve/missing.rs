@@ -1,8 +1,8 @@
 //! Names that are no function of the binary: what they are instead, and what was probably meant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use goinject_rules::diagnostic::{Diagnostic, near_misses};
+use goinject_rules::diagnostic::{Diagnostic, did_you_mean, near_misses};
 use goinject_rules::model::Rule;
 
 use super::Finding;
@@ -15,11 +15,25 @@ use crate::go::{Binary, Function, InlinedCall};
 
 /// How many near misses a message shows.
 const SHOWN: usize = 5;
+/// Of so many.
+const LOOKED_AT: usize = 64;
 
 /// What is wrong with a function's name, and what to write instead.
 pub(super) fn missing(rule: &Rule, name: &str, binary: &Binary) -> Finding {
     let at = |diagnostic: Diagnostic| diagnostic.at(rule.function.span).rule(&rule.name);
-    let calls = inlined_calls(name, binary);
+    let mut calls = inlined_calls(name, binary);
+    let in_full = inlined_by_last_element(name, binary);
+    if calls.is_empty()
+        && with_last_element(name, binary).is_empty()
+        && let [(only, of_it)] = in_full.as_slice()
+    {
+        calls.clone_from(of_it);
+        let diagnostic = Diagnostic::error(format!(
+            "every call of `{only}` is inlined, so none can be reached"
+        ));
+        let diagnostic = at(diagnostic).help(instead_of_inlined(only, &calls, binary));
+        return Finding::absence(with_places(diagnostic, &calls));
+    }
     if !calls.is_empty() {
         let diagnostic = Diagnostic::error(format!(
             "every call of `{name}` is inlined, so none can be reached"
@@ -84,6 +98,20 @@ pub(super) fn with_last_element(name: &str, binary: &Binary) -> Vec<String> {
     all.into_iter().collect()
 }
 
+/// The inlined calls of the functions that end in this name, whose package is written by the last element of its path.
+fn inlined_by_last_element(name: &str, binary: &Binary) -> Vec<(String, Vec<InlinedCall>)> {
+    let package = Function::package_of(name);
+    if package.contains('/') || package.len() == name.len() {
+        return Vec::new();
+    }
+    let wanted: Vec<String> = spellings(name).map(|name| format!("/{name}")).collect();
+    let mut found: BTreeMap<String, Vec<InlinedCall>> = BTreeMap::new();
+    for call in binary.inlined_calls_where(|callee| wanted.iter().any(|end| callee.ends_with(end))) {
+        found.entry(call.callee.clone()).or_default().push(call);
+    }
+    found.into_iter().collect()
+}
+
 /// What may have been meant: the same method of the same type, or function, in another package or by another receiver, and
 /// then what is written like it.
 fn near(name: &str, binary: &Binary) -> Vec<String> {
@@ -112,15 +140,33 @@ fn near(name: &str, binary: &Binary) -> Vec<String> {
         .to_owned();
     // Of those the packages with the same last element come first.
     near.sort_by_key(|other| Function::package_of(other).rsplit('/').next() != Some(package.as_str()));
+    // A stranger whose last word is the same helps nobody: its package or its type must be like what was written.
+    let is_like = |other: &&str| {
+        let last = Function::package_of(other).rsplit('/').next().unwrap_or_default();
+        last == package
+            || did_you_mean(&package, [last]).is_some()
+            || plain(other) == wanted
+            || (did_you_mean(&wanted, [plain(other).as_str()]).is_some()
+                && (!wanted.contains('.') || near_in_type(&wanted, &plain(other))))
+    };
     near.extend(
-        near_misses(name, names.iter().map(AsRef::as_ref), SHOWN)
+        near_misses(name, names.iter().map(AsRef::as_ref), LOOKED_AT)
             .into_iter()
+            .filter(is_like)
             .map(str::to_owned),
     );
     let mut seen = BTreeSet::new();
     near.retain(|name| seen.insert(name.clone()));
     near.truncate(SHOWN);
     near
+}
+
+/// Whether the types of two methods are written alike.
+fn near_in_type(method: &str, other: &str) -> bool {
+    match (method.split_once('.'), other.split_once('.')) {
+        (Some((ty, _)), Some((other, _))) => ty == other || did_you_mean(ty, [other]).is_some(),
+        _ => false,
+    }
 }
 
 /// A name without its package.

@@ -32,12 +32,42 @@ pub(super) fn explain(error: &Error, source: &Source) -> Diagnostic {
         | Error::AliasReplayStackDepthExceeded { .. } => {
             Diagnostic::error("the aliases of this file grow beyond all bounds").help("use fewer of them")
         }
-        other => scanner(&DefaultMessageFormatter.format_message(other), span, source),
+        other => {
+            let message = DefaultMessageFormatter.format_message(other);
+            // The scanner tells of a tab where the value before it began.
+            if message.contains("tab")
+                && let Some(tab) = indenting_tab(source, span)
+            {
+                return Diagnostic::error("YAML is not indented with tabs")
+                    .at(tab)
+                    .help("indent with spaces");
+            }
+            scanner(&message, span, source)
+        }
     };
     match span {
         Some(span) => diagnostic.at(span),
         None => diagnostic,
     }
+}
+
+/// The first tab that stands among what a line is indented by, from the line of a place on.
+fn indenting_tab(source: &Source, from: Option<Span>) -> Option<Span> {
+    let text = source.text();
+    let from = from.map_or(0, |span| span.start);
+    let mut start = text[..from].rfind('\n').map_or(0, |newline| newline + 1);
+    for line in text[start..].split_inclusive('\n') {
+        let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
+        if let Some(tab) = line[..indent].find('\t').filter(|_| !line.trim().is_empty()) {
+            let at = start + tab;
+            return Some(Span {
+                start: at,
+                end: start + indent,
+            });
+        }
+        start += line.len();
+    }
+    None
 }
 
 /// An alias without an anchor is often a pattern without quotes.

@@ -48,7 +48,22 @@ pub(super) fn test(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<Patte
         let finding = finding
             .at(node.span)
             .label("names begin with `Test`, `Fuzz` or `Benchmark`");
-        reader.report(finding.help(EXAMPLE));
+        // What looks like a package is told to `go test`, and not to a rule.
+        let name = text
+            .value
+            .rsplit_once('.')
+            .filter(|(_, name)| name.starts_with("Test"));
+        reader.report(match (text.value.contains('/'), name) {
+            (true, Some((_, name))) => finding.help(format!(
+                "write `{name}` without the package; which packages are tested is said on the command line: \
+                 `goinject test FILE -- ./store`"
+            )),
+            (true, None) => finding.help(
+                "a package is no test; which packages are tested is said on the command line: \
+                 `goinject test FILE -- ./store`",
+            ),
+            (false, _) => finding.help(EXAMPLE),
+        });
         return None;
     }
     Some(Spanned::new(pattern, text.span))

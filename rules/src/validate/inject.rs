@@ -156,10 +156,29 @@ fn panic(reader: &mut Reader<'_>, node: &Node) -> Option<(Span, Option<Spanned<V
     None
 }
 
+/// Where a mapping has a key.
+fn key_of(node: &Node, wanted: &str) -> Option<Span> {
+    let Kind::Mapping(entries) = &node.kind else {
+        return None;
+    };
+    let is_it = |key: &Node| key.scalar().is_some_and(|scalar| scalar.text == wanted);
+    entries
+        .iter()
+        .find(|(key, _)| is_it(key))
+        .map(|(key, _)| key.span)
+}
+
 fn delay(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<Delay>> {
     const NOTHING: &str = "a delay of 0 does nothing";
     const EXAMPLE: &str = "write a duration, such as `50ms`, or `{fixed: 50ms, jitter: 10ms}`";
     let delay = if matches!(node.kind, Kind::Mapping(_)) {
+        if let Some(until) = key_of(node, "until") {
+            let message = "a delay does not end with a context: it always takes its time";
+            let help = "write a delay that is shorter than the deadline, or `return` with the error: \
+                        `{err: context.DeadlineExceeded}`";
+            reader.report(Diagnostic::error(message).at(until).help(help));
+            return None;
+        }
         let fields = reader.fields(node, &keys::DELAY)?;
         let mut part = |key: &str| match fields.get(key) {
             Some(node) => trigger::duration(reader, node, &format!("`{key}`")),

@@ -23,7 +23,11 @@ pub(super) fn string(value: &Value, at: &Located, context: &mut Context<'_>) -> 
         }
         Value::Integer(_) | Value::Float(_) | Value::Bool(_) => {
             let text = super::describe(value);
-            let message = format!("{text} is no text, and `{name}` is a string");
+            let kind = match value {
+                Value::Bool(_) => "a boolean",
+                _ => "a number",
+            };
+            let message = format!("{text} is {kind}, and `{name}` takes a text");
             return Err(Misfit::new(message, format!("write it in quotes: \"{text}\"")));
         }
         other => {
