@@ -249,7 +249,7 @@ pub struct Check {
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Check functions, names and types against this binary, too
-    #[arg(long, value_name = "B")]
+    #[arg(long, value_name = "BINARY")]
     pub binary: Option<PathBuf>,
     /// The package, instead of a binary
     #[command(flatten)]
@@ -265,7 +265,7 @@ pub struct PlanArguments {
     /// The rule file
     pub file: PathBuf,
     /// The binary, instead of the file's target
-    #[arg(long, value_name = "B")]
+    #[arg(long, value_name = "BINARY")]
     pub binary: Option<PathBuf>,
     /// The package, instead of a binary
     #[command(flatten)]
@@ -292,7 +292,7 @@ pub enum Format {
 #[derive(Debug, Args)]
 pub struct Inspect {
     /// The binary; none with --package
-    #[arg(value_name = "B", required_unless_present = "package")]
+    #[arg(value_name = "BINARY", required_unless_present = "package")]
     pub binary: Option<PathBuf>,
     /// A function, type or package by its name, or a glob of function names
     #[arg(value_name = "FUNCTION")]
@@ -331,7 +331,7 @@ pub struct Lsp {
 #[derive(Debug, Args)]
 pub struct Schema {
     /// Offer this binary's function names for completion
-    #[arg(long, value_name = "B", conflicts_with = "events")]
+    #[arg(long, value_name = "BINARY", conflicts_with = "events")]
     pub binary: Option<PathBuf>,
     /// The schema of a line that `run --json` writes, instead
     #[arg(long)]

@@ -1,9 +1,12 @@
 //! `go test` in the shapes that people give it: parallel tests and subtests, a server that a test starts, with flags,
 //! below make, interrupted.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
+use goinject_lab::{Cache, Published};
 use goinject_tests::module::Module;
 use goinject_tests::{Outcome, Writer, goinject};
 
@@ -376,4 +379,82 @@ fn a_rule_behind_one_that_ends_calls_is_told_why_it_has_none() {
     assert_eq!(counts(&outcome), [(4, 4), (0, 0)], "{}", outcome.describe());
     let words = "was never called; calls that rule `ends` ended before it are not counted";
     assert!(outcome.stderr.contains(words), "{}", outcome.describe());
+}
+
+/// Whatever starts `go test`, and whatever that starts its test binaries with.
+#[test]
+fn test_runners_and_wrappers_are_followed() {
+    let module = shop();
+    let gotestsum = Published::find("gotestsum").expect("it is in the table");
+    let gotestsum = gotestsum.program(&Cache::from_env());
+    let gotestsum = gotestsum.unwrap_or_else(|error| panic!("{error}"));
+    module.write("wrapper.sh", "#!/bin/sh\n: >\"$0.ran\"\nexec \"$@\"\n");
+    let wrapper = module.path("wrapper.sh");
+    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).expect("ours");
+    let wrapped = format!("-exec={}", wrapper.display());
+    let under_gotestsum = [
+        gotestsum.to_str().expect("a path"),
+        "--format=testname",
+        "--",
+        "./store",
+    ];
+    let through_wrapper = [wrapped.as_str(), "./store"];
+    let shapes = [
+        Shape {
+            word: "run",
+            rules: "chaos.yaml",
+            arguments: &under_gotestsum,
+        },
+        test(&through_wrapper),
+    ];
+    for writer in Writer::ANYWHERE {
+        let [below, through] = shapes.each_ref().map(|shape| shape.run(&module, writer));
+        for outcome in [&below, &through] {
+            assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+            assert_eq!(counts(outcome), STORE, "{}", outcome.describe());
+        }
+        assert!(below.stdout.contains("DONE "), "{}", below.describe());
+        let ran = module.path("wrapper.sh.ran");
+        fs::remove_file(&ran).unwrap_or_else(|_| panic!("{}", through.describe()));
+    }
+}
+
+/// Go keeps results of tests in its cache. None of a run under rules gets there, and none from there into such a run.
+#[test]
+fn the_cache_of_test_results_is_left_alone() {
+    let module = shop();
+    let cache = tempfile::tempdir().expect("a folder");
+    let folder = cache.path().to_str().expect("a path");
+    let settings = [("GOCACHE", folder)];
+    let go = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(module.program());
+        command.args(arguments);
+        module.run(command, &settings).stdout
+    };
+    // Without flags of goinject's the packages are built once, and the result of one is kept.
+    assert!(!go(&["test", "./plain"]).contains("(cached)"));
+    assert!(go(&["test", "./plain"]).contains("(cached)"));
+    let results = test_results(cache.path());
+    assert!(!results.is_empty());
+    for writer in Writer::ANYWHERE {
+        let mut command = goinject::command(["test", "--quiet", "--writer", writer.name()]);
+        command.args(["chaos.yaml", "--", "./store", "./plain"]);
+        let outcome = module.run(command, &settings);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+        assert!(!outcome.stdout.contains("(cached)"), "{}", outcome.describe());
+        assert_eq!(test_results(cache.path()), results, "{}", writer.name());
+    }
+    assert!(!go(&["test", "./store"]).contains("(cached)"));
+    assert!(go(&["test", "./plain"]).contains("(cached)"));
+}
+
+/// The contents of Go's cache that are what a test binary printed: names and bytes.
+fn test_results(cache: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let folders = fs::read_dir(cache).expect("a cache").flatten();
+    let files = folders.filter_map(|folder| fs::read_dir(folder.path()).ok());
+    let data = files.flatten().flatten().map(|file| file.path());
+    data.filter(|path| path.to_string_lossy().ends_with("-d"))
+        .filter_map(|path| Some((path.clone(), fs::read(path).ok()?)))
+        .filter(|(_, bytes)| bytes.starts_with(b"PASS\n") || bytes.starts_with(b"ok  "))
+        .collect()
 }

@@ -538,3 +538,29 @@ fn guest_programs_are_attached_to_and_let_go() {
         tries.len()
     );
 }
+
+/// Ctrl-Z stops goinject with its command; then both go on.
+#[test]
+fn a_job_is_stopped_and_goes_on() {
+    for writer in Writer::ANYWHERE {
+        let (injector, pid) = Injector::command(writer, "", &["-for", "3s"]);
+        injector.has_acted();
+        let signal = |signal| {
+            injector.running.signal(signal);
+            // SAFETY: no memory is involved; the process is ours.
+            unsafe { libc::kill(pid, signal) };
+        };
+        signal(libc::SIGTSTP);
+        let stat = format!("/proc/{}/stat", injector.running.pid());
+        let stopped = wait_for(|| fs::read_to_string(&stat).ok()?.contains(") T ").then_some(()));
+        assert!(stopped.is_some(), "{}", injector.text("err"));
+        let before = injector.text("events").len();
+        thread::sleep(Duration::from_millis(200));
+        assert_eq!(injector.text("events").len(), before, "{}", writer.name());
+        signal(libc::SIGCONT);
+        let goes_on = wait_for(|| (injector.text("events").len() > before).then_some(()));
+        assert!(goes_on.is_some(), "{}", injector.text("err"));
+        let outcome = injector.end();
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+    }
+}

@@ -288,6 +288,24 @@ pub struct UnmetExpectation {
     pub actual: u64,
 }
 
+impl Fired {
+    /// What happened, or what would have, where nothing was written.
+    pub fn words<'a>(&self, happened: &'a str, would_have: &'a str) -> &'a str {
+        match self.outcome {
+            OutcomeName::Observed => would_have,
+            _ => happened,
+        }
+    }
+}
+
+impl Armed {
+    /// The choice of engine and writer, without the word `engine`.
+    pub fn engine_words(&self) -> &str {
+        let words = self.explanation.as_str();
+        words.strip_prefix("engine ").unwrap_or(words)
+    }
+}
+
 impl std::fmt::Display for UnmetExpectation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}, expected {}", self.counter, self.actual, self.expected)

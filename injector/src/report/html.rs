@@ -106,7 +106,7 @@ fn facts(record: &Record, armed: &Armed) -> Vec<(&'static str, String)> {
         ("Rule file", shown(&armed.rule_file.path.to_string_lossy())),
         ("Began", shown(&armed.time)),
         ("Took", seconds(record.length())),
-        ("Engine", shown(&armed.explanation)),
+        ("Engine", shown(armed.engine_words())),
         ("Seed", armed.seed.to_string()),
         ("goinject", shown(&armed.goinject)),
     ];
@@ -203,15 +203,20 @@ fn what(event: &Fired) -> String {
     let mut words = Vec::new();
     if let Some(delay) = event.delay_ns {
         words.push(format!(
-            "delayed {}",
+            "{} {}",
+            event.words("delayed", "would have been delayed"),
             format_duration(Duration::from_nanos(delay))
         ));
     }
     if event.returned_early {
-        words.push("returned early".to_owned());
+        words.push(
+            event
+                .words("returned early", "would have returned early")
+                .to_owned(),
+        );
     }
     if event.panicked {
-        words.push("panicked".to_owned());
+        words.push(event.words("panicked", "would have panicked").to_owned());
     }
     words.extend(event.values.iter().map(|value| match &value.before {
         Some(before) => format!("{} {before} → {}", value.path, value.after),

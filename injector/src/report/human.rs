@@ -196,10 +196,11 @@ fn fired_line(fired: &Fired, several: bool, workspace: &Workspace) -> String {
     let mut words = Vec::new();
     match fired.delay_ns {
         Some(delay) => words.push(format!(
-            "delayed {}",
+            "{} {}",
+            fired.words("delayed", "would have been delayed"),
             format_duration(Duration::from_nanos(delay))
         )),
-        None if fired.delayed => words.push("delayed".to_owned()),
+        None if fired.delayed => words.push(fired.words("delayed", "would have been delayed").to_owned()),
         None => {}
     }
     if fired.returned_early {
@@ -209,7 +210,8 @@ fn fired_line(fired: &Fired, several: bool, workspace: &Workspace) -> String {
             .map(|value| format!("{} {}", value.path, value.after));
         let results: Vec<String> = results.collect();
         let with = if results.is_empty() { "" } else { " with " };
-        words.push(format!("returned early{with}{}", results.join(", ")));
+        let returned = fired.words("returned early", "would have returned early");
+        words.push(format!("{returned}{with}{}", results.join(", ")));
     } else {
         words.extend(fired.values.iter().map(|value| {
             let before = value.before.as_ref();
@@ -218,7 +220,7 @@ fn fired_line(fired: &Fired, several: bool, workspace: &Workspace) -> String {
         }));
     }
     if fired.panicked {
-        words.push("panicked".to_owned());
+        words.push(fired.words("panicked", "would have panicked").to_owned());
     }
     let _ = write!(line, " {}", words.join(", "));
     if fired.outcome == OutcomeName::Observed {

@@ -45,7 +45,7 @@ fn properties(suite: &mut TestSuite, armed: &Armed) {
     let command = super::repeat::in_shell(&armed.command);
     for (name, value) in [
         ("goinject", armed.goinject.as_str()),
-        ("engine", armed.explanation.as_str()),
+        ("engine", armed.engine_words()),
         ("seed", seed.as_str()),
         ("command", command.as_str()),
     ] {

@@ -42,12 +42,13 @@ const fn debian(name: &'static str, package: &'static str, file: &'static str) -
 }
 
 /// All of them. Rules for most are in `examples/real-programs`; `dockerd` is there for its size.
-pub const PUBLISHED: [Published; 6] = [
+pub const PUBLISHED: [Published; 7] = [
     debian("etcd", "etcd-server", "usr/bin/etcd"),
     debian("etcdctl", "etcd-client", "usr/bin/etcdctl"),
     debian("caddy", "caddy", "usr/bin/caddy"),
     debian("dockerd", "docker.io", "usr/sbin/dockerd"),
     debian("fzf", "fzf", "usr/bin/fzf"),
+    debian("gotestsum", "gotestsum", "usr/bin/gotestsum"),
     Published {
         name: "esbuild",
         file: "package/bin/esbuild",

@@ -4,6 +4,7 @@
 mod faults;
 mod files;
 mod hits;
+mod processes;
 mod rules;
 mod target;
 
@@ -60,6 +61,18 @@ fn planning() {
 #[ignore = "long: `cargo xtask bench`"]
 fn starting() {
     files::start();
+}
+
+#[test]
+#[ignore = "long: `cargo xtask bench`"]
+fn tests_of_many_packages() {
+    processes::tests();
+}
+
+#[test]
+#[ignore = "long: `cargo xtask bench`"]
+fn short_children() {
+    processes::children();
 }
 
 #[test]
