@@ -70,16 +70,7 @@ impl Binary {
 
     /// Names of package variables that one may have meant by this name, the nearest first.
     pub fn variables_near(&self, name: &str) -> Result<Vec<String>, GoError> {
-        let mut names = match &self.dwarf {
-            Some(dwarf) => dwarf
-                .variable_names(package_of(name))
-                .map_err(|why| GoError::dwarf(self.debug.path(), why))?,
-            None => self.debug.symbols().map_or_else(Vec::new, |symbols| {
-                let objects = symbols.iter().filter(|(_, s)| s.kind == SymbolKind::Object);
-                objects.map(|(name, _)| name.to_owned()).collect()
-            }),
-        };
-        names.retain(|n| is_written(n));
+        let names = self.variables_of(package_of(name))?;
         let mut near: Vec<(usize, String)> = names
             .into_iter()
             .filter_map(|n| Some((nearness(name, &n)?, n)))
@@ -88,6 +79,34 @@ impl Binary {
         near.dedup();
         near.truncate(MAX_SUGGESTIONS);
         Ok(near.into_iter().map(|(_, name)| name).collect())
+    }
+}
+
+impl Binary {
+    /// The package variables whose names end in this one, behind a slash: `errors.ErrGone` of any package whose path ends
+    /// in `errors`.
+    pub fn variables_ending(&self, name: &str) -> Result<Vec<String>, GoError> {
+        let end = format!("/{name}");
+        let mut names = self.variables_of("")?;
+        names.retain(|name| name.ends_with(&end));
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// The names of a package's variables; of all packages if there is none of that name.
+    fn variables_of(&self, package: &str) -> Result<Vec<String>, GoError> {
+        let mut names = match &self.dwarf {
+            Some(dwarf) => dwarf
+                .variable_names(package)
+                .map_err(|why| GoError::dwarf(self.debug.path(), why))?,
+            None => self.debug.symbols().map_or_else(Vec::new, |symbols| {
+                let objects = symbols.iter().filter(|(_, s)| s.kind == SymbolKind::Object);
+                objects.map(|(name, _)| name.to_owned()).collect()
+            }),
+        };
+        names.retain(|name| is_written(name));
+        Ok(names)
     }
 }
 

@@ -52,15 +52,7 @@ pub(super) struct Fitted {
 
 /// A package variable that a condition names, by the last part of its package's path where that tells it.
 pub(super) fn variable(name: &str, context: &Context<'_>) -> Result<Located, Misfit> {
-    let found = variable::find(name, context).or_else(|misfit| {
-        let wanted = format!("/{name}");
-        let near = context.binary.variables_near(name).unwrap_or_default();
-        let mut fitting = near.iter().filter(|near| near.ends_with(&wanted));
-        match (fitting.next(), fitting.next()) {
-            (Some(only), None) => variable::find(only, context),
-            _ => Err(misfit),
-        }
-    })?;
+    let found = variable::find(name, context)?;
     Ok(Located::variable(found.known_type()?, found.word(0).address))
 }
 

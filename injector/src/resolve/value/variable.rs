@@ -1,8 +1,8 @@
 //! Package variables that values are taken from.
 
 use super::{Context, Misfit};
-use crate::go::PackageVariable;
 use crate::go::types::TypeId;
+use crate::go::{Binary, GoError, PackageVariable};
 use crate::plan::Global;
 use crate::resolve::path::list;
 use crate::resolve::spelling::spellings;
@@ -17,21 +17,44 @@ pub(super) struct Variable {
     found: PackageVariable,
 }
 
-/// Finds a package variable.
+/// Finds a package variable, whose package may be written by the last element of its path where only one has that.
 pub(super) fn find(name: &str, context: &Context<'_>) -> Result<Variable, Misfit> {
     let binary = context.binary;
-    let unreadable =
-        |error: crate::go::GoError| Misfit::of_binary(error.to_string(), "build the program anew");
+    if let Some(found) = find_in_full(name, binary)? {
+        return Ok(found);
+    }
+    let mut ending = Vec::new();
+    // A text is more often none at all.
+    if name.contains('.') && !name.contains(['/', ' ']) {
+        for name in spellings(name) {
+            ending.extend(binary.variables_ending(&name).map_err(unreadable)?);
+        }
+    }
+    match ending.as_slice() {
+        [] => Err(missing(name, context)),
+        [only] => find_in_full(only, binary)?.ok_or_else(|| missing(name, context)),
+        several => Err(Misfit::new(
+            format!("`{name}` may be any of {}", list(several)),
+            "write the whole import path of its package",
+        )),
+    }
+}
+
+fn unreadable(error: GoError) -> Misfit {
+    Misfit::of_binary(error.to_string(), "build the program anew")
+}
+
+fn find_in_full(name: &str, binary: &Binary) -> Result<Option<Variable>, Misfit> {
     for name in spellings(name) {
         if let Some(found) = binary.variable(&name).map_err(unreadable)? {
-            return Ok(Variable {
+            return Ok(Some(Variable {
                 name,
                 ty: found.ty,
                 found,
-            });
+            }));
         }
     }
-    Err(missing(name, context))
+    Ok(None)
 }
 
 impl Variable {

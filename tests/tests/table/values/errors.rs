@@ -42,6 +42,11 @@ pub(crate) fn rows() -> Vec<Case> {
             "*errors.errorString \"gone\" is Gone",
         ),
         failing(
+            "of a package by the last element of its path",
+            "store.v2.ErrGone",
+            "*errors.errorString \"gone\" is Gone",
+        ),
+        failing(
             "of a package with a dot in its path, as the linker has it",
             "example.com/values/store%2ev2.ErrGone",
             "*errors.errorString \"gone\" is Gone",
