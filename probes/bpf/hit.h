@@ -13,6 +13,7 @@
 
 #include "abi.h"
 #include "goabi.h"
+#include "kept.h"
 
 #ifdef __bpf__
 #define GI_SUBPROGRAM __attribute__((noinline))

@@ -112,4 +112,42 @@ GI_SUBPROGRAM int gi_is_forced(struct gi_scratch *s, gi_u32 row)
 	return 0;
 }
 
+/* Whether calls are numbered; until they are, this one has no number. */
+static __inline__ int gi_are_numbered(struct gi_scratch *s)
+{
+	const struct gi_control *control = gi_control_row(s);
+
+	s->place = 0;
+	s->number = 0;
+	return control && control->numbers;
+}
+
+static __inline__ int gi_is_process_forced(struct gi_scratch *s)
+{
+	const struct gi_process *process = gi_process_row(s);
+
+	return process && process->forced;
+}
+
+/* Whether a rule fires in a call that matched because it did in the recorded run. */
+GI_SUBPROGRAM int gi_fires_as_recorded(struct gi_scratch *s, gi_u32 row)
+{
+	struct gi_counters *counters;
+	struct gi_control *control;
+	gi_u32 held = GI_HELD_CALLS;
+
+	if (!GI_NEEDS(NUMBERS) || !s)
+		return 0;
+	if (gi_is_forced(s, row)) {
+		control = gi_control_row(s);
+		if (control && gi_allowed(control, gi_now()))
+			return 1;
+		held = GI_HELD_LIMIT;
+	}
+	counters = gi_counters_row(s, row);
+	if (counters)
+		gi_add(&counters->held[held], 1);
+	return 0;
+}
+
 #endif

@@ -1,3 +1,4 @@
+mod constants;
 mod frame;
 mod layout;
 mod members;
