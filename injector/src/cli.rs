@@ -11,6 +11,7 @@ use goinject_rules::units::parse_duration;
 use crate::engine::select::{EngineChoice, WriterChoice};
 use crate::explore::class::Class;
 use crate::explore::program::Scope;
+use crate::report::exploration;
 use crate::report::outputs::Reports;
 
 /// Declarative fault injection for Go programs.
@@ -47,7 +48,7 @@ pub enum Command {
     Inspect(Inspect),
     /// Tell what this host allows, engine by engine, with the reason and the remedy
     Doctor(Doctor),
-    /// Print the JSON Schema of rule files, or of events
+    /// Print the JSON Schema of rule files, of events, or of explorations
     Schema(Schema),
     /// Serve an editor: mistakes as you type, completion and hover, over standard input and output
     Lsp(Lsp),
@@ -207,6 +208,9 @@ pub struct Exploring {
     /// The seed of every chance decision
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    /// Which reports to write
+    #[command(flatten)]
+    pub reports: exploration::outputs::Reports,
     /// Print only findings and the summary
     #[arg(long, short)]
     pub quiet: bool,
@@ -331,9 +335,12 @@ pub struct Lsp {
 #[derive(Debug, Args)]
 pub struct Schema {
     /// Offer this binary's function names for completion
-    #[arg(long, value_name = "BINARY", conflicts_with = "events")]
+    #[arg(long, value_name = "BINARY", conflicts_with_all = ["events", "explore"])]
     pub binary: Option<PathBuf>,
     /// The schema of a line that `run --json` writes, instead
     #[arg(long)]
     pub events: bool,
+    /// The schema of the explore.json that `explore` writes, instead
+    #[arg(long, conflicts_with = "events")]
+    pub explore: bool,
 }

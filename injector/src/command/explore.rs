@@ -22,7 +22,8 @@ use crate::explore::store::{Store, read_baseline};
 use crate::explore::subject::{How, Subject, Tests, code_of};
 use crate::explore::survey::{self, run_plainly};
 use crate::gotest::listing::{self, Arguments};
-use crate::report::Exploring as Shown;
+use crate::report::exploration::outputs::Outputs;
+use crate::report::exploration::terminal::{self, Exploring as Shown};
 use crate::signals::{self, Signals};
 use crate::words::count;
 
@@ -52,6 +53,10 @@ fn explore(arguments: &Explore) -> Told<ExitCode> {
     let baseline = baseline.map_err(|error| fail(ExitCode::Invalid, error))?;
     let changes = common.changed.as_deref().map(Changes::since).transpose();
     let changes = changes.map_err(|error| fail(ExitCode::Invalid, format!("--changed: {error}")))?;
+    let outputs = (!common.dry_run)
+        .then(|| Outputs::open(&common.reports))
+        .transpose();
+    let outputs = outputs.map_err(|error| fail(ExitCode::Invalid, error))?;
     let opened = Store::open(&common.out, &command, common.resume);
     let (mut store, before) = opened.map_err(|error| fail(ExitCode::Invalid, error))?;
     let mut signals = Signals::take_over().map_err(|error| fail(ExitCode::Defect, error))?;
@@ -133,8 +138,25 @@ fn explore(arguments: &Explore) -> Told<ExitCode> {
     let written = store.write_results(&exploration);
     let file = written.map_err(|error| fail(ExitCode::Defect, error))?;
     store.clean();
-    crate::report::exploration(&exploration, &file, &common.out);
-    Ok(exit_code(&exploration, &common.fail_on))
+    terminal::exploration(&exploration, &file, &common.out);
+    let code = exit_code(&exploration, &common.fail_on);
+    Ok(write(outputs, &exploration, baseline.is_some(), code))
+}
+
+/// Writes the reports. Those that are lost are no success.
+fn write(
+    outputs: Option<Outputs>,
+    exploration: &Exploration,
+    has_baseline: bool,
+    code: ExitCode,
+) -> ExitCode {
+    let failures = outputs.map(|outputs| outputs.write(exploration, has_baseline));
+    let failures = failures.unwrap_or_default();
+    for failure in &failures {
+        say(format!("error: {failure}"));
+    }
+    let lost = (!failures.is_empty()).then_some(ExitCode::Unmet);
+    ExitCode::first(lost.into_iter().chain([code]))
 }
 
 fn settings(common: &Exploring, store: &Store) -> Told<Settings> {

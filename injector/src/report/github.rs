@@ -5,12 +5,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::call_sites::call_sites;
+use super::html::legible;
 use super::markdown::{markdown, sentence};
 use super::place::Workspace;
 use super::record::Record;
 
 /// Annotations of a run; GitHub shows ten of a kind for each step.
-const MOST: usize = 10;
+pub(super) const MOST: usize = 10;
 
 /// What GitHub's runner says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +39,11 @@ impl Runner {
 
     /// Appends the run to the job's page.
     pub fn append_summary(&self, record: &Record) -> io::Result<()> {
+        self.append(&markdown(record))
+    }
+
+    /// Appends Markdown to the job's page.
+    pub(super) fn append(&self, text: &str) -> io::Result<()> {
         let Some(path) = &self.summary else { return Ok(()) };
         let told = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
         let mut file = OpenOptions::new()
@@ -45,8 +51,7 @@ impl Runner {
             .create(true)
             .open(path)
             .map_err(told)?;
-        file.write_all(format!("{}\n", markdown(record)).as_bytes())
-            .map_err(told)
+        file.write_all(format!("{text}\n").as_bytes()).map_err(told)
     }
 
     /// The worst of a run as commands to the runner, a line each.
@@ -100,7 +105,7 @@ impl Runner {
     }
 }
 
-fn annotation(level: &str, file: &str, line: usize, rule: &str, message: &str) -> String {
+pub(super) fn annotation(level: &str, file: &str, line: usize, rule: &str, message: &str) -> String {
     let title = property(&format!("goinject: {rule}"));
     format!(
         "::{level} file={},line={line},title={title}::{}",
@@ -110,11 +115,9 @@ fn annotation(level: &str, file: &str, line: usize, rule: &str, message: &str) -
 }
 
 /// What follows the second `::`.
-fn data(text: &str) -> String {
-    text.replace('%', "%25")
-        .replace('\r', "%0D")
-        .replace('\n', "%0A")
-        .replace('\u{1b}', "\u{fffd}")
+pub(super) fn data(text: &str) -> String {
+    let text = text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    legible(&text)
 }
 
 /// The value of a property.

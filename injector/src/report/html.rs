@@ -251,17 +251,22 @@ pub(super) fn seconds(nanoseconds: u64) -> String {
 /// A text from elsewhere: what changes the direction or place of letters is shown as missing.
 pub(super) fn shown(text: &str) -> String {
     const LENGTH: usize = 2000;
-    let is_hidden = |char: char| {
-        char.is_control() && char != '\n' && char != '\t'
-            || matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let mut shown: String = text
-        .chars()
-        .take(LENGTH)
-        .map(|char| if is_hidden(char) { '\u{fffd}' } else { char })
-        .collect();
+    let mut shown = legible(&text.chars().take(LENGTH).collect::<String>());
     if text.chars().nth(LENGTH).is_some() {
         shown.push('…');
     }
     shown
+}
+
+/// The same for a text of any length.
+pub(super) fn legible(text: &str) -> String {
+    text.chars()
+        .map(|char| if is_hidden(char) { '\u{fffd}' } else { char })
+        .collect()
+}
+
+/// Whether it would be obeyed rather than shown, or changes the direction of what is around it.
+pub(super) fn is_hidden(char: char) -> bool {
+    char.is_control() && char != '\n' && char != '\t'
+        || matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

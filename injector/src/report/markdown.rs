@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::call_sites::call_sites;
+use super::html::is_hidden;
 use super::place::Workspace;
 use super::record::Record;
 use super::repeat::in_shell;
@@ -170,12 +171,12 @@ fn more(text: &mut String, all: usize, what: &str) {
 }
 
 /// A text as code, whatever is in it.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     format!("<code>{}</code>", plain(text))
 }
 
 /// A text that means itself: nothing in it is Markdown or HTML, or ends the cell of a table.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let mut escaped = String::new();
     for (n, char) in text.chars().enumerate() {
         if n == LENGTH {
@@ -184,7 +185,7 @@ fn plain(text: &str) -> String {
         }
         match char {
             '\n' | '\r' | '\t' => escaped.push(' '),
-            char if char.is_control() => escaped.push('\u{fffd}'),
+            char if is_hidden(char) => escaped.push('\u{fffd}'),
             char if "<>&|`*_~[]\\\"'#@!$:".contains(char) => {
                 let _ = write!(escaped, "&#{};", u32::from(char));
             }
@@ -195,7 +196,7 @@ fn plain(text: &str) -> String {
 }
 
 /// A block of code with a fence that is longer than any in it.
-fn fenced(text: &mut String, code: &str) {
+pub(super) fn fenced(text: &mut String, code: &str) {
     let longest = code.split(|char| char != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(3.max(longest + 1));
     let _ = writeln!(text, "{fence}sh\n{code}\n{fence}");
@@ -209,6 +210,7 @@ mod tests_of_text {
     fn texts_from_elsewhere_mean_themselves() {
         assert_eq!(plain("a|b\n<i>*x*"), "a&#124;b &#60;i&#62;&#42;x&#42;");
         assert_eq!(plain("\u{1b}[31m"), "\u{fffd}&#91;31m");
+        assert_eq!(plain("\u{202e}x"), "\u{fffd}x");
         assert_eq!(plain(&"x".repeat(300)).chars().count(), LENGTH + 1);
         let mut text = String::new();
         fenced(&mut text, "echo '````'");

@@ -2,7 +2,7 @@
 
 pub mod call_sites;
 pub mod comparison;
-mod exploring;
+pub mod exploration;
 pub mod github;
 pub mod html;
 mod human;
@@ -17,7 +17,6 @@ mod several;
 pub mod stream;
 mod timeline;
 
-pub use self::exploring::{Exploring, exploration};
 pub use self::human::Terminal;
 pub use self::live::Live;
 pub use self::several::Several;

@@ -143,7 +143,7 @@ impl Sink for Outputs {
 }
 
 /// Opens a file that nothing else of the run is.
-fn open<T>(
+pub(super) fn open<T>(
     path: &Path,
     taken: &mut Vec<PathBuf>,
     create: impl FnOnce(&Path) -> io::Result<T>,

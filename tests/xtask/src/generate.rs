@@ -19,6 +19,7 @@ pub(crate) struct Options {
 const GENERATED: &[(&str, &[&str])] = &[
     ("schema/rules.schema.json", &["schema"]),
     ("schema/events.schema.json", &["schema", "--events"]),
+    ("schema/explore.schema.json", &["schema", "--explore"]),
 ];
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
