@@ -33,7 +33,7 @@ impl Workspace {
         let modules = folder
             .ancestors()
             .find_map(|folder| Some((module(folder)?, folder.to_owned())));
-        let outer = root.filter(|root| folder.starts_with(root));
+        let outer = root.filter(|root| root.is_absolute() && folder.starts_with(root));
         // Without another root, the whole module is the user's.
         let module_folder = modules.as_ref().map(|(_, folder)| folder.as_path());
         Workspace {

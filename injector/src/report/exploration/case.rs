@@ -30,7 +30,7 @@ impl<'a> Report<'a> {
     /// names, or else the one that git would find.
     pub fn new(of: &'a Exploration, has_baseline: bool) -> Report<'a> {
         let named = std::env::var_os("GITHUB_WORKSPACE").map(PathBuf::from);
-        let named = named.filter(|root| of.folder.starts_with(root));
+        let named = named.filter(|root| root.is_absolute() && of.folder.starts_with(root));
         let with_git = || of.folder.ancestors().find(|folder| folder.join(".git").exists());
         let root = named.or_else(|| with_git().map(Path::to_owned));
         Report::within(of, has_baseline, root.as_deref().unwrap_or(&of.folder))

@@ -189,7 +189,10 @@ fn findings_are_results_of_sarif_in_files_of_the_repository() {
     let message = swallowed["message"]["text"].as_str().expect("a text");
     assert!(message.contains("\\[shop\\](https"), "{message}");
     assert!(!message.contains(['\u{1b}', '\u{202e}']), "{message}");
+    // A root that is set to nothing is none.
     let alone = exploration();
+    let log = sarif(&Report::within(&alone, true, Path::new("")));
+    assert!(log.contains("\"uri\": \"store/a%20file.go\""), "{log}");
     let log = sarif(&Report::within(&alone, false, Path::new("/home/you")));
     assert!(!log.contains("baselineState"), "{log}");
 }

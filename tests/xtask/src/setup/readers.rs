@@ -1,6 +1,8 @@
 //! Programs that read goinject's reports in tests: none of them is by us.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use goinject_lab::Cache;
 
@@ -11,10 +13,17 @@ use crate::run::{Error, Result, captured};
 /// servers.
 const PACKAGES: &[&str] = &["junitparser==5.0.3", "lxml==6.1.3", "pygls==2.1.1"];
 
+/// The crate that carries the schema of SARIF 2.1.0 as OASIS publishes it.
+const SARIF: (&str, &str) = ("serde-sarif", "=0.8.0");
+
+fn stamp() -> String {
+    format!("{}\n{}{}", PACKAGES.join("\n"), SARIF.0, SARIF.1)
+}
+
 /// Whether the readers of this release of the tests are there.
 pub(crate) fn are_there(cache: &Cache) -> bool {
-    let stamp = fs::read_to_string(cache.readers().join("packages"));
-    stamp.is_ok_and(|stamp| stamp == PACKAGES.join("\n"))
+    let there = fs::read_to_string(cache.readers().join("packages"));
+    there.is_ok_and(|there| there == stamp())
 }
 
 /// Puts them into the cache. The browser is installed with what else the host must have.
@@ -34,7 +43,30 @@ pub(crate) fn fetch(cache: &Cache) -> Result<String> {
     if !new.path().join("junitparser").is_dir() {
         return Err(Error::new("pip installed no junitparser"));
     }
-    fs::write(new.path().join("packages"), PACKAGES.join("\n"))?;
+    let schema = new.path().join("sarif-schema-2.1.0.json");
+    fetch_sarif_schema(parent, &schema).map_err(|error| error.during("the schema of SARIF"))?;
+    fs::write(new.path().join("packages"), stamp())?;
     replace(&cache.readers(), new.path())?;
-    Ok(PACKAGES.join(", "))
+    Ok(format!("{}, {}", PACKAGES.join(", "), SARIF.0))
+}
+
+/// Cargo downloads the crate with all that it needs, and builds nothing.
+fn fetch_sarif_schema(parent: &Path, to: &Path) -> Result<()> {
+    let package = Scratch::within(parent, "sarif")?;
+    let (name, version) = SARIF;
+    let manifest = format!(
+        "[package]\nname = \"reader\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[lib]\npath = \"lib.rs\"\n\n\
+         [dependencies]\n{name} = {{ version = \"{version}\", default-features = false }}\n\n[workspace]\n"
+    );
+    fs::write(package.path().join("Cargo.toml"), manifest)?;
+    fs::write(package.path().join("lib.rs"), "")?;
+    let mut cargo = Command::new("cargo");
+    captured(
+        cargo
+            .current_dir(package.path())
+            .args(["vendor", "--quiet", "vendored"]),
+    )?;
+    let schema = package.path().join("vendored").join(name).join("src/schema.json");
+    fs::copy(schema, to)?;
+    Ok(())
 }
