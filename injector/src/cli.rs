@@ -40,6 +40,8 @@ pub enum Command {
     Replay(Replay),
     /// Find the calls that can fail, fail each, and judge what comes of it
     Explore(Explore),
+    /// Try a rule at its first, second, and each further call, a run each, and judge what comes of it
+    Sweep(Sweep),
     /// Find everything that is wrong with a rule file, all at once
     Check(Check),
     /// Print the compiled tables: sites, locations, writes; needs no root
@@ -160,6 +162,19 @@ pub struct Explore {
     pub common: Exploring,
     /// The command: `go test` with its arguments, or one that ends by itself
     #[arg(last = true, required = true, value_name = "CMD")]
+    pub target: Vec<OsString>,
+}
+
+/// `goinject sweep`.
+#[derive(Debug, Args)]
+pub struct Sweep {
+    /// The rule file, with one rule without `when`
+    pub file: PathBuf,
+    /// What is common to explorations
+    #[command(flatten)]
+    pub common: Exploring,
+    /// The command to run instead of the file's target
+    #[arg(last = true, value_name = "CMD")]
     pub target: Vec<OsString>,
 }
 

@@ -20,6 +20,7 @@ fn carry_out(command: Command) -> std::process::ExitCode {
         Command::Test(arguments) => command::test::run(arguments),
         Command::Replay(arguments) => command::replay::run(arguments),
         Command::Explore(arguments) => command::explore::run(&arguments).into(),
+        Command::Sweep(arguments) => command::sweep::run(&arguments).into(),
         Command::Check(arguments) => command::check::run(&arguments).into(),
         Command::Plan(arguments) => command::plan::run(&arguments).into(),
         Command::Inspect(arguments) => command::inspect::run(&arguments).into(),

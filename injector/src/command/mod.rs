@@ -3,12 +3,15 @@
 pub mod check;
 pub mod doctor;
 pub mod explore;
+mod exploring;
 pub mod inspect;
 pub mod lsp;
 pub mod plan;
 pub mod replay;
 pub mod run;
 pub mod schema;
+pub mod sweep;
+
 pub mod test;
 pub mod trial;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::event::line::Frame;
 use crate::go::Function;
+use crate::resolve::unescaped;
 
 /// Whose code something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +29,8 @@ pub struct Code {
 impl Code {
     /// Whose code a function of a source file is.
     pub fn side(&self, function: &str, file: &str) -> Side {
-        let package = Function::package_of(function);
+        // Symbols have `%2e` for the dots of the last element.
+        let package = &unescaped(Function::package_of(function));
         if self.is_test(package, file) {
             Side::Test
         } else if self.is_root(package) {
@@ -88,6 +90,7 @@ mod tests {
                 "/s/storetest/new.go",
                 Side::Test,
             ),
+            ("example.com/shop/store%2ev2.Open", "/s/store.v2/store.go", Side::Own),
             ("example.com/shopping.Open", "/o/open.go", Side::Foreign),
             (
                 "example.com/shop/vendor/x.Open",

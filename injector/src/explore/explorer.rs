@@ -124,14 +124,14 @@ pub enum End {
 /// Tries all of these that are not among `before`.
 pub fn try_all(
     subjects: &[Subject],
-    experiments: &[Experiment],
+    experiments: &[&dyn Experiment],
     trials: &Trials<'_>,
     (store, before): (&mut Store, &BTreeMap<String, Outcome>),
     (signals, deadline): (&mut Signals, Option<Instant>),
     watcher: &mut dyn Watcher,
 ) -> io::Result<(Vec<Outcome>, End)> {
     let mut outcomes: Vec<Outcome> = Vec::new();
-    let (done, open): (Vec<&Experiment>, Vec<&Experiment>) = experiments
+    let (done, open): (Vec<&dyn Experiment>, Vec<&dyn Experiment>) = experiments
         .iter()
         .partition(|experiment| before.contains_key(&experiment.id()));
     outcomes.extend(done.iter().map(|experiment| before[&experiment.id()].clone()));
@@ -182,7 +182,7 @@ pub fn try_all(
 fn work(
     subjects: &[Subject],
     trials: &Trials<'_>,
-    queue: &Mutex<VecDeque<&Experiment>>,
+    queue: &Mutex<VecDeque<&dyn Experiment>>,
     sender: &Sender<Outcome>,
 ) {
     loop {
@@ -191,7 +191,7 @@ fn work(
         }
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let Some(experiment) = next else { return };
-        let subject = &subjects[experiment.subject];
+        let subject = &subjects[experiment.subject()];
         let Some(outcome) = examine(subject, experiment, trials) else {
             return;
         };
@@ -202,7 +202,7 @@ fn work(
 }
 
 /// Tries a fault, and what looks like a finding again. None if it was abandoned.
-fn examine(subject: &Subject, experiment: &Experiment, trials: &Trials<'_>) -> Option<Outcome> {
+fn examine(subject: &Subject, experiment: &dyn Experiment, trials: &Trials<'_>) -> Option<Outcome> {
     let mut runs = 1;
     let first = experiment.try_once(subject, trials, 0);
     if trials.are_abandoned() {

@@ -1,13 +1,10 @@
 //! Judges what came of a fault.
 
-use std::collections::BTreeMap;
-
 use super::class::Class;
 use super::code::Side;
-use super::errors::MARK;
 use super::point::{Place, Point, Reach};
 use super::program::Program;
-use super::rule_text::{FAULT, Mode};
+use super::rule_text::Mode;
 use super::traceback::{self, Goroutine, goroutines};
 use super::trail::{self, Fate};
 use super::trial::{Outcome, Stopped};
@@ -27,8 +24,12 @@ const RECENTLY: f64 = 0.75;
 pub struct Evidence<'a> {
     /// The program that failed.
     pub program: &'a Program,
-    /// What was made to fail.
-    pub point: &'a Point,
+    /// The rule that injects the fault.
+    pub rule: &'a str,
+    /// Where it is to be; none: wherever the rule fires.
+    pub point: Option<&'a Point>,
+    /// What is in the text of the error, so that it is found in the output. None: the fault is no error.
+    pub marks: &'a [String],
     /// How often.
     pub mode: Mode,
     /// What came of it.
@@ -89,10 +90,15 @@ impl Evidence<'_> {
     /// The first call that failed.
     fn fault(&self) -> Option<&Fired> {
         self.outcome.record.fired.iter().find(|fired| {
-            fired.rule == FAULT
+            let is_there = |point: &Point| {
+                let found = Point::of(&point.function, &fired.stack, &self.program.code, &|name| {
+                    self.program.may_return_errors(name)
+                });
+                found.as_ref() == Some(point)
+            };
+            fired.rule == self.rule
                 && fired.outcome == OutcomeName::Applied
-                && Point::of(&self.point.function, &fired.stack, &self.program.code)
-                    .is_some_and(|point| point == *self.point)
+                && self.point.is_none_or(is_there)
         })
     }
 
@@ -103,12 +109,18 @@ impl Evidence<'_> {
             .fired
             .iter()
             .find(|fired| fired.outcome == OutcomeName::Failed);
-        let elsewhere = self.outcome.record.firings.contains_key(FAULT);
+        let elsewhere = self.outcome.record.firings.contains_key(self.rule);
         match failed {
             Some(fired) => fired.reason.clone().unwrap_or_default(),
             None if elsewhere => "calls came in another order, and another one was hit".to_owned(),
             None => "the call was not made".to_owned(),
         }
+    }
+
+    /// Whether the program told of the error.
+    fn is_told(&self) -> bool {
+        let output = self.output();
+        self.marks.iter().any(|mark| output.contains(mark.as_str()))
     }
 
     /// All that the program wrote.
@@ -126,7 +138,7 @@ impl Evidence<'_> {
     /// It did not end by itself.
     fn endless(&self, fault: &Fired) -> Verdict {
         let record = &self.outcome.record;
-        let firings = record.firings.get(FAULT).copied().unwrap_or_default();
+        let firings = record.firings.get(self.rule).copied().unwrap_or_default();
         let stack = self.own(fault.stack.get(1..).unwrap_or_default());
         let last = firings.last_ns as f64 / record.elapsed.as_nanos().max(1) as f64;
         let runaway = record.stopped == Some(Stopped::Runaway);
@@ -209,7 +221,10 @@ impl Evidence<'_> {
 
     fn failed(&self, fault: &Fired) -> Verdict {
         let status = self.outcome.record.status.unwrap_or_default();
-        if self.output().contains(MARK) {
+        if self.marks.is_empty() {
+            return Verdict::new(Class::Reported, None, format!("exit status {status}"));
+        }
+        if self.is_told() {
             return Verdict::new(
                 Class::Reported,
                 None,
@@ -238,6 +253,11 @@ impl Evidence<'_> {
                 Some(place.clone()),
                 format!("exit status {status}: the error came to main"),
             ),
+            Fate::Dropped(place) if self.program.says_whether(&place.function) => Verdict::new(
+                Class::Reported,
+                Some(place.clone()),
+                format!("exit status {status}: {} said that it did not work", place.function),
+            ),
             fate => Verdict::new(
                 Class::Corrupt,
                 fate.place().cloned().or_else(|| self.own(&fault.stack)),
@@ -250,7 +270,7 @@ impl Evidence<'_> {
     }
 
     fn passed(&self, fault: &Fired) -> Verdict {
-        if self.output().contains(MARK) {
+        if self.is_told() {
             return Verdict::new(Class::Recovered, None, "passes, and the error is in the output");
         }
         if self.mode == Mode::Once && self.calls() > self.reach.calls {
@@ -269,7 +289,10 @@ impl Evidence<'_> {
                 ),
             );
         }
-        if let Some(why) = self.is_nothing() {
+        if self.marks.is_empty() {
+            return Verdict::new(Class::Recovered, None, "passes");
+        }
+        if let Some(why) = self.is_nothing(fault) {
             return Verdict::new(Class::Recovered, None, why);
         }
         match self.fate(fault) {
@@ -282,6 +305,11 @@ impl Evidence<'_> {
                 let words = format!("passes: the error became nil in {}", place.function);
                 Verdict::new(Class::Swallowed, Some(place), words)
             }
+            Fate::Dropped(place) if asks(&place.function) && self.program.says_whether(&place.function) => Verdict::new(
+                Class::Recovered,
+                None,
+                format!("passes: {} says whether something is so", place.function),
+            ),
             Fate::Dropped(place) => {
                 let words = format!(
                     "passes: the error ended in {}, which returns none",
@@ -300,13 +328,13 @@ impl Evidence<'_> {
     /// Calls that matched the fault's rule.
     fn calls(&self) -> u64 {
         let rules = &self.outcome.record.rules;
-        let rule = rules.iter().find(|rule| rule.rule == FAULT);
+        let rule = rules.iter().find(|rule| rule.rule == self.rule);
         rule.map_or(0, |rule| rule.matched)
     }
 
     /// Why an error that is ignored does no harm, if that is so.
-    fn is_nothing(&self) -> Option<&'static str> {
-        let function = self.point.function.as_str();
+    fn is_nothing(&self, fault: &Fired) -> Option<&'static str> {
+        let function = fault.function.as_str();
         let method = function.rsplit('.').next().unwrap_or(function);
         if matches!(function, "os.Remove" | "os.RemoveAll") {
             return Some("passes: something was not cleaned up");
@@ -321,25 +349,18 @@ impl Evidence<'_> {
     }
 }
 
-/// A name in which numbers, which differ from run to run, are all the same.
-fn without_numbers(name: &str) -> String {
-    let mut text = String::with_capacity(name.len());
-    for c in name.chars() {
-        match c.is_ascii_digit() {
-            true if text.ends_with('#') => {}
-            true => text.push('#'),
-            false => text.push(c),
-        }
-    }
-    text
-}
-
 fn lost(fate: &Fate) -> String {
     match fate {
         Fate::BecameNil(place) => format!("; it became nil in {}", place.function),
         Fate::Dropped(place) => format!("; it ended in {}", place.function),
         _ => String::new(),
     }
+}
+
+/// Whether a function's name asks whether something is so.
+fn asks(function: &str) -> bool {
+    let last = function.rsplit('.').next().unwrap_or(function).to_ascii_lowercase();
+    ["exist", "is", "has", "can"].iter().any(|word| last.starts_with(word)) || last.ends_with("exists")
 }
 
 fn is_must(function: &str) -> bool {
@@ -362,39 +383,4 @@ fn is_of_framework(goroutine: &Goroutine) -> bool {
         ["testing", "runtime", "os/signal", "main", "flag", "os"].contains(&package)
             && (package != "main" || frame.file.ends_with("_testmain.go"))
     })
-}
-
-/// Goroutines by where they were started, of those that are left.
-pub fn left_goroutines(outcome: &Outcome, program: &Program) -> BTreeMap<Place, usize> {
-    let mut count = BTreeMap::new();
-    let all = outcome.dump.as_deref().map(goroutines).unwrap_or_default();
-    for goroutine in &all {
-        if let Some(creator) = &goroutine.created_by
-            && program.code.side_of(creator) == Side::Own
-        {
-            *count.entry(Place::from(creator)).or_default() += 1;
-        }
-    }
-    count
-}
-
-/// Open files by what they are, of those that are left. Names that differ from run to run are alike.
-pub fn left_files(outcome: &Outcome) -> BTreeMap<String, usize> {
-    let mut count = BTreeMap::new();
-    let files = outcome
-        .record
-        .leftovers
-        .iter()
-        .flat_map(|leftovers| &leftovers.files);
-    for file in files {
-        let kind = match file.split_once(':') {
-            Some((kind @ ("socket" | "pipe" | "anon_inode"), _)) => kind.to_owned(),
-            _ => without_numbers(file),
-        };
-        // Those are the runtime's own.
-        if kind != "anon_inode" && !file.starts_with("/dev/") {
-            *count.entry(kind).or_default() += 1;
-        }
-    }
-    count
 }

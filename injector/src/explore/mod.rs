@@ -5,6 +5,7 @@
 //! experiment --trial (a process of its own)--> outcome --judge--> class --explorer--> findings
 //! ```
 
+pub mod at_point;
 pub mod changes;
 pub mod class;
 pub mod code;
@@ -12,6 +13,7 @@ pub mod errors;
 pub mod experiment;
 pub mod explorer;
 pub mod judge;
+pub mod leak;
 pub mod point;
 pub mod program;
 pub mod results;
@@ -19,6 +21,7 @@ pub mod rule_text;
 pub mod store;
 pub mod subject;
 pub mod survey;
+pub mod sweep;
 pub mod traceback;
 pub mod trail;
 pub mod trial;

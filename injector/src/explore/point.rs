@@ -63,10 +63,20 @@ pub struct Found {
 
 impl Point {
     /// The point of a call; none if it was not made by the user's code.
-    pub fn of(function: &str, stack: &[Frame], code: &Code) -> Option<Point> {
+    pub fn of(
+        function: &str,
+        stack: &[Frame],
+        code: &Code,
+        returns_errors: &dyn Fn(&str) -> bool,
+    ) -> Option<Point> {
         let frames = stack.get(1..)?;
         // Functions that are inlined into the calling code are not called themselves.
         let caller = frames.iter().position(|frame| !frame.inlined)?;
+        // One that is inlined between makes the error its own affair, unless it returns errors itself.
+        let between = frames[..caller].iter().find(|frame| code.side_of(frame) == Side::Foreign);
+        if between.is_some_and(|frame| !returns_errors(&frame.function)) {
+            return None;
+        }
         let caller = frames[..=caller]
             .iter()
             .map(|frame| code.side_of(frame))
@@ -112,7 +122,7 @@ pub fn stands(callers: &[String], stack: &[Frame]) -> bool {
 }
 
 /// The points of the calls that were seen, in the order of their first calls.
-pub fn points(calls: &[Fired], code: &Code) -> Vec<Found> {
+pub fn points(calls: &[Fired], code: &Code, returns_errors: &dyn Fn(&str) -> bool) -> Vec<Found> {
     let mut groups: BTreeMap<(&str, Option<&str>), Vec<&Fired>> = BTreeMap::new();
     for call in calls {
         let test = call.test.as_deref().map(top_level);
@@ -122,7 +132,7 @@ pub fn points(calls: &[Fired], code: &Code) -> Vec<Found> {
     let mut index: BTreeMap<Point, usize> = BTreeMap::new();
     for ((function, test), calls) in groups {
         for (n, call) in calls.iter().enumerate() {
-            let Some(point) = Point::of(function, &call.stack, code) else {
+            let Some(point) = Point::of(function, &call.stack, code, returns_errors) else {
                 continue;
             };
             let at = *index.entry(point.clone()).or_insert_with(|| {
@@ -183,7 +193,7 @@ mod tests {
 
     #[test]
     fn only_calls_by_the_users_code_are_points() {
-        let of = |stack: &[Frame]| Point::of("os.OpenFile", stack, &code());
+        let of = |stack: &[Frame]| Point::of("os.OpenFile", stack, &code(), &|name| name == "os.Open");
         let open = frame("os.OpenFile", 1, false);
         let inlined = frame("os.Open", 2, true);
         let own = frame("shop.Load", 3, false);
@@ -194,6 +204,8 @@ mod tests {
         let reader = frame("os.ReadFile", 2, false);
         assert_eq!(of(&[open.clone(), reader, own.clone()]), None);
         assert_eq!(of(&[open.clone(), test.clone()]), None);
+        let quiet = frame("gzip.NewWriter", 2, true);
+        assert_eq!(of(&[open.clone(), quiet, own.clone()]), None);
         // The user's function is inlined into a test.
         let folded = frame("shop.Load", 3, true);
         assert!(of(&[open, inlined, folded, test]).is_some());

@@ -32,11 +32,13 @@ pub enum Scope {
 const LATE: [&str; 6] = ["Close", "Commit", "Rollback", "Unlock", "Flush", "Sync"];
 
 /// Functions whose error is none, or never comes: they make errors, or write to memory.
-const NEVER_FAIL: [&str; 12] = [
+const NEVER_FAIL: [&str; 13] = [
     "bytes.(*Buffer).",
     "strings.(*Builder).",
     "errors.",
     "fmt.Errorf",
+    // The body of it, since Go 1.27.
+    "fmt.errorf",
     "fmt.Print",
     "github.com/pkg/errors.",
     "hash/",
@@ -166,6 +168,16 @@ impl Program {
         (of.name == "error").then(|| format!("results[{last}]"))
     }
 
+    /// Whether a function may return errors: it does, or all of its calls are inlined, so that nothing but its name
+    /// tells.
+    pub fn may_return_errors(&self, name: &str) -> bool {
+        if self.error_result(name).is_some() {
+            return true;
+        }
+        let last = name.rsplit('.').next().unwrap_or(name);
+        self.binary.functions().find(name).is_empty() && !last.starts_with("New") && !last.starts_with("Must")
+    }
+
     /// Whether a function is known to return no error.
     pub fn has_no_error(&self, name: &str) -> bool {
         let functions = functions_without_wrappers(self.binary.functions().find(name));
@@ -190,6 +202,16 @@ impl Program {
                 name == "net/http.ResponseWriter" || name.starts_with("chan<- ") || name.starts_with("chan ")
             })
         })
+    }
+
+    /// Whether a function's last result is a truth value, as of those that say whether it has worked.
+    pub fn says_whether(&self, name: &str) -> bool {
+        let functions = functions_without_wrappers(self.binary.functions().find(name));
+        let signature = functions
+            .first()
+            .and_then(|function| self.binary.signature(function).ok()?);
+        let last = signature.and_then(|signature| signature.results.last().map(|result| result.ty));
+        last.is_some_and(|ty| self.binary.types().get(ty).name == "bool")
     }
 
     /// How calls of a function are made to fail; none if there is no way.

@@ -66,6 +66,8 @@ pub enum Ended {
 pub struct Finding {
     /// The same in every exploration, as long as the functions keep their names.
     pub id: String,
+    /// The fault that shows it.
+    pub fault: String,
     /// What it is.
     pub class: Class,
     /// Which calls failed.

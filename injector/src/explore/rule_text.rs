@@ -6,6 +6,8 @@ use std::fmt::Write;
 pub const FAULT: &str = "fault";
 /// The rule that stops a test binary where it exits.
 pub const FINALE: &str = "finale";
+/// The rule that watches which files are opened.
+pub const OPENS: &str = "opens";
 /// The rules that watch what functions return begin with this; their number follows.
 pub const TRAIL: &str = "trail-";
 
@@ -125,6 +127,13 @@ pub fn finale(seconds: u64) -> [String; 2] {
             "  - {{name: {FINALE}-wait, function: os.runtime_beforeExit, inject: {{delay: {seconds}s}}, expect: {{fired: \">=0\"}}}}\n"
         ),
     ]
+}
+
+/// The rule that watches which files are opened.
+pub fn opens() -> String {
+    format!(
+        "  - {{name: {OPENS}, function: os.OpenFile, mode: observe, inject: {{set: {{name: x}}}}, expect: {{fired: \">=0\"}}}}\n"
+    )
 }
 
 /// The rule that watches calls of a function.

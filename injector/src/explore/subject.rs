@@ -1,13 +1,15 @@
 //! What is explored: test binaries, or a command that ends by itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::code::Code;
+use super::leak::Left;
 use super::program::Program;
 use super::trial::{Folder, MARK};
 use crate::gotest::listing::{Arguments, Listed, Listing};
@@ -21,7 +23,11 @@ pub struct Subject {
     pub program: Program,
     /// How it is run.
     pub how: How,
+    leaves: Mutex<HashMap<Leaving, Option<Left>>>,
 }
+
+/// A command, and whether it was looked at closely.
+type Leaving = (Vec<String>, usize);
 
 /// How a subject is run.
 #[derive(Clone, Debug)]
@@ -123,6 +129,28 @@ impl Tests {
 }
 
 impl Subject {
+    /// A subject that nothing is known of.
+    pub fn new(name: String, program: Program, how: How) -> Subject {
+        Subject {
+            name,
+            program,
+            how,
+            leaves: Mutex::default(),
+        }
+    }
+
+    /// What a command of it leaves without a fault, if that was looked at.
+    pub(super) fn leaves(&self, key: &Leaving) -> Option<Option<Left>> {
+        let leaves = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
+        leaves.get(key).cloned()
+    }
+
+    /// Notes what a command of it leaves without a fault.
+    pub(super) fn note_leaves(&self, key: Leaving, left: Option<Left>) {
+        let mut leaves = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
+        leaves.insert(key, left);
+    }
+
     /// Whether it is a test binary.
     pub fn is_test(&self) -> bool {
         matches!(self.how, How::Tests(_))

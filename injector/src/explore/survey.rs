@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::at_point::AtPoint;
 use super::code::Side;
-use super::experiment::Experiment;
 use super::explorer::Trials;
 use super::point::{Found, Reach, points, top_level};
 use super::program::{Program, Scope};
@@ -31,8 +31,8 @@ const AT_LEAST: Duration = Duration::from_secs(3);
 const WRITES: [&str; 9] = [
     "Write", "ReadFrom", "Copy", "Fprint", "Encode", "Flush", "Sync", "Create", "Truncate",
 ];
-/// Functions that open something, by the beginning of their names.
-const OPENS: [&str; 7] = ["Open", "Create", "Dial", "Listen", "Accept", "Pipe", "CreateTemp"];
+/// Functions that open sockets or pipes, by the beginning of their names.
+const OPENS: [&str; 4] = ["Dial", "Listen", "Accept", "Pipe"];
 
 /// What the plain runs of a subject showed.
 #[derive(Clone, Debug, Default)]
@@ -127,6 +127,7 @@ pub fn record(subject: &Subject, scope: Scope, trials: &Trials<'_>, engine: &str
     let watched = rules.len();
     let request = Request {
         rules: rule_text::head() + &rules.concat(),
+        rule_file: PathBuf::from("trial.yaml"),
         command: subject.command(None),
         dir: subject.dir(),
         engine: engine.to_owned(),
@@ -149,7 +150,7 @@ pub fn record(subject: &Subject, scope: Scope, trials: &Trials<'_>, engine: &str
     }
     let calls = outcome.record.fired;
     Ok(Survey {
-        points: points(&calls, &subject.program.code),
+        points: points(&calls, &subject.program.code, &|name| subject.program.may_return_errors(name)),
         watched,
         calls,
         dropped: outcome.record.dropped,
@@ -179,7 +180,7 @@ pub fn plan(
     survey: &Survey,
     stability: &Stability,
     modes: &[Mode],
-) -> (Vec<Experiment>, BTreeMap<String, String>) {
+) -> (Vec<AtPoint>, BTreeMap<String, String>) {
     let mut experiments = Vec::new();
     let mut passed_over = BTreeMap::new();
     let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
@@ -200,7 +201,7 @@ pub fn plan(
         let number = numbers.entry(found.point.id()).or_default();
         *number += 1;
         for mode in modes {
-            experiments.push(Experiment {
+            experiments.push(AtPoint {
                 subject: index,
                 point: found.point.clone(),
                 number: *number,

@@ -94,7 +94,7 @@ pub fn goroutines(text: &str) -> Vec<Goroutine> {
 fn frame(function: &str, place: Option<&(String, u32)>) -> Frame {
     let (file, line) = place.cloned().unwrap_or_default();
     Frame {
-        function: function.replace("%2e", "."),
+        function: function.to_owned(),
         file,
         line,
         inlined: false,
@@ -173,7 +173,7 @@ exit status 2
         );
         assert_eq!(
             (frames[0].function.as_str(), frames[0].line),
-            ("shop/store.v2.(*File).size", 12)
+            ("shop/store%2ev2.(*File).size", 12)
         );
         let creator = all[0].created_by.as_ref().expect("it was started");
         assert_eq!(creator.function, "testing.(*T).Run");

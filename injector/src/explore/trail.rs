@@ -5,7 +5,7 @@ use super::point::Place;
 use super::program::Program;
 use super::rule_text::TRAIL;
 use crate::event::line::{Fired, Frame, SiteName};
-use crate::event::seen::Seen;
+use crate::event::seen::{Content, Seen};
 
 /// What became of an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +97,45 @@ fn is_return_of(event: &Fired, stack: &[Frame]) -> bool {
 fn returned_nil(event: &Fired) -> bool {
     let before = event.values.first().and_then(|shown| shown.before.as_ref());
     matches!(before, Some(Seen::Nil))
+}
+
+/// The function that returned an injected error after it seemed to be gone.
+pub fn returned_later(events: &[Fired], rule: &str, marks: &[String]) -> Option<String> {
+    let fault = events.iter().find(|event| event.rule == rule)?;
+    let injected = fault.values.iter().find_map(|value| address(&value.after));
+    let mut later = events
+        .iter()
+        .filter(|event| event.rule.starts_with(TRAIL) && event.time_ns > fault.time_ns);
+    later.find(|event| returned_nil(event))?;
+    let is_it = |before: &Seen| match before {
+        Seen::Interface { type_name, content } => {
+            let told = match content {
+                Content::Message(text) => {
+                    let text = text.to_string();
+                    marks.iter().any(|mark| text.contains(mark.as_str()))
+                }
+                _ => false,
+            };
+            told || type_name.as_deref() == Some("*fmt.wrapError")
+        }
+        _ => false,
+    };
+    later
+        .find(|event| {
+            let before = event.values.first().and_then(|value| value.before.as_ref());
+            before.is_some_and(|before| is_it(before) || (injected.is_some() && address(before) == injected))
+        })
+        .map(|event| event.function.clone())
+}
+
+fn address(seen: &Seen) -> Option<u64> {
+    match seen {
+        Seen::Interface {
+            content: Content::Address(address),
+            ..
+        } => Some(*address),
+        _ => None,
+    }
 }
 
 /// Whether a function is a literal inside of another.

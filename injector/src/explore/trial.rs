@@ -23,6 +23,8 @@ pub const MARK: &str = "GOINJECT_TRIAL";
 pub struct Request {
     /// The rule file's text.
     pub rules: String,
+    /// The file that it is of: paths in it start from its folder.
+    pub rule_file: PathBuf,
     /// The command.
     pub command: Vec<String>,
     /// The folder it runs in.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,7 +9,7 @@ use goinject_rules::source::Source;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::rule_text::{FAULT, FINALE};
+use super::rule_text::{FINALE, TRAIL};
 use super::trial::{Firings, Leftovers, Record, Request, Stopped};
 use crate::engine::select::EngineChoice;
 use crate::event::line::{Fired, Line};
@@ -46,7 +45,7 @@ pub fn work(request: &Request) -> Record {
 }
 
 fn carry_out(request: &Request, tape: &mut Tape) -> Result<(), String> {
-    let source = Source::new("trial.yaml", request.rules.clone());
+    let source = Source::new(request.rule_file.clone(), request.rules.clone());
     let (rules, _) = goinject_rules::parse(&source).map_err(|findings| words(&findings))?;
     let command: Vec<_> = request.command.iter().map(Into::into).collect();
     let target = Target::choose(&rules, None, &command).map_err(|error| error.to_string())?;
@@ -59,7 +58,7 @@ fn carry_out(request: &Request, tape: &mut Tape) -> Result<(), String> {
         debug: None,
         seed: request.seed,
         numbering: Numbering::Off,
-        rule_file: Path::new("trial.yaml"),
+        rule_file: &request.rule_file,
         command: &[],
     };
     let finished = run::run(&rules, &target, &options, &mut signals, tape);
@@ -106,7 +105,7 @@ impl Tape {
         let Firings { count, .. } = *firings;
         if fired.rule == FINALE {
             self.watch.exits(fired);
-        } else if fired.rule == FAULT && count == self.most_faults {
+        } else if count == self.most_faults && !fired.rule.starts_with(TRAIL) {
             self.watch.stop(Stopped::Runaway);
         }
         let seen = self.seen.entry(fired.rule.clone()).or_default();

@@ -144,7 +144,7 @@ pub fn list(go: &OsStr, dir: Option<&Path>, arguments: &Arguments) -> Result<Lis
     let mut command = Command::new(go);
     command
         .args(["list", "-deps", "-test", "-json"])
-        .args(&arguments.build)
+        .args(listing_flags(&arguments.build))
         .args(&arguments.packages)
         .stdin(Stdio::null());
     if let Some(dir) = dir {
@@ -169,6 +169,24 @@ pub fn list(go: &OsStr, dir: Option<&Path>, arguments: &Arguments) -> Result<Lis
         }
     }
     Ok(listing)
+}
+
+/// Build flags without those that only `go test` has.
+fn listing_flags(flags: &[String]) -> Vec<&String> {
+    let mut kept = Vec::new();
+    let mut flags = flags.iter();
+    while let Some(flag) = flags.next() {
+        let name = flag.trim_start_matches('-');
+        let (name, value) = name.split_once('=').map_or((name, None), |(name, value)| (name, Some(value)));
+        if matches!(name, "vet" | "exec" | "cover" | "covermode" | "coverpkg" | "json") {
+            if value.is_none() && takes_a_word(flag) {
+                flags.next();
+            }
+        } else {
+            kept.push(flag);
+        }
+    }
+    kept
 }
 
 /// Builds the test binary of a package.
@@ -207,6 +225,12 @@ pub fn build(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn go_list_does_not_get_what_it_does_not_know() {
+        let flags = ["-race", "-vet=off", "-coverpkg", "./...", "-tags", "x"].map(str::to_owned);
+        assert_eq!(listing_flags(&flags), ["-race", "-tags", "x"]);
+    }
 
     #[test]
     fn flags_go_to_the_build_or_to_the_tests() {

@@ -1,0 +1,131 @@
+//! `goinject sweep`: one rule, its first, second, … n-th call.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use goinject_rules::model::{RuleSet, Target};
+
+use super::explore::{modes, subjects};
+use super::exploring::{Planned, Session, indented};
+use super::{Told, fail, read_rules, say};
+use crate::cli::Sweep;
+use crate::error::ExitCode;
+use crate::explore::explorer::Trials;
+use crate::explore::survey::run_plainly;
+use crate::explore::sweep::{self, Template};
+use crate::signals;
+use crate::words::count;
+
+/// Sweeps.
+pub fn run(arguments: &Sweep) -> ExitCode {
+    carry_out(arguments).unwrap_or_else(|code| code)
+}
+
+fn carry_out(arguments: &Sweep) -> Told<ExitCode> {
+    let rules = read_rules(&arguments.file)?;
+    let template = Template::new(&rules).map_err(|error| {
+        fail(
+            ExitCode::Invalid,
+            format!("{}: {error}", arguments.file.display()),
+        )
+    })?;
+    let target = target(&rules, &arguments.target)?;
+    let command: Vec<String> = target
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let mut named = vec![arguments.file.display().to_string(), "--".to_owned()];
+    named.extend(command.iter().cloned());
+    let (session, settings) = Session::open(&arguments.common, &named)?;
+    let trials = Trials::new(&settings);
+    let planned = plan(arguments, &template, (&target[0], &command), &session, &trials);
+    let planned = planned.inspect_err(|_| session.store.clean())?;
+    if planned.experiments.is_empty() {
+        session.store.clean();
+        return Err(fail(
+            ExitCode::NeverFired,
+            format!(
+                "there is nothing to sweep: no call of rule `{}` is made",
+                template.rule
+            ),
+        ));
+    }
+    session.carry_out(planned, &trials)
+}
+
+/// The command: the command line's, else the rule file's.
+fn target(rules: &RuleSet, words: &[OsString]) -> Told<Vec<OsString>> {
+    if !words.is_empty() {
+        return Ok(words.to_vec());
+    }
+    match &rules.target {
+        Some(Target::Command(command)) => {
+            let program = command.program.value.clone().into_os_string();
+            let arguments = command.arguments.iter().map(OsString::from);
+            Ok(std::iter::once(program).chain(arguments).collect())
+        }
+        Some(Target::Pid(_)) => Err(fail(
+            ExitCode::Invalid,
+            "a sweep starts a command again and again: a running process (`target.pid`) can't be swept",
+        )),
+        None => Err(fail(
+            ExitCode::Invalid,
+            "there is no target: write `target: {command: [./program]}` in the rule file, or give `-- CMD ARG…`",
+        )),
+    }
+}
+
+fn plan(
+    arguments: &Sweep,
+    template: &Template,
+    (name, command): (&OsString, &[String]),
+    session: &Session<'_>,
+    trials: &Trials<'_>,
+) -> Told<Planned> {
+    let mut planned = Planned {
+        subjects: subjects(name, command, &session.store)?,
+        experiments: Vec::new(),
+        points: 0,
+        points_are: "call",
+        unstable: Vec::new(),
+        passed_over: BTreeMap::new(),
+    };
+    let asked = signals::end_is_asked_for;
+    let several = planned.subjects.len() > 1;
+    for (n, subject) in planned.subjects.iter().enumerate() {
+        let plain = run_plainly(subject, &trials.settings.work, &asked);
+        let plain = plain.map_err(|error| fail(ExitCode::Unarmable, format!("{}: {error}", subject.name)))?;
+        if asked() {
+            return Err(ExitCode::Interrupted);
+        }
+        if let Some(failure) = &plain.failure {
+            let words = format!("{} fails without a fault: {}", subject.name, indented(failure));
+            return Err(fail(ExitCode::NeverFired, words));
+        }
+        let counted = match sweep::count(template, subject, trials) {
+            Ok(counted) => counted,
+            // Of several packages, some do not have the function.
+            Err(why) if several => {
+                say(format!("{} is passed over: {why}", subject.name));
+                planned.passed_over.insert(subject.name.clone(), why);
+                continue;
+            }
+            Err(why) => return Err(fail(ExitCode::Unarmable, why)),
+        };
+        let calls = usize::try_from(counted.calls).unwrap_or(usize::MAX);
+        say(format!("{}: {}", subject.name, count(calls, "call")));
+        planned.points += calls;
+        let output = plain.output.as_ref();
+        let calls = sweep::plan(
+            n,
+            template,
+            &counted,
+            modes(&arguments.common),
+            (plain.elapsed, output),
+        );
+        planned
+            .experiments
+            .extend(calls.into_iter().map(|call| Box::new(call) as Box<_>));
+    }
+    Ok(planned)
+}

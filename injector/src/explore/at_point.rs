@@ -1,0 +1,269 @@
+//! A fault at a point.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::class::Class;
+use super::errors::MARK;
+use super::experiment::{Experiment, Judged, Tried};
+use super::explorer::Trials;
+use super::judge::Evidence;
+use super::leak::{self, FINALE_SECONDS, GRACE};
+use super::point::{Point, Reach};
+use super::results::{Finding, Result as Outcome};
+use super::rule_text::{self, FAULT, Failing, Fault, Mode};
+use super::subject::{How, Subject};
+use super::trail;
+use super::trial::Request;
+
+/// Firings after which a trial is ended.
+pub(super) const MOST_FAULTS: u64 = 1000;
+/// Events of each rule that are kept.
+pub(super) const KEPT_EVENTS: usize = 64;
+/// Functions whose returns are watched when an error seems to have been swallowed.
+const WATCHED: usize = 200;
+
+/// A fault at a point.
+#[derive(Clone, Debug)]
+pub struct AtPoint {
+    /// In which subject.
+    pub subject: usize,
+    /// Where.
+    pub point: Point,
+    /// Tells points apart whose functions are the same, by their lines' order.
+    pub number: usize,
+    /// How often.
+    pub mode: Mode,
+    /// In which test.
+    pub test: Option<String>,
+    /// How that comes to the point.
+    pub reach: Reach,
+    /// How the call fails.
+    pub failing: Failing,
+    /// How long a trial may take.
+    pub patience: Duration,
+    /// Standard output without a fault, where that is always the same.
+    pub plain_output: Option<String>,
+    /// Whether the caller writes to what it closes.
+    pub caller_writes: bool,
+    /// Functions that create files or connections are among those that the user's frames call.
+    pub caller_opens: bool,
+}
+
+impl Experiment for AtPoint {
+    fn id(&self) -> String {
+        format!("{}-{}-{}", self.point.id(), self.number, self.mode)
+    }
+
+    fn words(&self) -> String {
+        let place = self.point.stack.first();
+        let place = place.map_or_else(String::new, |place| {
+            format!("{} ({}:{})", place.function, place.file, place.line)
+        });
+        let test = self.test.as_deref().unwrap_or("-");
+        format!(
+            "{} {} in {place} by {test}: {}",
+            self.mode, self.point.function, self.failing.error
+        )
+    }
+
+    fn subject(&self) -> usize {
+        self.subject
+    }
+
+    fn outcome(&self, subject: &Subject, class: Class, runs: usize, words: String) -> Outcome {
+        Outcome {
+            fault: self.id(),
+            function: self.point.function.clone(),
+            caller: self.point.stack.first().cloned(),
+            mode: self.mode,
+            test: self.test.clone(),
+            subject: subject.name.clone(),
+            class,
+            runs,
+            words,
+            finding: None,
+        }
+    }
+
+    fn finding(&self, subject: &Subject, verdict: Judged, runs: usize) -> Outcome {
+        let id = Finding::make_id(
+            verdict.class,
+            &self.point.function,
+            &self.point.stack,
+            verdict.frame.as_ref(),
+        );
+        let words = verdict.words.clone();
+        Outcome {
+            finding: Some(Finding {
+                id,
+                fault: self.id(),
+                class: verdict.class,
+                mode: self.mode,
+                function: self.point.function.clone(),
+                error: self.failing.error.clone(),
+                stack: self.point.stack.clone(),
+                frame: verdict.frame,
+                words: verdict.words,
+                test: self.test.clone(),
+                subject: subject.name.clone(),
+                rule: PathBuf::new(),
+                others: 0,
+                known: false,
+            }),
+            ..self.outcome(subject, verdict.class, runs, words)
+        }
+    }
+
+    fn try_once(&self, subject: &Subject, trials: &Trials<'_>, n: usize) -> Tried {
+        let mut request = self.request(subject, trials, n);
+        let callers = self.point.callers();
+        let fault = Fault {
+            failing: &self.failing,
+            callers: &callers,
+            test: None,
+            nth: self.reach.nth,
+            mode: self.mode,
+        };
+        let mut rules = vec![rule_text::fault(&fault, "{fired: \">=0\", failed: \">=0\"}")];
+        let mut followed = trail::functions(&subject.program, &self.reach.stack);
+        if n > 0 {
+            let own = subject.program.candidates(super::program::Scope::Own);
+            followed.extend(own.into_iter().take(WATCHED));
+            followed.sort();
+            followed.dedup();
+        }
+        for (number, function) in followed.iter().enumerate() {
+            if let Some(result) = subject.program.error_result(function) {
+                rules.push(rule_text::trail(number, function, &result));
+            }
+        }
+        if subject.is_test() {
+            rules.extend(rule_text::finale(FINALE_SECONDS));
+            rules.push(rule_text::opens());
+        }
+        let fitting = subject.program.fitting(&rules);
+        request.rules = rule_text::head() + &fitting.concat();
+        let outcome = match trials.make(request.clone()) {
+            Ok(outcome) => outcome,
+            Err(error) => return Tried::Failed(error.to_string()),
+        };
+        let marks = [MARK.to_owned()];
+        let evidence = Evidence {
+            program: &subject.program,
+            rule: FAULT,
+            point: Some(&self.point),
+            marks: &marks,
+            mode: self.mode,
+            outcome: &outcome,
+            reach: &self.reach,
+            plain_output: self.plain_output.as_deref(),
+            is_test: subject.is_test(),
+            caller_writes: self.caller_writes,
+        };
+        let mut judged = Judged::new(evidence.judge());
+        if judged.class == Class::Swallowed
+            && n > 0
+            && let Some(function) = trail::returned_later(&outcome.record.fired, FAULT, &marks)
+        {
+            judged = Judged {
+                class: Class::Recovered,
+                frame: None,
+                words: format!("passes: the error was kept, and {function} returned it later"),
+                is_certain: true,
+            };
+        }
+        let stack = &self.reach.stack;
+        let leak = leak::may_be(judged.class)
+            .then(|| {
+                leak::find(
+                    subject,
+                    trials,
+                    &outcome,
+                    (&request, n),
+                    (stack, self.caller_opens),
+                )
+            })
+            .flatten();
+        Tried::Judged(leak.unwrap_or(judged))
+    }
+
+    fn rule_file(&self, subject: &Subject, finding: &Finding) -> String {
+        let callers = self.point.callers();
+        let timeout = trials_timeout(self.patience);
+        let (command, note) = match &subject.how {
+            How::Tests(tests) => (tests.go_test(self.test.as_deref(), timeout), ""),
+            How::Command(command) => (command.clone(), ""),
+        };
+        let mut fired = ">=1".to_owned();
+        let mut expect = "{exit: any}".to_owned();
+        let mut watch = String::new();
+        match finding.class {
+            Class::Panic | Class::Hang | Class::Deadlock => expect = "{exit: any, panics: 0}".to_owned(),
+            Class::UnboundedRetry | Class::HotRetry => fired = "1..100".to_owned(),
+            Class::Swallowed | Class::Corrupt => {
+                let place = finding.frame.as_ref();
+                let result = place.and_then(|place| subject.program.error_result(&place.function));
+                match (place, result) {
+                    (Some(place), Some(result)) => watch = reports(&place.function, &result),
+                    _ => expect = "{exit: 1}".to_owned(),
+                }
+            }
+            _ => {}
+        }
+        let fault = Fault {
+            failing: &self.failing,
+            callers: &callers,
+            test: None,
+            nth: self.reach.nth,
+            mode: self.mode,
+        };
+        let dir = std::env::current_dir().unwrap_or_default();
+        let title = format!(
+            "{}: {} fails in {}",
+            finding.class,
+            self.point.function,
+            callers.first().map_or("", |name| name)
+        );
+        format!(
+            "# {title}\n# {}\n# It passes once the program is mended.{note}\nversion: 1\nname: {}\ntarget:\n  command: {}\n  dir: {}\nexpect: {expect}\nrules:\n{}{watch}",
+            finding.words,
+            rule_text::quoted(&title),
+            rule_text::list(&command),
+            rule_text::quoted(&dir.to_string_lossy()),
+            rule_text::fault(&fault, &format!("{{fired: \"{fired}\"}}")),
+        )
+    }
+}
+
+impl AtPoint {
+    fn request(&self, subject: &Subject, trials: &Trials<'_>, n: usize) -> Request {
+        Request {
+            rules: String::new(),
+            rule_file: PathBuf::from("trial.yaml"),
+            command: subject.command(self.test.as_deref()),
+            dir: subject.dir(),
+            engine: trials.settings.engine.clone(),
+            seed: trials.settings.seed,
+            patience: trials.settings.patience.unwrap_or(self.patience),
+            most_faults: MOST_FAULTS,
+            kept_events: KEPT_EVENTS,
+            grace: GRACE[n.min(1)],
+            mark: String::new(),
+        }
+    }
+}
+
+/// How long `go test` waits in a rule file.
+fn trials_timeout(patience: Duration) -> Duration {
+    patience.max(Duration::from_secs(5))
+}
+
+/// The rule that a function is to report an error.
+fn reports(function: &str, result: &str) -> String {
+    format!(
+        "  - name: reported\n    function: {}\n    if: {result} != null\n    mode: observe\n    inject: {{set: {{{}: null}}}}\n    expect: {{fired: \">=1\"}}\n",
+        rule_text::quoted(function),
+        rule_text::quoted(result)
+    )
+}

@@ -1,0 +1,207 @@
+//! What a program leaves when it exits: goroutines and open files, against what it leaves without a fault.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::class::Class;
+use super::code::Side;
+use super::experiment::Judged;
+use super::explorer::Trials;
+use super::point::Place;
+use super::program::Program;
+use super::rule_text::{self, OPENS};
+use super::subject::Subject;
+use super::traceback::goroutines;
+use super::trail;
+use super::trial::{Outcome, Request};
+use crate::event::line::Fired;
+use crate::event::seen::Seen;
+
+/// How long goroutines have to end at exit: the first time, and when it matters.
+pub(super) const GRACE: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(500)];
+/// How long a test binary waits to be looked at where it exits.
+pub(super) const FINALE_SECONDS: u64 = 5;
+
+/// What is left: goroutines by where they were started, files by what they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    goroutines: BTreeMap<Place, usize>,
+    files: BTreeMap<String, usize>,
+}
+
+impl Left {
+    fn of(outcome: &Outcome, program: &Program) -> Left {
+        Left {
+            goroutines: left_goroutines(outcome, program),
+            files: left_files(outcome),
+        }
+    }
+}
+
+/// Whether a leak is worth more than this.
+pub(super) fn may_be(class: Class) -> bool {
+    matches!(
+        class,
+        Class::Reported | Class::Recovered | Class::Unasserted | Class::Swallowed
+    )
+}
+
+/// What is left at exit that is not left without the fault. A test that gives up leaves things, too: only what the
+/// functions on the fault's stack started or opened counts; of sockets and pipes it is only known whether they open any.
+pub(super) fn find(
+    subject: &Subject,
+    trials: &Trials<'_>,
+    outcome: &Outcome,
+    (request, n): (&Request, usize),
+    (stack, opens): (&[Place], bool),
+) -> Option<Judged> {
+    outcome.record.leftovers.as_ref()?;
+    let left = Left::of(outcome, &subject.program);
+    let started = |place: &Place| {
+        let creator = enclosing(&place.function);
+        stack.iter().any(|frame| enclosing(&frame.function) == creator)
+    };
+    let opened = |file: &str| match file {
+        "socket" | "pipe" => opens,
+        _ => outcome.record.fired.iter().any(|event| {
+            let opener = event.stack.iter().find(|frame| subject.program.code.side_of(frame) != Side::Foreign);
+            event.rule == OPENS && names(event, file) && opener.is_some_and(|frame| started(&Place::from(frame)))
+        }),
+    };
+    let suspicious = left.goroutines.keys().any(started) || left.files.keys().any(|file| opened(file));
+    if !suspicious {
+        return None;
+    }
+    let before = without_fault(subject, trials, request, n)?;
+    let more = |now: usize, before: Option<&usize>| now > before.copied().unwrap_or_default();
+    let goroutine = left
+        .goroutines
+        .iter()
+        .find(|(place, count)| started(place) && more(**count, before.goroutines.get(*place)));
+    if let Some((place, _)) = goroutine {
+        return Some(Judged {
+            class: Class::Leak,
+            frame: Some(place.clone()),
+            words: format!("a goroutine that {} started is left", place.function),
+            is_certain: false,
+        });
+    }
+    let file = left
+        .files
+        .iter()
+        .find(|(file, count)| opened(file) && more(**count, before.files.get(*file)));
+    let (file, _) = file?;
+    Some(Judged {
+        class: Class::Leak,
+        frame: stack
+            .iter()
+            .find(|place| subject.program.code.side(&place.function, &place.file) == Side::Own)
+            .cloned(),
+        words: format!("a file is left open: {file}"),
+        is_certain: false,
+    })
+}
+
+/// Whether an event is the opening of a file, of whose name it may tell only the beginning.
+fn names(event: &Fired, file: &str) -> bool {
+    let name = event.values.first().and_then(|value| value.before.as_ref());
+    let Some(Seen::Text { text, cut }) = name else { return false };
+    let temporary = |text: &str| match text.split_once("/tmp/") {
+        // The trial's own folder is told as a variable.
+        Some((before, rest)) if before.contains("/trial-") => format!("$TMPDIR/{rest}"),
+        _ => text.to_owned(),
+    };
+    let known = without_numbers(&temporary(text));
+    let file = without_numbers(file.trim_end_matches(" (deleted)"));
+    match cut {
+        // Cut within the folder's name, nothing is known of what is in it.
+        true => file.starts_with(&known) || text.contains("/trial-"),
+        false => file == known || file.ends_with(&format!("/{known}")),
+    }
+}
+
+/// What the same command leaves without a fault; looked at once.
+fn without_fault(subject: &Subject, trials: &Trials<'_>, request: &Request, n: usize) -> Option<Left> {
+    let key = (request.command.clone(), n.min(1));
+    if let Some(known) = subject.leaves(&key) {
+        return known;
+    }
+    let mut plain = request.clone();
+    plain.rules = rule_text::head() + &rule_text::finale(FINALE_SECONDS).concat();
+    let made = trials.make(plain).ok();
+    let left = made
+        .filter(|made| made.record.leftovers.is_some())
+        .map(|made| Left::of(&made, &subject.program));
+    subject.note_leaves(key, left.clone());
+    left
+}
+
+/// Goroutines by where they were started, of those that are left.
+fn left_goroutines(outcome: &Outcome, program: &Program) -> BTreeMap<Place, usize> {
+    let mut count = BTreeMap::new();
+    let all = outcome.dump.as_deref().map(goroutines).unwrap_or_default();
+    for goroutine in &all {
+        if let Some(creator) = &goroutine.created_by
+            && program.code.side_of(creator) == Side::Own
+        {
+            *count.entry(Place::from(creator)).or_default() += 1;
+        }
+    }
+    count
+}
+
+/// Open files by what they are, of those that are left. Names that differ from run to run are alike.
+fn left_files(outcome: &Outcome) -> BTreeMap<String, usize> {
+    let mut count = BTreeMap::new();
+    let files = outcome
+        .record
+        .leftovers
+        .iter()
+        .flat_map(|leftovers| &leftovers.files);
+    for file in files {
+        let kind = match file.split_once(':') {
+            Some((kind @ ("socket" | "pipe" | "anon_inode"), _)) => kind.to_owned(),
+            _ => without_numbers(file),
+        };
+        // Those are the runtime's own.
+        if kind != "anon_inode" && !file.starts_with("/dev/") {
+            *count.entry(kind).or_default() += 1;
+        }
+    }
+    count
+}
+
+/// A name in which numbers, which differ from run to run, are all the same.
+fn without_numbers(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    for c in name.chars() {
+        match c.is_ascii_digit() {
+            true if text.ends_with('#') => {}
+            true => text.push('#'),
+            false => text.push(c),
+        }
+    }
+    text
+}
+
+/// The function around a literal.
+fn enclosing(name: &str) -> &str {
+    let mut name = name;
+    while trail::is_closure(name) {
+        name = name.rsplit_once('.').map_or(name, |(around, _)| around);
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literals_belong_to_the_function_around_them() {
+        assert_eq!(enclosing("shop.Start.func1"), "shop.Start");
+        assert_eq!(enclosing("shop.(*S).Start.func1.2"), "shop.(*S).Start");
+        assert_eq!(enclosing("shop.Start.gowrap1"), "shop.Start");
+        assert_eq!(enclosing("shop.Start"), "shop.Start");
+    }
+}

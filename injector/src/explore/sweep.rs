@@ -1,0 +1,500 @@
+//! One rule, its first, second, … n-th call: a run each.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use goinject_rules::model::{self, Mode as RuleMode, RuleSet, Value};
+
+use super::at_point::{KEPT_EVENTS, MOST_FAULTS};
+use super::class::Class;
+use super::code::Side;
+use super::experiment::{Experiment, Judged, Tried};
+use super::explorer::Trials;
+use super::judge::Evidence;
+use super::leak::{self, FINALE_SECONDS, GRACE};
+use super::point::{DEPTH, Place, Reach, hash};
+use super::results::{Finding, Result as Outcome};
+use super::rule_text::{self, Mode};
+use super::subject::Subject;
+use super::trail;
+use super::trial::Request;
+use crate::event::line::Fired;
+
+/// Calls whose stacks are remembered.
+const STACKS: usize = 4096;
+/// Longer than any run that ends by itself without faults.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// A rule file with one rule, into which a sweep writes which calls fire.
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// The file.
+    pub file: PathBuf,
+    /// Its text.
+    text: String,
+    /// The rule's name.
+    pub rule: String,
+    /// What is in the texts of the errors that it injects.
+    marks: Vec<String>,
+    /// Where the rule's first key stands, and whether in braces.
+    key: usize,
+    is_flow: bool,
+}
+
+/// Why a rule file can't be swept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// It has several rules.
+    #[error("a sweep is of one rule, and the file has {0}: leave one in it")]
+    Several(usize),
+    /// The rule says when it fires.
+    #[error("rule `{0}` has `when`, which a sweep decides itself: remove it")]
+    Decides(String),
+    /// The rule does nothing.
+    #[error("rule `{0}` has `mode: observe`, and so no faults: remove that")]
+    Observes(String),
+}
+
+impl Template {
+    /// A template of a rule file.
+    ///
+    /// # Errors
+    /// When it has no rule, or several, or one that says when it fires.
+    pub fn new(rules: &RuleSet) -> Result<Template, Unfit> {
+        let [rule] = &rules.rules[..] else {
+            return Err(Unfit::Several(rules.rules.len()));
+        };
+        if rule.when != model::Trigger::default() {
+            return Err(Unfit::Decides(rule.name.clone()));
+        }
+        if rule.mode == RuleMode::Observe {
+            return Err(Unfit::Observes(rule.name.clone()));
+        }
+        let text = rules.source.text().to_owned();
+        let is_flow = text[rule.span.start..].starts_with('{');
+        Ok(Template {
+            // Trials run in other folders.
+            file: std::path::absolute(rules.source.path()).unwrap_or_else(|_| rules.source.path().to_owned()),
+            key: rule.span.start + usize::from(is_flow),
+            is_flow,
+            rule: rule.name.clone(),
+            marks: marks(&rule.inject),
+            text,
+        })
+    }
+
+    /// The file with further keys in the rule, and further rules beside it.
+    fn with(&self, keys: &[String], rules: &[String]) -> String {
+        let (before, after) = self.text.split_at(self.key);
+        let line = before.rfind('\n').map_or(0, |at| at + 1);
+        let column = before[line..].chars().count();
+        let (separator, end) = match self.is_flow {
+            true => (", ".to_owned(), ", ".to_owned()),
+            false => (
+                format!("\n{}", " ".repeat(column)),
+                format!("\n{}", " ".repeat(column)),
+            ),
+        };
+        let mut added = keys.join(&separator);
+        if !keys.is_empty() {
+            added.push_str(&end);
+        }
+        let text = format!("{before}{added}{after}");
+        if rules.is_empty() {
+            return text;
+        }
+        // Items of the same list, where that is a block.
+        let Some(dash) = before
+            .rfind("- ")
+            .filter(|dash| before[dash + 2..].trim_matches([' ', '{']).is_empty())
+        else {
+            return text;
+        };
+        let indent = " ".repeat(dash - line.min(dash));
+        let items: String = rules
+            .iter()
+            .map(|rule| format!("{}\n{indent}", rule.trim()))
+            .collect();
+        format!("{}{items}{}", &text[..dash], &text[dash..])
+    }
+
+    /// The file in which the n-th call fires, or that and all that follow.
+    fn firing(&self, nth: u64, mode: Mode, rules: &[String]) -> String {
+        let keys = match (mode, nth) {
+            (Mode::Once, nth) => vec![format!("when: {{nth: {nth}}}")],
+            (Mode::Always, 1) => Vec::new(),
+            (Mode::Always, nth) => vec![format!("when: {{after: {}}}", nth - 1)],
+        };
+        self.with(&keys, rules)
+    }
+
+    /// The file in which nothing fires.
+    fn observing(&self) -> String {
+        self.with(&["mode: observe".to_owned()], &[])
+    }
+}
+
+/// What is in the texts of the errors that a rule injects, as far as the file tells.
+fn marks(inject: &model::Inject) -> Vec<String> {
+    let mut found = Vec::new();
+    let returned = inject.early_return.iter().flat_map(|values| &values.value);
+    for assignment in inject.set.iter().chain(returned) {
+        collect(&assignment.value.value, &mut found);
+    }
+    found
+}
+
+fn collect(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Message(text) => found.push(text.clone()),
+        Value::Errno(name) => found.extend(
+            goinject_rules::errno::ERRNOS
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, number)| {
+                    let text = std::io::Error::from_raw_os_error(*number).to_string();
+                    // Go writes them in small letters.
+                    let text = text.split(" (os error").next().unwrap_or_default();
+                    text.to_lowercase()
+                }),
+        ),
+        Value::Wrap { of, message } => {
+            found.push(message.clone());
+            collect(&of.value, found);
+        }
+        Value::Join(all) => collect(&all.value, found),
+        Value::List(all) => all.iter().for_each(|value| collect(&value.value, found)),
+        Value::Typed {
+            content: Some(content),
+            ..
+        } => collect(&content.value, found),
+        Value::Fields(fields) => {
+            for (_, value) in fields {
+                match &value.value {
+                    // A text in an error is in what it says.
+                    Value::Text(text) if text.len() > 3 => found.push(text.clone()),
+                    value => collect(value, found),
+                }
+            }
+        }
+        Value::Text(name) => found.extend(known_text(name).map(str::to_owned)),
+        _ => {}
+    }
+}
+
+/// What errors of the standard library say.
+fn known_text(variable: &str) -> Option<&'static str> {
+    Some(match variable {
+        "io.EOF" => "EOF",
+        "io.ErrUnexpectedEOF" => "unexpected EOF",
+        "io.ErrClosedPipe" => "closed pipe",
+        "io.ErrShortWrite" => "short write",
+        "os.ErrNotExist" | "io/fs.ErrNotExist" => "does not exist",
+        "os.ErrExist" | "io/fs.ErrExist" => "already exists",
+        "os.ErrPermission" | "io/fs.ErrPermission" => "permission denied",
+        "os.ErrClosed" | "io/fs.ErrClosed" => "already closed",
+        "context.Canceled" => "context canceled",
+        "net.ErrClosed" => "use of closed network connection",
+        "database/sql/driver.ErrBadConn" => "bad connection",
+        _ => return None,
+    })
+}
+
+/// The calls that a subject makes without faults.
+#[derive(Clone, Debug, Default)]
+pub struct Count {
+    /// How many fire where all do.
+    pub calls: u64,
+    /// The first of them.
+    pub events: Vec<Fired>,
+}
+
+/// Counts the calls of a rule.
+///
+/// # Errors
+/// Why the rule could not be armed, or what failed.
+pub fn count(template: &Template, subject: &Subject, trials: &Trials<'_>) -> Result<Count, String> {
+    let request = Request {
+        rules: template.observing(),
+        rule_file: template.file.clone(),
+        command: subject.command(None),
+        dir: subject.dir(),
+        engine: trials.settings.engine.clone(),
+        seed: trials.settings.seed,
+        patience: PATIENCE,
+        most_faults: u64::MAX,
+        kept_events: STACKS,
+        grace: Duration::ZERO,
+        mark: String::new(),
+    };
+    let outcome = trials.make(request).map_err(|error| error.to_string())?;
+    if let Some(failure) = outcome.record.failure {
+        return Err(failure);
+    }
+    let rule = outcome
+        .record
+        .rules
+        .iter()
+        .find(|rule| rule.rule == template.rule);
+    let events = outcome
+        .record
+        .fired
+        .into_iter()
+        .filter(|fired| fired.rule == template.rule);
+    Ok(Count {
+        calls: rule.map_or(0, |rule| rule.fired),
+        events: events.collect(),
+    })
+}
+
+/// A call of a sweep.
+#[derive(Clone, Debug)]
+pub struct AtCall {
+    /// In which subject.
+    pub subject: usize,
+    /// The rule.
+    pub template: Template,
+    /// Which call.
+    pub nth: u64,
+    /// Whether those after it fire, too.
+    pub mode: Mode,
+    /// All calls without faults.
+    pub calls: u64,
+    /// The call as it was seen without faults.
+    pub seen: Option<Fired>,
+    /// How long a trial may take.
+    pub patience: Duration,
+    /// Standard output without a fault, where that is always the same.
+    pub plain_output: Option<String>,
+}
+
+impl AtCall {
+    /// The stack of the call, inlined functions left out.
+    fn stack(&self) -> Vec<Place> {
+        let frames = self.seen.iter().flat_map(|fired| fired.stack.iter().skip(1));
+        frames.filter(|frame| !frame.inlined).map(Place::from).collect()
+    }
+
+    /// The user's frames.
+    fn own(&self, subject: &Subject) -> Vec<Place> {
+        let frames = self.seen.iter().flat_map(|fired| fired.stack.iter().skip(1));
+        let own = frames.filter(|frame| subject.program.code.side_of(frame) == Side::Own);
+        own.take(DEPTH).map(Place::from).collect()
+    }
+
+    fn function(&self) -> String {
+        self.seen
+            .as_ref()
+            .map_or_else(|| self.template.rule.clone(), |fired| fired.function.clone())
+    }
+
+    fn test(&self) -> Option<String> {
+        self.seen.as_ref()?.test.clone()
+    }
+}
+
+impl Experiment for AtCall {
+    fn id(&self) -> String {
+        // Another rule's calls are others.
+        let rule = hash(self.template.text.as_bytes()) as u32;
+        format!("{rule:08x}-{}-{}-{}", self.subject, self.nth, self.mode)
+    }
+
+    fn words(&self) -> String {
+        let calls = match self.mode {
+            Mode::Once => format!("call {}", self.nth),
+            Mode::Always => format!("call {} and all that follow", self.nth),
+        };
+        let caller = self.seen.as_ref().and_then(|fired| fired.stack.get(1));
+        let caller = caller.map_or_else(String::new, |frame| {
+            format!(" in {} ({}:{})", frame.function, frame.file, frame.line)
+        });
+        format!("{calls} of {}{caller}", self.function())
+    }
+
+    fn subject(&self) -> usize {
+        self.subject
+    }
+
+    fn try_once(&self, subject: &Subject, trials: &Trials<'_>, n: usize) -> Tried {
+        let stack = self.stack();
+        let mut rules = Vec::new();
+        for (number, function) in trail::functions(&subject.program, &stack).iter().enumerate() {
+            if let Some(result) = subject.program.error_result(function) {
+                rules.push(rule_text::trail(number, function, &result));
+            }
+        }
+        if subject.is_test() {
+            rules.extend(rule_text::finale(FINALE_SECONDS));
+            rules.push(rule_text::opens());
+        }
+        let rules = subject.program.fitting(&rules);
+        let request = Request {
+            rules: self.template.firing(self.nth, self.mode, &rules),
+            rule_file: self.template.file.clone(),
+            command: subject.command(None),
+            dir: subject.dir(),
+            engine: trials.settings.engine.clone(),
+            seed: trials.settings.seed,
+            patience: trials.settings.patience.unwrap_or(self.patience),
+            most_faults: MOST_FAULTS.max(self.calls * 2),
+            kept_events: KEPT_EVENTS
+                .max(usize::try_from(self.nth).unwrap_or(KEPT_EVENTS))
+                .min(STACKS),
+            grace: GRACE[n.min(1)],
+            mark: String::new(),
+        };
+        let outcome = match trials.make(request.clone()) {
+            Ok(outcome) => outcome,
+            Err(error) => return Tried::Failed(error.to_string()),
+        };
+        let evidence = Evidence {
+            program: &subject.program,
+            rule: &self.template.rule,
+            point: None,
+            marks: &self.template.marks,
+            mode: self.mode,
+            outcome: &outcome,
+            reach: &Reach {
+                stack: stack.clone(),
+                nth: self.nth,
+                calls: self.calls,
+            },
+            plain_output: self.plain_output.as_deref(),
+            is_test: subject.is_test(),
+            caller_writes: true,
+        };
+        let judged = Judged::new(evidence.judge());
+        let leak = leak::may_be(judged.class)
+            .then(|| leak::find(subject, trials, &outcome, (&request, n), (&stack, false)))
+            .flatten();
+        Tried::Judged(leak.unwrap_or(judged))
+    }
+
+    fn outcome(&self, subject: &Subject, class: Class, runs: usize, words: String) -> Outcome {
+        Outcome {
+            fault: self.id(),
+            function: self.function(),
+            caller: self.own(subject).into_iter().next(),
+            mode: self.mode,
+            test: self.test(),
+            subject: subject.name.clone(),
+            class,
+            runs,
+            words: format!("{}: {words}", self.words()),
+            finding: None,
+        }
+    }
+
+    fn finding(&self, subject: &Subject, verdict: Judged, runs: usize) -> Outcome {
+        let stack = self.own(subject);
+        let id = Finding::make_id(verdict.class, &self.function(), &stack, verdict.frame.as_ref());
+        Outcome {
+            finding: Some(Finding {
+                id,
+                fault: self.id(),
+                class: verdict.class,
+                mode: self.mode,
+                function: self.function(),
+                error: self.template.marks.first().cloned().unwrap_or_default(),
+                stack,
+                frame: verdict.frame,
+                words: verdict.words.clone(),
+                test: self.test(),
+                subject: subject.name.clone(),
+                rule: PathBuf::new(),
+                others: 0,
+                known: false,
+            }),
+            ..self.outcome(subject, verdict.class, runs, verdict.words)
+        }
+    }
+
+    fn rule_file(&self, _: &Subject, finding: &Finding) -> String {
+        let title = format!("# {}: {}\n# {}\n", finding.class, self.words(), finding.words);
+        title + &self.template.firing(self.nth, self.mode, &[])
+    }
+}
+
+/// The calls to try.
+pub fn plan(
+    index: usize,
+    template: &Template,
+    count: &Count,
+    modes: &[Mode],
+    (elapsed, plain_output): (Duration, Option<&String>),
+) -> Vec<AtCall> {
+    let mut by_number: BTreeMap<u64, &Fired> = BTreeMap::new();
+    for (n, event) in count.events.iter().enumerate() {
+        by_number.insert(event.call.unwrap_or(n as u64 + 1), event);
+    }
+    let mut all = Vec::new();
+    for mode in modes {
+        for nth in 1..=count.calls {
+            all.push(AtCall {
+                subject: index,
+                template: template.clone(),
+                nth,
+                mode: *mode,
+                calls: count.calls,
+                seen: by_number.get(&nth).map(|event| (*event).clone()),
+                patience: Duration::from_secs(3) + elapsed * 8,
+                plain_output: plain_output.cloned(),
+            });
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use goinject_rules::source::Source;
+
+    use super::*;
+
+    const BLOCK: &str =
+        "version: 1\nrules:\n  - function: os.Open\n    inject:\n      return: {err: {errno: ENOSPC}}\n";
+    const FLOW: &str =
+        "version: 1\nrules: [{function: os.Open, inject: {return: {err: {message: disk on fire}}}}]\n";
+
+    fn parsed(text: &str) -> RuleSet {
+        let source = Source::new("rules.yaml", text);
+        goinject_rules::parse(&source)
+            .unwrap_or_else(|findings| panic!("{text}: {findings:?}"))
+            .0
+    }
+
+    #[test]
+    fn calls_are_written_into_the_rule() {
+        for text in [BLOCK, FLOW] {
+            let template = Template::new(&parsed(text)).expect("fit");
+            let swept = parsed(&template.firing(3, Mode::Once, &[]));
+            assert_eq!(swept.rules[0].when.nth, Some(3));
+            let swept = parsed(&template.firing(3, Mode::Always, &[]));
+            assert_eq!(swept.rules[0].when.after, Some(model::Point::Calls(2)));
+            assert_eq!(parsed(&template.observing()).rules[0].mode, RuleMode::Observe);
+        }
+        let template = Template::new(&parsed(BLOCK)).expect("fit");
+        let trail = rule_text::trail(0, "main.load", "results[0]");
+        let swept = parsed(&template.firing(2, Mode::Once, &[trail]));
+        assert_eq!(swept.rules.len(), 2);
+        assert_eq!(swept.rules[1].when.nth, Some(2));
+    }
+
+    #[test]
+    fn errors_are_recognized_by_their_texts() {
+        let marks = |text: &str| Template::new(&parsed(text)).expect("fit").marks;
+        assert_eq!(marks(BLOCK), ["no space left on device"]);
+        assert_eq!(marks(FLOW), ["disk on fire"]);
+    }
+
+    #[test]
+    fn files_that_decide_themselves_are_refused() {
+        let with = |line: &str| Template::new(&parsed(&format!("{BLOCK}    {line}\n"))).map(drop);
+        assert!(matches!(with("when: {nth: 1}"), Err(Unfit::Decides(_))));
+        assert!(matches!(with("mode: observe"), Err(Unfit::Observes(_))));
+        let two = format!("{BLOCK}  - function: os.Create\n    inject: {{panic: true}}\n");
+        assert_eq!(Template::new(&parsed(&two)).map(drop), Err(Unfit::Several(2)));
+    }
+}
