@@ -10,9 +10,10 @@ use super::explorer::Trials;
 use super::judge::Evidence;
 use super::leak::{self, FINALE_SECONDS, GRACE};
 use super::point::{Point, Reach};
+use super::replay;
 use super::results::{Finding, Result as Outcome};
 use super::rule_text::{self, FAULT, Failing, Fault, Mode};
-use super::subject::{How, Subject};
+use super::subject::Subject;
 use super::trail;
 use super::trial::Request;
 
@@ -104,6 +105,7 @@ impl Experiment for AtPoint {
                 error: self.failing.error.clone(),
                 stack: self.point.stack.clone(),
                 frame: verdict.frame,
+                lost: verdict.lost,
                 words: verdict.words,
                 test: self.test.clone(),
                 subject: subject.name.clone(),
@@ -118,13 +120,7 @@ impl Experiment for AtPoint {
     fn try_once(&self, subject: &Subject, trials: &Trials<'_>, n: usize) -> Tried {
         let mut request = self.request(subject, trials, n);
         let callers = self.point.callers();
-        let fault = Fault {
-            failing: &self.failing,
-            callers: &callers,
-            test: None,
-            nth: self.reach.nth,
-            mode: self.mode,
-        };
+        let fault = self.fault(&callers);
         let mut rules = vec![rule_text::fault(&fault, "{fired: \">=0\", failed: \">=0\"}")];
         let mut followed = trail::functions(&subject.program, &self.reach.stack);
         if n > 0 {
@@ -169,6 +165,7 @@ impl Experiment for AtPoint {
             judged = Judged {
                 class: Class::Recovered,
                 frame: None,
+                lost: None,
                 words: format!("passes: the error was kept, and {function} returned it later"),
                 is_certain: true,
             };
@@ -190,53 +187,21 @@ impl Experiment for AtPoint {
 
     fn rule_file(&self, subject: &Subject, finding: &Finding) -> String {
         let callers = self.point.callers();
-        let timeout = trials_timeout(self.patience);
-        let (command, note) = match &subject.how {
-            How::Tests(tests) => (tests.go_test(self.test.as_deref(), timeout), ""),
-            How::Command(command) => (command.clone(), ""),
-        };
-        let mut fired = ">=1".to_owned();
-        let mut expect = "{exit: any}".to_owned();
-        let mut watch = String::new();
-        match finding.class {
-            Class::Panic | Class::Hang | Class::Deadlock => expect = "{exit: any, panics: 0}".to_owned(),
-            Class::UnboundedRetry | Class::HotRetry => fired = "1..100".to_owned(),
-            Class::Swallowed | Class::Corrupt => {
-                let place = finding.frame.as_ref();
-                let result = place.and_then(|place| subject.program.error_result(&place.function));
-                match (place, result) {
-                    (Some(place), Some(result)) => watch = reports(&place.function, &result),
-                    _ => expect = "{exit: 1}".to_owned(),
-                }
-            }
-            _ => {}
-        }
-        let fault = Fault {
-            failing: &self.failing,
-            callers: &callers,
-            test: None,
-            nth: self.reach.nth,
-            mode: self.mode,
-        };
-        let dir = std::env::current_dir().unwrap_or_default();
-        let title = format!(
-            "{}: {} fails in {}",
-            finding.class,
-            self.point.function,
-            callers.first().map_or("", |name| name)
-        );
-        format!(
-            "# {title}\n# {}\n# It passes once the program is mended.{note}\nversion: 1\nname: {}\ntarget:\n  command: {}\n  dir: {}\nexpect: {expect}\nrules:\n{}{watch}",
-            finding.words,
-            rule_text::quoted(&title),
-            rule_text::list(&command),
-            rule_text::quoted(&dir.to_string_lossy()),
-            rule_text::fault(&fault, &format!("{{fired: \"{fired}\"}}")),
-        )
+        replay::rule_file(subject, finding, &self.fault(&callers), self.patience)
     }
 }
 
 impl AtPoint {
+    fn fault<'a>(&'a self, callers: &'a [String]) -> Fault<'a> {
+        Fault {
+            failing: &self.failing,
+            callers,
+            test: None,
+            nth: self.reach.nth,
+            mode: self.mode,
+        }
+    }
+
     fn request(&self, subject: &Subject, trials: &Trials<'_>, n: usize) -> Request {
         Request {
             rules: String::new(),
@@ -252,18 +217,4 @@ impl AtPoint {
             mark: String::new(),
         }
     }
-}
-
-/// How long `go test` waits in a rule file.
-fn trials_timeout(patience: Duration) -> Duration {
-    patience.max(Duration::from_secs(5))
-}
-
-/// The rule that a function is to report an error.
-fn reports(function: &str, result: &str) -> String {
-    format!(
-        "  - name: reported\n    function: {}\n    if: {result} != null\n    mode: observe\n    inject: {{set: {{{}: null}}}}\n    expect: {{fired: \">=1\"}}\n",
-        rule_text::quoted(function),
-        rule_text::quoted(result)
-    )
 }

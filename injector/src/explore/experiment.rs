@@ -4,7 +4,7 @@ use super::class::Class;
 use super::explorer::Trials;
 use super::judge::Verdict;
 use super::point::Place;
-use super::results::{Finding, Result as Outcome};
+use super::results::{Finding, Lost, Result as Outcome};
 use super::subject::Subject;
 
 /// A fault to be tried.
@@ -47,6 +47,8 @@ pub struct Judged {
     pub class: Class,
     /// Where.
     pub frame: Option<Place>,
+    /// How the error was lost there.
+    pub lost: Option<Lost>,
     /// In words.
     pub words: String,
     /// Looked at closely: another verdict than the first one is not by chance.
@@ -59,6 +61,7 @@ impl Judged {
         Judged {
             class: verdict.class,
             frame: verdict.frame,
+            lost: verdict.lost,
             words: verdict.words,
             is_certain: false,
         }

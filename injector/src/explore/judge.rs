@@ -4,6 +4,7 @@ use super::class::Class;
 use super::code::Side;
 use super::point::{Place, Point, Reach};
 use super::program::Program;
+use super::results::Lost;
 use super::rule_text::Mode;
 use super::traceback::{self, Goroutine, goroutines};
 use super::trail::{self, Fate};
@@ -51,6 +52,8 @@ pub struct Verdict {
     pub class: Class,
     /// Where: where it panicked, waits, or where the error became nil.
     pub frame: Option<Place>,
+    /// How the error was lost there, in a function that could have returned it.
+    pub lost: Option<Lost>,
     /// In words.
     pub words: String,
 }
@@ -60,6 +63,7 @@ impl Verdict {
         Verdict {
             class,
             frame,
+            lost: None,
             words: words.into(),
         }
     }
@@ -81,10 +85,15 @@ impl Evidence<'_> {
         if let Some(verdict) = self.died() {
             return verdict;
         }
-        match record.status {
+        let mut verdict = match record.status {
             Some(0) => self.passed(fault),
             _ => self.failed(fault),
+        };
+        let is_lost = matches!(verdict.class, Class::Swallowed | Class::Corrupt) && verdict.lost.is_none();
+        if is_lost && matches!(self.fate(fault), Fate::BecameNil(_)) {
+            verdict.lost = Some(Lost::BecameNil);
         }
+        verdict
     }
 
     /// The first call that failed.
@@ -234,7 +243,10 @@ impl Evidence<'_> {
         if self.output().contains(WRAPS_NOTHING) {
             let words = format!("exit status {status}, with an error that wraps nothing: {WRAPS_NOTHING}…");
             let caller = self.own(fault.stack.get(1..).unwrap_or_default());
-            return Verdict::new(Class::Corrupt, caller, words);
+            return Verdict {
+                lost: Some(Lost::WrapsNothing),
+                ..Verdict::new(Class::Corrupt, caller, words)
+            };
         }
         let fate = self.fate(fault);
         match &fate {

@@ -83,6 +83,7 @@ pub(super) fn find(
             class: Class::Leak,
             frame: Some(place.clone()),
             words: format!("a goroutine that {} started is left", place.function),
+            lost: None,
             is_certain: false,
         });
     }
@@ -98,6 +99,7 @@ pub(super) fn find(
             .find(|place| subject.program.code.side(&place.function, &place.file) == Side::Own)
             .cloned(),
         words: format!("a file is left open: {file}"),
+        lost: None,
         is_certain: false,
     })
 }

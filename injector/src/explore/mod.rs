@@ -16,6 +16,7 @@ pub mod judge;
 pub mod leak;
 pub mod point;
 pub mod program;
+mod replay;
 pub mod results;
 pub mod rule_text;
 pub mod store;

@@ -80,6 +80,9 @@ pub struct Finding {
     pub stack: Vec<Place>,
     /// Where it panicked, waits, or where the error became nil; null where that is not known.
     pub frame: Option<Place>,
+    /// How the error was lost there, in a function that could have returned it.
+    #[serde(default)]
+    pub lost: Option<Lost>,
     /// What happened, in words.
     pub words: String,
     /// The Go test; null outside of tests.
@@ -93,6 +96,16 @@ pub struct Finding {
     /// Whether the baseline has it.
     #[serde(default)]
     pub known: bool,
+}
+
+/// How an error was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Lost {
+    /// The function returned nil.
+    BecameNil,
+    /// The function returned an error that should wrap it, and does not.
+    WrapsNothing,
 }
 
 /// What came of one fault.

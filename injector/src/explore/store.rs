@@ -92,7 +92,11 @@ impl Store {
             folder: folder.to_owned(),
             state,
         };
-        Ok((store, before))
+        // Those of an earlier exploration, which may be mended by now.
+        match fs::remove_dir_all(store.rules()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
+            _ => Ok((store, before)),
+        }
     }
 
     /// Where trials have their folders, and test binaries are.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::code::Code;
 use super::leak::Left;
 use super::program::Program;
+use super::replay;
 use super::trial::{Folder, MARK};
 use crate::gotest::listing::{Arguments, Listed, Listing};
 
@@ -104,6 +105,21 @@ impl Tests {
         }
         command.extend(self.arguments.rest.iter().cloned());
         command
+    }
+
+    /// A script that runs a test as `go test` does, and succeeds where the test passes, or fails as tests do.
+    pub fn script(&self, test: Option<&str>, timeout: Duration) -> String {
+        let mut build = vec!["go".to_owned(), "test".to_owned(), "-c".to_owned()];
+        build.extend(self.arguments.build.iter().cloned());
+        let mut run = vec![format!("-test.timeout={}s", timeout.as_secs().max(1))];
+        run.extend(self.command(test).into_iter().skip(2));
+        format!(
+            "d=$(mktemp -d) && {} -o \"$d/x.test\" {} && cd {} && {{ \"$d/x.test\" {}; s=$?; rm -r \"$d\"; test $s -le 1; }}",
+            replay::words(&build),
+            replay::words(std::slice::from_ref(&self.package)),
+            replay::words(&[self.dir.display().to_string()]),
+            replay::words(&run)
+        )
     }
 
     /// The command line that repeats a test: what people would type.

@@ -400,6 +400,7 @@ impl Experiment for AtCall {
                 error: self.template.marks.first().cloned().unwrap_or_default(),
                 stack,
                 frame: verdict.frame,
+                lost: verdict.lost,
                 words: verdict.words.clone(),
                 test: self.test(),
                 subject: subject.name.clone(),

@@ -1,0 +1,197 @@
+//! The rule file of a finding: it repeats the fault, and expects of the program what is wanted of it.
+
+use std::time::Duration;
+
+use super::class::Class;
+use super::results::{Finding, Lost};
+use super::rule_text::{self, Failing, Fault};
+use super::subject::{How, Subject};
+
+/// How long a test or command has at least.
+const AT_LEAST: Duration = Duration::from_secs(5);
+
+/// What is expected of a mended program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Wanted {
+    /// Of the program.
+    expect: &'static str,
+    /// How often the fault may fire.
+    fired: &'static str,
+    /// A rule on what a function must return.
+    rule: String,
+    /// What the file says of it.
+    words: &'static str,
+}
+
+impl Default for Wanted {
+    fn default() -> Wanted {
+        Wanted {
+            expect: "{exit: any}",
+            fired: ">=1",
+            rule: String::new(),
+            words: "",
+        }
+    }
+}
+
+/// The rule file of a finding.
+pub(super) fn rule_file(
+    subject: &Subject,
+    finding: &Finding,
+    fault: &Fault<'_>,
+    patience: Duration,
+) -> String {
+    let wanted = wanted(subject, finding, fault.failing);
+    let command = command(subject, finding, patience.max(AT_LEAST));
+    let dir = std::env::current_dir().unwrap_or_default();
+    let title = format!(
+        "{}: {} fails in {}",
+        finding.class,
+        finding.function,
+        fault.callers.first().map_or("", |name| name)
+    );
+    format!(
+        "# {title}\n# {}\n# {}\nversion: 1\nname: {}\ntarget:\n  command: {}\n  dir: {}\nexpect: {}\nrules:\n{}{}",
+        finding.words,
+        wanted.words,
+        rule_text::quoted(&title),
+        rule_text::list(&command),
+        rule_text::quoted(&dir.to_string_lossy()),
+        wanted.expect,
+        rule_text::fault(fault, &format!("{{fired: \"{}\"}}", wanted.fired)),
+        wanted.rule,
+    )
+}
+
+fn wanted(subject: &Subject, finding: &Finding, failing: &Failing) -> Wanted {
+    let place = finding.frame.as_ref();
+    let result = place.and_then(|place| subject.program.error_result(&place.function));
+    match finding.class {
+        Class::Panic => Wanted {
+            expect: "{exit: any, panics: 0}",
+            words: "It is met once nothing panics.",
+            ..Wanted::default()
+        },
+        Class::Hang | Class::Deadlock => Wanted {
+            // Tests that take too long panic; commands are ended, and that is another exit status.
+            expect: if subject.is_test() {
+                "{exit: any, panics: 0}"
+            } else {
+                "{exit: 0}"
+            },
+            words: "It is met once it ends in time.",
+            ..Wanted::default()
+        },
+        Class::Crash => Wanted {
+            expect: "{exit: 0}",
+            words: "It is met once it passes, or fails as tests do, with exit status 1.",
+            ..Wanted::default()
+        },
+        Class::UnboundedRetry | Class::HotRetry => Wanted {
+            fired: "1..100",
+            words: "It is met once it gives up after at most 100 calls.",
+            ..Wanted::default()
+        },
+        Class::Swallowed | Class::Corrupt => match (place, result) {
+            (Some(place), Some(result)) if finding.lost == Some(Lost::BecameNil) => Wanted {
+                rule: reports(&place.function, &format!("{result} != null"), &result),
+                words: "It is met once that function returns the error.",
+                ..Wanted::default()
+            },
+            (Some(place), Some(result))
+                if finding.lost == Some(Lost::WrapsNothing) && cause(&failing.error).is_some() =>
+            {
+                let cause = cause(&failing.error).unwrap_or_default();
+                Wanted {
+                    rule: reports(&place.function, &format!("errors.Is({result}, {cause})"), &result),
+                    words: "It is met once that function returns the error, or one that wraps it.",
+                    ..Wanted::default()
+                }
+            }
+            _ if finding.class == Class::Swallowed => Wanted {
+                expect: "{exit: 1}",
+                words: "It is met once the error makes it fail: change `exit` where it is to be told otherwise.",
+                ..Wanted::default()
+            },
+            _ => Wanted {
+                expect: "{exit: 0}",
+                words: "It is met once it passes in spite of the error: change `exit` where it is to fail with it.",
+                ..Wanted::default()
+            },
+        },
+        _ => Wanted {
+            words: "It repeats the fault; whether something is left is judged by `goinject explore` alone.",
+            ..Wanted::default()
+        },
+    }
+}
+
+/// What an error wraps, as conditions name it.
+fn cause(error: &str) -> Option<String> {
+    let word = |key: &str| {
+        let (_, rest) = error.split_once(key)?;
+        let end = rest.find([',', '}']).unwrap_or(rest.len());
+        Some(rest[..end].trim().to_owned())
+    };
+    if let Some(errno) = word("errno: ") {
+        return Some(format!("syscall.{errno}"));
+    }
+    word("wrap: ")
+        .or_else(|| word("Err: "))
+        .filter(|name| !name.starts_with('{'))
+}
+
+/// The rule that a function is to return such an error.
+fn reports(function: &str, condition: &str, result: &str) -> String {
+    format!(
+        "  - name: reported\n    function: {}\n    if: {}\n    mode: observe\n    inject: {{set: {{{}: null}}}}\n    expect: {{fired: \">=1\"}}\n",
+        rule_text::quoted(function),
+        rule_text::quoted(condition),
+        rule_text::quoted(result)
+    )
+}
+
+/// The command, as people would type it.
+fn command(subject: &Subject, finding: &Finding, timeout: Duration) -> Vec<String> {
+    let shell = |script: String| vec!["sh".to_owned(), "-c".to_owned(), script];
+    match (&subject.how, finding.class) {
+        // `go test` tells a fatal error from a failure by its output only.
+        (How::Tests(tests), Class::Crash) => shell(tests.script(finding.test.as_deref(), timeout)),
+        (How::Tests(tests), _) => tests.go_test(finding.test.as_deref(), timeout),
+        (How::Command(command), Class::Hang | Class::Deadlock | Class::Crash) => shell(format!(
+            "timeout {} {}; test $? -le 1",
+            timeout.as_secs(),
+            words(command)
+        )),
+        (How::Command(command), _) => command.clone(),
+    }
+}
+
+/// Words as a shell takes them.
+pub(super) fn words(command: &[String]) -> String {
+    let quoted = command
+        .iter()
+        .map(|word| shlex::try_quote(word).map_or_else(|_| word.replace('\0', ""), |word| word.into_owned()));
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_error_wraps() {
+        let of = |error: &str| cause(error);
+        assert_eq!(
+            of("{type: \"*io/fs.PathError\", fields: {Op: open, Path: x, Err: {errno: EACCES}}}").as_deref(),
+            Some("syscall.EACCES")
+        );
+        assert_eq!(
+            of("{wrap: io.ErrUnexpectedEOF, message: x}").as_deref(),
+            Some("io.ErrUnexpectedEOF")
+        );
+        let number = "{type: \"*strconv.NumError\", fields: {Func: Atoi, Num: x, Err: strconv.ErrSyntax}}";
+        assert_eq!(of(number).as_deref(), Some("strconv.ErrSyntax"));
+        assert_eq!(of("{message: x}"), None);
+    }
+}
