@@ -90,7 +90,11 @@ mod tests {
                 "/s/storetest/new.go",
                 Side::Test,
             ),
-            ("example.com/shop/store%2ev2.Open", "/s/store.v2/store.go", Side::Own),
+            (
+                "example.com/shop/store%2ev2.Open",
+                "/s/store.v2/store.go",
+                Side::Own,
+            ),
             ("example.com/shopping.Open", "/o/open.go", Side::Foreign),
             (
                 "example.com/shop/vendor/x.Open",

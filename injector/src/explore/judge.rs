@@ -268,7 +268,10 @@ impl Evidence<'_> {
             Fate::Dropped(place) if self.program.says_whether(&place.function) => Verdict::new(
                 Class::Reported,
                 Some(place.clone()),
-                format!("exit status {status}: {} said that it did not work", place.function),
+                format!(
+                    "exit status {status}: {} said that it did not work",
+                    place.function
+                ),
             ),
             fate => Verdict::new(
                 Class::Corrupt,
@@ -317,11 +320,13 @@ impl Evidence<'_> {
                 let words = format!("passes: the error became nil in {}", place.function);
                 Verdict::new(Class::Swallowed, Some(place), words)
             }
-            Fate::Dropped(place) if asks(&place.function) && self.program.says_whether(&place.function) => Verdict::new(
-                Class::Recovered,
-                None,
-                format!("passes: {} says whether something is so", place.function),
-            ),
+            Fate::Dropped(place) if asks(&place.function) && self.program.says_whether(&place.function) => {
+                Verdict::new(
+                    Class::Recovered,
+                    None,
+                    format!("passes: {} says whether something is so", place.function),
+                )
+            }
             Fate::Dropped(place) => {
                 let words = format!(
                     "passes: the error ended in {}, which returns none",
@@ -371,8 +376,15 @@ fn lost(fate: &Fate) -> String {
 
 /// Whether a function's name asks whether something is so.
 fn asks(function: &str) -> bool {
-    let last = function.rsplit('.').next().unwrap_or(function).to_ascii_lowercase();
-    ["exist", "is", "has", "can"].iter().any(|word| last.starts_with(word)) || last.ends_with("exists")
+    let last = function
+        .rsplit('.')
+        .next()
+        .unwrap_or(function)
+        .to_ascii_lowercase();
+    ["exist", "is", "has", "can"]
+        .iter()
+        .any(|word| last.starts_with(word))
+        || last.ends_with("exists")
 }
 
 fn is_must(function: &str) -> bool {

@@ -64,8 +64,13 @@ pub(super) fn find(
     let opened = |file: &str| match file {
         "socket" | "pipe" => opens,
         _ => outcome.record.fired.iter().any(|event| {
-            let opener = event.stack.iter().find(|frame| subject.program.code.side_of(frame) != Side::Foreign);
-            event.rule == OPENS && names(event, file) && opener.is_some_and(|frame| started(&Place::from(frame)))
+            let opener = event
+                .stack
+                .iter()
+                .find(|frame| subject.program.code.side_of(frame) != Side::Foreign);
+            event.rule == OPENS
+                && names(event, file)
+                && opener.is_some_and(|frame| started(&Place::from(frame)))
         }),
     };
     let suspicious = left.goroutines.keys().any(started) || left.files.keys().any(|file| opened(file));
@@ -107,7 +112,9 @@ pub(super) fn find(
 /// Whether an event is the opening of a file, of whose name it may tell only the beginning.
 fn names(event: &Fired, file: &str) -> bool {
     let name = event.values.first().and_then(|value| value.before.as_ref());
-    let Some(Seen::Text { text, cut }) = name else { return false };
+    let Some(Seen::Text { text, cut }) = name else {
+        return false;
+    };
     let temporary = |text: &str| match text.split_once("/tmp/") {
         // The trial's own folder is told as a variable.
         Some((before, rest)) if before.contains("/trial-") => format!("$TMPDIR/{rest}"),

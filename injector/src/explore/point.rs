@@ -73,7 +73,9 @@ impl Point {
         // Functions that are inlined into the calling code are not called themselves.
         let caller = frames.iter().position(|frame| !frame.inlined)?;
         // One that is inlined between makes the error its own affair, unless it returns errors itself.
-        let between = frames[..caller].iter().find(|frame| code.side_of(frame) == Side::Foreign);
+        let between = frames[..caller]
+            .iter()
+            .find(|frame| code.side_of(frame) == Side::Foreign);
         if between.is_some_and(|frame| !returns_errors(&frame.function)) {
             return None;
         }

@@ -150,7 +150,9 @@ pub fn record(subject: &Subject, scope: Scope, trials: &Trials<'_>, engine: &str
     }
     let calls = outcome.record.fired;
     Ok(Survey {
-        points: points(&calls, &subject.program.code, &|name| subject.program.may_return_errors(name)),
+        points: points(&calls, &subject.program.code, &|name| {
+            subject.program.may_return_errors(name)
+        }),
         watched,
         calls,
         dropped: outcome.record.dropped,

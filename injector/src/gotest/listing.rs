@@ -177,7 +177,9 @@ fn listing_flags(flags: &[String]) -> Vec<&String> {
     let mut flags = flags.iter();
     while let Some(flag) = flags.next() {
         let name = flag.trim_start_matches('-');
-        let (name, value) = name.split_once('=').map_or((name, None), |(name, value)| (name, Some(value)));
+        let (name, value) = name
+            .split_once('=')
+            .map_or((name, None), |(name, value)| (name, Some(value)));
         if matches!(name, "vet" | "exec" | "cover" | "covermode" | "coverpkg" | "json") {
             if value.is_none() && takes_a_word(flag) {
                 flags.next();
