@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use goinject_tests::module::Module;
 use goinject_tests::Outcome;
+use goinject_tests::module::Module;
 use serde_json::Value;
 
 /// A module of `fixtures/explore`.
@@ -53,7 +53,7 @@ fn findings(results: &Value) -> BTreeSet<[String; 3]> {
 fn planted_faults_are_found_and_their_twins_are_not() {
     let module = fixture("planted");
     let outcome = explore(&module, &[], &["go", "test", "."], &[]);
-    assert_eq!(outcome.status, Some(1), "{}", outcome.describe());
+    assert_eq!(outcome.code, Some(1), "{}", outcome.describe());
     let results = results(&module, ".goinject");
     let expected: Value =
         serde_json::from_str(&fs::read_to_string(module.path("expected.json")).expect("read")).expect("JSON");
@@ -65,7 +65,13 @@ fn planted_faults_are_found_and_their_twins_are_not() {
         let found: Vec<[&str; 3]> = list(&results, "findings")
             .iter()
             .filter(|finding| text(&finding["stack"][0], "file").ends_with(&format!("/{file}")))
-            .map(|finding| [text(finding, "class"), text(finding, "function"), text(&finding["frame"], "function")])
+            .map(|finding| {
+                [
+                    text(finding, "class"),
+                    text(finding, "function"),
+                    text(&finding["frame"], "function"),
+                ]
+            })
             .collect();
         let is_right = match entry["class"].as_str() {
             Some(class) => found.iter().any(|[is, function, frame]| {
@@ -82,7 +88,13 @@ fn planted_faults_are_found_and_their_twins_are_not() {
     // Nothing is left but results, and no process.
     let left: BTreeSet<String> = fs::read_dir(module.path(".goinject"))
         .expect("a folder")
-        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     let expected = [".gitignore", "explore.json", "rules", "state.jsonl"].map(str::to_owned);
     assert_eq!(left, BTreeSet::from(expected));
@@ -94,7 +106,7 @@ fn each_class_is_told_from_what_comes_close_to_it() {
     let state = module.path("tmp").join("flaky");
     let state = state.to_string_lossy().into_owned();
     let outcome = explore(&module, &[], &["go", "test", "./..."], &[("FLAKY_STATE", &state)]);
-    assert_eq!(outcome.status, Some(1), "{}", outcome.describe());
+    assert_eq!(outcome.code, Some(1), "{}", outcome.describe());
     let results = results(&module, ".goinject");
     let mut seen: BTreeMap<[&str; 4], Vec<&str>> = BTreeMap::new();
     for outcome in list(&results, "outcomes") {
@@ -140,7 +152,7 @@ fn each_class_is_told_from_what_comes_close_to_it() {
 fn own_functions_fail_after_their_work() {
     let module = fixture("classes");
     let outcome = explore(&module, &["--scope", "own"], &["go", "test", "./own"], &[]);
-    assert_eq!(outcome.status, Some(1), "{}", outcome.describe());
+    assert_eq!(outcome.code, Some(1), "{}", outcome.describe());
     let found = findings(&results(&module, ".goinject"));
     let own = |name: &str| format!("example.com/classes/own.{name}");
     let expected = ["swallowed".to_owned(), own("split"), own("(*Index).Known")];
@@ -154,14 +166,19 @@ const FEW: [&str; 4] = ["go", "test", "-run=TestSnapshot|TestFolder|TestTable", 
 fn parts_find_together_what_one_exploration_finds() {
     let module = fixture("planted");
     let whole = explore(&module, &["--mode", "once"], &FEW, &[]);
-    assert_eq!(whole.status, Some(1), "{}", whole.describe());
+    assert_eq!(whole.code, Some(1), "{}", whole.describe());
     let all = results(&module, ".goinject");
     assert!(findings(&all).len() >= 3, "{}", whole.describe());
     let mut parts = BTreeSet::new();
     let mut tried = 0;
     for part in ["1/3", "2/3", "3/3"] {
         let out = format!("part{}", &part[..1]);
-        explore(&module, &["--mode", "once", "--shard", part, "--out", &out], &FEW, &[]);
+        explore(
+            &module,
+            &["--mode", "once", "--shard", part, "--out", &out],
+            &FEW,
+            &[],
+        );
         let results = results(&module, &out);
         tried += list(&results, "outcomes").len();
         parts.extend(findings(&results));
@@ -171,11 +188,19 @@ fn parts_find_together_what_one_exploration_finds() {
     // What is known is no news.
     let baseline = module.path(".goinject/explore.json");
     fs::copy(&baseline, module.path("baseline.json")).expect("copied");
-    let again = explore(&module, &["--mode", "once", "--baseline", "baseline.json"], &FEW, &[]);
-    assert_eq!(again.status, Some(0), "{}", again.describe());
+    let again = explore(
+        &module,
+        &["--mode", "once", "--baseline", "baseline.json"],
+        &FEW,
+        &[],
+    );
+    assert_eq!(again.code, Some(0), "{}", again.describe());
     assert!(again.stderr.contains("of the baseline"), "{}", again.describe());
     let ids = |value: &Value| -> BTreeSet<String> {
-        list(value, "findings").iter().map(|finding| text(finding, "id").to_owned()).collect()
+        list(value, "findings")
+            .iter()
+            .map(|finding| text(finding, "id").to_owned())
+            .collect()
     };
     assert_eq!(ids(&results(&module, ".goinject")), ids(&all));
 }
@@ -187,24 +212,35 @@ fn an_exploration_that_was_killed_goes_on_with_the_next_fault() {
     let first = explore(&module, &options, &FEW, &[]);
     let begun = results(&module, ".goinject");
     let tried = list(&begun, "outcomes").len();
-    assert!(begun["left"].as_u64().expect("a number") > 0, "{}", first.describe());
+    assert!(
+        begun["left"].as_u64().expect("a number") > 0,
+        "{}",
+        first.describe()
+    );
     // As if it had been killed in the middle of a line.
     let state = module.path(".goinject/state.jsonl");
     let mut lines = fs::read_to_string(&state).expect("read");
     lines.push_str("{\"fault\":\"0");
     fs::write(&state, lines).expect("written");
     let second = explore(&module, &["--mode", "once", "--resume"], &FEW, &[]);
-    assert_eq!(second.status, Some(1), "{}", second.describe());
+    assert_eq!(second.code, Some(1), "{}", second.describe());
     let ended = results(&module, ".goinject");
-    assert_eq!((&ended["left"], &ended["ended"]), (&Value::from(0), &Value::from("complete")));
+    assert_eq!(
+        (&ended["left"], &ended["ended"]),
+        (&Value::from(0), &Value::from("complete"))
+    );
     let outcomes = list(&ended, "outcomes");
     assert!(outcomes.len() > tried);
     for outcome in list(&begun, "outcomes") {
         assert!(outcomes.contains(outcome), "{outcome} was tried before");
     }
     let other = explore(&module, &["--resume"], &["go", "test", "./nowhere"], &[]);
-    assert_eq!(other.status, Some(2), "{}", other.describe());
-    assert!(other.stderr.contains("start without `--resume`"), "{}", other.describe());
+    assert_eq!(other.code, Some(2), "{}", other.describe());
+    assert!(
+        other.stderr.contains("start without `--resume`"),
+        "{}",
+        other.describe()
+    );
 }
 
 #[test]
@@ -212,7 +248,7 @@ fn the_rule_file_of_a_finding_is_met_once_the_program_is_mended() {
     let module = fixture("planted");
     let run = ["go", "test", "-run=TestSnapshot|TestFolder", "."];
     let found = explore(&module, &["--mode", "once"], &run, &[]);
-    assert_eq!(found.status, Some(1), "{}", found.describe());
+    assert_eq!(found.code, Some(1), "{}", found.describe());
     let results = results(&module, ".goinject");
     let rules: Vec<(&str, &str)> = list(&results, "findings")
         .iter()
@@ -221,7 +257,11 @@ fn the_rule_file_of_a_finding_is_met_once_the_program_is_mended() {
     assert_eq!(rules.len(), 2, "{rules:?}");
     for (class, rule) in &rules {
         let before = module.goinject(&["run", "--quiet", rule], &[]);
-        assert!(matches!(before.status, Some(1 | 4)), "{class}: {}", before.describe());
+        assert!(
+            matches!(before.code, Some(1 | 4)),
+            "{class}: {}",
+            before.describe()
+        );
     }
     let edit = |file: &str, from: &str, to: &str| {
         let path = module.path(file);
@@ -242,7 +282,7 @@ fn the_rule_file_of_a_finding_is_met_once_the_program_is_mended() {
     );
     for (class, rule) in &rules {
         let after = module.goinject(&["run", "--quiet", rule], &[]);
-        assert_eq!(after.status, Some(0), "{class}: {}", after.describe());
+        assert_eq!(after.code, Some(0), "{class}: {}", after.describe());
     }
 }
 
@@ -258,15 +298,19 @@ fn a_command_that_ends_by_itself_is_explored() {
          func main() {\n\tif err := note(os.TempDir()+\"/note\", \"pears\"); err != nil {\n\t\tfmt.Fprintln(os.Stderr, err)\n\t\tos.Exit(1)\n\t}\n\tfmt.Println(\"noted\")\n}\n",
     );
     let built = module.go(&["build", "-o", "notes", "."]);
-    assert_eq!(built.status, Some(0), "{}", built.describe());
+    assert_eq!(built.code, Some(0), "{}", built.describe());
     let outcome = explore(&module, &[], &["./notes"], &[]);
-    assert_eq!(outcome.status, Some(1), "{}", outcome.describe());
+    assert_eq!(outcome.code, Some(1), "{}", outcome.describe());
     let results = results(&module, ".goinject");
     let found = findings(&results);
     // The deferred Close of a file that was written to; the rest is reported.
     let classes: BTreeSet<&str> = found.iter().map(|[class, ..]| class.as_str()).collect();
     assert_eq!(classes, BTreeSet::from(["swallowed"]), "{}", outcome.describe());
-    assert!(results["counts"]["reported"].as_u64() >= Some(4), "{}", outcome.describe());
+    assert!(
+        results["counts"]["reported"].as_u64() >= Some(4),
+        "{}",
+        outcome.describe()
+    );
 }
 
 #[test]
@@ -284,36 +328,56 @@ fn a_rule_is_swept_over_its_calls() {
         module.goinject(&all, &[])
     };
     let outcome = sweep(&["--mode", "once"], &["go", "test", "-run=TestBank", "."]);
-    assert_eq!(outcome.status, Some(1), "{}", outcome.describe());
+    assert_eq!(outcome.code, Some(1), "{}", outcome.describe());
     let results = results(&module, ".goinject");
     let calls = results["points"].as_u64().expect("a number");
     assert!(calls >= 2, "{}", outcome.describe());
     assert_eq!(list(&results, "outcomes").len() as u64, calls);
     let found = findings(&results);
-    let expected = ["corrupt", "os.(*File).Write", "example.com/planted.(*Bank).transfer"].map(str::to_owned);
+    let expected = [
+        "corrupt",
+        "os.(*File).Write",
+        "example.com/planted.(*Bank).transfer",
+    ]
+    .map(str::to_owned);
     assert_eq!(found, BTreeSet::from([expected]), "{}", outcome.describe());
     // Each of them is in its rule file.
     let rule = fs::read_to_string(module.path(text(&results["findings"][0], "rule"))).expect("read");
     assert!(rule.contains("when: {nth: "), "{rule}");
     let none = sweep(&[], &["go", "test", "-run=TestFolder", "."]);
-    assert_eq!(none.status, Some(4), "{}", none.describe());
+    assert_eq!(none.code, Some(4), "{}", none.describe());
 }
 
 #[test]
 fn what_can_not_be_explored_is_told() {
     let module = fixture("planted");
     let told = |outcome: &Outcome, status: i32, words: &str| {
-        assert_eq!(outcome.status, Some(status), "{}", outcome.describe());
+        assert_eq!(outcome.code, Some(status), "{}", outcome.describe());
         assert!(outcome.stderr.contains(words), "{words}: {}", outcome.describe());
     };
-    told(&explore(&module, &[], &["go", "vet", "./..."], &[]), 2, "`go` itself is not explored");
-    told(&explore(&module, &[], &["go", "test", "./nowhere"], &[]), 3, "go list");
+    told(
+        &explore(&module, &[], &["go", "vet", "./..."], &[]),
+        2,
+        "`go` itself is not explored",
+    );
+    told(
+        &explore(&module, &[], &["go", "test", "./nowhere"], &[]),
+        3,
+        "go list",
+    );
     told(&explore(&module, &[], &["./nothing"], &[]), 3, "no such file");
     told(&explore(&module, &["--shard", "4/3"], &FEW, &[]), 2, "1/3");
     told(&explore(&module, &["--budget", "5"], &FEW, &[]), 2, "--budget");
     told(&explore(&module, &["--dry-run"], &FEW, &[]), 0, "fault points");
-    module.write("broken_test.go", "package planted\n\nimport \"testing\"\n\nfunc TestBroken(t *testing.T) { t.Fatal(\"oh no\") }\n");
+    module.write(
+        "broken_test.go",
+        "package planted\n\nimport \"testing\"\n\nfunc TestBroken(t *testing.T) { t.Fatal(\"oh no\") }\n",
+    );
     told(&explore(&module, &[], &["go", "test", "."], &[]), 4, "oh no");
     module.write("two.yaml", "version: 1\nrules:\n  - {function: os.Open, inject: {panic: true}}\n  - {function: os.Create, inject: {panic: true}}\n");
-    told(&module.goinject(&["sweep", "two.yaml", "--", "go", "test", "."], &[]), 2, "of one rule");
+    told(
+        &module.goinject(&["sweep", "two.yaml", "--", "go", "test", "."], &[]),
+        2,
+        "of one rule",
+    );
 }

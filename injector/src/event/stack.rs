@@ -42,15 +42,13 @@ impl Stacks {
     fn frames(&self, binary: &Binary, address: Address) -> Rc<[Frame]> {
         let mut known = self.known.borrow_mut();
         let frames = known.entry(address).or_insert_with(|| {
-            let frames = binary.frames(address);
-            let last = frames.len().saturating_sub(1);
-            let frames = frames.into_iter().enumerate();
+            let frames = binary.frames(address).into_iter();
             frames
-                .map(|(n, frame)| Frame {
+                .map(|frame| Frame {
                     function: frame.function,
                     file: frame.file,
                     line: frame.line,
-                    inlined: n < last,
+                    inlined: frame.inlined,
                 })
                 .collect()
         });

@@ -171,6 +171,9 @@ impl Program {
     /// Whether a function may return errors: it does, or all of its calls are inlined, so that nothing but its name
     /// tells.
     pub fn may_return_errors(&self, name: &str) -> bool {
+        if !can_fail(name) {
+            return false;
+        }
         if self.error_result(name).is_some() {
             return true;
         }

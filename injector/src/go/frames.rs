@@ -12,6 +12,8 @@ pub struct Frame {
     pub file: String,
     /// The line.
     pub line: u32,
+    /// Whether its code stands in the function that calls it.
+    pub inlined: bool,
 }
 
 impl Binary {

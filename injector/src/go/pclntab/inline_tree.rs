@@ -162,6 +162,7 @@ impl FunctionTable {
                 function: printed(self.table().name(node.name)?).into_owned(),
                 file: place.0?,
                 line: place.1?,
+                inlined: true,
             });
             at = function.entry.plus(u64::from(node.parent_pc));
             place = match node.place {
@@ -176,6 +177,7 @@ impl FunctionTable {
                 function: function.name.clone(),
                 file: place.0?,
                 line: place.1?,
+                inlined: false,
             });
         }
         Some(frames)
