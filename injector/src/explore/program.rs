@@ -87,10 +87,7 @@ impl Program {
         let mut names = BTreeSet::new();
         let functions: Vec<Function> = self.binary.functions().iter().collect();
         let dynamic = self.dynamic_methods();
-        for function in functions
-            .iter()
-            .filter(|function| !function.is_wrapper && !function.is_foreign)
-        {
+        for function in functions.iter().filter(|function| !function.is_foreign) {
             let file = || self.binary.functions().location(function).map(|(file, _)| file);
             let side = match self.code.side(&function.name, "") {
                 Side::Own => self.code.side(&function.name, &file().unwrap_or_default()),
@@ -102,11 +99,16 @@ impl Program {
                         let called = self.binary.called_within(&(function.entry..function.end));
                         names.extend(called.into_iter().map(|callee| callee.name));
                     }
-                    if side == Side::Own && scope != Scope::Boundary {
+                    // What the compiler puts around `defer` and `go` calls, and is not called by its name.
+                    if side == Side::Own && scope != Scope::Boundary && !function.is_wrapper {
                         names.insert(function.name.clone());
                     }
                 }
-                Side::Foreign if scope != Scope::Own && dynamic.contains(method_type(&function.name)) => {
+                Side::Foreign
+                    if scope != Scope::Own
+                        && !function.is_wrapper
+                        && dynamic.contains(method_type(&function.name)) =>
+                {
                     names.insert(function.name.clone());
                 }
                 Side::Foreign => {}

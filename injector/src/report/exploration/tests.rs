@@ -29,6 +29,8 @@ fn finding(class: Class, function: &str, words: &str, known: bool) -> Finding {
     let outer = place("shop.Run", "/home/you/shop/run.go", 7);
     Finding {
         id: Finding::make_id(class, function, std::slice::from_ref(&caller), None),
+        fault: format!("{function}-1"),
+        lost: None,
         class,
         mode: Mode::Once,
         function: function.to_owned(),
