@@ -211,6 +211,9 @@ pub struct Exploring {
     /// End a trial after this time; by its test's own time where absent
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<Duration>,
+    /// Give each trial a copy of the module to run in, for tests that write into it
+    #[arg(long)]
+    pub copy: bool,
     /// The folder for results, rule files and state
     #[arg(long, value_name = "FOLDER", default_value = ".goinject")]
     pub out: PathBuf,

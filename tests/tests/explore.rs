@@ -314,6 +314,27 @@ fn a_command_that_ends_by_itself_is_explored() {
 }
 
 #[test]
+fn a_test_that_writes_into_its_module_gets_a_copy() {
+    let module = Module::new("1.27");
+    module.write("go.mod", "module example.com/notes\n\ngo 1.21\n");
+    module.write(
+        "notes/notes.go",
+        "package notes\n\nimport \"os\"\n\n//go:noinline\nfunc Note(text string) error {\n\treturn os.WriteFile(\"note.txt\", []byte(text), 0o600)\n}\n",
+    );
+    module.write(
+        "notes/notes_test.go",
+        "package notes\n\nimport \"testing\"\n\nfunc TestNote(t *testing.T) {\n\tif err := Note(\"pears\"); err != nil {\n\t\tt.Fatal(err)\n\t}\n}\n",
+    );
+    let outcome = explore(&module, &["--copy"], &["go", "test", "./..."], &[]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+    assert_eq!(
+        results(&module, ".goinject")["counts"],
+        serde_json::json!({"reported": 2})
+    );
+    assert!(!module.path("notes/note.txt").exists());
+}
+
+#[test]
 fn a_rule_is_swept_over_its_calls() {
     let module = fixture("planted");
     module.write(

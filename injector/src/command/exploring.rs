@@ -189,7 +189,7 @@ fn settings(common: &Exploring, store: &Store) -> Told<Settings> {
     Ok(Settings {
         jobs,
         repetitions: usize::from(common.repeat),
-        budget: common.budget,
+        copy: common.copy,
         engine: name_of(common.engine),
         seed: common.seed,
         patience: common.timeout,

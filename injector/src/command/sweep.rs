@@ -93,7 +93,7 @@ fn plan(
     let asked = signals::end_is_asked_for;
     let several = planned.subjects.len() > 1;
     for (n, subject) in planned.subjects.iter().enumerate() {
-        let plain = run_plainly(subject, &trials.settings.work, &asked);
+        let plain = run_plainly(subject, trials.settings, &asked);
         let plain = plain.map_err(|error| fail(ExitCode::Unarmable, format!("{}: {error}", subject.name)))?;
         if asked() {
             return Err(ExitCode::Interrupted);

@@ -28,8 +28,8 @@ pub struct Settings {
     pub jobs: usize,
     /// Times that a finding must come up again.
     pub repetitions: usize,
-    /// How long all of it may take.
-    pub budget: Option<Duration>,
+    /// Whether each trial has a copy of the module.
+    pub copy: bool,
     /// By which engine trials are made, as the command line names it.
     pub engine: String,
     /// The seed of chance.
@@ -83,6 +83,9 @@ impl<'a> Trials<'a> {
         request.mark = new_mark();
         self.made.fetch_add(1, Ordering::Relaxed);
         let folder = Folder::new(&self.settings.work)?;
+        if self.settings.copy {
+            request.dir = folder.copy_of(&request.dir)?;
+        }
         let mut child = folder.start(&request)?;
         let deadline = Instant::now() + request.patience + SLACK;
         let ended = loop {

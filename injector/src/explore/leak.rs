@@ -55,7 +55,7 @@ pub(super) fn find(
     (request, n): (&Request, usize),
     (stack, opens): (&[Place], bool),
 ) -> Option<Judged> {
-    outcome.record.leftovers.as_ref()?;
+    let temporary = &outcome.record.leftovers.as_ref()?.temporary;
     let left = Left::of(outcome, &subject.program);
     let started = |place: &Place| {
         let creator = enclosing(&place.function);
@@ -69,7 +69,7 @@ pub(super) fn find(
                 .iter()
                 .find(|frame| subject.program.code.side_of(frame) != Side::Foreign);
             event.rule == OPENS
-                && names(event, file)
+                && names(event, file, temporary)
                 && opener.is_some_and(|frame| started(&Place::from(frame)))
         }),
     };
@@ -110,21 +110,15 @@ pub(super) fn find(
 }
 
 /// Whether an event is the opening of a file, of whose name it may tell only the beginning.
-fn names(event: &Fired, file: &str) -> bool {
+fn names(event: &Fired, file: &str, temporary: &str) -> bool {
     let name = event.values.first().and_then(|value| value.before.as_ref());
     let Some(Seen::Text { text, cut }) = name else {
         return false;
     };
-    let temporary = |text: &str| match text.split_once("/tmp/") {
-        // The trial's own folder is told as a variable.
-        Some((before, rest)) if before.contains("/trial-") => format!("$TMPDIR/{rest}"),
-        _ => text.to_owned(),
-    };
-    let known = without_numbers(&temporary(text));
+    let known = without_numbers(&text.replace(temporary, "$TMPDIR"));
     let file = without_numbers(file.trim_end_matches(" (deleted)"));
     match cut {
-        // Cut within the folder's name, nothing is known of what is in it.
-        true => file.starts_with(&known) || text.contains("/trial-"),
+        true => file.starts_with(&known),
         false => file == known || file.ends_with(&format!("/{known}")),
     }
 }

@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::code::Code;
+use super::explorer::Settings;
 use super::leak::Left;
 use super::program::Program;
 use super::replay;
-use super::trial::{Folder, MARK};
+use super::trial::{self, Folder, MARK};
 use crate::gotest::listing::{Arguments, Listed, Listing};
 
 /// Something that is run again and again.
@@ -191,11 +192,15 @@ impl Subject {
     /// Runs it without a fault.
     pub fn run_plainly(
         &self,
-        within: &Path,
+        settings: &Settings,
         patience: Duration,
         asked: &dyn Fn() -> bool,
     ) -> io::Result<Plain> {
-        let folder = Folder::new(within)?;
+        let folder = Folder::new(&settings.work)?;
+        let dir = match settings.copy {
+            true => folder.copy_of(&self.dir())?,
+            false => self.dir(),
+        };
         let mark = super::explorer::new_mark();
         let (program, arguments) = {
             let mut command = self.command(None).into_iter();
@@ -204,7 +209,7 @@ impl Subject {
         let mut command = Command::new(&program);
         command
             .args(&arguments)
-            .current_dir(self.dir())
+            .current_dir(dir)
             .env("TMPDIR", folder.temporary())
             .env(MARK, &mark)
             .stdin(Stdio::null())
@@ -217,6 +222,7 @@ impl Subject {
             use std::os::unix::process::CommandExt;
             command.process_group(0);
         }
+        trial::end_with_us(&mut command, libc::SIGKILL);
         let begun = Instant::now();
         let mut child = command.spawn()?;
         let status = loop {
@@ -231,7 +237,7 @@ impl Subject {
             std::thread::sleep(Duration::from_millis(2));
         };
         let elapsed = begun.elapsed();
-        super::trial::kill_rest(&mark);
+        trial::kill_rest(&mark);
         let stdout = fs::read(folder.stdout())?;
         let stdout = String::from_utf8_lossy(&stdout).into_owned();
         let stderr = fs::read(folder.stderr())?;

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::at_point::AtPoint;
 use super::code::Side;
-use super::explorer::Trials;
+use super::explorer::{Settings, Trials};
 use super::point::{Found, Reach, points, top_level};
 use super::program::{Program, Scope};
 use super::rule_text::{self, Mode};
@@ -52,13 +52,17 @@ pub struct Stability {
 }
 
 /// Runs a subject without faults, several times.
-pub fn run_plainly(subject: &Subject, work: &Path, asked: &dyn Fn() -> bool) -> io::Result<Stability> {
+pub fn run_plainly(
+    subject: &Subject,
+    settings: &Settings,
+    asked: &dyn Fn() -> bool,
+) -> io::Result<Stability> {
     let mut runs = Vec::new();
     for _ in 0..PLAIN_RUNS {
         if asked() {
             break;
         }
-        runs.push(subject.run_plainly(work, PATIENCE, asked)?);
+        runs.push(subject.run_plainly(settings, PATIENCE, asked)?);
     }
     Ok(compare(subject.is_test(), &runs))
 }

@@ -70,8 +70,10 @@ pub struct Firings {
 pub struct Leftovers {
     /// The exit status that it had chosen.
     pub status: i32,
-    /// What its file descriptors led to.
+    /// What its file descriptors led to. The trial's folder for temporary files is told as `$TMPDIR`.
     pub files: Vec<String>,
+    /// That folder.
+    pub temporary: String,
 }
 
 /// What came of a trial.
@@ -114,9 +116,13 @@ pub struct Outcome {
     pub dump: Option<String>,
 }
 
-/// A folder for a trial: what it is given, its output, and its temporary files. Removed when it is dropped.
+/// The folders of a trial: what it is given, its output, and its temporary files. Removed when it is dropped.
 #[derive(Debug)]
-pub struct Folder(tempfile::TempDir);
+pub struct Folder {
+    own: tempfile::TempDir,
+    /// Among the system's: its path is short, as sockets need it, and it is in no module or repository.
+    temporary: tempfile::TempDir,
+}
 
 /// What asks a Go program for its goroutines.
 const ASKED: &str = "SIGQUIT: quit";
@@ -127,18 +133,30 @@ impl Folder {
     /// Makes one.
     pub fn new(within: &Path) -> io::Result<Folder> {
         fs::create_dir_all(within)?;
-        let folder = tempfile::Builder::new().prefix("trial-").tempdir_in(within)?;
-        fs::create_dir(folder.path().join("tmp"))?;
-        Ok(Folder(folder))
+        Ok(Folder {
+            own: tempfile::Builder::new().prefix("trial-").tempdir_in(within)?,
+            temporary: tempfile::Builder::new().prefix("gi-").tempdir()?,
+        })
     }
 
     fn file(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.own.path().join(name)
     }
 
     /// Where its processes put temporary files.
-    pub fn temporary(&self) -> PathBuf {
-        self.file("tmp")
+    pub fn temporary(&self) -> &Path {
+        self.temporary.path()
+    }
+
+    /// A copy of the module that a folder is in, and the folder in that.
+    pub fn copy_of(&self, dir: &Path) -> io::Result<PathBuf> {
+        let root = dir
+            .ancestors()
+            .find(|folder| folder.join("go.mod").is_file())
+            .unwrap_or(dir);
+        let copy = self.file("copy");
+        copy_tree(root, &copy)?;
+        Ok(copy.join(dir.strip_prefix(root).unwrap_or(Path::new(""))))
     }
 
     /// Where standard output goes.
@@ -159,8 +177,10 @@ impl Folder {
             &file,
             serde_json::to_vec(request).expect("it has only string keys"),
         )?;
+        let mut command = Command::new(std::env::current_exe()?);
+        end_with_us(&mut command, libc::SIGTERM);
         // A group of its own: what a terminal sends to goinject is not for trials.
-        Command::new(std::env::current_exe()?)
+        command
             .arg(COMMAND)
             .arg(&file)
             .arg(self.file("record.json"))
@@ -189,6 +209,38 @@ impl Folder {
             stderr,
             dump,
         })
+    }
+}
+
+/// Copies a folder, without what belongs to git or goinject.
+fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (name, kind) = (entry.file_name(), entry.file_type()?);
+        let to = to.join(&name);
+        if kind.is_dir() {
+            if name != ".git" && name != ".goinject" {
+                copy_tree(&entry.path(), &to)?;
+            }
+        } else if kind.is_symlink() {
+            std::os::unix::fs::symlink(fs::read_link(entry.path())?, to)?;
+        } else if kind.is_file() {
+            fs::copy(entry.path(), to)?;
+        }
+    }
+    Ok(())
+}
+
+/// Has a command end when goinject does, whatever ends that: it is sent a signal.
+pub fn end_with_us(command: &mut Command, signal: libc::c_int) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: prctl is async-signal-safe, and takes no pointers here.
+    unsafe {
+        command.pre_exec(move || match libc::prctl(libc::PR_SET_PDEATHSIG, signal) {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        });
     }
 }
 

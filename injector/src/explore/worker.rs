@@ -194,6 +194,7 @@ impl Watch {
             state.leftovers = Some(Leftovers {
                 status,
                 files: Vec::new(),
+                temporary: std::env::var("TMPDIR").unwrap_or_default(),
             });
             state.exiting = Some(fired.pid);
             self.changed.notify_all();
