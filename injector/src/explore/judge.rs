@@ -255,10 +255,15 @@ impl Evidence<'_> {
                 Some(place.clone()),
                 format!("exit status {status}: the error came to the test"),
             ),
-            Fate::Unknown if !self.is_test => Verdict::new(
+            Fate::Unknown => Verdict::new(
                 Class::Reported,
                 None,
-                format!("exit status {status}, without the error's text"),
+                format!("exit status {status}, without the error's text; where it went is not known"),
+            ),
+            _ if asks_for(&fault.function) => Verdict::new(
+                Class::Reported,
+                None,
+                format!("exit status {status}: what was asked for counts as absent"),
             ),
             Fate::Dropped(place) if !self.is_test && place.function == "main.main" => Verdict::new(
                 Class::Reported,
@@ -359,6 +364,12 @@ impl Evidence<'_> {
         if matches!(function, "os.Remove" | "os.RemoveAll") {
             return Some("passes: something was not cleaned up");
         }
+        if method.eq_ignore_ascii_case("rollback") {
+            return Some("passes: what was not committed could not be taken back");
+        }
+        if asks_for(function) {
+            return Some("passes: what was asked for counts as absent");
+        }
         if method.eq_ignore_ascii_case("close") && !self.caller_writes {
             return Some("passes: what was closed had only been read");
         }
@@ -375,6 +386,22 @@ fn lost(fate: &Fate) -> String {
         Fate::Dropped(place) => format!("; it ended in {}", place.function),
         _ => String::new(),
     }
+}
+
+/// Whether a function looks whether something is there.
+fn asks_for(function: &str) -> bool {
+    let method = function.rsplit('.').next().unwrap_or(function);
+    [
+        "stat",
+        "lstat",
+        "exists",
+        "direxists",
+        "isdir",
+        "access",
+        "lookpath",
+    ]
+    .iter()
+    .any(|word| method.eq_ignore_ascii_case(word))
 }
 
 /// Whether a function's name asks whether something is so.

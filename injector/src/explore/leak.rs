@@ -64,10 +64,12 @@ pub(super) fn find(
     let opened = |file: &str| match file {
         "socket" | "pipe" => opens,
         _ => outcome.record.fired.iter().any(|event| {
+            // A test that opens it forgets it itself.
             let opener = event
                 .stack
                 .iter()
-                .find(|frame| subject.program.code.side_of(frame) != Side::Foreign);
+                .find(|frame| subject.program.code.side_of(frame) != Side::Foreign)
+                .filter(|frame| subject.program.code.side_of(frame) == Side::Own);
             event.rule == OPENS
                 && names(event, file, temporary)
                 && opener.is_some_and(|frame| started(&Place::from(frame)))

@@ -11,7 +11,6 @@ use super::code::{Code, Side};
 use super::errors;
 use super::rule_text::{self, Failing};
 use crate::go::address::Address;
-use crate::go::types::Variable;
 use crate::go::{Binary, Function, GoError};
 use crate::resolve::{functions_without_wrappers, refused_by_policy, resolve};
 
@@ -57,6 +56,8 @@ pub struct Program {
     pub code: Code,
     results: Mutex<HashMap<String, Option<String>>>,
     failings: Mutex<HashMap<String, Option<Failing>>>,
+    /// Names of result types, by function.
+    types: Mutex<HashMap<String, Option<Vec<String>>>>,
     variables: OnceLock<HashMap<Address, String>>,
 }
 
@@ -68,6 +69,7 @@ impl Program {
             code,
             results: Mutex::default(),
             failings: Mutex::default(),
+            types: Mutex::default(),
             variables: OnceLock::new(),
         })
     }
@@ -170,29 +172,33 @@ impl Program {
         (of.name == "error").then(|| format!("results[{last}]"))
     }
 
-    /// Whether a function may return errors: it does, or all of its calls are inlined, so that nothing but its name
-    /// tells.
+    /// The types of a function's results by name; none where they are not known.
+    fn results(&self, name: &str) -> Option<Vec<String>> {
+        let mut known = self.types.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = known.entry(name.to_owned()).or_insert_with(|| {
+            let types = self.binary.result_types(name)?;
+            let named = types
+                .into_iter()
+                .map(|ty| self.binary.types().get(ty).name.clone());
+            Some(named.collect())
+        });
+        found.clone()
+    }
+
+    /// Whether a function may return errors: it does, or nothing tells.
     pub fn may_return_errors(&self, name: &str) -> bool {
-        if !can_fail(name) {
-            return false;
-        }
-        if self.error_result(name).is_some() {
-            return true;
-        }
         let last = name.rsplit('.').next().unwrap_or(name);
-        self.binary.functions().find(name).is_empty() && !last.starts_with("New") && !last.starts_with("Must")
+        can_fail(name)
+            && match self.results(name) {
+                Some(results) => results.iter().any(|result| result == "error"),
+                None => !last.starts_with("New") && !last.starts_with("Must"),
+            }
     }
 
     /// Whether a function is known to return no error.
     pub fn has_no_error(&self, name: &str) -> bool {
-        let functions = functions_without_wrappers(self.binary.functions().find(name));
-        let signature = functions
-            .first()
-            .and_then(|function| self.binary.signature(function).ok()?);
-        signature.is_some_and(|signature| {
-            let is_error = |result: &Variable| self.binary.types().get(result.ty).name == "error";
-            !signature.results.iter().any(is_error)
-        })
+        let results = self.results(name);
+        results.is_some_and(|results| !results.iter().any(|result| result == "error"))
     }
 
     /// Whether a function takes something that it can answer by, beside its results.
@@ -211,12 +217,8 @@ impl Program {
 
     /// Whether a function's last result is a truth value, as of those that say whether it has worked.
     pub fn says_whether(&self, name: &str) -> bool {
-        let functions = functions_without_wrappers(self.binary.functions().find(name));
-        let signature = functions
-            .first()
-            .and_then(|function| self.binary.signature(function).ok()?);
-        let last = signature.and_then(|signature| signature.results.last().map(|result| result.ty));
-        last.is_some_and(|ty| self.binary.types().get(ty).name == "bool")
+        let results = self.results(name).unwrap_or_default();
+        results.last().is_some_and(|result| result == "bool")
     }
 
     /// How calls of a function are made to fail; none if there is no way.

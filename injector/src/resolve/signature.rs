@@ -37,7 +37,7 @@ pub(super) fn signature(
             Finding::invalid(Diagnostic::error(message).at(at).rule(&rule.name))
         })?;
     match known() {
-        Ok(Some(signature)) => combine(signature, &given, binary.types())
+        Ok(Some(signature)) => combine(signature, &given, binary)
             .map(Some)
             .map_err(|difference| {
                 let message = format!(
@@ -154,8 +154,12 @@ fn place_in(source: &Source, written: &Spanned<String>, offset: usize) -> Span {
 }
 
 /// The binary's signature with the names that only the rule gives, or the first difference.
-fn combine(known: &Signature, given: &Signature, types: &Types) -> Result<Signature, String> {
+fn combine(known: &Signature, given: &Signature, binary: &Binary) -> Result<Signature, String> {
+    let types = binary.types();
     let mut all = known.clone();
+    // Without debug information, a struct that the rule writes out says how it wants to see what lies behind a pointer:
+    // bytes as a text, for instance.
+    let has_debug = binary.build().has_dwarf;
     if known.receiver.is_some() != given.receiver.is_some() {
         return Err("one has a receiver and the other has none".to_owned());
     }
@@ -173,12 +177,25 @@ fn combine(known: &Signature, given: &Signature, types: &Types) -> Result<Signat
         }
         for (n, (own, other)) in own.iter_mut().zip(other).enumerate() {
             agree(own, other, types).map_err(|why| format!("{list} {n} is {why}"))?;
+            if !has_debug && is_written_out(other.ty, types) {
+                own.ty = other.ty;
+            }
         }
     }
     if let (Some(own), Some(other)) = (&mut all.receiver, &given.receiver) {
         agree(own, other, types).map_err(|why| format!("its receiver is {why}"))?;
     }
     Ok(all)
+}
+
+/// Whether a type is a pointer to a struct without a name, of which fields are written.
+fn is_written_out(ty: TypeId, types: &Types) -> bool {
+    let Kind::Pointer { target: Some(target) } = types.get(ty).kind else {
+        return false;
+    };
+    let target = types.get(target);
+    let has_fields = matches!(&target.kind, Kind::Struct { fields } if !fields.is_empty());
+    has_fields && target.name.starts_with("struct")
 }
 
 fn agree(own: &mut Variable, other: &Variable, types: &Types) -> Result<(), String> {
