@@ -10,6 +10,7 @@ use super::traceback::{self, Goroutine, goroutines};
 use super::trail::{self, Fate};
 use super::trial::{Outcome, Stopped};
 use crate::event::line::{Fired, Frame, OutcomeName};
+use crate::event::seen::Seen;
 
 /// More firings than a caller makes who means to stop.
 const MANY: u64 = 20;
@@ -100,9 +101,12 @@ impl Evidence<'_> {
     fn fault(&self) -> Option<&Fired> {
         self.outcome.record.fired.iter().find(|fired| {
             let is_there = |point: &Point| {
-                let found = Point::of(&point.function, &fired.stack, &self.program.code, &|name| {
-                    self.program.may_return_errors(name)
-                });
+                let found = Point::of(
+                    &point.function,
+                    &fired.stack,
+                    &self.program.code,
+                    &|name, callee| self.program.may_pass_on(name, callee),
+                );
                 found.as_ref() == Some(point)
             };
             fired.rule == self.rule
@@ -260,7 +264,7 @@ impl Evidence<'_> {
                 None,
                 format!("exit status {status}, without the error's text; where it went is not known"),
             ),
-            _ if asks_for(&fault.function) => Verdict::new(
+            _ if self.only_asked(fault) => Verdict::new(
                 Class::Reported,
                 None,
                 format!("exit status {status}: what was asked for counts as absent"),
@@ -357,6 +361,12 @@ impl Evidence<'_> {
         rule.map_or(0, |rule| rule.matched)
     }
 
+    /// Whether a function that asks whether something is there, by its name, looked for that.
+    fn only_asked(&self, fault: &Fired) -> bool {
+        let caller = self.own(fault.stack.get(1..).unwrap_or_default());
+        asks_for(&fault.function) && caller.is_some_and(|caller| asks(&caller.function))
+    }
+
     /// Why an error that is ignored does no harm, if that is so.
     fn is_nothing(&self, fault: &Fired) -> Option<&'static str> {
         let function = fault.function.as_str();
@@ -367,11 +377,18 @@ impl Evidence<'_> {
         if method.eq_ignore_ascii_case("rollback") {
             return Some("passes: what was not committed could not be taken back");
         }
-        if asks_for(function) {
+        if self.only_asked(fault) {
             return Some("passes: what was asked for counts as absent");
+        }
+        let before = fault.values.first().and_then(|value| value.before.as_ref());
+        if before.is_some_and(|before| *before != Seen::Nil) {
+            return Some("passes: the call had failed by itself");
         }
         if method.eq_ignore_ascii_case("close") && !self.caller_writes {
             return Some("passes: what was closed had only been read");
+        }
+        if function.starts_with("os/user.") {
+            return Some("passes without the name of a user or group");
         }
         if method.starts_with("Set") && method.ends_with("Deadline") {
             return Some("passes without a deadline");
@@ -411,7 +428,7 @@ fn asks(function: &str) -> bool {
         .next()
         .unwrap_or(function)
         .to_ascii_lowercase();
-    ["exist", "is", "has", "can"]
+    ["exist", "is", "has", "can", "find", "search", "look"]
         .iter()
         .any(|word| last.starts_with(word))
         || last.ends_with("exists")

@@ -14,7 +14,7 @@ use super::subject::Subject;
 use super::traceback::goroutines;
 use super::trail;
 use super::trial::{Outcome, Request};
-use crate::event::line::Fired;
+use crate::event::line::{Fired, Frame};
 use crate::event::seen::Seen;
 
 /// How long goroutines have to end at exit: the first time, and when it matters.
@@ -64,15 +64,14 @@ pub(super) fn find(
     let opened = |file: &str| match file {
         "socket" | "pipe" => opens,
         _ => outcome.record.fired.iter().any(|event| {
+            let side = |frame: &&Frame| subject.program.code.side_of(frame);
             // A test that opens it forgets it itself.
-            let opener = event
-                .stack
-                .iter()
-                .find(|frame| subject.program.code.side_of(frame) != Side::Foreign)
-                .filter(|frame| subject.program.code.side_of(frame) == Side::Own);
+            let opener = event.stack.iter().find(|frame| side(frame) != Side::Foreign);
+            let ours = || event.stack.iter().filter(|frame| side(frame) == Side::Own);
             event.rule == OPENS
                 && names(event, file, temporary)
-                && opener.is_some_and(|frame| started(&Place::from(frame)))
+                && opener.is_some_and(|frame| side(&frame) == Side::Own)
+                && ours().any(|frame| started(&Place::from(frame)))
         }),
     };
     let suspicious = left.goroutines.keys().any(started) || left.files.keys().any(|file| opened(file));

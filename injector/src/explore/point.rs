@@ -67,7 +67,7 @@ impl Point {
         function: &str,
         stack: &[Frame],
         code: &Code,
-        returns_errors: &dyn Fn(&str) -> bool,
+        passes_on: &dyn Fn(&str, &str) -> bool,
     ) -> Option<Point> {
         let frames = stack.get(1..)?;
         // Functions that are inlined into the calling code are not called themselves.
@@ -76,7 +76,7 @@ impl Point {
         let between = frames[..caller]
             .iter()
             .find(|frame| code.side_of(frame) == Side::Foreign);
-        if between.is_some_and(|frame| !returns_errors(&frame.function)) {
+        if between.is_some_and(|frame| !passes_on(&frame.function, function)) {
             return None;
         }
         let caller = frames[..=caller]
@@ -124,7 +124,7 @@ pub fn stands(callers: &[String], stack: &[Frame]) -> bool {
 }
 
 /// The points of the calls that were seen, in the order of their first calls.
-pub fn points(calls: &[Fired], code: &Code, returns_errors: &dyn Fn(&str) -> bool) -> Vec<Found> {
+pub fn points(calls: &[Fired], code: &Code, passes_on: &dyn Fn(&str, &str) -> bool) -> Vec<Found> {
     let mut groups: BTreeMap<(&str, Option<&str>), Vec<&Fired>> = BTreeMap::new();
     for call in calls {
         let test = call.test.as_deref().map(top_level);
@@ -134,7 +134,7 @@ pub fn points(calls: &[Fired], code: &Code, returns_errors: &dyn Fn(&str) -> boo
     let mut index: BTreeMap<Point, usize> = BTreeMap::new();
     for ((function, test), calls) in groups {
         for (n, call) in calls.iter().enumerate() {
-            let Some(point) = Point::of(function, &call.stack, code, returns_errors) else {
+            let Some(point) = Point::of(function, &call.stack, code, passes_on) else {
                 continue;
             };
             let at = *index.entry(point.clone()).or_insert_with(|| {
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn only_calls_by_the_users_code_are_points() {
-        let of = |stack: &[Frame]| Point::of("os.OpenFile", stack, &code(), &|name| name == "os.Open");
+        let of = |stack: &[Frame]| Point::of("os.OpenFile", stack, &code(), &|name, _| name == "os.Open");
         let open = frame("os.OpenFile", 1, false);
         let inlined = frame("os.Open", 2, true);
         let own = frame("shop.Load", 3, false);

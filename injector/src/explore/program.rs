@@ -11,6 +11,7 @@ use super::code::{Code, Side};
 use super::errors;
 use super::rule_text::{self, Failing};
 use crate::go::address::Address;
+use crate::go::types::Variable;
 use crate::go::{Binary, Function, GoError};
 use crate::resolve::{functions_without_wrappers, refused_by_policy, resolve};
 
@@ -31,7 +32,7 @@ pub enum Scope {
 const LATE: [&str; 6] = ["Close", "Commit", "Rollback", "Unlock", "Flush", "Sync"];
 
 /// Functions whose error is none, or never comes: they make errors, or write to memory.
-const NEVER_FAIL: [&str; 13] = [
+const NEVER_FAIL: [&str; 14] = [
     "bytes.(*Buffer).",
     "strings.(*Builder).",
     "errors.",
@@ -41,6 +42,7 @@ const NEVER_FAIL: [&str; 13] = [
     "fmt.Print",
     "github.com/pkg/errors.",
     "hash/",
+    "log.",
     "crypto/rand.Read",
     "math/rand.",
     "math/rand/v2.",
@@ -172,26 +174,30 @@ impl Program {
         (of.name == "error").then(|| format!("results[{last}]"))
     }
 
-    /// The types of a function's results by name; none where they are not known.
+    /// The types of a function's results by name; none where they are not known: of functions all of whose calls are
+    /// inlined, debug information lists only results that have names.
     fn results(&self, name: &str) -> Option<Vec<String>> {
         let mut known = self.types.lock().unwrap_or_else(PoisonError::into_inner);
         let found = known.entry(name.to_owned()).or_insert_with(|| {
-            let types = self.binary.result_types(name)?;
-            let named = types
-                .into_iter()
-                .map(|ty| self.binary.types().get(ty).name.clone());
-            Some(named.collect())
+            let functions = functions_without_wrappers(self.binary.functions().find(name));
+            let signature = self.binary.signature(functions.first()?).ok()??;
+            let named = |result: &Variable| self.binary.types().get(result.ty).name.clone();
+            Some(signature.results.iter().map(named).collect())
         });
         found.clone()
     }
 
-    /// Whether a function may return errors: it does, or nothing tells.
-    pub fn may_return_errors(&self, name: &str) -> bool {
+    /// Whether a function that is inlined around a call of another one may return its error: it returns errors, or nothing
+    /// but its name tells. `ToInt` around `ToIntE` does not.
+    pub fn may_pass_on(&self, name: &str, callee: &str) -> bool {
         let last = name.rsplit('.').next().unwrap_or(name);
         can_fail(name)
             && match self.results(name) {
                 Some(results) => results.iter().any(|result| result == "error"),
-                None => !last.starts_with("New") && !last.starts_with("Must"),
+                None => {
+                    let quiet = last.starts_with("New") || last.starts_with("Must");
+                    !quiet && callee.strip_suffix('E') != Some(name)
+                }
             }
     }
 

@@ -154,8 +154,8 @@ pub fn record(subject: &Subject, scope: Scope, trials: &Trials<'_>, engine: &str
     }
     let calls = outcome.record.fired;
     Ok(Survey {
-        points: points(&calls, &subject.program.code, &|name| {
-            subject.program.may_return_errors(name)
+        points: points(&calls, &subject.program.code, &|name, callee| {
+            subject.program.may_pass_on(name, callee)
         }),
         watched,
         calls,

@@ -47,16 +47,6 @@ impl Binary {
             })
     }
 
-    /// The types of the results of a function, also of one all of whose calls are inlined; `None` where nothing tells.
-    pub fn result_types(&self, name: &str) -> Option<Vec<TypeId>> {
-        let functions = self.functions().find(name);
-        let written = functions.iter().find(|function| !function.is_wrapper);
-        if let Some(signature) = written.and_then(|function| self.signature(function).ok()?) {
-            return Some(signature.results.iter().map(|result| result.ty).collect());
-        }
-        self.dwarf.as_ref()?.inlined_results(self.types(), name).ok()?
-    }
-
     /// Where the debug information sees a function's parameters when it is entered, by their names
     /// there. To compare with only: it is silent or wrong for what the optimiser dropped.
     pub fn witnesses(&self, function: &Function) -> Result<Vec<(String, EntryLocation)>, GoError> {

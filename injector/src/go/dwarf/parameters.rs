@@ -9,7 +9,6 @@ use super::entry::{Entry, Walk};
 use super::locations::{EntryLocation, RawLocation};
 use super::{Damage, Dwarf};
 use crate::go::address::Address;
-use crate::go::pclntab::functions::package_of;
 use crate::go::types::{TypeId, Types};
 
 /// The hidden dictionary's name.
@@ -93,47 +92,6 @@ impl Dwarf {
             });
         }
         Ok(Some(listing))
-    }
-
-    /// The types of the results of a function that is inlined somewhere, by its name; `None` if there is none of that name.
-    pub(in crate::go) fn inlined_results(
-        &self,
-        types: &Types,
-        name: &str,
-    ) -> Result<Option<Vec<TypeId>>, Damage> {
-        for unit in self.units_named(package_of(name))? {
-            let mut found = None;
-            self.walk(unit, unit.root, |mut walk| {
-                let mut is_it = false;
-                while let Some(entry) = walk.next()? {
-                    match (entry.depth(), entry.tag()) {
-                        (1, dw::DW_TAG_subprogram) => {
-                            is_it = found.is_none()
-                                && entry.attr(dw::DW_AT_inline).is_some()
-                                && entry.name() == Some(name);
-                            if is_it {
-                                found = Some(Vec::new());
-                            }
-                        }
-                        (2, dw::DW_TAG_formal_parameter) if is_it => {
-                            let (_, ty, is_result) = described(entry)?;
-                            if is_result && let Some(found) = &mut found {
-                                found.push(ty);
-                            }
-                        }
-                        _ => {}
-                    }
-                }
-                Ok(())
-            })?;
-            if let Some(found) = found {
-                let resolved = found
-                    .into_iter()
-                    .map(|ty| Ok(types.by_key(self.resolve_names(ty)? as u64)));
-                return resolved.collect::<Result<Vec<_>, Damage>>().map(Some);
-            }
-        }
-        Ok(None)
     }
 
     /// Whether the body of the function that begins at an address was put in place of some call of it.
