@@ -175,6 +175,10 @@ impl Evidence<'_> {
             .find(|goroutine| Some(goroutine.id) == fault.goroutine)
             .filter(|goroutine| self.own(&goroutine.frames).is_some())
             .or_else(|| all.iter().find(|goroutine| self.own(&goroutine.frames).is_some()));
+        if culprit.is_none() && !all.is_empty() {
+            let words = "does not end: the test itself waits, and nothing of the program does";
+            return Verdict::new(Class::Reported, None, words);
+        }
         let place = culprit.and_then(|goroutine| self.own(&goroutine.frames));
         let state = culprit.map_or("somewhere", |goroutine| goroutine.state.as_str());
         let id = culprit.map_or(0, |goroutine| goroutine.id);
