@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::at_point::AtPoint;
 use super::code::Side;
 use super::explorer::{Settings, Trials};
-use super::point::{Found, Reach, points, top_level};
+use super::point::{Found, Reach, points};
 use super::program::{Program, Scope};
 use super::rule_text::{self, Mode};
 use super::subject::{Plain, Subject};
@@ -282,13 +282,4 @@ impl Habits {
             .iter()
             .any(|place| self.openers.contains(&place.function))
     }
-}
-
-/// The top-level tests that were seen.
-pub fn tests_of(survey: &Survey) -> BTreeSet<&str> {
-    survey
-        .calls
-        .iter()
-        .filter_map(|call| call.test.as_deref().map(top_level))
-        .collect()
 }
