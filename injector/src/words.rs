@@ -68,6 +68,15 @@ pub fn path(path: &Path) -> String {
     }
 }
 
+/// A command as it can be pasted into a shell.
+pub fn in_shell(command: &[String]) -> String {
+    let quoted = command.iter().map(|word| {
+        // A word with a NUL can't be an argument in the first place.
+        shlex::try_quote(word).map_or_else(|_| word.replace('\0', ""), |word| word.into_owned())
+    });
+    quoted.collect::<Vec<String>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

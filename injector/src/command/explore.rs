@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::exploring::{Planned, Session, indented, name_of};
+use super::exploring::{Planned, Session, indented, name_of, stability};
 use super::{Told, fail, say};
 use crate::cli::{self, Explore, Exploring};
 use crate::engine::select::EngineChoice;
@@ -17,7 +17,7 @@ use crate::explore::program::Program;
 use crate::explore::rule_text::Mode;
 use crate::explore::store::Store;
 use crate::explore::subject::{How, Subject, Tests, code_of};
-use crate::explore::survey::{self, run_plainly};
+use crate::explore::survey;
 use crate::gotest::listing::{self, Arguments};
 use crate::signals;
 use crate::words::count;
@@ -82,19 +82,8 @@ fn survey(
         passed_over: BTreeMap::new(),
     };
     let mut faults = Vec::new();
-    let asked = signals::end_is_asked_for;
     for (n, subject) in planned.subjects.iter().enumerate() {
-        let plain = run_plainly(subject, trials.settings, &asked);
-        let plain = plain.map_err(|error| fail(ExitCode::Unarmable, format!("{}: {error}", subject.name)))?;
-        if asked() {
-            return Err(ExitCode::Interrupted);
-        }
-        if let Some(failure) = &plain.failure {
-            return Err(fail(
-                ExitCode::NeverFired,
-                format!("{} fails without a fault: {}", subject.name, indented(failure)),
-            ));
-        }
+        let plain = stability(subject, trials)?;
         for test in &plain.unstable {
             say(format!(
                 "warning: {test} of {} does not always pass: it is set aside",
@@ -110,7 +99,7 @@ fn survey(
                 format!("{}: {}", subject.name, indented(&error)),
             )
         })?;
-        if asked() {
+        if signals::end_is_asked_for() {
             return Err(ExitCode::Interrupted);
         }
         let factor = recorded.elapsed.as_secs_f64() / plain.elapsed.as_secs_f64().max(1e-3);

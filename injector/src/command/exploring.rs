@@ -15,9 +15,10 @@ use crate::explore::results::{Ended, Exploration, Finding, Result as Outcome, VE
 use crate::explore::rule_text::Mode;
 use crate::explore::store::{Store, read_baseline};
 use crate::explore::subject::Subject;
+use crate::explore::survey::{Stability, run_plainly};
 use crate::report::exploration::outputs::Outputs;
 use crate::report::exploration::terminal::{self, Exploring as Shown};
-use crate::signals::Signals;
+use crate::signals::{self, Signals};
 use crate::words::count;
 
 /// Everything that is about to be tried.
@@ -172,6 +173,23 @@ impl<'a> Session<'a> {
             left: 0,
             passed_over: planned.passed_over.clone(),
         }
+    }
+}
+
+/// What a subject does without faults; one that fails by itself can't be explored.
+pub(super) fn stability(subject: &Subject, trials: &Trials<'_>) -> Told<Stability> {
+    let asked = signals::end_is_asked_for;
+    let plain = run_plainly(subject, trials.settings, &asked);
+    let plain = plain.map_err(|error| fail(ExitCode::Unarmable, format!("{}: {error}", subject.name)))?;
+    if asked() {
+        return Err(ExitCode::Interrupted);
+    }
+    match &plain.failure {
+        Some(failure) => Err(fail(
+            ExitCode::NeverFired,
+            format!("{} fails without a fault: {}", subject.name, indented(failure)),
+        )),
+        None => Ok(plain),
     }
 }
 

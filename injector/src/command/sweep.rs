@@ -6,14 +6,12 @@ use std::ffi::OsString;
 use goinject_rules::model::{RuleSet, Target};
 
 use super::explore::{modes, subjects};
-use super::exploring::{Planned, Session, indented};
+use super::exploring::{Planned, Session, stability};
 use super::{Told, fail, read_rules, say};
 use crate::cli::Sweep;
 use crate::error::ExitCode;
 use crate::explore::explorer::Trials;
-use crate::explore::survey::run_plainly;
 use crate::explore::sweep::{self, Template};
-use crate::signals;
 use crate::words::count;
 
 /// Sweeps.
@@ -90,18 +88,9 @@ fn plan(
         unstable: Vec::new(),
         passed_over: BTreeMap::new(),
     };
-    let asked = signals::end_is_asked_for;
     let several = planned.subjects.len() > 1;
     for (n, subject) in planned.subjects.iter().enumerate() {
-        let plain = run_plainly(subject, trials.settings, &asked);
-        let plain = plain.map_err(|error| fail(ExitCode::Unarmable, format!("{}: {error}", subject.name)))?;
-        if asked() {
-            return Err(ExitCode::Interrupted);
-        }
-        if let Some(failure) = &plain.failure {
-            let words = format!("{} fails without a fault: {}", subject.name, indented(failure));
-            return Err(fail(ExitCode::NeverFired, words));
-        }
+        let plain = stability(subject, trials)?;
         let counted = match sweep::count(template, subject, trials) {
             Ok(counted) => counted,
             // Of several packages, some do not have the function.

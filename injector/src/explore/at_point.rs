@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::class::Class;
 use super::errors::MARK;
-use super::experiment::{Experiment, Judged, Tried};
+use super::experiment::{Experiment, Tried, watching};
 use super::explorer::Trials;
-use super::judge::Evidence;
-use super::leak::{self, FINALE_SECONDS, GRACE};
+use super::judge::{Evidence, Verdict};
+use super::leak::{self, GRACE};
 use super::point::{Point, Reach};
 use super::replay;
 use super::results::{Finding, Result as Outcome};
@@ -87,7 +87,7 @@ impl Experiment for AtPoint {
         }
     }
 
-    fn finding(&self, subject: &Subject, verdict: Judged, runs: usize) -> Outcome {
+    fn finding(&self, subject: &Subject, verdict: Verdict, runs: usize) -> Outcome {
         let id = Finding::make_id(
             verdict.class,
             &self.point.function,
@@ -121,23 +121,14 @@ impl Experiment for AtPoint {
         let mut request = self.request(subject, trials, n);
         let callers = self.point.callers();
         let fault = self.fault(&callers);
-        let mut rules = vec![rule_text::fault(&fault, "{fired: \">=0\", failed: \">=0\"}")];
         let mut followed = trail::functions(&subject.program, &self.reach.stack);
         if n > 0 {
-            let own = subject.program.candidates(super::program::Scope::Own);
-            followed.extend(own.into_iter().take(WATCHED));
+            followed.extend(subject.program.own().iter().take(WATCHED).cloned());
             followed.sort();
             followed.dedup();
         }
-        for (number, function) in followed.iter().enumerate() {
-            if let Some(result) = subject.program.error_result(function) {
-                rules.push(rule_text::trail(number, function, &result));
-            }
-        }
-        if subject.is_test() {
-            rules.extend(rule_text::finale(FINALE_SECONDS));
-            rules.push(rule_text::opens());
-        }
+        let mut rules = vec![rule_text::fault(&fault, "{fired: \">=0\", failed: \">=0\"}")];
+        rules.extend(watching(subject, &followed));
         let fitting = subject.program.fitting(&rules);
         request.rules = rule_text::head() + &fitting.concat();
         let outcome = match trials.make(request.clone()) {
@@ -157,12 +148,12 @@ impl Experiment for AtPoint {
             is_test: subject.is_test(),
             caller_writes: self.caller_writes,
         };
-        let mut judged = Judged::new(evidence.judge());
+        let mut judged = evidence.judge();
         if judged.class == Class::Swallowed
             && n > 0
             && let Some(function) = trail::returned_later(&outcome.record.fired, FAULT, &marks)
         {
-            judged = Judged {
+            judged = Verdict {
                 class: Class::Recovered,
                 frame: None,
                 lost: None,

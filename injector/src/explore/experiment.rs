@@ -3,8 +3,9 @@
 use super::class::Class;
 use super::explorer::Trials;
 use super::judge::Verdict;
-use super::point::Place;
-use super::results::{Finding, Lost, Result as Outcome};
+use super::leak::FINALE_SECONDS;
+use super::results::{Finding, Result as Outcome};
+use super::rule_text;
 use super::subject::Subject;
 
 /// A fault to be tried.
@@ -25,7 +26,7 @@ pub trait Experiment: Sync {
     fn outcome(&self, subject: &Subject, class: Class, runs: usize, words: String) -> Outcome;
 
     /// What came of it: a finding.
-    fn finding(&self, subject: &Subject, verdict: Judged, runs: usize) -> Outcome;
+    fn finding(&self, subject: &Subject, verdict: Verdict, runs: usize) -> Outcome;
 
     /// The rule file that repeats a finding, with what is expected of the mended program.
     fn rule_file(&self, subject: &Subject, finding: &Finding) -> String;
@@ -35,35 +36,22 @@ pub trait Experiment: Sync {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tried {
     /// This.
-    Judged(Judged),
+    Judged(Verdict),
     /// It could not be tried.
     Failed(String),
 }
 
-/// A verdict, and how sure it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judged {
-    /// What it is.
-    pub class: Class,
-    /// Where.
-    pub frame: Option<Place>,
-    /// How the error was lost there.
-    pub lost: Option<Lost>,
-    /// In words.
-    pub words: String,
-    /// Looked at closely: another verdict than the first one is not by chance.
-    pub is_certain: bool,
-}
-
-impl Judged {
-    /// A verdict as it came.
-    pub fn new(verdict: Verdict) -> Judged {
-        Judged {
-            class: verdict.class,
-            frame: verdict.frame,
-            lost: verdict.lost,
-            words: verdict.words,
-            is_certain: false,
+/// The rules that watch a trial: what functions return, what is opened, and the exit of a test binary.
+pub(super) fn watching(subject: &Subject, functions: &[String]) -> Vec<String> {
+    let mut rules = Vec::new();
+    for (number, function) in functions.iter().enumerate() {
+        if let Some(result) = subject.program.error_result(function) {
+            rules.push(rule_text::trail(number, function, &result));
         }
     }
+    if subject.is_test() {
+        rules.extend(rule_text::finale(FINALE_SECONDS));
+        rules.push(rule_text::opens());
+    }
+    rules
 }

@@ -45,8 +45,6 @@ pub struct Settings {
 pub struct Trials<'a> {
     /// How.
     pub settings: &'a Settings,
-    /// How many were made.
-    pub made: AtomicU64,
     /// Whether all are to end.
     pub abandoned: AtomicBool,
 }
@@ -63,7 +61,6 @@ impl<'a> Trials<'a> {
     pub fn new(settings: &'a Settings) -> Trials<'a> {
         Trials {
             settings,
-            made: AtomicU64::new(0),
             abandoned: AtomicBool::new(false),
         }
     }
@@ -81,7 +78,6 @@ impl<'a> Trials<'a> {
     /// Makes one. Nothing of it is left behind.
     pub fn make(&self, mut request: Request) -> io::Result<trial::Outcome> {
         request.mark = new_mark();
-        self.made.fetch_add(1, Ordering::Relaxed);
         let folder = Folder::new(&self.settings.work)?;
         if self.settings.copy {
             request.dir = folder.copy_of(&request.dir)?;

@@ -57,15 +57,19 @@ pub struct Verdict {
     pub lost: Option<Lost>,
     /// In words.
     pub words: String,
+    /// Looked at closely: that it differs from an earlier one is not by chance.
+    pub is_certain: bool,
 }
 
 impl Verdict {
-    fn new(class: Class, frame: Option<Place>, words: impl Into<String>) -> Verdict {
+    /// One that names no loss, and may be by chance.
+    pub(super) fn new(class: Class, frame: Option<Place>, words: impl Into<String>) -> Verdict {
         Verdict {
             class,
             frame,
             lost: None,
             words: words.into(),
+            is_certain: false,
         }
     }
 }

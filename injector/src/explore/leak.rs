@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::class::Class;
 use super::code::Side;
-use super::experiment::Judged;
 use super::explorer::Trials;
+use super::judge::Verdict;
 use super::point::Place;
 use super::program::Program;
 use super::rule_text::{self, OPENS};
@@ -54,7 +54,7 @@ pub(super) fn find(
     outcome: &Outcome,
     (request, n): (&Request, usize),
     (stack, opens): (&[Place], bool),
-) -> Option<Judged> {
+) -> Option<Verdict> {
     let temporary = &outcome.record.leftovers.as_ref()?.temporary;
     let left = Left::of(outcome, &subject.program);
     let started = |place: &Place| {
@@ -85,29 +85,25 @@ pub(super) fn find(
         .iter()
         .find(|(place, count)| started(place) && more(**count, before.goroutines.get(*place)));
     if let Some((place, _)) = goroutine {
-        return Some(Judged {
-            class: Class::Leak,
-            frame: Some(place.clone()),
-            words: format!("a goroutine that {} started is left", place.function),
-            lost: None,
-            is_certain: false,
-        });
+        return Some(Verdict::new(
+            Class::Leak,
+            Some(place.clone()),
+            format!("a goroutine that {} started is left", place.function),
+        ));
     }
     let file = left
         .files
         .iter()
         .find(|(file, count)| opened(file) && more(**count, before.files.get(*file)));
     let (file, _) = file?;
-    Some(Judged {
-        class: Class::Leak,
-        frame: stack
+    Some(Verdict::new(
+        Class::Leak,
+        stack
             .iter()
             .find(|place| subject.program.code.side(&place.function, &place.file) == Side::Own)
             .cloned(),
-        words: format!("a file is left open: {file}"),
-        lost: None,
-        is_certain: false,
-    })
+        format!("a file is left open: {file}"),
+    ))
 }
 
 /// Whether an event is the opening of a file, of whose name it may tell only the beginning.

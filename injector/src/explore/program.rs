@@ -11,7 +11,7 @@ use super::code::{Code, Side};
 use super::errors;
 use super::rule_text::{self, Failing};
 use crate::go::address::Address;
-use crate::go::types::Variable;
+use crate::go::types::{Signature, Variable};
 use crate::go::{Binary, Function, GoError};
 use crate::resolve::{functions_without_wrappers, refused_by_policy, resolve};
 
@@ -61,6 +61,7 @@ pub struct Program {
     /// Names of result types, by function.
     types: Mutex<HashMap<String, Option<Vec<String>>>>,
     variables: OnceLock<HashMap<Address, String>>,
+    own: OnceLock<Vec<String>>,
 }
 
 impl Program {
@@ -73,6 +74,7 @@ impl Program {
             failings: Mutex::default(),
             types: Mutex::default(),
             variables: OnceLock::new(),
+            own: OnceLock::new(),
         })
     }
 
@@ -84,6 +86,11 @@ impl Program {
     /// The package variables, by address.
     pub(super) fn variables(&self) -> &HashMap<Address, String> {
         self.variables.get_or_init(|| self.binary.variables_by_address())
+    }
+
+    /// The user's own functions that can fail.
+    pub(super) fn own(&self) -> &[String] {
+        self.own.get_or_init(|| self.candidates(Scope::Own))
     }
 
     /// The functions that can fail and that the user's code may call.
@@ -168,10 +175,14 @@ impl Program {
         if refused_by_policy(function).is_some() {
             return None;
         }
-        let signature = self.binary.signature(function).ok()??;
-        let last = signature.results.len().checked_sub(1)?;
-        let of = self.binary.types().get(signature.results[last].ty);
-        (of.name == "error").then(|| format!("results[{last}]"))
+        let results = self.results(name)?;
+        let (last, of) = results.iter().enumerate().next_back()?;
+        (of == "error").then(|| format!("results[{last}]"))
+    }
+
+    fn signature(&self, name: &str) -> Option<Signature> {
+        let functions = functions_without_wrappers(self.binary.functions().find(name));
+        self.binary.signature(functions.first()?).ok()?
     }
 
     /// The types of a function's results by name; none where they are not known: of functions all of whose calls are
@@ -179,8 +190,7 @@ impl Program {
     fn results(&self, name: &str) -> Option<Vec<String>> {
         let mut known = self.types.lock().unwrap_or_else(PoisonError::into_inner);
         let found = known.entry(name.to_owned()).or_insert_with(|| {
-            let functions = functions_without_wrappers(self.binary.functions().find(name));
-            let signature = self.binary.signature(functions.first()?).ok()??;
+            let signature = self.signature(name)?;
             let named = |result: &Variable| self.binary.types().get(result.ty).name.clone();
             Some(signature.results.iter().map(named).collect())
         });
@@ -209,11 +219,7 @@ impl Program {
 
     /// Whether a function takes something that it can answer by, beside its results.
     pub fn answers_otherwise(&self, name: &str) -> bool {
-        let functions = functions_without_wrappers(self.binary.functions().find(name));
-        let signature = functions
-            .first()
-            .and_then(|function| self.binary.signature(function).ok()?);
-        signature.is_some_and(|signature| {
+        self.signature(name).is_some_and(|signature| {
             signature.parameters.iter().any(|parameter| {
                 let name = &self.binary.types().get(parameter.ty).name;
                 name == "net/http.ResponseWriter" || name.starts_with("chan<- ") || name.starts_with("chan ")

@@ -6,6 +6,7 @@ use super::class::Class;
 use super::results::{Finding, Lost};
 use super::rule_text::{self, Failing, Fault};
 use super::subject::{How, Subject};
+use crate::words::in_shell;
 
 /// How long a test or command has at least.
 const AT_LEAST: Duration = Duration::from_secs(5);
@@ -161,18 +162,10 @@ fn command(subject: &Subject, finding: &Finding, timeout: Duration) -> Vec<Strin
         (How::Command(command), Class::Hang | Class::Deadlock | Class::Crash) => shell(format!(
             "timeout {} {}; test $? -le 1",
             timeout.as_secs(),
-            words(command)
+            in_shell(command)
         )),
         (How::Command(command), _) => command.clone(),
     }
-}
-
-/// Words as a shell takes them.
-pub(super) fn words(command: &[String]) -> String {
-    let quoted = command
-        .iter()
-        .map(|word| shlex::try_quote(word).map_or_else(|_| word.replace('\0', ""), |word| word.into_owned()));
-    quoted.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

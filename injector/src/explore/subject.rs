@@ -12,9 +12,9 @@ use super::code::Code;
 use super::explorer::Settings;
 use super::leak::Left;
 use super::program::Program;
-use super::replay;
 use super::trial::{self, Folder, MARK};
 use crate::gotest::listing::{Arguments, Listed, Listing};
+use crate::words::in_shell;
 
 /// Something that is run again and again.
 #[derive(Debug)]
@@ -116,10 +116,10 @@ impl Tests {
         run.extend(self.command(test).into_iter().skip(2));
         format!(
             "d=$(mktemp -d) && {} -o \"$d/x.test\" {} && cd {} && {{ \"$d/x.test\" {}; s=$?; rm -r \"$d\"; test $s -le 1; }}",
-            replay::words(&build),
-            replay::words(std::slice::from_ref(&self.package)),
-            replay::words(&[self.dir.display().to_string()]),
-            replay::words(&run)
+            in_shell(&build),
+            in_shell(std::slice::from_ref(&self.package)),
+            in_shell(&[self.dir.display().to_string()]),
+            in_shell(&run)
         )
     }
 

@@ -9,13 +9,13 @@ use goinject_rules::model::{self, Mode as RuleMode, RuleSet, Value};
 use super::at_point::{KEPT_EVENTS, MOST_FAULTS};
 use super::class::Class;
 use super::code::Side;
-use super::experiment::{Experiment, Judged, Tried};
+use super::experiment::{Experiment, Tried, watching};
 use super::explorer::Trials;
-use super::judge::Evidence;
-use super::leak::{self, FINALE_SECONDS, GRACE};
+use super::judge::{Evidence, Verdict};
+use super::leak::{self, GRACE};
 use super::point::{DEPTH, Place, Reach, hash};
 use super::results::{Finding, Result as Outcome};
-use super::rule_text::{self, Mode};
+use super::rule_text::Mode;
 use super::subject::Subject;
 use super::trail;
 use super::trial::Request;
@@ -84,22 +84,15 @@ impl Template {
         })
     }
 
-    /// The file with further keys in the rule, and further rules beside it.
-    fn with(&self, keys: &[String], rules: &[String]) -> String {
+    /// The file with a further key in the rule, and further rules beside it.
+    fn with(&self, key: Option<String>, rules: &[String]) -> String {
         let (before, after) = self.text.split_at(self.key);
         let line = before.rfind('\n').map_or(0, |at| at + 1);
-        let column = before[line..].chars().count();
-        let (separator, end) = match self.is_flow {
-            true => (", ".to_owned(), ", ".to_owned()),
-            false => (
-                format!("\n{}", " ".repeat(column)),
-                format!("\n{}", " ".repeat(column)),
-            ),
+        let end = match self.is_flow {
+            true => ", ".to_owned(),
+            false => format!("\n{}", " ".repeat(before[line..].chars().count())),
         };
-        let mut added = keys.join(&separator);
-        if !keys.is_empty() {
-            added.push_str(&end);
-        }
+        let added = key.map_or_else(String::new, |key| key + &end);
         let text = format!("{before}{added}{after}");
         if rules.is_empty() {
             return text;
@@ -121,17 +114,17 @@ impl Template {
 
     /// The file in which the n-th call fires, or that and all that follow.
     fn firing(&self, nth: u64, mode: Mode, rules: &[String]) -> String {
-        let keys = match (mode, nth) {
-            (Mode::Once, nth) => vec![format!("when: {{nth: {nth}}}")],
-            (Mode::Always, 1) => Vec::new(),
-            (Mode::Always, nth) => vec![format!("when: {{after: {}}}", nth - 1)],
+        let key = match (mode, nth) {
+            (Mode::Once, nth) => Some(format!("when: {{nth: {nth}}}")),
+            (Mode::Always, 1) => None,
+            (Mode::Always, nth) => Some(format!("when: {{after: {}}}", nth - 1)),
         };
-        self.with(&keys, rules)
+        self.with(key, rules)
     }
 
     /// The file in which nothing fires.
     fn observing(&self) -> String {
-        self.with(&["mode: observe".to_owned()], &[])
+        self.with(Some("mode: observe".to_owned()), &[])
     }
 }
 
@@ -319,16 +312,7 @@ impl Experiment for AtCall {
 
     fn try_once(&self, subject: &Subject, trials: &Trials<'_>, n: usize) -> Tried {
         let stack = self.stack();
-        let mut rules = Vec::new();
-        for (number, function) in trail::functions(&subject.program, &stack).iter().enumerate() {
-            if let Some(result) = subject.program.error_result(function) {
-                rules.push(rule_text::trail(number, function, &result));
-            }
-        }
-        if subject.is_test() {
-            rules.extend(rule_text::finale(FINALE_SECONDS));
-            rules.push(rule_text::opens());
-        }
+        let rules = watching(subject, &trail::functions(&subject.program, &stack));
         let rules = subject.program.fitting(&rules);
         let request = Request {
             rules: self.template.firing(self.nth, self.mode, &rules),
@@ -365,7 +349,7 @@ impl Experiment for AtCall {
             is_test: subject.is_test(),
             caller_writes: true,
         };
-        let judged = Judged::new(evidence.judge());
+        let judged = evidence.judge();
         let leak = leak::may_be(judged.class)
             .then(|| leak::find(subject, trials, &outcome, (&request, n), (&stack, false)))
             .flatten();
@@ -387,7 +371,7 @@ impl Experiment for AtCall {
         }
     }
 
-    fn finding(&self, subject: &Subject, verdict: Judged, runs: usize) -> Outcome {
+    fn finding(&self, subject: &Subject, verdict: Verdict, runs: usize) -> Outcome {
         let stack = self.own(subject);
         let id = Finding::make_id(verdict.class, &self.function(), &stack, verdict.frame.as_ref());
         Outcome {
@@ -452,6 +436,7 @@ pub fn plan(
 mod tests {
     use goinject_rules::source::Source;
 
+    use super::super::rule_text;
     use super::*;
 
     const BLOCK: &str =

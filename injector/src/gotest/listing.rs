@@ -1,13 +1,14 @@
 //! What a `go test` command line names: packages, and flags for building and for the tests.
 
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
 use super::arguments::takes_a_word;
+use super::package::build_command;
 
 /// Flags of test binaries whose value may be the next word.
 const TEST_WORDS: [&str; 24] = [
@@ -202,15 +203,7 @@ pub fn build(
     package: &str,
     file: &Path,
 ) -> Result<(), String> {
-    let mut arguments: Vec<OsString> = vec!["test".into(), "-c".into(), "-o".into(), file.into()];
-    arguments.extend(flags.iter().map(OsString::from));
-    arguments.push(package.into());
-    let prepared = super::prepare(go, &arguments, |name| std::env::var_os(name));
-    let mut command = Command::new(go);
-    command
-        .args(&prepared.arguments)
-        .envs(prepared.env)
-        .stdin(Stdio::null());
+    let mut command = build_command(go, flags, package, file);
     if let Some(dir) = dir {
         command.current_dir(dir);
     }

@@ -1,6 +1,6 @@
 //! The test binary of a package, built for those who ask what is in it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -52,14 +52,7 @@ impl TestBinary {
             .tempdir()
             .map_err(PackageError::Run)?;
         let file = folder.path().join(name_of(package));
-        let mut arguments: Vec<OsString> = vec!["test".into(), "-c".into(), "-o".into(), file.clone().into()];
-        arguments.extend_from_slice(flags);
-        arguments.push(package.into());
-        let prepared = super::prepare("go".as_ref(), &arguments, |name| std::env::var_os(name));
-        let built = Command::new("go")
-            .args(&prepared.arguments)
-            .envs(prepared.env)
-            .stdin(Stdio::null())
+        let built = build_command("go".as_ref(), flags, package, &file)
             .output()
             .map_err(|error| match error.kind() {
                 std::io::ErrorKind::NotFound => PackageError::NoGo,
@@ -93,6 +86,20 @@ impl TestBinary {
         );
         &self.file
     }
+}
+
+/// The command that builds the test binary of a package.
+pub(super) fn build_command(go: &OsStr, flags: &[impl AsRef<OsStr>], package: &str, file: &Path) -> Command {
+    let mut arguments: Vec<OsString> = vec!["test".into(), "-c".into(), "-o".into(), file.into()];
+    arguments.extend(flags.iter().map(OsString::from));
+    arguments.push(package.into());
+    let prepared = super::prepare(go, &arguments, |name| std::env::var_os(name));
+    let mut command = Command::new(go);
+    command
+        .args(prepared.arguments)
+        .envs(prepared.env)
+        .stdin(Stdio::null());
+    command
 }
 
 /// What go would call the test binary of a package, as far as its name on the command line tells.

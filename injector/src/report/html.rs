@@ -9,9 +9,9 @@ use super::call_sites::call_sites;
 use super::markdown::sentence;
 use super::place::Workspace;
 use super::record::Record;
-use super::repeat::in_shell;
 use super::timeline::{Timeline, timelines};
 use crate::event::line::{Armed, Fired, OutcomeName, RuleResult};
+use crate::words::in_shell;
 
 /// Rows of the tables of places and of events.
 const ROWS: usize = 200;

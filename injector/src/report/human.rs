@@ -10,12 +10,11 @@ use goinject_rules::source::Source;
 use goinject_rules::units::format_duration;
 
 use super::place::Workspace;
-use super::repeat;
 use crate::console;
 use crate::error::ExitCode;
 use crate::event::line::{Armed, End, Fired, Line, OutcomeName, Process, RuleResult, TargetEnd};
 use crate::event::{Notice, Sink};
-use crate::words::{self, aligned, count};
+use crate::words::{self, aligned, count, in_shell};
 
 /// Events that are printed for each rule; the rest is only counted.
 const SHOWN: u64 = 10;
@@ -126,7 +125,7 @@ impl<'a> Terminal<'a> {
             say(format!("exit code {}: {why}", end.exit_code));
         }
         if let Some(armed) = &self.armed {
-            say(format!("to repeat: {}", repeat::in_shell(&armed.command)));
+            say(format!("to repeat: {}", in_shell(&armed.command)));
         }
     }
 }

@@ -42,7 +42,7 @@ pub fn junit(record: &Record) -> String {
 
 fn properties(suite: &mut TestSuite, armed: &Armed) {
     let seed = armed.seed.to_string();
-    let command = super::repeat::in_shell(&armed.command);
+    let command = crate::words::in_shell(&armed.command);
     for (name, value) in [
         ("goinject", armed.goinject.as_str()),
         ("engine", armed.engine_words()),

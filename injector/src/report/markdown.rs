@@ -6,8 +6,8 @@ use super::call_sites::call_sites;
 use super::html::is_hidden;
 use super::place::Workspace;
 use super::record::Record;
-use super::repeat::in_shell;
 use crate::event::line::RuleResult;
+use crate::words::in_shell;
 
 /// Rows of each table; a comment may have 65,536 characters.
 const ROWS: usize = 30;

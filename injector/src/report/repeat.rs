@@ -71,18 +71,10 @@ pub enum Setting {
     Flag(bool),
 }
 
-/// A command as it can be pasted into a shell.
-pub fn in_shell(command: &[String]) -> String {
-    let quoted = command.iter().map(|word| {
-        // A word with a NUL can't be an argument in the first place.
-        shlex::try_quote(word).map_or_else(|_| word.replace('\0', ""), |word| word.into_owned())
-    });
-    quoted.collect::<Vec<String>>().join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::words::in_shell;
 
     fn command(line: &str) -> String {
         let words = shlex::split(line).expect("a command line");

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::super::html::legible;
 use super::super::place::{self, Workspace};
-use super::super::repeat::in_shell;
 use crate::event::line::Frame;
 use crate::explore::class::Worth;
 use crate::explore::point::Place;
 use crate::explore::results::{Ended, Exploration, Finding, Result as Outcome};
 use crate::explore::rule_text::Mode;
+use crate::words::in_shell;
 use crate::words::{count, inert};
 
 /// An exploration, and what reports need to tell of it.

@@ -8,7 +8,7 @@ use super::classes::meaning;
 use crate::explore::class::{Class, Worth};
 use crate::explore::results::Finding;
 use crate::report::html::{legible, shown};
-use crate::report::repeat::in_shell;
+use crate::words::in_shell;
 
 /// Rows of the table of outcomes.
 const ROWS: usize = 2000;

@@ -11,7 +11,7 @@ use super::Report;
 use super::case::{Case, replay};
 use crate::explore::results::Finding;
 use crate::report::html::legible;
-use crate::report::repeat::in_shell;
+use crate::words::in_shell;
 
 /// A suite for each package or command, a test case for each outcome.
 pub fn junit(report: &Report<'_>) -> String {

@@ -8,7 +8,7 @@ use super::classes::meaning;
 use crate::explore::class::{Class, Worth};
 use crate::explore::results::Finding;
 use crate::report::markdown::{code, fenced, plain};
-use crate::report::repeat::in_shell;
+use crate::words::in_shell;
 
 /// Findings that are told.
 const ROWS: usize = 20;

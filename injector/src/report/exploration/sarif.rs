@@ -13,7 +13,7 @@ use crate::explore::class::{Class, Worth};
 use crate::explore::point::Place;
 use crate::explore::results::{Ended, Finding};
 use crate::report::html::shown;
-use crate::report::repeat::in_shell;
+use crate::words::in_shell;
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 /// The root of the repository, as GitHub calls it.

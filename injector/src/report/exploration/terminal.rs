@@ -171,7 +171,7 @@ pub fn exploration(of: &Exploration, file: &Path, out: &Path) {
         let _ = writeln!(
             text,
             "  goinject run {}",
-            crate::report::repeat::in_shell(&[finding.rule.display().to_string()])
+            crate::words::in_shell(&[finding.rule.display().to_string()])
         );
     }
     let known = of.findings.len() - of.new_findings().count();
