@@ -230,13 +230,16 @@ static __always_inline int gi_probe(struct pt_regs *ctx)
 	struct gi_scratch *s;
 	struct gi_site *site;
 	gi_u32 tid, serial;
+	int ends;
 
 	control = gi_control_row(0);
 	site = gi_site_row(0, row);
-	if (!control || !site || !control->armed)
+	if (!control || !site)
 		return 0;
 	process = gi_process_at(site->process);
-	if (!process || process->armed != GI_ARMED)
+	/* What was begun while the probes acted is brought to its end: its signal may come later. */
+	ends = GI_NEEDS(FRAMES) && site->kind == GI_SITE_SIGNAL;
+	if (!process || process->armed == GI_EXECUTED || ((!control->armed || process->armed != GI_ARMED) && !ends))
 		return 0;
 	serial = process->serial;
 	/* Another program, or the same one loaded elsewhere: the rows' addresses are not its own. */

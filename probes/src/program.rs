@@ -326,6 +326,19 @@ impl Program {
         self.rows_of(rows).disarm(rows.place.process);
     }
 
+    /// Waits for edits that threads of a process have begun and their signals are to end, while that lasts no longer
+    /// than this.
+    pub fn settle(&self, rows: &ProcessRows, patience: Duration) {
+        let begun = Instant::now();
+        let waits = |tid: &u32| {
+            let scratch = self.scratch(*tid);
+            scratch.is_some_and(|s| s.is_waiting() && s.hit.serial == rows.serial)
+        };
+        while self.threads().iter().any(waits) && begun.elapsed() < patience {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// Lets all probes of all processes pass.
     pub fn cease(&self) {
         self.run.cease();

@@ -52,6 +52,8 @@ pub enum ArmError {
 
 /// How often what dead threads left behind is looked for.
 const SWEEP: Duration = Duration::from_secs(1);
+/// How long the signals of begun edits may take when a process is let go.
+const SETTLING: Duration = Duration::from_secs(1);
 /// As many threads may leave something behind before it is.
 const LEFT_BEHIND: usize = 512;
 
@@ -392,6 +394,9 @@ impl Session for BpfSession {
         let LoadedProgram { program, core } = &*self.loaded;
         if let Some(rows) = &self.rows {
             program.disarm(rows);
+            if self.tracer.is_none() {
+                program.settle(rows, SETTLING);
+            }
         }
         if family.traces(self.pid) {
             let tracer = self.tracer.as_ref();
