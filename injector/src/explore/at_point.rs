@@ -1,6 +1,6 @@
 //! A fault at a point.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::class::Class;
@@ -118,7 +118,6 @@ impl Experiment for AtPoint {
     }
 
     fn try_once(&self, subject: &Subject, trials: &Trials<'_>, n: usize) -> Tried {
-        let mut request = self.request(subject, trials, n);
         let callers = self.point.callers();
         let fault = self.fault(&callers);
         let mut followed = trail::functions(&subject.program, &self.reach.stack);
@@ -128,19 +127,27 @@ impl Experiment for AtPoint {
             followed.dedup();
         }
         let mut rules = vec![rule_text::fault(&fault, "{fired: \">=0\", failed: \">=0\"}")];
-        rules.extend(watching(subject, &followed));
+        rules.extend(watching(subject, &followed, n));
         let fitting = subject.program.fitting(&rules);
-        request.rules = rule_text::head() + &fitting.concat();
+        let text = rule_text::head() + &fitting.concat();
+        let test = self.test.as_deref();
+        let request = Request {
+            patience: trials.settings.patience.unwrap_or(self.patience),
+            most_faults: MOST_FAULTS,
+            kept_events: KEPT_EVENTS,
+            grace: GRACE[n.min(1)],
+            error_marks: vec![MARK.to_owned()],
+            ..trials.request(subject, test, (text, Path::new(rule_text::FILE)))
+        };
         let outcome = match trials.make(request.clone()) {
             Ok(outcome) => outcome,
             Err(error) => return Tried::Failed(error.to_string()),
         };
-        let marks = [MARK.to_owned()];
         let evidence = Evidence {
             program: &subject.program,
             rule: FAULT,
             point: Some(&self.point),
-            marks: &marks,
+            marks: &request.error_marks,
             mode: self.mode,
             outcome: &outcome,
             reach: &self.reach,
@@ -148,19 +155,7 @@ impl Experiment for AtPoint {
             is_test: subject.is_test(),
             caller_writes: self.caller_writes,
         };
-        let mut judged = evidence.judge();
-        if judged.class == Class::Swallowed
-            && n > 0
-            && let Some(function) = trail::returned_later(&outcome.record.fired, FAULT, &marks)
-        {
-            judged = Verdict {
-                class: Class::Recovered,
-                frame: None,
-                lost: None,
-                words: format!("passes: the error was kept, and {function} returned it later"),
-                is_certain: true,
-            };
-        }
+        let judged = evidence.judge();
         let stack = &self.reach.stack;
         let leak = leak::may_be(judged.class)
             .then(|| {
@@ -190,22 +185,6 @@ impl AtPoint {
             test: None,
             nth: self.reach.nth,
             mode: self.mode,
-        }
-    }
-
-    fn request(&self, subject: &Subject, trials: &Trials<'_>, n: usize) -> Request {
-        Request {
-            rules: String::new(),
-            rule_file: PathBuf::from("trial.yaml"),
-            command: subject.command(self.test.as_deref()),
-            dir: subject.dir(),
-            engine: trials.settings.engine.clone(),
-            seed: trials.settings.seed,
-            patience: trials.settings.patience.unwrap_or(self.patience),
-            most_faults: MOST_FAULTS,
-            kept_events: KEPT_EVENTS,
-            grace: GRACE[n.min(1)],
-            mark: String::new(),
         }
     }
 }

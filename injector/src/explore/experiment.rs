@@ -41,17 +41,21 @@ pub enum Tried {
     Failed(String),
 }
 
-/// The rules that watch a trial: what functions return, what is opened, and the exit of a test binary.
-pub(super) fn watching(subject: &Subject, functions: &[String]) -> Vec<String> {
+/// The rules that watch a trial: what functions return, what is opened, and the exit of a test binary; when a finding is
+/// looked at again, what is removed, too.
+pub(super) fn watching(subject: &Subject, functions: &[String], n: usize) -> Vec<String> {
     let mut rules = Vec::new();
     for (number, function) in functions.iter().enumerate() {
-        if let Some(result) = subject.program.error_result(function) {
-            rules.push(rule_text::trail(number, function, &result));
+        if let Some(answer) = subject.program.answer(function) {
+            rules.push(rule_text::trail(number, function, &answer));
         }
     }
     if subject.is_test() {
         rules.extend(rule_text::finale(FINALE_SECONDS));
         rules.push(rule_text::opens());
+        if n > 0 {
+            rules.push(rule_text::removes());
+        }
     }
     rules
 }

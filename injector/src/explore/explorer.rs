@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Mutex, PoisonError};
@@ -13,6 +13,7 @@ use super::experiment::{Experiment, Tried};
 use super::results::Result as Outcome;
 use super::store::Store;
 use super::subject::Subject;
+use super::survey::PATIENCE;
 use super::trial::{self, Folder, Request};
 use crate::signals::Signals;
 
@@ -73,6 +74,25 @@ impl<'a> Trials<'a> {
     /// Ends those under way, and makes no more.
     pub fn abandon(&self) {
         self.abandoned.store(true, Ordering::Relaxed);
+    }
+
+    /// What is to be tried, for as long as it takes: a rule file's text, and the file that it is of.
+    pub fn request(&self, subject: &Subject, test: Option<&str>, rules: (String, &Path)) -> Request {
+        let (rules, file) = rules;
+        Request {
+            rules,
+            rule_file: file.to_owned(),
+            command: subject.command(test),
+            dir: subject.dir(),
+            engine: self.settings.engine.clone(),
+            seed: self.settings.seed,
+            patience: PATIENCE,
+            most_faults: u64::MAX,
+            kept_events: usize::MAX,
+            grace: Duration::ZERO,
+            error_marks: Vec::new(),
+            mark: String::new(),
+        }
     }
 
     /// Makes one. Nothing of it is left behind.

@@ -95,6 +95,16 @@ impl Evidence<'_> {
             _ => self.failed(fault),
         };
         let is_lost = matches!(verdict.class, Class::Swallowed | Class::Corrupt) && verdict.lost.is_none();
+        if is_lost && let Some(words) = self.kept(fault) {
+            let class = match record.status {
+                Some(0) => Class::Recovered,
+                _ => Class::Reported,
+            };
+            return Verdict {
+                is_certain: true,
+                ..Verdict::new(class, None, words)
+            };
+        }
         if is_lost && matches!(self.fate(fault), Fate::BecameNil(_)) {
             verdict.lost = Some(Lost::BecameNil);
         }
@@ -229,7 +239,9 @@ impl Evidence<'_> {
             .find(|frame| self.program.code.side_of(frame) != Side::Foreign);
         let is_of_test = own.is_none_or(|frame| self.program.code.side_of(frame) == Side::Test);
         let own = own.map(Place::from);
-        let means_to = own.as_ref().is_some_and(|place| is_must(&place.function));
+        // One that panics with the error tells of it, as far as a library can know.
+        let has_error = self.marks.iter().any(|mark| message.contains(mark.as_str()));
+        let means_to = has_error || own.as_ref().is_some_and(|place| is_must(&place.function));
         Some(match is_of_test || means_to {
             true => Verdict::new(Class::Reported, own, format!("panic: {message}")),
             false => Verdict::new(Class::Panic, own, format!("panic: {message}")),
@@ -237,7 +249,17 @@ impl Evidence<'_> {
     }
 
     fn fate(&self, fault: &Fired) -> Fate {
-        trail::follow(self.program, fault, &self.outcome.record.fired)
+        trail::follow(self.program, fault, &self.outcome.record.fired, self.marks)
+    }
+
+    /// Where an error that seemed to be lost came out again.
+    fn kept(&self, fault: &Fired) -> Option<String> {
+        let record = &self.outcome.record;
+        if let Some(file) = &record.told_in {
+            return Some(format!("the error is in the file {}", file.display()));
+        }
+        let function = trail::returned_later(self.program, fault, &record.fired, self.marks)?;
+        Some(format!("the error was kept, and {function} returned it later"))
     }
 
     fn failed(&self, fault: &Fired) -> Verdict {
@@ -282,7 +304,7 @@ impl Evidence<'_> {
                 Some(place.clone()),
                 format!("exit status {status}: the error came to main"),
             ),
-            Fate::Dropped(place) if self.program.says_whether(&place.function) => Verdict::new(
+            Fate::SaidNo(place) => Verdict::new(
                 Class::Reported,
                 Some(place.clone()),
                 format!(
@@ -340,13 +362,11 @@ impl Evidence<'_> {
                 let words = format!("passes: the error became nil in {}", place.function);
                 Verdict::new(Class::Swallowed, Some(place), words)
             }
-            Fate::Dropped(place) if asks(&place.function) && self.program.says_whether(&place.function) => {
-                Verdict::new(
-                    Class::Recovered,
-                    None,
-                    format!("passes: {} says whether something is so", place.function),
-                )
-            }
+            Fate::SaidNo(place) => Verdict::new(
+                Class::Recovered,
+                None,
+                format!("passes: {} said that it did not work", place.function),
+            ),
             Fate::Dropped(place) => {
                 let words = format!(
                     "passes: the error ended in {}, which returns none",

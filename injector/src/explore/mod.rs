@@ -12,6 +12,7 @@ pub mod code;
 pub mod errors;
 pub mod experiment;
 pub mod explorer;
+mod files;
 pub mod judge;
 pub mod leak;
 pub mod point;

@@ -9,7 +9,7 @@ use goinject_rules::source::Source;
 
 use super::code::{Code, Side};
 use super::errors;
-use super::rule_text::{self, Failing};
+use super::rule_text::{self, Answer, Failing};
 use crate::go::address::Address;
 use crate::go::types::{Signature, Variable};
 use crate::go::{Binary, Function, GoError};
@@ -56,7 +56,7 @@ pub struct Program {
     binary: Binary,
     /// Whose code its functions are.
     pub code: Code,
-    results: Mutex<HashMap<String, Option<String>>>,
+    answers: Mutex<HashMap<String, Option<Answer>>>,
     failings: Mutex<HashMap<String, Option<Failing>>>,
     /// Names of result types, by function.
     types: Mutex<HashMap<String, Option<Vec<String>>>>,
@@ -70,7 +70,7 @@ impl Program {
         Ok(Program {
             binary: Binary::open(path)?,
             code,
-            results: Mutex::default(),
+            answers: Mutex::default(),
             failings: Mutex::default(),
             types: Mutex::default(),
             variables: OnceLock::new(),
@@ -136,7 +136,14 @@ impl Program {
             Scope::Own => side == Side::Own,
             Scope::All => side != Side::Test,
         };
-        fits && can_fail(name) && self.error_result(name).is_some()
+        fits && can_fail(name) && !self.is_checksum(name) && self.error_result(name).is_some()
+    }
+
+    /// Whether a method writes to a checksum, as `hash.Hash` has it: that never returns an error.
+    fn is_checksum(&self, name: &str) -> bool {
+        let (of, method) = name.rsplit_once('.').unwrap_or_default();
+        let has = |method: &str| !self.binary.functions().find(&format!("{of}.{method}")).is_empty();
+        method == "Write" && has("Sum") && has("BlockSize") && has("Reset")
     }
 
     /// Types that are put into interfaces, as the beginning of their methods' names: calls of those cannot be seen in code.
@@ -160,16 +167,24 @@ impl Program {
 
     /// The error result of a function, as rule files name it; none if it has none, or cannot be probed.
     pub fn error_result(&self, name: &str) -> Option<String> {
-        let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = results.get(name) {
+        match self.answer(name)? {
+            Answer::Error(result) => Some(result),
+            Answer::Truth(_) => None,
+        }
+    }
+
+    /// The result by which a function says whether it has worked; none if it has none, or cannot be probed.
+    pub fn answer(&self, name: &str) -> Option<Answer> {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = answers.get(name) {
             return known.clone();
         }
-        let found = self.find_error_result(name);
-        results.insert(name.to_owned(), found.clone());
+        let found = self.find_answer(name);
+        answers.insert(name.to_owned(), found.clone());
         found
     }
 
-    fn find_error_result(&self, name: &str) -> Option<String> {
+    fn find_answer(&self, name: &str) -> Option<Answer> {
         let functions = functions_without_wrappers(self.binary.functions().find(name));
         let [function] = &functions[..] else { return None };
         if refused_by_policy(function).is_some() {
@@ -177,7 +192,12 @@ impl Program {
         }
         let results = self.results(name)?;
         let (last, of) = results.iter().enumerate().next_back()?;
-        (of == "error").then(|| format!("results[{last}]"))
+        let result = format!("results[{last}]");
+        match of.as_str() {
+            "error" => Some(Answer::Error(result)),
+            "bool" => Some(Answer::Truth(result)),
+            _ => None,
+        }
     }
 
     fn signature(&self, name: &str) -> Option<Signature> {

@@ -2,12 +2,16 @@
 
 use std::fmt::Write;
 
+/// What rule files of trials are called.
+pub const FILE: &str = "trial.yaml";
 /// The rule that injects the fault.
 pub const FAULT: &str = "fault";
 /// The rule that stops a test binary where it exits.
 pub const FINALE: &str = "finale";
 /// The rule that watches which files are opened.
 pub const OPENS: &str = "opens";
+/// The rule that has files stay for a moment before they are removed.
+pub const REMOVES: &str = "removes";
 /// The rules that watch what functions return begin with this; their number follows.
 pub const TRAIL: &str = "trail-";
 
@@ -41,6 +45,15 @@ pub struct Failing {
     pub error: String,
     /// Whether it fails after its work, rather than instead of it.
     pub late: bool,
+}
+
+/// The result by which a function says whether it has worked, as a path of rule files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// An error.
+    Error(String),
+    /// A truth value.
+    Truth(String),
 }
 
 /// The fault of a rule file.
@@ -109,9 +122,13 @@ pub fn fault(fault: &Fault<'_>, expect: &str) -> String {
 }
 
 /// The rule that watches what a function returns.
-pub fn trail(number: usize, function: &str, result: &str) -> String {
+pub fn trail(number: usize, function: &str, answer: &Answer) -> String {
+    let (result, none) = match answer {
+        Answer::Error(result) => (result, "null"),
+        Answer::Truth(result) => (result, "false"),
+    };
     format!(
-        "  - {{name: {TRAIL}{number}, function: {}, mode: observe, inject: {{set: {{{}: null}}}}, expect: {{fired: \">=0\"}}}}\n",
+        "  - {{name: {TRAIL}{number}, function: {}, mode: observe, inject: {{set: {{{}: {none}}}}}, expect: {{fired: \">=0\"}}}}\n",
         quoted(function),
         quoted(result)
     )
@@ -133,6 +150,13 @@ pub fn finale(seconds: u64) -> [String; 2] {
 pub fn opens() -> String {
     format!(
         "  - {{name: {OPENS}, function: os.OpenFile, mode: observe, inject: {{set: {{name: x}}}}, expect: {{fired: \">=0\"}}}}\n"
+    )
+}
+
+/// The rule that has files stay for a moment before they are removed, so that they can be read.
+pub fn removes() -> String {
+    format!(
+        "  - {{name: {REMOVES}, function: os.RemoveAll, when: {{times: 10}}, inject: {{delay: 200ms}}, expect: {{fired: \">=0\"}}}}\n"
     )
 }
 
@@ -184,7 +208,8 @@ mod tests {
             };
             let text = head()
                 + &fault(&of, "{fired: \">=0\"}")
-                + &trail(0, "main.save", "results[0]")
+                + &trail(0, "main.save", &Answer::Error("results[0]".to_owned()))
+                + &trail(1, "main.find", &Answer::Truth("results[1]".to_owned()))
                 + &finale(3).concat()
                 + &watch("w", "os.Open", 10, Some("test"));
             let source = goinject_rules::source::Source::new("trial.yaml", text);

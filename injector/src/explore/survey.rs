@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use super::at_point::AtPoint;
@@ -22,7 +22,7 @@ const CALLS: u64 = 64;
 /// All of them together, per function.
 const KEPT: usize = 4096;
 /// How long a run without faults may take.
-const PATIENCE: Duration = Duration::from_secs(600);
+pub(super) const PATIENCE: Duration = Duration::from_secs(600);
 /// A trial may take so many times what the test takes, and so much more.
 const TIMES_LONGER: u32 = 8;
 const AT_LEAST: Duration = Duration::from_secs(3);
@@ -129,18 +129,11 @@ pub fn record(subject: &Subject, scope: Scope, trials: &Trials<'_>, engine: &str
         return Ok(Survey::default());
     }
     let watched = rules.len();
+    let text = rule_text::head() + &rules.concat();
     let request = Request {
-        rules: rule_text::head() + &rules.concat(),
-        rule_file: PathBuf::from("trial.yaml"),
-        command: subject.command(None),
-        dir: subject.dir(),
         engine: engine.to_owned(),
-        seed: trials.settings.seed,
-        patience: PATIENCE,
-        most_faults: u64::MAX,
         kept_events: KEPT,
-        grace: Duration::ZERO,
-        mark: String::new(),
+        ..trials.request(subject, None, (text, Path::new(rule_text::FILE)))
     };
     let outcome = trials.make(request).map_err(|error| error.to_string())?;
     if let Some(failure) = outcome.record.failure {

@@ -23,8 +23,6 @@ use crate::event::line::Fired;
 
 /// Calls whose stacks are remembered.
 const STACKS: usize = 4096;
-/// Longer than any run that ends by itself without faults.
-const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A rule file with one rule, into which a sweep writes which calls fire.
 #[derive(Clone, Debug)]
@@ -209,17 +207,8 @@ pub struct Count {
 /// Why the rule could not be armed, or what failed.
 pub fn count(template: &Template, subject: &Subject, trials: &Trials<'_>) -> Result<Count, String> {
     let request = Request {
-        rules: template.observing(),
-        rule_file: template.file.clone(),
-        command: subject.command(None),
-        dir: subject.dir(),
-        engine: trials.settings.engine.clone(),
-        seed: trials.settings.seed,
-        patience: PATIENCE,
-        most_faults: u64::MAX,
         kept_events: STACKS,
-        grace: Duration::ZERO,
-        mark: String::new(),
+        ..trials.request(subject, None, (template.observing(), &template.file))
     };
     let outcome = trials.make(request).map_err(|error| error.to_string())?;
     if let Some(failure) = outcome.record.failure {
@@ -312,22 +301,18 @@ impl Experiment for AtCall {
 
     fn try_once(&self, subject: &Subject, trials: &Trials<'_>, n: usize) -> Tried {
         let stack = self.stack();
-        let rules = watching(subject, &trail::functions(&subject.program, &stack));
+        let rules = watching(subject, &trail::functions(&subject.program, &stack), n);
         let rules = subject.program.fitting(&rules);
+        let rules = self.template.firing(self.nth, self.mode, &rules);
         let request = Request {
-            rules: self.template.firing(self.nth, self.mode, &rules),
-            rule_file: self.template.file.clone(),
-            command: subject.command(None),
-            dir: subject.dir(),
-            engine: trials.settings.engine.clone(),
-            seed: trials.settings.seed,
             patience: trials.settings.patience.unwrap_or(self.patience),
             most_faults: MOST_FAULTS.max(self.calls * 2),
             kept_events: KEPT_EVENTS
                 .max(usize::try_from(self.nth).unwrap_or(KEPT_EVENTS))
                 .min(STACKS),
             grace: GRACE[n.min(1)],
-            mark: String::new(),
+            error_marks: self.template.marks.clone(),
+            ..trials.request(subject, None, (rules, &self.template.file))
         };
         let outcome = match trials.make(request.clone()) {
             Ok(outcome) => outcome,
@@ -462,7 +447,7 @@ mod tests {
             assert_eq!(parsed(&template.observing()).rules[0].mode, RuleMode::Observe);
         }
         let template = Template::new(&parsed(BLOCK)).expect("fit");
-        let trail = rule_text::trail(0, "main.load", "results[0]");
+        let trail = rule_text::trail(0, "main.load", &rule_text::Answer::Error("results[0]".to_owned()));
         let swept = parsed(&template.firing(2, Mode::Once, &[trail]));
         assert_eq!(swept.rules.len(), 2);
         assert_eq!(swept.rules[1].when.nth, Some(2));

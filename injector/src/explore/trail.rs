@@ -14,6 +14,8 @@ pub enum Fate {
     BecameNil(Place),
     /// This function has no error result.
     Dropped(Place),
+    /// This function, which returns no error, said that it had not worked.
+    SaidNo(Place),
     /// A test got it.
     ReachedTest(Place),
     /// Nobody knows.
@@ -24,31 +26,29 @@ impl Fate {
     /// Where it ended.
     pub fn place(&self) -> Option<&Place> {
         match self {
-            Fate::BecameNil(place) | Fate::Dropped(place) | Fate::ReachedTest(place) => Some(place),
+            Fate::BecameNil(place)
+            | Fate::Dropped(place)
+            | Fate::SaidNo(place)
+            | Fate::ReachedTest(place) => Some(place),
             Fate::Unknown => None,
         }
     }
 }
 
-/// The functions on a fault's stack that may return its error, outwards up to the test.
+/// The functions on a fault's stack that may return its error, or say that they have not worked, outwards up to the test.
 pub fn functions(program: &Program, stack: &[Place]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for place in stack {
-        if !names.contains(&place.function) && program.error_result(&place.function).is_some() {
+        if !names.contains(&place.function) && program.answer(&place.function).is_some() {
             names.push(place.function.clone());
         }
     }
     names
 }
 
-/// What became of the error of a fault.
-pub fn follow(program: &Program, fault: &Fired, events: &[Fired]) -> Fate {
-    let returns: Vec<&Fired> = events
-        .iter()
-        .filter(|event| event.rule.starts_with(TRAIL) && event.site == SiteName::Return)
-        .filter(|event| event.goroutine == fault.goroutine && event.pid == fault.pid)
-        .filter(|event| event.time_ns >= fault.time_ns)
-        .collect();
+/// What became of the error of a fault, which has one of these marks in its text.
+pub fn follow(program: &Program, fault: &Fired, events: &[Fired], marks: &[String]) -> Fate {
+    let returns = Returns::after(fault, events, marks);
     // Whether a function stood on the way of which nobody saw what it returned.
     let mut is_unseen = false;
     for (n, frame) in fault.stack.iter().enumerate().skip(1) {
@@ -62,17 +62,81 @@ pub fn follow(program: &Program, fault: &Fired, events: &[Fired]) -> Fate {
         }
         // A closure may leave it in a variable of the function around it.
         let is_plain = side == Side::Own && !is_closure(&frame.function);
-        let event = returns
-            .iter()
-            .find(|event| !frame.inlined && is_return_of(event, &fault.stack[n..]));
-        match event {
-            Some(event) if returned_nil(event) => return Fate::BecameNil(place),
-            Some(_) => is_unseen = false,
+        match returns.of(&fault.stack[n..]) {
+            // It came out by another way: a variable, or a field.
+            Some(_) | None if returns.carried_out_of(&fault.stack[n + 1..]) => is_unseen = false,
+            Some(event) => match returned(event) {
+                Some(Seen::Nil) => return Fate::BecameNil(place),
+                Some(Seen::Bool(false)) => return Fate::SaidNo(place),
+                Some(Seen::Bool(true)) => return dropped(program, place),
+                _ => is_unseen = false,
+            },
+            // Nobody saw what it said.
+            None if is_plain && program.says_whether(&frame.function) => return Fate::Unknown,
             None if is_plain && program.has_no_error(&frame.function) => return dropped(program, place),
             None => is_unseen |= is_plain,
         }
     }
     Fate::Unknown
+}
+
+/// What functions returned after a fault.
+struct Returns<'a> {
+    events: Vec<&'a Fired>,
+    goroutine: Option<u64>,
+    injected: Option<u64>,
+    marks: &'a [String],
+}
+
+impl<'a> Returns<'a> {
+    fn after(fault: &Fired, events: &'a [Fired], marks: &'a [String]) -> Returns<'a> {
+        let events = events
+            .iter()
+            .filter(|event| event.rule.starts_with(TRAIL) && event.site == SiteName::Return)
+            .filter(|event| event.pid == fault.pid && event.time_ns >= fault.time_ns)
+            .collect();
+        let is_watched = fault.rule.starts_with(TRAIL);
+        let injected = fault.values.first().and_then(|value| match is_watched {
+            true => address(value.before.as_ref()?),
+            false => address(&value.after),
+        });
+        Returns {
+            events,
+            goroutine: fault.goroutine,
+            injected,
+            marks,
+        }
+    }
+
+    /// The return of the call at the head of a stack.
+    fn of(&self, stack: &[Frame]) -> Option<&&'a Fired> {
+        let seen = !stack[0].inlined;
+        self.events
+            .iter()
+            .find(|event| seen && event.goroutine == self.goroutine && is_return_of(event, stack))
+    }
+
+    /// Whether one of these calls returned the error.
+    fn carried_out_of(&self, stack: &[Frame]) -> bool {
+        (0..stack.len())
+            .filter_map(|n| self.of(&stack[n..]))
+            .any(|event| self.carries(event))
+    }
+
+    /// Whether what was returned is the error, or wraps it as far as can be told.
+    fn carries(&self, event: &Fired) -> bool {
+        let Some(Seen::Interface { type_name, content }) = returned(event) else {
+            return false;
+        };
+        match content {
+            Content::Message(text) => {
+                let text = text.to_string();
+                self.marks.iter().any(|mark| text.contains(mark.as_str()))
+            }
+            Content::Address(address) if Some(*address) == self.injected => true,
+            _ => type_name.as_deref() == Some("*fmt.wrapError"),
+        }
+    }
 }
 
 fn dropped(program: &Program, place: Place) -> Fate {
@@ -94,37 +158,35 @@ fn is_return_of(event: &Fired, stack: &[Frame]) -> bool {
             .all(|(a, b)| same(a, b))
 }
 
-fn returned_nil(event: &Fired) -> bool {
-    let before = event.values.first().and_then(|shown| shown.before.as_ref());
-    matches!(before, Some(Seen::Nil))
+/// What a watched function returned.
+fn returned(event: &Fired) -> Option<&Seen> {
+    event.values.first()?.before.as_ref()
 }
 
-/// The function that returned an injected error after it seemed to be gone.
-pub fn returned_later(events: &[Fired], rule: &str, marks: &[String]) -> Option<String> {
-    let fault = events.iter().find(|event| event.rule == rule)?;
-    let injected = fault.values.iter().find_map(|value| address(&value.after));
-    let mut later = events
-        .iter()
-        .filter(|event| event.rule.starts_with(TRAIL) && event.time_ns > fault.time_ns);
-    later.find(|event| returned_nil(event))?;
-    let is_it = |before: &Seen| match before {
-        Seen::Interface { type_name, content } => {
-            let told = match content {
-                Content::Message(text) => {
-                    let text = text.to_string();
-                    marks.iter().any(|mark| text.contains(mark.as_str()))
-                }
-                _ => false,
-            };
-            told || type_name.as_deref() == Some("*fmt.wrapError")
-        }
-        _ => false,
+/// The function that returned the error of a fault after it seemed to be gone, to somebody who did not lose it again.
+pub fn returned_later(
+    program: &Program,
+    fault: &Fired,
+    events: &[Fired],
+    marks: &[String],
+) -> Option<String> {
+    let returns = Returns::after(fault, events, marks);
+    let on_its_way = |event: &Fired| {
+        let stack = &fault.stack;
+        (1..stack.len()).any(|n| is_return_of(event, &stack[n..]))
     };
-    later
-        .find(|event| {
-            let before = event.values.first().and_then(|value| value.before.as_ref());
-            before.is_some_and(|before| is_it(before) || (injected.is_some() && address(before) == injected))
-        })
+    let kept = |event: &&&Fired| {
+        returns.carries(event)
+            && !on_its_way(event)
+            && !matches!(
+                follow(program, event, events, marks),
+                Fate::BecameNil(_) | Fate::Dropped(_)
+            )
+    };
+    returns
+        .events
+        .iter()
+        .find(kept)
         .map(|event| event.function.clone())
 }
 

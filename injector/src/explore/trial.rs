@@ -41,6 +41,8 @@ pub struct Request {
     pub kept_events: usize,
     /// How long goroutines have to end when the program exits.
     pub grace: Duration,
+    /// Texts of the error, which are looked for in the files that the program writes.
+    pub error_marks: Vec<String>,
     /// What its processes have in their environment as [`MARK`].
     pub mark: String,
 }
@@ -101,6 +103,8 @@ pub struct Record {
     pub elapsed: Duration,
     /// What was left at its exit, where that was looked at.
     pub leftovers: Option<Leftovers>,
+    /// A temporary file that has one of the error's marks in it.
+    pub told_in: Option<PathBuf>,
 }
 
 /// A trial's record and output.

@@ -9,7 +9,8 @@ use goinject_rules::source::Source;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::rule_text::{FINALE, TRAIL};
+use super::files;
+use super::rule_text::{FINALE, REMOVES, TRAIL};
 use super::trial::{Firings, Leftovers, Record, Request, Stopped};
 use crate::engine::select::EngineChoice;
 use crate::event::line::{Fired, Line};
@@ -30,6 +31,7 @@ pub fn work(request: &Request) -> Record {
     if let Err(failure) = carry_out(request, &mut tape) {
         tape.record.failure = Some(failure);
     }
+    tape.look_into_files();
     let mut record = tape.record;
     let mut state = lock(&watch.state);
     state.is_over = true;
@@ -80,6 +82,7 @@ struct Tape {
     kept: usize,
     seen: BTreeMap<String, usize>,
     most_faults: u64,
+    error_marks: Vec<String>,
     watch: Arc<Watch>,
 }
 
@@ -91,7 +94,15 @@ impl Tape {
             kept: request.kept_events,
             seen: BTreeMap::new(),
             most_faults: request.most_faults,
+            error_marks: request.error_marks.clone(),
             watch: Arc::default(),
+        }
+    }
+
+    /// Looks for the error in temporary files, until it is found.
+    fn look_into_files(&mut self) {
+        if self.record.told_in.is_none() && !self.error_marks.is_empty() {
+            self.record.told_in = files::with_any_of(&std::env::temp_dir(), &self.error_marks);
         }
     }
 
@@ -104,7 +115,10 @@ impl Tape {
         firings.last_ns = fired.elapsed_ns;
         let Firings { count, .. } = *firings;
         if fired.rule == FINALE {
+            self.look_into_files();
             self.watch.exits(fired);
+        } else if fired.rule == REMOVES {
+            self.look_into_files();
         } else if count == self.most_faults && !fired.rule.starts_with(TRAIL) {
             self.watch.stop(Stopped::Runaway);
         }
