@@ -23,6 +23,7 @@ use super::method_tables::Recorded;
 use super::module_data::ModuleData;
 use super::pclntab::functions::{Function, FunctionTable};
 use super::pclntab::table::{Form, Table};
+use super::runtime_facts::GoroutineLayout;
 use super::sites::MorestackFunctions;
 use super::types::Types;
 use super::version::{GoVersion, OLDEST_MINOR};
@@ -50,6 +51,7 @@ pub struct Binary {
     pub(super) itabs: OnceLock<Vec<Itab>>,
     pub(super) described: OnceLock<Vec<(Address, String)>>,
     pub(super) methods: OnceLock<HashMap<Address, Recorded>>,
+    pub(super) goroutine: OnceLock<GoroutineLayout>,
 }
 
 impl Binary {
@@ -164,6 +166,7 @@ impl Binary {
             itabs: OnceLock::new(),
             described: OnceLock::new(),
             methods: OnceLock::new(),
+            goroutine: OnceLock::new(),
         })
     }
 

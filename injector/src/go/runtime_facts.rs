@@ -78,30 +78,35 @@ impl Binary {
 
     /// Where goroutine numbers, stack bounds and so on are.
     pub fn goroutine_layout(&self) -> GoroutineLayout {
-        self.goroutine_layout_by_types().unwrap_or_else(|| {
-            let minor = self.version().minor;
-            // Verified with a binary of each release from 1.15 to 1.27 that could be had; a test does it again.
-            let (goid, curg) = match minor {
-                ..=22 => (152, 192),
-                23 | 24 => (160, 192),
-                _ => (152, 184),
-            };
-            let parent = match minor {
-                ..=20 => None,
-                21 | 22 | 25 => Some(FieldOffset(272)),
-                _ => Some(FieldOffset(280)),
-            };
-            GoroutineLayout {
-                parent,
-                stack_lo: FieldOffset(0),
-                stack_hi: FieldOffset(8),
-                stackguard0: FieldOffset(16),
-                m: FieldOffset(48),
-                goid: FieldOffset(goid),
-                curg: FieldOffset(curg),
-                from_debug_information: false,
-            }
+        *self.goroutine.get_or_init(|| {
+            self.goroutine_layout_by_types()
+                .unwrap_or_else(|| self.goroutine_layout_of_release())
         })
+    }
+
+    fn goroutine_layout_of_release(&self) -> GoroutineLayout {
+        let minor = self.version().minor;
+        // Verified with a binary of each release from 1.15 to 1.27 that could be had; a test does it again.
+        let (goid, curg) = match minor {
+            ..=22 => (152, 192),
+            23 | 24 => (160, 192),
+            _ => (152, 184),
+        };
+        let parent = match minor {
+            ..=20 => None,
+            21 | 22 | 25 => Some(FieldOffset(272)),
+            _ => Some(FieldOffset(280)),
+        };
+        GoroutineLayout {
+            parent,
+            stack_lo: FieldOffset(0),
+            stack_hi: FieldOffset(8),
+            stackguard0: FieldOffset(16),
+            m: FieldOffset(48),
+            goid: FieldOffset(goid),
+            curg: FieldOffset(curg),
+            from_debug_information: false,
+        }
     }
 
     fn goroutine_layout_by_types(&self) -> Option<GoroutineLayout> {

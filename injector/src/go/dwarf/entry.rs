@@ -1,5 +1,7 @@
 //! Entries of debug information and their attributes.
 
+use std::ops::ControlFlow;
+
 use gimli::constants as dw;
 use gimli::{
     Abbreviations, AttributeValue, DebugInfoOffset, DebuggingInformationEntry, DwAt, DwTag, EntriesRaw,
@@ -114,6 +116,39 @@ impl Dwarf {
                 },
                 begun: false,
             })
+        })
+    }
+
+    /// Visits the entries directly below a unit's own that have a wanted tag, until a visit breaks off. All others are
+    /// skipped, which takes a fraction of reading them.
+    pub(super) fn top_level(
+        &self,
+        unit: &Unit,
+        wanted: impl Fn(DwTag) -> bool,
+        mut visit: impl FnMut(&Entry<'_>) -> Result<ControlFlow<()>, Damage>,
+    ) -> Result<(), Damage> {
+        let damage = |e: gimli::Error| e.to_string();
+        self.raw_entries(unit, unit.root, |mut raw, _| {
+            let mut entry = Entry {
+                die: DebuggingInformationEntry::default(),
+                unit_start: unit.start,
+            };
+            while !raw.is_empty() {
+                let (depth, start) = (raw.next_depth(), raw.clone());
+                let Some(abbreviation) = raw.read_abbreviation().map_err(damage)? else {
+                    continue;
+                };
+                if depth != 1 || !wanted(abbreviation.tag()) {
+                    raw.skip_attributes(abbreviation.attributes()).map_err(damage)?;
+                    continue;
+                }
+                raw = start;
+                raw.read_entry(&mut entry.die).map_err(damage)?;
+                if visit(&entry)?.is_break() {
+                    break;
+                }
+            }
+            Ok(())
         })
     }
 

@@ -1,5 +1,7 @@
 //! Package variables in debug information.
 
+use std::ops::ControlFlow;
+
 use gimli::constants as dw;
 use gimli::{AttributeValue, DebugAddr, DebugAddrBase, Operation};
 
@@ -21,10 +23,13 @@ impl Dwarf {
         for unit in self.units_named(package_of(name))? {
             let mut found = None;
             self.package_variables(unit, |entry| {
-                if found.is_none() && entry.name() == Some(name) {
+                if entry.name() == Some(name) {
                     found = self.placed(unit, entry)?;
                 }
-                Ok(())
+                Ok(match found {
+                    Some(_) => ControlFlow::Break(()),
+                    None => ControlFlow::Continue(()),
+                })
             })?;
             if let Some((address, ty)) = found {
                 return Ok(Some((address, types.by_key(self.resolve_names(ty)? as u64))));
@@ -43,7 +48,7 @@ impl Dwarf {
         for unit in units {
             self.package_variables(unit, |entry| {
                 names.extend(entry.name().map(str::to_owned));
-                Ok(())
+                Ok(ControlFlow::Continue(()))
             })?;
         }
         Ok(names)
@@ -52,16 +57,9 @@ impl Dwarf {
     fn package_variables(
         &self,
         unit: &Unit,
-        mut visit: impl FnMut(&Entry<'_>) -> Result<(), Damage>,
+        visit: impl FnMut(&Entry<'_>) -> Result<ControlFlow<()>, Damage>,
     ) -> Result<(), Damage> {
-        self.walk(unit, unit.root, |mut walk| {
-            while let Some(entry) = walk.next()? {
-                if entry.depth() == 1 && entry.tag() == dw::DW_TAG_variable {
-                    visit(entry)?;
-                }
-            }
-            Ok(())
-        })
+        self.top_level(unit, |tag| tag == dw::DW_TAG_variable, visit)
     }
 
     fn placed(&self, unit: &Unit, entry: &Entry<'_>) -> Result<Option<(Address, usize)>, Damage> {
