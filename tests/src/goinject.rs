@@ -50,6 +50,16 @@ pub fn run<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Outcome {
     Running::start(&mut command(arguments)).end()
 }
 
+/// Has a command run as somebody without any privilege, where the tests run as root; else as whoever runs them.
+pub fn as_nobody(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
+    const NOBODY: u32 = 65534;
+    // SAFETY: no conditions.
+    if unsafe { libc::geteuid() } == 0 {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+}
+
 /// A process whose output is being read. It is killed if it is dropped.
 #[derive(Debug)]
 pub struct Running {

@@ -4,7 +4,6 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
@@ -139,12 +138,6 @@ fn a_filter_of_the_targets_own_is_suspended() {
     }
 }
 
-/// A user who may not suspend filters.
-fn as_nobody(command: &mut Command) {
-    const NOBODY: u32 = 65534;
-    command.uid(NOBODY).gid(NOBODY);
-}
-
 #[test]
 fn a_filter_that_can_not_be_suspended_is_told() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -155,14 +148,14 @@ fn a_filter_that_can_not_be_suspended_is_told() {
     fs::copy(BUILD.of("hindered"), &copies[1]).expect("copied");
     let mut target = Command::new(&copies[1]);
     target.args(["-deny", &libc::SYS_mlock.to_string()]);
-    as_nobody(target.stdout(Stdio::piped()));
+    goinject::as_nobody(target.stdout(Stdio::piped()));
     let mut target = target.spawn().expect("it starts");
     let mut lines = BufReader::new(target.stdout.take().expect("piped")).lines();
     let ready = lines.by_ref().any(|line| line.is_ok_and(|line| line == "ready"));
     assert!(ready, "it does not start");
     let mut injector = Command::new(&copies[0]);
     injector.args(["run", "--engine", "ptrace", "--pid", &target.id().to_string()]);
-    as_nobody(injector.arg(&rules).stdout(Stdio::piped()).stderr(Stdio::piped()));
+    goinject::as_nobody(injector.arg(&rules).stdout(Stdio::piped()).stderr(Stdio::piped()));
     let outcome = Running::start(&mut injector).end();
     let goes_on = lines.take(20).filter(Result::is_ok).count();
     let _ = target.kill();

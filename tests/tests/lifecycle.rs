@@ -399,16 +399,6 @@ fn a_binary_that_was_replaced_meanwhile_is_planned_anew() {
     }
 }
 
-/// Somebody without any privilege, where the tests run as root; else whoever runs them.
-fn as_nobody(command: &mut Command) {
-    use std::os::unix::process::CommandExt;
-    const NOBODY: u32 = 65534;
-    // SAFETY: no conditions.
-    if unsafe { libc::geteuid() } == 0 {
-        command.uid(NOBODY).gid(NOBODY);
-    }
-}
-
 #[test]
 fn a_user_without_privileges_has_the_ptrace_engine() {
     use std::os::unix::fs::PermissionsExt;
@@ -444,7 +434,7 @@ fn a_user_without_privileges_has_the_ptrace_engine() {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        as_nobody(&mut command);
+        goinject::as_nobody(&mut command);
         let mut outcome = Running::start(&mut command).end();
         outcome.json = Outcome::lines(&fs::read_to_string(folder.path().join("events")).unwrap_or_default());
         assert_eq!(outcome.code, Some(0), "{}", outcome.describe());

@@ -1,5 +1,6 @@
 //! How a run begins, and how processes come to be armed.
 
+use std::io;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -21,7 +22,7 @@ use crate::event::line::{self, EngineName, Line, VERSION};
 use crate::go::GoError;
 use crate::host;
 use crate::resolve::Finding;
-use crate::tracee::{Follow, Stop};
+use crate::tracee::{Follow, Stop, privileges};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -121,14 +122,52 @@ impl Run<'_> {
         }
     }
 
+    /// Lets a process go that has just executed its program, if that is to have privileges that it does not get below
+    /// goinject; else gives its stop back. Nothing that it starts is followed.
+    pub(super) fn give_back_privileges(&mut self, pid: i32, stop: Stop) -> Result<Option<Stop>, Failure> {
+        if !privileges::are_denied(pid) {
+            return Ok(Some(stop));
+        }
+        let path = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+        let is_target = pid == self.target;
+        let is_child = is_target && self.outcome.started;
+        let given = self
+            .family
+            .give_back_privileges(stop, is_target, is_child)
+            .map_err(Failure::lost)?;
+        self.processes.remove(&pid);
+        let (program, then) = (path.display(), "it and what it starts run without rules");
+        self.say(match given {
+            Ok(()) => format!("process {pid} ({program}) has privileges of its own, and keeps them: {then}"),
+            Err(error) => {
+                format!(
+                    "process {pid} ({program}) was denied its privileges below goinject ({error}): {then}"
+                )
+            }
+        });
+        Ok(None)
+    }
+
     /// Arms a process that has just executed its program, if that has functions of the rules, and lets it go on.
     pub(super) fn arm_executed(&mut self, pid: i32, stop: Stop) -> Result<(), Failure> {
+        let Some(stop) = self.give_back_privileges(pid, stop)? else {
+            return Ok(());
+        };
         let role = match pid == self.target && self.images.seen().len() <= 1 {
             true => Role::Target,
             false => Role::Follower,
         };
         let image = match self.images.of_process(pid, role) {
             Ok(image) if image.armable.is_some() => image,
+            // Whoever may not read a program may not trace it with its privileges either.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+                self.say(format!(
+                    "process {pid} ({}) runs a program that goinject may not read: it has no rules, and no privileges of its own",
+                    name.trim_end()
+                ));
+                return stop.resume().map_err(Failure::lost);
+            }
             // One that was killed meanwhile is told of by its end.
             _ => return stop.resume().map_err(Failure::lost),
         };

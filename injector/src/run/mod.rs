@@ -312,6 +312,9 @@ impl Run<'_> {
         if self.follow {
             return self.arm_executed(pid, stop);
         }
+        let Some(stop) = self.give_back_privileges(pid, stop)? else {
+            return Ok(());
+        };
         match pid == self.target {
             true => stop.resume().map_err(Failure::lost),
             false => {

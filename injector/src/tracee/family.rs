@@ -12,6 +12,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use super::obstacle::Obstacle;
 use super::patience::next_stop;
 use super::pidfd::PidFd;
+use super::privileges;
 use super::ptrace::{self, Status};
 use super::remote::Remote;
 use super::stop::{Report, Stop, Why};
@@ -427,6 +428,29 @@ impl Family {
         }
         self.forget(pid);
         self.watch(pid)
+    }
+
+    /// Lets a process go that stopped when it had executed a program with privileges that it was denied below goinject, and
+    /// has it execute that once more; goes on watching it for its end if asked to. The inner error is why it has none.
+    ///
+    /// # Errors
+    /// Those of [`Family::watch`].
+    pub fn give_back_privileges(
+        &mut self,
+        stop: Stop,
+        watched: bool,
+        is_child: bool,
+    ) -> io::Result<io::Result<()>> {
+        let pid = stop.tid();
+        let given = Remote::new(stop, pid).and_then(privileges::give_back);
+        if is_child {
+            return Ok(given);
+        }
+        self.forget(pid);
+        if watched {
+            self.watch(pid)?;
+        }
+        Ok(given)
     }
 
     /// Runs system calls in a stopped thread.

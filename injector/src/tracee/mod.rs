@@ -11,6 +11,7 @@ mod memory;
 mod obstacle;
 mod patience;
 mod pidfd;
+pub mod privileges;
 mod ptrace;
 mod remote;
 mod spawn;

@@ -109,6 +109,25 @@ impl Remote {
         Ok(self.stop.stopped_for(self.stopped_for))
     }
 
+    /// Its stack pointer, as it stopped.
+    pub(super) fn stack_pointer(&self) -> u64 {
+        arch::stack_pointer(&self.lent.registers)
+    }
+
+    /// Lets the thread go with a system call that it makes untraced. If it comes back from that, it goes on where it was.
+    pub(super) fn let_go_to(mut self, number: i64, arguments: [u64; 6]) -> io::Result<()> {
+        self.finished = true;
+        let lent = &self.lent;
+        let on_its_way = lent.on_its_way();
+        let registers = arch::with_system_call(on_its_way, lent.way_back.system_call, number, arguments);
+        self.stop.set_registers(registers)?;
+        self.stop.set_signal_mask(lent.mask)?;
+        if lent.confinement == Confinement::Own {
+            ptrace::resume_seccomp(self.stop.tid())?;
+        }
+        self.stop.stopped_for(self.stopped_for).detach()
+    }
+
     fn put_back(&self) -> io::Result<()> {
         let lent = &self.lent;
         // In this order: it is on its way back until it has its own registers.

@@ -23,6 +23,11 @@ pub fn set_pc(registers: &mut GeneralRegisters, pc: u64) {
     registers.rip = pc;
 }
 
+/// Where a thread's stack ends.
+pub fn stack_pointer(registers: &GeneralRegisters) -> u64 {
+    registers.rsp
+}
+
 /// What thread-local storage is found by.
 pub fn thread_pointer(registers: &GeneralRegisters) -> u64 {
     registers.fs_base
