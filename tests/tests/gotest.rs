@@ -211,3 +211,47 @@ fn go_test_runs_under_rules_only_by_itself() {
     assert_eq!(run.code, Some(0), "{}", run.describe());
     assert!(said(&run).starts_with("with types"), "{}", run.describe());
 }
+
+/// A rule may not fit some of the programs that have its function, and says so.
+#[test]
+fn a_rule_that_fits_only_some_programs_says_which() {
+    let module = store("1.27");
+    module.write("cmd/uses/main.go", "package main\n\nimport \"errors\"\n\nvar errFull = errors.New(\"full\")\n\n//go:noinline\nfunc save() error { return nil }\n\nfunc main() { println(save(), errFull) }\n");
+    module.write(
+        "cmd/lacks/main.go",
+        "package main\n\n//go:noinline\nfunc save() error { return nil }\n\nfunc main() { println(save()) }\n",
+    );
+    module.write(
+        "full.yaml",
+        "version: 1\nrules:\n- function: main.save\n  inject: {return: {\"results[0]\": main.errFull}}\n",
+    );
+    for name in ["uses", "lacks"] {
+        let built = module.go(&["build", "-o", name, &format!("./cmd/{name}")]);
+        assert_eq!(built.code, Some(0), "{}", built.describe());
+    }
+    let run = |script: &str| {
+        let arguments = ["run", "--engine", "ptrace", "full.yaml", "--", "sh", "-c", script];
+        module.goinject(&arguments, &[])
+    };
+    let outcome = run("./lacks; ./uses; ./lacks");
+    assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+    for words in [
+        "warning: there is no package variable `main.errFull`",
+        "not armed in lacks",
+    ] {
+        assert!(outcome.stderr.contains(words), "{}", outcome.describe());
+    }
+    let outcome = run("./lacks");
+    assert_eq!(outcome.code, Some(2), "{}", outcome.describe());
+    assert!(!outcome.stderr.contains("warning:"), "{}", outcome.describe());
+}
+
+/// Nothing happened because nothing could: a function that is not there is no success, whatever is expected of it.
+#[test]
+fn a_function_that_no_program_has_is_an_error_also_where_nothing_is_to_fire() {
+    let module = store("1.27");
+    module.write("none.yaml", "version: 1\nrules:\n- function: example.com/m/store.Gone\n  inject: {delay: 1ms}\n  expect: {fired: 0, calls: 0}\n");
+    let outcome = module.goinject(&["test", "--engine", "ptrace", "none.yaml", "--", "./..."], &[]);
+    assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+    assert!(outcome.stderr.contains("store.Gone"), "{}", outcome.describe());
+}

@@ -196,6 +196,15 @@ impl<'a> Images<'a> {
         self.names(|image| image.is_passed_over)
     }
 
+    /// What is wrong with rules in programs that have their functions, and the file names of these.
+    pub(super) fn unfit(&self) -> impl Iterator<Item = (&Finding, String)> {
+        let unfit = |finding: &&Finding| finding.is_error() && !finding.is_absence;
+        self.seen.iter().flat_map(move |image| {
+            let findings = image.findings.iter().filter(unfit);
+            findings.map(|finding| (finding, image.program()))
+        })
+    }
+
     /// Whether a program that a rule is for was seen.
     pub(super) fn have(&self, program: &ProgramPattern) -> bool {
         self.seen

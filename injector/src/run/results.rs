@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use goinject_probes::table::{Counters, Held, Reason, TermCounters};
-use goinject_rules::diagnostic::Diagnostic;
+use goinject_rules::diagnostic::{Diagnostic, Severity};
 use goinject_rules::model::{CountRange, Mode, Rule, RuleSet};
 
 use super::image::{Images, failure};
@@ -161,6 +161,7 @@ impl Run<'_> {
     /// Tells the results, and gives the verdict.
     pub(super) fn finish(mut self) -> Result<Finished, Failure> {
         let absent = self.tell_absent();
+        self.tell_unfit();
         let passed_over = self.images.passed_over();
         if self.follow && !passed_over.is_empty() {
             self.sink.line(&Line::PassedOver(line::PassedOver {
@@ -260,6 +261,41 @@ impl Run<'_> {
             self.sink.notice(&Notice::Findings(told));
         }
         (!codes.is_empty()).then(|| ExitCode::first(codes.into_iter()))
+    }
+
+    /// Tells why rules that were armed in some programs did not fit others that have their functions.
+    fn tell_unfit(&mut self) {
+        let mut told: Vec<(Diagnostic, Vec<String>)> = Vec::new();
+        for (finding, program) in self.images.unfit() {
+            let functions = finding.rule.and_then(|n| self.results.functions.get(n));
+            if functions.is_none_or(BTreeSet::is_empty) {
+                continue;
+            }
+            // The messages of two programs differ in their names.
+            let same =
+                |of: &Diagnostic| (of.span, &of.rule) == (finding.diagnostic.span, &finding.diagnostic.rule);
+            match told.iter_mut().find(|(of, _)| same(of)) {
+                Some((_, programs)) => programs.push(program),
+                None => {
+                    let severity = Severity::Warning;
+                    let diagnostic = (*finding.diagnostic).clone();
+                    told.push((
+                        Diagnostic {
+                            severity,
+                            ..diagnostic
+                        },
+                        vec![program],
+                    ));
+                }
+            }
+        }
+        let told: Vec<Diagnostic> = told
+            .into_iter()
+            .map(|(diagnostic, programs)| diagnostic.note(format!("not armed in {}", programs.join(", "))))
+            .collect();
+        if !told.is_empty() {
+            self.sink.notice(&Notice::Findings(told));
+        }
     }
 }
 
