@@ -14,6 +14,7 @@ pub mod guest;
 pub mod module;
 pub mod native;
 mod outcome;
+pub mod readers;
 mod signature;
 mod storm;
 mod tally;

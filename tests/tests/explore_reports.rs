@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use goinject_lab::Cache;
 use goinject_tests::module::Module;
@@ -64,20 +63,6 @@ fn strict() -> Value {
     schema
 }
 
-/// What junitparser reads, after a schema has let the file pass.
-fn read_junit(path: &Path) -> Value {
-    let fixtures = root().join("tests/fixtures/reports");
-    let output = Command::new("python3")
-        .arg(fixtures.join("read_junit.py"))
-        .args([path, &fixtures.join("junit.xsd")])
-        .env("PYTHONPATH", readers())
-        .output()
-        .expect("python3");
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
-    serde_json::from_slice(&output.stdout).expect("JSON")
-}
-
 #[test]
 fn an_exploration_writes_the_reports_that_are_asked_for() {
     let module = Module::copy("1.27", &root().join("tests/fixtures/explore/classes"));
@@ -133,7 +118,7 @@ fn an_exploration_writes_the_reports_that_are_asked_for() {
         assert!(module.path(uri).is_file(), "{uri}");
     }
 
-    let junit = read_junit(&module.path("junit.xml"));
+    let junit = goinject_tests::readers::junit(&module.path("junit.xml"));
     assert_eq!(
         junit["suites"],
         json!(["example.com/classes/panic", "example.com/classes/swallowed"])
@@ -170,7 +155,7 @@ fn an_exploration_writes_the_reports_that_are_asked_for() {
             .all(|result| result["baselineState"] == "unchanged")
     );
     assert_eq!(results.len(), findings.len());
-    let known = read_junit(&module.path("junit.xml"));
+    let known = goinject_tests::readers::junit(&module.path("junit.xml"));
     assert_eq!(failed(&known, "Failure"), 0);
     assert_eq!(failed(&known, "Skipped"), failed(&junit, "Failure"));
 

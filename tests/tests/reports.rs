@@ -14,8 +14,7 @@ use ::goinject::report::html::html;
 use ::goinject::report::junit::junit;
 use ::goinject::report::markdown::markdown;
 use ::goinject::report::record::Record;
-use goinject_lab::Cache;
-use goinject_tests::{Build, Flags, Writer, busy, fixture, goinject};
+use goinject_tests::{Build, Flags, Writer, busy, fixture, goinject, readers};
 use serde_json::{Value, json};
 
 fn fixtures() -> PathBuf {
@@ -31,25 +30,6 @@ fn recorded() -> Record {
         record.line(&serde_json::from_str::<Line>(line).expect("a line of goinject"));
     }
     record
-}
-
-/// What junitparser reads, after a schema has let the file pass.
-fn read_junit(path: &Path) -> Value {
-    let readers = Cache::from_env().readers();
-    assert!(readers.is_dir(), "run `cargo xtask setup --only readers`");
-    let output = Command::new("python3")
-        .arg(fixtures().join("read_junit.py"))
-        .args([path, &fixtures().join("junit.xsd")])
-        .env("PYTHONPATH", readers)
-        .output()
-        .expect("python3");
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{told}\n{}",
-        fs::read_to_string(path).unwrap_or_default()
-    );
-    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 fn names(read: &Value) -> Vec<(&str, &str)> {
@@ -69,7 +49,7 @@ fn every_rule_and_every_test_is_a_junit_test_case() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("junit.xml");
     fs::write(&path, junit(&recorded())).expect("written");
-    let read = read_junit(&path);
+    let read = readers::junit(&path);
     assert_eq!(read["suites"], json!(["checkout <survives> & \"a flaky\" store"]));
     assert_eq!(
         names(&read),
@@ -167,7 +147,7 @@ fn a_run_writes_the_reports_that_are_asked_for() {
         .arg(fixture("catalog", "1.27", Flags::default()));
     let outcome = goinject::Running::start(&mut command).end();
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
-    let read = read_junit(&path);
+    let read = readers::junit(&path);
     assert_eq!(names(&read), [("rules.rules", "scale")]);
     assert_eq!(read["counts"], json!([[1, 0, 0]]));
     assert_eq!(read["properties"]["seed"], json!("3"));
