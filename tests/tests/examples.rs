@@ -145,15 +145,18 @@ impl Place {
 /// What the target printed, and what goinject did, each in order; which comes first differs from run to run, as do
 /// numbers that the kernel and the Go runtime hand out, and which engine and writer it was.
 fn told(lines: &[&str]) -> (Vec<String>, Vec<String>) {
-    let numbers = Regex::new(r"(process|goroutine) \d+").expect("a pattern");
+    let numbers = Regex::new(r"(process|goroutine|--seed) \d+").expect("a pattern");
+    // It is this test that names an engine.
+    let asked = Regex::new(r" --engine \w+").expect("a pattern");
     // Where the source was when it was compiled.
     let sources = Regex::new(r"\S*/(\w+\.go:)").expect("a pattern");
     let addresses = Regex::new(r"0x[0-9a-f]{5,}").expect("a pattern");
     let lines = lines
         .iter()
-        .filter(|line| !line.contains("engine ") && !line.contains("to repeat: ") && !line.is_empty());
+        .filter(|line| !line.starts_with("goinject: engine ") && !line.is_empty());
     let masked = lines.map(|line| {
         let line = numbers.replace_all(line.trim_end(), "$1 N");
+        let line = asked.replace(&line, "");
         let line = sources.replace_all(&line, "$1");
         addresses.replace_all(&line, "0x…").into_owned()
     });
