@@ -94,6 +94,12 @@ fn bpf(detail: &str, facts: &Facts) -> Explained {
     if is_unknown_helper(detail) || !facts.is_at_least(5, 15) {
         return newer(facts, (5, 15), "the BPF engine");
     }
+    if detail.contains("vmlinux BTF") {
+        return (
+            "this kernel does not show its types".to_owned(),
+            Some("mount sysfs at /sys; the kernel needs CONFIG_DEBUG_INFO_BTF".to_owned()),
+        );
+    }
     if detail.contains("/sys/bus/event_source") || detail.contains("No such file") {
         return (
             "this kernel shows no uprobes".to_owned(),

@@ -43,11 +43,13 @@ impl Guard {
     /// Starts a guard over these original bytes.
     pub(super) fn start(memory: &Memory, pid: i32, originals: &[(u64, Original)]) -> io::Result<Guard> {
         let mut command = Command::new("/proc/self/exe");
+        // A pipe that nobody reads: there may be no /dev/null.
+        let (_, nobody) = io::pipe()?;
         command
             .arg(COMMAND)
             .current_dir("/")
             .stdin(Stdio::piped())
-            .stderr(Stdio::null());
+            .stderr(nobody);
         // Its standard output is the target's memory: the one other descriptor that is handed down safely.
         command.stdout(Stdio::from(memory.try_clone()?));
         // SAFETY: setsid is async-signal-safe.
