@@ -62,6 +62,7 @@ fn compile_bpf(object: &Path, target: &str, architecture: &str, definitions: &[&
         .args(["-target", "bpf", "-mcpu=v3", "-c", "bpf/inject.bpf.c", "-o"])
         .arg(object)
         .args(definitions)
+        .args(without_places())
         .args(["-I", "bpf", "-I", architecture])
         .args(["-I", &libbpf, "-I", &system_headers])
         .status();
@@ -73,6 +74,15 @@ fn compile_bpf(object: &Path, target: &str, architecture: &str, definitions: &[&
     // Debugging sections would triple the object; the BTF that the kernel needs is kept.
     let strip = clang.replace("clang", "llvm-strip");
     let _ = Command::new(strip).arg("-g").arg(object).status();
+}
+
+/// What is compiled is the same wherever the checkout is: the lines that the kernel's verifier quotes name their file.
+fn without_places() -> Option<String> {
+    let here = env::current_dir().ok()?;
+    Some(format!(
+        "-ffile-prefix-map={}=/goinject",
+        here.parent()?.display()
+    ))
 }
 
 /// The clang to use: `$CLANG`, else the first on the path that runs.

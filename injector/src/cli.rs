@@ -54,6 +54,13 @@ pub enum Command {
     Schema(Schema),
     /// Serve an editor: mistakes as you type, completion and hover, over standard input and output
     Lsp(Lsp),
+    /// Print what makes a shell complete goinject's command line
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page of a command, or write all pages into a folder
+    Man(Man),
     /// Take breakpoints out if goinject is killed (started by goinject itself)
     #[command(name = crate::engine::ptrace::GUARD_COMMAND, hide = true)]
     Guard,
@@ -361,4 +368,15 @@ pub struct Schema {
     /// The schema of the explore.json that `explore` writes, instead
     #[arg(long, conflicts_with = "events")]
     pub explore: bool,
+}
+
+/// `goinject man`.
+#[derive(Debug, Args)]
+pub struct Man {
+    /// The command, such as `run`; goinject itself where absent
+    #[arg(value_name = "COMMAND")]
+    pub command: Option<String>,
+    /// Write the pages of all commands into this folder instead
+    #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
+    pub out: Option<PathBuf>,
 }

@@ -27,6 +27,8 @@ fn carry_out(command: Command) -> std::process::ExitCode {
         Command::Doctor(arguments) => command::doctor::run(&arguments).into(),
         Command::Schema(arguments) => command::schema::run(&arguments).into(),
         Command::Lsp(_) => command::lsp::run().into(),
+        Command::Completions { shell } => command::pages::completions(shell).into(),
+        Command::Man(arguments) => command::pages::man(&arguments).into(),
         Command::Guard => command::run::guard(),
         Command::Trial { request, record } => command::trial::run(&request, &record),
     }

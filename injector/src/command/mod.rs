@@ -6,6 +6,7 @@ pub mod explore;
 mod exploring;
 pub mod inspect;
 pub mod lsp;
+pub mod pages;
 pub mod plan;
 pub mod replay;
 pub mod run;
