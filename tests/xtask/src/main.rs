@@ -3,6 +3,7 @@
 //! Built from nothing but cargo, so that `cargo xtask setup` can install all the rest.
 
 mod demo;
+mod dist;
 mod generate;
 mod guest;
 mod measure;
@@ -43,6 +44,8 @@ enum Command {
     Stress(measure::StressOptions),
     /// Write the files that come out of the code
     Generate(generate::Options),
+    /// Build the static program and make packages and an image of it
+    Dist(dist::Options),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => measure::bench(&options),
         Command::Stress(options) => measure::stress(&options),
         Command::Generate(options) => generate::run(&options),
+        Command::Dist(options) => dist::run(&options),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error}");

@@ -6,10 +6,10 @@ use std::{fmt, mem};
 
 use clap::Args;
 
-use crate::generate;
 use crate::repository::{build_goinject, cargo, locked};
 use crate::run::{Result, output, shown_by_lines, shown_to_user};
 use crate::setup::{self, Part, Parts};
+use crate::{dist, generate};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -46,8 +46,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             shown_to_user(cargo(&clippy).args(locked()).args(["--", "-D", "warnings"]))
         });
     }
-    // Tests run the program as users have it.
+    // Tests run the program as users have it, and install what is published.
     stages.run("release build", || build_goinject().map(|()| true));
+    stages.run("packages", || dist::dist(&dist::folder()).map(|()| true));
     if !options.only {
         stages.run("generated files", || {
             generate::run(&generate::Options { check: true }).map(|_| true)

@@ -35,6 +35,8 @@ enum FoundBy {
     Clang(u32),
     /// pip, as a program or a module of Python.
     Pip,
+    /// Python's virtual environments with pip in them.
+    Venv,
 }
 
 /// For `cargo build` and `cargo test`.
@@ -95,11 +97,25 @@ pub(crate) const NPM: &[Need] = &[Need {
     found_by: FoundBy::Program(&["npm"]),
 }];
 
-/// For reading goinject's reports.
-pub(crate) const READERS: &[Need] = &[Need {
-    package: "chromium",
-    found_by: FoundBy::Program(&["chromium", "chromium-browser", "google-chrome"]),
-}];
+/// For reading goinject's reports, and for installing and running what is published.
+pub(crate) const READERS: &[Need] = &[
+    Need {
+        package: "chromium",
+        found_by: FoundBy::Program(&["chromium", "chromium-browser", "google-chrome"]),
+    },
+    Need {
+        package: "python3-venv",
+        found_by: FoundBy::Venv,
+    },
+    Need {
+        package: "skopeo",
+        found_by: FoundBy::Program(&["skopeo"]),
+    },
+    Need {
+        package: "runc",
+        found_by: FoundBy::Program(&["runc"]),
+    },
+];
 
 /// For guests, beside the emulator.
 pub(crate) const GUEST: &[Need] = &[
@@ -186,6 +202,10 @@ impl FoundBy {
                     || major_version("clang").is_some_and(|version| version >= least)
             }
             FoundBy::Pip => pip().is_ok(),
+            FoundBy::Venv => {
+                let import = ["-c", "import venv, ensurepip"];
+                output(&mut command("python3", import)).is_ok_and(|output| output.status.success())
+            }
         }
     }
 }

@@ -9,9 +9,15 @@ use goinject_lab::Cache;
 use super::{Scratch, host, replace};
 use crate::run::{Error, Result, captured};
 
-/// Packages of the Python package index: a reader of JUnit files, one that knows XML schemas, and a client of language
-/// servers.
-const PACKAGES: &[&str] = &["junitparser==5.0.3", "lxml==6.1.3", "pygls==2.1.1"];
+/// Packages of the Python package index: a reader of JUnit files, one that knows XML schemas, a client of language
+/// servers, an engine that goinject is a part of experiments of, and the schemas of GitHub's actions and GitLab's pipelines.
+const PACKAGES: &[&str] = &[
+    "junitparser==5.0.3",
+    "lxml==6.1.3",
+    "pygls==2.1.1",
+    "chaostoolkit==1.19.0",
+    "check-jsonschema==0.39.0",
+];
 
 /// The crate that carries the schema of SARIF 2.1.0 as OASIS publishes it.
 const SARIF: (&str, &str) = ("serde-sarif", "=0.8.0");
