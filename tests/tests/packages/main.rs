@@ -1,6 +1,7 @@
 //! What is published, as `cargo xtask dist` makes it: each package is installed and used by the programs that people do
 //! that with.
 
+mod action;
 mod empty_root;
 mod image;
 mod installed;
@@ -10,6 +11,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use goinject_lab::Cache;
 use goinject_tests::{Flags, fixture};
 
 /// The folder with all that is published.
@@ -84,4 +86,16 @@ fn no_namespaces() -> Option<String> {
         let _ = writeln!(std::io::stderr(), "skipped: {why}");
     }
     why
+}
+
+/// Python with what set-up has installed for tests.
+fn python() -> Command {
+    let readers = Cache::from_env().readers();
+    assert!(
+        readers.join("chaostoolkit").is_dir(),
+        "run `cargo xtask setup --only readers`"
+    );
+    let mut python = Command::new("python3");
+    python.env("PYTHONPATH", readers);
+    python
 }
