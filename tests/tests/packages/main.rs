@@ -2,7 +2,9 @@
 //! that with.
 
 mod action;
+mod chaos_toolkit;
 mod empty_root;
+mod engines;
 mod image;
 mod installed;
 
