@@ -1,4 +1,5 @@
-//! Compiles the generic probe program twice from one source: by clang for BPF, by cc for the ptrace engine.
+//! Compiles the generic probe program from one source: by clang for BPF, by cc for the ptrace engine, and by clang for the
+//! inside of a target.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ fn main() {
         &architecture,
         &["-DGI_SLEEPABLE"],
     );
+    compile_inline(&out, &architecture);
     cc::Build::new()
         .file("bpf/native.c")
         .file("bpf/native_frame.c")
@@ -83,6 +85,59 @@ fn without_places() -> Option<String> {
         "-ffile-prefix-map={}=/goinject",
         here.parent()?.display()
     ))
+}
+
+/// The core that is put into targets: one piece of code for any address, with general registers alone, so that the
+/// floating-point ones stay the thread's. It is linked by itself, since it brings its own `memcpy`.
+fn compile_inline(out: &Path, architecture: &str) {
+    let (start, core) = (out.join("inline-start.o"), out.join("inline-core.o"));
+    let assembly = format!("{architecture}/inline.S");
+    let clang = clang();
+    let compile = |source: &str, object: &Path, arguments: &[&str]| {
+        let mut command = Command::new(&clang);
+        command.args(arguments).args(["-I", "bpf", "-I", architecture]);
+        run(command.args(["-c", source, "-o"]).arg(object));
+    };
+    compile(&assembly, &start, &[]);
+    compile(
+        "bpf/inline.c",
+        &core,
+        &[
+            "-O2",
+            "-std=gnu11",
+            "-Wall",
+            "-Wextra",
+            "-Wno-unused-parameter",
+            "-Wno-unused-function",
+            "-Werror",
+            "-ffreestanding",
+            "-fno-builtin",
+            "-fPIE",
+            "-fvisibility=hidden",
+            "-mgeneral-regs-only",
+            "-mno-red-zone",
+            "-fno-stack-protector",
+            "-fcf-protection=none",
+            // Tables of jumps, and of values, would be constants beside the code.
+            "-fno-jump-tables",
+            "-fno-asynchronous-unwind-tables",
+            "-fno-unwind-tables",
+        ],
+    );
+    let script = format!("-Wl,-T,{architecture}/inline.lds");
+    let mut link = cc::Build::new().get_compiler().to_command();
+    link.args(["-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none", &script])
+        .args(["-Wl,--oformat=binary", "-o"])
+        .args([&out.join("inline.core"), &start, &core]);
+    run(&mut link);
+}
+
+fn run(command: &mut Command) {
+    match command.status() {
+        Ok(status) if status.success() => {}
+        Ok(status) => panic!("{command:?}: {status}"),
+        Err(error) => panic!("cannot run {command:?}: {error}"),
+    }
 }
 
 /// The clang to use: `$CLANG`, else the first on the path that runs.

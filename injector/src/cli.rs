@@ -62,7 +62,7 @@ pub enum Command {
     /// Print the manual page of a command, or write all pages into a folder
     Man(Man),
     /// Take breakpoints out if goinject is killed (started by goinject itself)
-    #[command(name = crate::engine::ptrace::GUARD_COMMAND, hide = true)]
+    #[command(name = crate::engine::guard::COMMAND, hide = true)]
     Guard,
     /// Make a trial (started by goinject itself)
     #[command(name = crate::explore::trial::COMMAND, hide = true)]

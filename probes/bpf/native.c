@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0 OR GPL-2.0-only
-/* The decision core compiled for goinject itself: the ptrace engine, and edits that the tracer makes. */
+/* The decision core compiled for goinject itself: the ptrace engine, and edits that the tracer makes. And, by inline.c, for the target. */
 #include <stddef.h>
+#ifndef GI_INLINE
 #include <time.h>
+#endif
 
 #include "abi.h"
 #include "goabi.h"
@@ -55,6 +57,7 @@ static struct gi_process *gi_process_row(const struct gi_scratch *s)
 	return s->hit.process < host->process_count ? &host->processes[s->hit.process] : NULL;
 }
 
+#ifndef GI_INLINE
 static int gi_user_read(const struct gi_scratch *s, void *to, gi_u32 size, gi_u64 address)
 {
 	struct gi_host *host = gi_host_of(s);
@@ -68,8 +71,11 @@ static int gi_user_write(const struct gi_scratch *s, gi_u64 address, const void 
 
 	return host->write(host->context, address, from, size);
 }
+#endif
 
-#ifdef GI_NATIVE_FRAME
+#ifdef GI_INLINE
+#include "inline_access.h"
+#elif defined(GI_NATIVE_FRAME)
 #include "signal_frame.h"
 
 static int gi_float_read(struct gi_scratch *s, gi_u32 index, gi_u64 *value)
@@ -99,6 +105,7 @@ static int gi_float_write(struct gi_scratch *s, gi_u32 index, const gi_u64 *valu
 }
 #endif
 
+#ifndef GI_INLINE
 static gi_u64 gi_thread_g(struct gi_scratch *s)
 {
 	struct gi_host *host = gi_host_of(s);
@@ -117,6 +124,7 @@ static gi_u64 gi_now(void)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (gi_u64)now.tv_sec * 1000000000ull + (gi_u64)now.tv_nsec;
 }
+#endif
 
 /* The tracer shares its counters with the BPF program, hence atomic here too. */
 static gi_u64 gi_add(gi_u64 *counter, gi_u64 by)
@@ -130,12 +138,16 @@ static gi_u64 gi_swap(gi_u64 *place, gi_u64 from, gi_u64 to)
 	return from;
 }
 
+#ifdef GI_INLINE
+#include "inline_kept.h"
+#else
 static int gi_remember(struct gi_scratch *s, gi_u32 memory, gi_u32 action, const void *key, void *value)
 {
 	struct gi_host *host = gi_host_of(s);
 
 	return host->remember(host->context, memory, action, key, value);
 }
+#endif
 
 static int gi_call_load(struct gi_scratch *s)
 {
@@ -167,6 +179,7 @@ static int gi_delay_forget(struct gi_scratch *s)
 	return gi_remember(s, GI_MEMORY_DELAYS, GI_FORGET, &s->g_key, &s->delay);
 }
 
+#ifndef GI_INLINE
 static gi_u64 gi_count_goroutine(struct gi_scratch *s, gi_u64 goid)
 {
 	struct gi_goroutine counted = {0};
@@ -188,6 +201,7 @@ static gi_u64 gi_take_in_scope(struct gi_scratch *s)
 	before = counted.taken++;
 	return gi_remember(s, GI_MEMORY_GOROUTINES, GI_SAVE, &s->goroutine_key, &counted) ? ~0ull : before;
 }
+#endif
 
 static int gi_member_load(struct gi_scratch *s)
 {
@@ -211,12 +225,14 @@ static int gi_test_save(struct gi_scratch *s)
 	return gi_remember(s, GI_MEMORY_TESTS, GI_SAVE, &s->member_key, &s->event.test);
 }
 
+#ifndef GI_INLINE
 static void gi_emit(struct gi_scratch *s)
 {
 	struct gi_host *host = gi_host_of(s);
 
 	host->emit(host->context, &s->event);
 }
+#endif
 
 #include "core.h"
 
@@ -254,7 +270,7 @@ gi_u32 goinject_in_frame(struct gi_host *host, struct gi_scratch *s, gi_u64 ucon
 		gi_in_frame(s, ucontext);
 	return gi_passes;
 }
-#else
+#elif !defined(GI_INLINE)
 
 void goinject_hit(struct gi_host *host, struct gi_scratch *s)
 {

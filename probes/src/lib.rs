@@ -6,6 +6,7 @@
 
 pub mod capability;
 mod closer;
+pub mod inline;
 pub mod native;
 pub mod program;
 mod room;

@@ -38,6 +38,19 @@ impl<T: FromBytes + IntoBytes + Immutable + Copy> Rows<T> {
         })
     }
 
+    /// Rows in a file of memory, from an offset on that is of a page.
+    pub(crate) fn of_file(file: BorrowedFd<'_>, offset: u64, length: usize) -> io::Result<Rows<T>> {
+        let memory = MmapOptions::new()
+            .offset(offset)
+            .len((length * size_of::<T>()).max(1))
+            .map_raw(file.as_raw_fd())?;
+        Ok(Rows {
+            memory,
+            length,
+            row: PhantomData,
+        })
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.length

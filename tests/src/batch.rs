@@ -88,6 +88,7 @@ pub fn together<'a>(cases: &'a [Case], build: Build, writers: &[Writer]) -> Vec<
 struct Shape {
     functions: HashSet<String>,
     needs: Needs,
+    jumps_fit: bool,
 }
 
 impl Shape {
@@ -105,6 +106,7 @@ impl Shape {
             .map(|site| site.needs(&plan))
             .fold(Needs::default(), Needs::and);
         Some(Shape {
+            jumps_fit: goinject::engine::inline::fits(&plan).is_ok(),
             functions: plan.functions.into_iter().map(|function| function.name).collect(),
             needs,
         })
@@ -117,6 +119,7 @@ impl Shape {
             Writer::Context => self.needs.floats,
             Writer::SignalFrame | Writer::Tracer => self.needs.before,
             Writer::Breakpoints => false,
+            Writer::Trampoline => !self.jumps_fit,
         }
     }
 }
@@ -206,8 +209,13 @@ impl Batch<'_> {
     pub fn judge(&self, outcome: &Outcome, tally: &mut Tally) {
         if self.exit() != 3
             && let Some(reason) = outcome.refusal()
-            && self.writer.may_refuse(&reason)
+            && let Some(known) = self.writer.known_refusal(&reason)
         {
+            // With the places of jumps, no two would be the same.
+            let reason = match self.writer {
+                Writer::Trampoline => known.to_owned(),
+                _ => reason,
+            };
             for _ in &self.cases {
                 tally.add(self.writer, Verdict::Skipped(reason.clone()));
             }

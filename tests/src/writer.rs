@@ -13,16 +13,19 @@ pub enum Writer {
     Tracer,
     /// ptrace alone.
     Breakpoints,
+    /// Jumps to the core inside the program, for commands that goinject starts.
+    Trampoline,
 }
 
 impl Writer {
     /// All of them, the ones inside the kernel first.
-    pub const ALL: [Writer; 5] = [
+    pub const ALL: [Writer; 6] = [
         Writer::UserMemory,
         Writer::Context,
         Writer::SignalFrame,
         Writer::Tracer,
         Writer::Breakpoints,
+        Writer::Trampoline,
     ];
 
     /// Those that a locked-down host refuses.
@@ -30,6 +33,9 @@ impl Writer {
 
     /// Those that work on a locked-down host.
     pub const ANYWHERE: [Writer; 2] = [Writer::Tracer, Writer::Breakpoints];
+
+    /// Those and the one that only commands can have.
+    pub const OF_COMMANDS: [Writer; 3] = [Writer::Tracer, Writer::Breakpoints, Writer::Trampoline];
 
     /// Its name on the command line.
     #[must_use]
@@ -40,13 +46,14 @@ impl Writer {
             Writer::SignalFrame => "signal-frame",
             Writer::Tracer => "tracer",
             Writer::Breakpoints => "breakpoints",
+            Writer::Trampoline => "trampoline",
         }
     }
 
-    /// Reasons with which goinject may refuse a case that it can carry out with another writer. Any other refusal is a
-    /// failure of the test.
+    /// Whether goinject may refuse a case with this reason, which it can carry out with another writer: the part of it that
+    /// tells. Any other refusal is a failure of the test.
     #[must_use]
-    pub fn may_refuse(self, reason: &str) -> bool {
+    pub fn known_refusal(self, reason: &str) -> Option<&'static str> {
         let reasons: &[&str] = match self {
             Writer::UserMemory => &["user-memory cannot write registers", LOCKDOWN],
             Writer::Context => &[
@@ -58,8 +65,17 @@ impl Writer {
             Writer::SignalFrame => &[BEFORE, LOCKDOWN],
             Writer::Tracer => &[BEFORE],
             Writer::Breakpoints => &[],
+            Writer::Trampoline => &[
+                "what comes before is too short for a jump, or is jumped to",
+                "what follows is too short for a jump, or is jumped to",
+                "the jump would take an instruction with it that may fault",
+                "the jump would take a call with it",
+                "a table of jumps may lead to what follows",
+                "would take the same bytes",
+                "it is assembly that uses registers which Go's calling convention leaves to callees",
+            ],
         };
-        reasons.iter().any(|known| reason.contains(known))
+        reasons.iter().find(|known| reason.contains(**known)).copied()
     }
 }
 

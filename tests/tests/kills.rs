@@ -70,6 +70,16 @@ fn the_guard_is_killed_too() {
 }
 
 #[test]
+fn the_tracing_process_is_killed_with_jumps() {
+    kill_often(Writer::Trampoline, Whom::Process, KILLS);
+}
+
+#[test]
+fn the_process_group_is_killed_with_jumps() {
+    kill_often(Writer::Trampoline, Whom::Group, KILLS);
+}
+
+#[test]
 fn while_it_arms_and_lets_go_with_bpf() {
     kill_around(Writer::Tracer, Whom::Group);
 }

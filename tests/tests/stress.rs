@@ -31,6 +31,11 @@ fn a_hundred_thousand_calls_with_ptrace() {
 }
 
 #[test]
+fn a_hundred_thousand_calls_inside() {
+    assert!(calls(Writer::Trampoline, CALLS) >= CALLS);
+}
+
+#[test]
 fn guest_6_1() {
     in_a_guest("6.1", CALLS);
 }
@@ -55,6 +60,12 @@ fn a_million_calls_with_bpf() {
 #[ignore = "takes minutes: cargo xtask stress"]
 fn a_million_calls_with_ptrace() {
     many_calls(Writer::Breakpoints);
+}
+
+#[test]
+#[ignore = "takes minutes: cargo xtask stress"]
+fn a_million_calls_inside() {
+    many_calls(Writer::Trampoline);
 }
 
 #[test]

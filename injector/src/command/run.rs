@@ -42,7 +42,7 @@ pub fn exit_code(arguments: &Run, finished: Told<Finished>) -> std::process::Exi
 
 /// The process that takes breakpoints out if goinject is killed.
 pub fn guard() -> std::process::ExitCode {
-    match crate::engine::ptrace::run_guard() {
+    match crate::engine::guard::run() {
         Ok(()) => ExitCode::Met.into(),
         Err(_) => ExitCode::Unarmable.into(),
     }

@@ -6,9 +6,12 @@
 mod arch;
 pub mod bpf;
 pub mod code;
+pub mod guard;
+pub mod inline;
 pub mod provision;
 pub mod ptrace;
 pub mod select;
+mod starting;
 pub mod stopped;
 
 use std::cell::RefCell;
@@ -79,6 +82,9 @@ pub enum ArmError {
     /// Breakpoints are refused.
     #[error(transparent)]
     Ptrace(#[from] ptrace::ArmError),
+    /// Jumps are refused.
+    #[error(transparent)]
+    Inline(#[from] inline::ArmError),
 }
 
 /// An engine of one run.

@@ -20,6 +20,8 @@ pub enum EngineChoice {
     Bpf,
     /// Breakpoints.
     Ptrace,
+    /// Jumps to the decision core inside the program. Only by name, for commands that goinject starts.
+    Inline,
 }
 
 /// A writer asked for by name.
@@ -35,6 +37,8 @@ pub enum WriterChoice {
     Tracer,
     /// ptrace alone.
     Breakpoints,
+    /// Jumps in the program's code.
+    Trampoline,
 }
 
 impl fmt::Display for WriterChoice {
@@ -45,6 +49,7 @@ impl fmt::Display for WriterChoice {
             WriterChoice::SignalFrame => "signal-frame",
             WriterChoice::Tracer => "tracer",
             WriterChoice::Breakpoints => "breakpoints",
+            WriterChoice::Trampoline => "trampoline",
         })
     }
 }
@@ -72,6 +77,8 @@ pub enum Fit {
     },
     /// By breakpoints.
     Ptrace,
+    /// By jumps.
+    Inline,
 }
 
 impl Fit {
@@ -80,6 +87,7 @@ impl Fit {
         match self {
             Fit::Bpf { .. } => EngineChoice::Bpf,
             Fit::Ptrace => EngineChoice::Ptrace,
+            Fit::Inline => EngineChoice::Inline,
         }
     }
 
@@ -88,6 +96,7 @@ impl Fit {
         match self {
             Fit::Bpf { writers, .. } => writer_names(writers),
             Fit::Ptrace => vec!["breakpoints"],
+            Fit::Inline => vec!["trampoline"],
         }
     }
 
@@ -96,6 +105,7 @@ impl Fit {
         match self {
             Fit::Bpf { writers, .. } => writers.contains(&WriterKind::Tracer),
             Fit::Ptrace => true,
+            Fit::Inline => false,
         }
     }
 }
@@ -110,7 +120,8 @@ pub struct NoEngine {
 
 /// Whether a choice of these can come out as BPF.
 pub fn may_be_bpf(engine: EngineChoice, writer: Option<WriterChoice>) -> bool {
-    engine != EngineChoice::Ptrace && writer != Some(WriterChoice::Breakpoints)
+    let other = [WriterChoice::Breakpoints, WriterChoice::Trampoline].map(Some);
+    matches!(engine, EngineChoice::Auto | EngineChoice::Bpf) && !other.contains(&writer)
 }
 
 /// Chooses. In-kernel writers before the tracer, the tracer before breakpoints.
@@ -149,7 +160,7 @@ pub fn select(
             }
         }
     }
-    if engine != EngineChoice::Bpf && allows(WriterChoice::Breakpoints) {
+    if matches!(engine, EngineChoice::Auto | EngineChoice::Ptrace) && allows(WriterChoice::Breakpoints) {
         match require(Feature::TraceChild, &host.ptrace, host).and_then(|()| survives_breakpoints(plan)) {
             Ok(()) => {
                 return Ok(Selection {
@@ -160,14 +171,25 @@ pub fn select(
             Err(reason) => reasons.push(format!("ptrace: {reason}")),
         }
     }
+    if is_inline(engine, writer) {
+        match inline(plan, host) {
+            Ok(()) => {
+                return Ok(Selection {
+                    fit: Fit::Inline,
+                    explanation: "engine inline, writer trampoline (as asked)".to_owned(),
+                });
+            }
+            Err(reason) => reasons.push(format!("inline: {reason}")),
+        }
+    }
     if reasons.is_empty() {
         reasons.push(format!(
             "writer {} does not belong to engine {}",
             writer.map_or_else(String::new, |writer| writer.to_string()),
-            if engine == EngineChoice::Bpf {
-                "bpf"
-            } else {
-                "ptrace"
+            match engine {
+                EngineChoice::Bpf => "bpf",
+                EngineChoice::Inline => "inline",
+                EngineChoice::Ptrace | EngineChoice::Auto => "ptrace",
             },
         ));
     }
@@ -275,6 +297,27 @@ pub fn outlook(needs: Needs, host: &Host) -> Result<(&'static str, Option<Writer
         Err(_) => require(Feature::TraceChild, &host.ptrace, host)
             .map(|()| ("ptrace", Some(WriterChoice::Breakpoints))),
     }
+}
+
+/// Whether a choice asks for the inline engine, which is not taken by itself.
+fn is_inline(engine: EngineChoice, writer: Option<WriterChoice>) -> bool {
+    match engine {
+        EngineChoice::Inline => writer.is_none_or(|writer| writer == WriterChoice::Trampoline),
+        EngineChoice::Auto => writer == Some(WriterChoice::Trampoline),
+        EngineChoice::Bpf | EngineChoice::Ptrace => false,
+    }
+}
+
+/// What jumps need of the host and the program.
+fn inline(plan: &Plan, host: &Host) -> Result<(), String> {
+    require(Feature::TraceChild, &host.ptrace, host)?;
+    if plan.binary.c_archive {
+        return Err(
+            "in a C program (-buildmode=c-archive) other threads may run when Go's runtime is set up; use --engine bpf"
+                .to_owned(),
+        );
+    }
+    super::inline::fits(plan)
 }
 
 /// Breakpoints need Go's own handler for SIGTRAP to stand in front of.

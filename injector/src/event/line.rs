@@ -125,6 +125,8 @@ pub enum EngineName {
     Bpf,
     /// Breakpoints.
     Ptrace,
+    /// Jumps.
+    Inline,
 }
 
 /// A rule fired.

@@ -7,7 +7,7 @@ use goinject_rules::units::format_duration;
 
 use super::{
     Assignment, Base, Binding, Consumes, Cost, Edit, Global, Instruction, NamedRegister, Place, Plan, Role,
-    Site, SiteKind, Source, Term,
+    Room, Site, SiteKind, Source, Term,
 };
 use crate::words;
 
@@ -52,6 +52,9 @@ impl Plan {
             }
         }
         writeln!(f)?;
+        if let Room::None(why) = &site.instruction.room {
+            writeln!(f, "    no room for a jump (engine inline): {why}")?;
+        }
         site.bindings
             .iter()
             .try_for_each(|binding| self.write_binding(f, binding))

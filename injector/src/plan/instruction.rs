@@ -1,6 +1,6 @@
 //! Instructions that were found in a binary, as the plan has them.
 
-use super::{Consumes, Cost, Instruction, Lead};
+use super::{Consumes, Cost, Instruction, Lead, Room};
 use crate::go::Binary;
 use crate::go::arch::Architecture;
 use crate::go::sites::{EntryKind, EntrySite, Execution, Leads, MemoryWrite, Site as FoundSite};
@@ -35,6 +35,13 @@ impl Instruction {
             },
             lead,
             consumes,
+            room: match &found.room {
+                Ok(room) => Room::Jump {
+                    start: room.start,
+                    bytes: room.bytes.clone(),
+                },
+                Err(why) => Room::None((*why).to_owned()),
+            },
         }
     }
 }

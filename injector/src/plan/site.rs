@@ -68,6 +68,23 @@ pub struct Instruction {
     pub lead: Lead,
     /// What it does to the call's arguments, which matters to edits that come after it.
     pub consumes: Consumes,
+    /// Whether a jump can be put over it.
+    pub room: Room,
+}
+
+/// Whether a jump can be put over an instruction, and what is next to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Room {
+    /// It takes the place of these whole instructions, into whose middle nothing leads.
+    Jump {
+        /// Where they begin, at the instruction or before it.
+        start: Address,
+        /// What they are.
+        bytes: Vec<u8>,
+    },
+    /// It can't, because of this.
+    None(String),
 }
 
 /// What a uprobe on an instruction costs.

@@ -13,6 +13,7 @@ use super::process::Process;
 use super::target::{StartCommand, Target, load_bias};
 use super::{Failure, Run, toolchain};
 use crate::engine::bpf::BpfEngine;
+use crate::engine::inline::InlineEngine;
 use crate::engine::ptrace::PtraceEngine;
 use crate::engine::select::{EngineChoice, Fit, Selection, may_be_bpf, select};
 use crate::engine::{Engine, Start, State, Subject, Tally};
@@ -51,8 +52,8 @@ impl Run<'_> {
         let mut follow = self.followed();
         if let Some(image) = &image {
             self.check(image)?;
-            if image.armable.is_some() && self.selection(image)?.fit == Fit::Ptrace {
-                // Also where processes are not wanted: a breakpoint must not be left in one.
+            if image.armable.is_some() && matches!(self.selection(image)?.fit, Fit::Ptrace | Fit::Inline) {
+                // Also where processes are not wanted: neither a breakpoint nor a jump must be left in one.
                 follow = Follow::Processes;
             }
         }
@@ -190,14 +191,16 @@ impl Run<'_> {
         let selection = self.selection(image)?;
         let follow = self.followed();
         self.chosen.get_or_insert_with(|| selection.explanation.clone());
-        let (_, engine) = self.engine.get_or_insert_with(|| {
-            let numbering = self.options.numbering.clone();
+        if self.engine.is_none() {
+            let (seed, numbering) = (self.options.seed, self.options.numbering.clone());
             let engine: Box<dyn Engine> = match selection.fit {
-                Fit::Bpf { .. } => Box::new(BpfEngine::new(self.options.seed, numbering)),
-                Fit::Ptrace => Box::new(PtraceEngine::new(self.options.seed, numbering)),
+                Fit::Bpf { .. } => Box::new(BpfEngine::new(seed, numbering)),
+                Fit::Ptrace => Box::new(PtraceEngine::new(seed, numbering)),
+                Fit::Inline => Box::new(InlineEngine::new(seed, numbering)?),
             };
-            (selection.fit.engine(), engine)
-        });
+            self.engine = Some((selection.fit.engine(), engine));
+        }
+        let (_, engine) = self.engine.as_mut().expect("it was made");
         let subject = Subject {
             plan: &armable.plan,
             fit: &selection.fit,
@@ -297,6 +300,7 @@ impl Run<'_> {
             go: armable.plan.binary.go_version.clone(),
             engine: match selection.fit.engine() {
                 EngineChoice::Ptrace => EngineName::Ptrace,
+                EngineChoice::Inline => EngineName::Inline,
                 _ => EngineName::Bpf,
             },
             writers: selection

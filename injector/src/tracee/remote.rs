@@ -74,6 +74,11 @@ impl Remote {
         self.lent.confinement == Confinement::AsOurselves
     }
 
+    /// Whether the process has a filter of its own, which goinject does not have.
+    pub fn is_filtered_itself(&self) -> bool {
+        self.lent.confinement == Confinement::Own
+    }
+
     /// Makes a system call; the result is the kernel's, errors already told apart.
     pub fn syscall(&mut self, number: i64, arguments: [u64; 6]) -> io::Result<u64> {
         let on_its_way = self.lent.on_its_way();

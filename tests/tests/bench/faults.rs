@@ -111,7 +111,7 @@ pub(crate) fn edits(writer: &str, run: &mut Run<'_>) {
 
 /// What a call costs under ptrace that does not fire.
 pub(crate) fn hits(run: &mut Run<'_>) {
-    println!("  no call fires, on ptrace: the least of {BATCHES} batches of {CALLS} calls");
+    println!("  no call fires: the least of {BATCHES} batches of {CALLS} calls");
     let commands = vec![format!("calls {CALLS}"); BATCHES].join("\n");
     let first = std::cell::Cell::new(None);
     for (rules, what) in [

@@ -37,8 +37,14 @@ fn a_hit_that_does_not_fire_on_ptrace() {
 
 #[test]
 #[ignore = "long: `cargo xtask bench`"]
+fn a_hit_that_does_not_fire_inside() {
+    faults::hits(&mut faults::native("trampoline"));
+}
+
+#[test]
+#[ignore = "long: `cargo xtask bench`"]
 fn an_applied_edit_on_this_host() {
-    for writer in ["tracer", "breakpoints"] {
+    for writer in ["tracer", "breakpoints", "trampoline"] {
         faults::edits(writer, &mut faults::native(writer));
     }
 }
@@ -46,7 +52,7 @@ fn an_applied_edit_on_this_host() {
 #[test]
 #[ignore = "long: `cargo xtask bench`"]
 fn a_delay_on_this_host() {
-    for writer in ["tracer", "breakpoints"] {
+    for writer in ["tracer", "breakpoints", "trampoline"] {
         faults::delays(writer, &mut faults::native(writer));
     }
 }

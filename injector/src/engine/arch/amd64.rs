@@ -1,10 +1,16 @@
 //! A thread's registers on amd64, in the order of the tables.
 
+mod displaced;
+mod trampoline;
+
 use goinject_probes::native::Hit;
 use goinject_probes::table::GeneralRegister as R;
 
 use crate::engine::stopped::stack_pointer;
 use crate::tracee::{GeneralRegisters, Memory};
+
+pub(in crate::engine) use self::displaced::displace;
+pub(in crate::engine) use self::trampoline::{STUB, jump, stub};
 
 /// What the kernel writes over an instruction that a uprobe is at: int3.
 pub(in crate::engine) const PROBE: [u8; 1] = [0xcc];

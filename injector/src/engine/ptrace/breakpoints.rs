@@ -7,8 +7,9 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::ArmError;
-use super::arch::{BREAKPOINT, SLOT, displace, image, restorer_offset};
-use super::guard::{Guard, Original};
+use super::arch::{BREAKPOINT, SLOT, image, restorer_offset};
+use crate::engine::arch::displace;
+use crate::engine::guard::{Guard, Patch, Way};
 use crate::engine::provision::unmap;
 use crate::tracee::{Memory, Remote, hole_near, mappings, page_size};
 
@@ -72,7 +73,14 @@ impl Ground {
         };
         for (spot, copy) in spots.iter().zip(&ground.copies) {
             match displace(&spot.bytes, spot.address, *copy) {
-                Ok(code) => remote.memory().write(*copy, &code)?,
+                Ok(code) if code.len() as u64 <= SLOT => remote.memory().write(*copy, &code)?,
+                Ok(_) => {
+                    unmap(remote, &ground.page)?;
+                    let address = spot.address;
+                    return Ok(Err(Refusal::Displace(format!(
+                        "the copy of the instruction at 0x{address:x} is too long"
+                    ))));
+                }
                 Err(error) => {
                     unmap(remote, &ground.page)?;
                     return Ok(Err(Refusal::Displace(error.to_string())));
@@ -117,9 +125,13 @@ impl Breakpoints {
         ground: Ground,
         spots: Vec<Spot>,
     ) -> Result<Breakpoints, ArmError> {
-        let originals: Vec<(u64, Original)> =
-            spots.iter().map(|spot| (spot.address, original(spot))).collect();
-        let guard = Guard::start(memory, pid, &originals).map_err(ArmError::Guard)?;
+        let patch = |spot: &Spot| Patch {
+            address: spot.address,
+            bytes: original(spot).to_vec(),
+            way: Way::AtOnce,
+        };
+        let patches: Vec<Patch> = spots.iter().map(patch).collect();
+        let guard = Guard::start(memory, pid, &patches).map_err(ArmError::Guard)?;
         let rows = spots
             .iter()
             .zip(0..)
@@ -182,7 +194,7 @@ impl Breakpoints {
 }
 
 /// The bytes that a breakpoint is over.
-fn original(spot: &Spot) -> Original {
+fn original(spot: &Spot) -> [u8; BREAKPOINT.len()] {
     *spot
         .bytes
         .first_chunk()

@@ -4,7 +4,6 @@
 
 mod arch;
 mod breakpoints;
-mod guard;
 
 use std::cell::{OnceCell, RefCell};
 use std::io;
@@ -17,14 +16,13 @@ use goinject_probes::table::{TermCounters, WriterKind};
 use self::breakpoints::{Breakpoints, Ground, Refusal, Spot};
 use super::code::{CodeError, Others, verify};
 use super::provision::{Provision, ProvisionError, WrittenBy, unmap, unused_copies, words_for_copies};
+use super::starting::has_installed_trap_handler;
 use super::stopped::{StoppedThread, commit, hit};
 use super::{Engine, Event, Events, Leftover, Session, SessionError, Start, State, Subject, Tally};
 use crate::plan::encode::{LoadBias, Loaded, Numbering, encode};
 use crate::plan::{Plan, Site};
-use crate::tracee::arch::{pc, system_call_at_end};
+use crate::tracee::arch::pc;
 use crate::tracee::{Family, Follow, Memory, Obstacle, Remote, Stop, Why, borrow_thread};
-
-pub use self::guard::{COMMAND as GUARD_COMMAND, run as run_guard};
 
 /// Why a target can't be armed with breakpoints.
 #[derive(Debug, thiserror::Error)]
@@ -394,17 +392,4 @@ fn gone(error: io::Error) -> io::Result<bool> {
     } else {
         Err(error)
     }
-}
-
-/// Whether a program is at the end of the system call that installs its handler for SIGTRAP.
-fn has_installed_trap_handler(stop: &Stop) -> io::Result<bool> {
-    if stop.why() != Why::SystemCall {
-        return Ok(false);
-    }
-    let registers = stop.registers()?;
-    let (number, [signal, action], result) = system_call_at_end(&registers);
-    Ok(number == libc::SYS_rt_sigaction as u64
-        && signal == libc::SIGTRAP as u64
-        && action != 0
-        && result == 0)
 }

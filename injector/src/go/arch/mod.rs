@@ -75,6 +75,19 @@ impl CheckPart {
     }
 }
 
+/// What is to be known of an instruction before it is run elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::go) struct Moved {
+    /// Why it can't be.
+    pub(in crate::go) never: Option<&'static str>,
+    /// It may raise a signal, whose handler would not know where it comes from.
+    pub(in crate::go) may_fault: bool,
+    /// It is of a frame's setting up or taking down, within which nothing leads.
+    pub(in crate::go) is_frame: bool,
+    /// It uses a register that is free at an entry and at a return by Go's conventions.
+    pub(in crate::go) uses_free_registers: bool,
+}
+
 /// Types of relocations, as the ELF supplement of the architecture numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::go) struct Relocations {
@@ -186,6 +199,27 @@ impl Architecture {
     pub(in crate::go) fn describe(self, bytes: &[u8], address: Address, stack_depth: Option<i32>) -> Site {
         match self {
             Architecture::Amd64 => amd64::describe(bytes, address, stack_depth),
+        }
+    }
+
+    /// What is to be known of an instruction before it is run elsewhere.
+    pub(in crate::go) fn moved(self, bytes: &[u8], address: Address) -> Moved {
+        match self {
+            Architecture::Amd64 => amd64::moved(bytes, address),
+        }
+    }
+
+    /// How many bytes a jump takes to anywhere near the code.
+    pub fn jump_length(self) -> u64 {
+        match self {
+            Architecture::Amd64 => amd64::JUMP,
+        }
+    }
+
+    /// Whether bytes fill up the space between functions.
+    pub(in crate::go) fn is_padding(self, bytes: &[u8]) -> bool {
+        match self {
+            Architecture::Amd64 => amd64::is_padding(bytes),
         }
     }
 

@@ -60,6 +60,10 @@ impl<'d> Code<'d> {
         Ok(code)
     }
 
+    pub(super) fn architecture(&self) -> Architecture {
+        self.architecture
+    }
+
     pub(super) fn len(&self) -> usize {
         self.instructions.len()
     }

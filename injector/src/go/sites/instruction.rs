@@ -1,5 +1,6 @@
 //! What probing one instruction involves.
 
+use super::Room;
 use crate::go::address::Address;
 
 /// An instruction to put a probe on.
@@ -30,6 +31,8 @@ pub struct Site {
     pub sets_frame_up: bool,
     /// Whether it only moves a value, so that it can be done again with another.
     pub moves: bool,
+    /// The bytes that a jump may be written over to get there without a trap, or why there are none.
+    pub room: Result<Room, &'static str>,
 }
 
 /// How an instruction under a uprobe is executed.

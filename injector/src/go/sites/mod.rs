@@ -8,6 +8,7 @@ mod decode;
 mod entry;
 mod instruction;
 mod morestack;
+mod room;
 
 use super::address::Address;
 use super::binary::Binary;
@@ -16,6 +17,8 @@ use super::pclntab::functions::Function;
 pub use self::instruction::{Execution, Leads, MemoryOperand, MemoryWrite, Registers, Site};
 pub(super) use self::morestack::MorestackFunctions;
 pub use self::morestack::{Morestack, MorestackCallee, Spill};
+pub use self::room::Room;
+use self::room::Targets;
 
 use self::decode::Code;
 
@@ -140,11 +143,20 @@ pub fn sites(binary: &Binary, function: &Function) -> Result<Sites, SiteError> {
 
     let check = morestack::find(&code, binary.morestack_functions())
         .map_err(|()| SiteError::UnknownCheck { function: name() })?;
-    let (morestack, jump) = check.unzip();
+    let (mut morestack, jump) = check.unzip();
     let entry = entry::find(&code, jump).map_err(|why| why.into_error(name()))?;
     let depth = |address| binary.functions().stack_depth(function, address);
-    let site = |index: usize| code.describe(index, depth(code.address(index)));
+    let targets = Targets::of(&code, function.is_assembly);
+    let site = |index: usize| Site {
+        room: room::room(&code, &targets, index),
+        ..code.describe(index, depth(code.address(index)))
+    };
 
+    if let Some(morestack) = &mut morestack
+        && let Some(call) = code.index_of(morestack.call)
+    {
+        morestack.call_site.room = room::room(&code, &targets, call);
+    }
     let mut found = Sites {
         entry: EntrySite {
             site: site(entry.index),

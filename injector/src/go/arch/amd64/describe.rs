@@ -55,6 +55,7 @@ pub(in crate::go::arch) fn describe(bytes: &[u8], address: Address, stack_depth:
         memory_writes: Vec::new(),
         sets_frame_up: sets_frame_up(instruction),
         moves: moves(instruction.mnemonic()),
+        room: Err("it was looked at alone"),
     };
     let mut factory = InstructionInfoFactory::new();
     let info = factory.info_options(instruction, InstructionInfoOptions::NONE);

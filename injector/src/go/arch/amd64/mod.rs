@@ -5,6 +5,7 @@ mod convention;
 mod decode;
 mod describe;
 mod kernel;
+mod moved;
 mod panic;
 mod runtime;
 mod sleeper;
@@ -15,6 +16,7 @@ pub(super) use self::convention::{
 };
 pub(super) use self::decode::{check_part, decode, references, returns_from_registers};
 pub(super) use self::describe::describe;
+pub(super) use self::moved::{JUMP, is_padding, moved};
 pub(super) use self::panic::behind_panic_call;
 pub(super) use self::runtime::{
     flags_and_calls, sets_registers_up, thread_local_load, thread_pointer_offset,

@@ -1,10 +1,11 @@
 //! Breakpoints on amd64.
 
-mod displaced;
 mod stub;
 
-pub(in crate::engine::ptrace) use self::displaced::{SLOT, displace};
 pub(in crate::engine::ptrace) use self::stub::{SERVED, image, restorer_offset};
+
+/// Bytes reserved for each copy: an instruction of up to 15 bytes, grown by relocation, and a jump.
+pub(in crate::engine::ptrace) const SLOT: u64 = 64;
 
 /// int3.
 pub(in crate::engine::ptrace) const BREAKPOINT: [u8; 1] = [0xcc];

@@ -1,4 +1,4 @@
-//! Displaced copies of the instructions under breakpoints, each followed by a jump back.
+//! Displaced copies of the instructions under breakpoints and jumps, each followed by a jump back.
 //!
 //! A thread never runs an instruction in place while its breakpoint is lifted, so no other thread can
 //! slip past meanwhile.
@@ -8,53 +8,48 @@ use iced_x86::{
     InstructionBlock, MemoryOperand, Register,
 };
 
-/// Bytes reserved for each copy: an instruction of up to 15 bytes, grown by relocation, and a jump.
-pub(in crate::engine::ptrace) const SLOT: u64 = 64;
-
 /// Why an instruction can't be displaced.
 #[derive(Debug, thiserror::Error)]
 #[error("the instruction at 0x{address:x} can't be run from another place: {reason}")]
-pub(in crate::engine::ptrace) struct DisplaceError {
+pub(in crate::engine) struct DisplaceError {
     address: u64,
     reason: String,
 }
 
-/// The code that does at `copy` what the instruction `bytes` does at `address`.
-pub(in crate::engine::ptrace) fn displace(
-    bytes: &[u8],
-    address: u64,
-    copy: u64,
-) -> Result<Vec<u8>, DisplaceError> {
+/// Code that does at `copy` what the instructions `bytes` do at `address`. Only the last of them may be a call, or leave for
+/// good.
+pub(in crate::engine) fn displace(bytes: &[u8], address: u64, copy: u64) -> Result<Vec<u8>, DisplaceError> {
     let fail = |reason: String| DisplaceError { address, reason };
-    let instruction = Decoder::with_ip(64, bytes, address, DecoderOptions::NONE).decode();
-    if instruction.is_invalid() || instruction.len() != bytes.len() {
-        return Err(fail("it does not decode".to_owned()));
-    }
-    let next = address + bytes.len() as u64;
     let failed = |error: iced_x86::IcedError| fail(error.to_string());
-    let mut code = match instruction.flow_control() {
-        FlowControl::Call | FlowControl::IndirectCall => call(&instruction, next).map_err(failed)?,
-        FlowControl::Next | FlowControl::ConditionalBranch => vec![instruction],
-        // It leaves for good: no way back is needed.
-        FlowControl::Return | FlowControl::UnconditionalBranch | FlowControl::IndirectBranch => {
-            vec![instruction]
+    let next = address + bytes.len() as u64;
+    let mut decoder = Decoder::with_ip(64, bytes, address, DecoderOptions::NONE);
+    let mut code = Vec::new();
+    let mut goes_on = true;
+    while decoder.can_decode() && goes_on {
+        let instruction = decoder.decode();
+        if instruction.is_invalid() {
+            return Err(fail("it does not decode".to_owned()));
         }
-        other => return Err(fail(format!("{other:?}"))),
-    };
-    if matches!(
-        instruction.flow_control(),
-        FlowControl::Next | FlowControl::ConditionalBranch
-    ) {
+        match instruction.flow_control() {
+            FlowControl::Next | FlowControl::ConditionalBranch => code.push(instruction),
+            FlowControl::Call | FlowControl::IndirectCall if instruction.next_ip() == next => {
+                code.extend(call(&instruction, next).map_err(failed)?);
+                goes_on = false;
+            }
+            // It leaves for good: no way back is needed, and what follows is never run.
+            FlowControl::Return | FlowControl::UnconditionalBranch | FlowControl::IndirectBranch => {
+                code.push(instruction);
+                goes_on = false;
+            }
+            other => return Err(fail(format!("{other:?}"))),
+        }
+    }
+    if goes_on {
         code.push(Instruction::with_branch(Code::Jmp_rel32_64, next).map_err(failed)?);
     }
     let block = InstructionBlock::new(&code, copy);
-    let encoded = BlockEncoder::encode(64, block, BlockEncoderOptions::NONE)
-        .map_err(failed)?
-        .code_buffer;
-    if encoded.len() as u64 > SLOT {
-        return Err(fail("its copy is too long".to_owned()));
-    }
-    Ok(encoded)
+    let encoded = BlockEncoder::encode(64, block, BlockEncoderOptions::NONE).map_err(failed)?;
+    Ok(encoded.code_buffer)
 }
 
 /// A call as a push of the return address it would have pushed in place, and a jump: a return address
@@ -149,5 +144,20 @@ mod tests {
     fn what_cannot_be_displaced_is_refused() {
         assert!(displace(&[0xcc], AT, COPY).is_err());
         assert!(displace(&[0x0f, 0xff, 0xff], AT, COPY).is_err());
+        assert!(displace(&[0xe8, 0, 0x10, 0, 0, 0x55], AT, COPY).is_err());
+    }
+
+    #[test]
+    fn several_run_one_after_the_other() {
+        let prologue = [0x55, 0x48, 0x89, 0xe5, 0x48, 0x83, 0xec, 0x10];
+        assert_eq!(
+            listing(&prologue, AT, COPY),
+            ["push rbp", "mov rbp,rsp", "sub rsp,10h", "jmp 0000000000401008h"]
+        );
+        // Behind a return is what fills the function up.
+        assert_eq!(
+            listing(&[0x5d, 0xc3, 0xcc, 0xcc, 0xcc], AT, COPY),
+            ["pop rbp", "ret"]
+        );
     }
 }

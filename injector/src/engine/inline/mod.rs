@@ -1,0 +1,437 @@
+//! The inline engine: jumps in the program's code to the decision core inside the program.
+//!
+//! A hit costs neither a trap nor a system call. The plan's tables are the same as for the other engines, in memory that the
+//! target shares with goinject, and the core is compiled from the same source. goinject traces the target's threads only for
+//! their births and ends: it takes the jumps out of what they fork, and lets them go as they were found.
+//!
+//! Bytes are moved before the program's first goroutine runs. In a program that runs already, a goroutine that Go has
+//! preempted may be about to go on in the middle of them, and nothing tells.
+
+mod handing;
+mod jumps;
+
+use std::cell::{OnceCell, RefCell};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::rc::Rc;
+use std::time::Duration;
+
+use goinject_probes::inline::{Known, SharedProcess, SharedRun};
+use goinject_probes::table::{TermCounters, WriterKind};
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+
+use self::handing::hand;
+pub use self::jumps::fits;
+use self::jumps::{Ground, Spot, jumps};
+use super::code::{CodeError, Others, verify};
+use super::guard::{Guard, Patch, Way};
+use super::provision::{Provision, ProvisionError, WrittenBy, unmap, unused_copies, words_for_copies};
+use super::starting::has_installed_trap_handler;
+use super::{Engine, Event, Leftover, Session, SessionError, Start, State, Subject, Tally};
+use crate::plan::Plan;
+use crate::plan::encode::{LoadBias, Loaded, Numbering, encode};
+use crate::tracee::{Family, Memory, Obstacle, Remote, Stop, mappings};
+
+/// Why a target can't be armed with jumps.
+#[derive(Debug, thiserror::Error)]
+pub enum ArmError {
+    /// ptrace or the target's memory is out of reach.
+    #[error("cannot trace the target: {0}")]
+    Trace(io::Error),
+    /// The code in memory is not the plan's.
+    #[error(transparent)]
+    Code(#[from] CodeError),
+    /// Jumps can't be put in.
+    #[error("{0}")]
+    Unfit(String),
+    /// It runs already.
+    #[error(
+        "the inline engine can't be used on a program that runs already, since a goroutine may be about to go on within the bytes that a jump takes: have goinject start it, or use --engine bpf or --engine ptrace"
+    )]
+    Running,
+    /// The target was refused what the engine needs.
+    #[error("cannot put the inline engine's code into the target: {0}; use --engine bpf or --engine ptrace")]
+    Refused(io::Error),
+    /// There is no memory to share.
+    #[error("cannot make memory to share with the target: {0}")]
+    Memory(io::Error),
+    /// Its system calls are filtered.
+    #[error(
+        "the target's system calls are filtered, and the filter may end it for those that the inline engine makes in it: use --engine bpf or --engine ptrace"
+    )]
+    Filtered,
+    /// The guard process did not start.
+    #[error("cannot start the process that guards the jumps: {0}")]
+    Guard(io::Error),
+}
+
+impl ArmError {
+    fn trace(error: io::Error) -> ArmError {
+        ArmError::Trace(Obstacle::named(error))
+    }
+}
+
+impl From<ProvisionError> for ArmError {
+    fn from(error: ProvisionError) -> ArmError {
+        ArmError::Unfit(error.to_string())
+    }
+}
+
+/// How often events are looked for.
+const BEAT: Duration = Duration::from_millis(10);
+
+/// How long faults go on in a target whose goinject says nothing.
+const LEASE: Duration = Duration::from_secs(5);
+
+/// Jumps in every process of a run.
+pub struct InlineEngine {
+    shared: Rc<Shared>,
+}
+
+/// What the sessions of a run share.
+struct Shared {
+    seed: u64,
+    numbering: Numbering,
+    /// Begun when the first process is armed.
+    run: OnceCell<SharedRun>,
+    /// Of the processes whose rules act.
+    processes: RefCell<Vec<(i32, Rc<RefCell<SharedProcess>>)>>,
+    /// Of those that are gone.
+    events: RefCell<Vec<Event>>,
+    timer: TimerFd,
+}
+
+impl InlineEngine {
+    /// With the seed of every chance decision.
+    ///
+    /// # Errors
+    /// The kernel has no timer.
+    pub fn new(seed: u64, numbering: Numbering) -> io::Result<InlineEngine> {
+        let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
+        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
+        Ok(InlineEngine {
+            shared: Rc::new(Shared {
+                seed,
+                numbering,
+                run: OnceCell::new(),
+                processes: RefCell::default(),
+                events: RefCell::default(),
+                timer,
+            }),
+        })
+    }
+}
+
+impl Shared {
+    /// Memory for one more process.
+    fn process(&self, plan: &Plan, loaded: &Loaded) -> io::Result<SharedProcess> {
+        let writers = vec![WriterKind::Direct; plan.sites.len()];
+        let mut tables = encode(plan, loaded, self.seed, &writers);
+        self.numbering.apply(plan, loaded.bias, &mut tables);
+        if self.run.get().is_none() {
+            let _ = self.run.set(SharedRun::new(&tables)?);
+        }
+        SharedProcess::new(self.run(), &tables)
+    }
+
+    fn run(&self) -> &SharedRun {
+        self.run.get().expect("begun with the first process")
+    }
+
+    /// Takes the events of a process.
+    fn take(&self, pid: i32, process: &Rc<RefCell<SharedProcess>>) {
+        let rows = process.borrow_mut().take_events();
+        let events = rows.into_iter().map(|row| Event { pid, row });
+        self.events.borrow_mut().extend(events);
+    }
+
+    /// Rules begin to act in a process.
+    fn add(&self, pid: i32, process: &Rc<RefCell<SharedProcess>>) {
+        self.processes.borrow_mut().push((pid, Rc::clone(process)));
+        // If it can't be set, events are found when something else happens.
+        let _ = self
+            .timer
+            .set(Expiration::Interval(BEAT.into()), TimerSetTimeFlags::empty());
+    }
+
+    /// They are at an end.
+    fn remove(&self, pid: i32, process: &Rc<RefCell<SharedProcess>>) {
+        self.take(pid, process);
+        let mut processes = self.processes.borrow_mut();
+        processes.retain(|(_, other)| !Rc::ptr_eq(other, process));
+        if processes.is_empty() {
+            let _ = self.timer.unset();
+        }
+    }
+}
+
+impl Engine for InlineEngine {
+    fn arm(&mut self, subject: Subject<'_>, _: &mut Family) -> Result<Box<dyn Session>, super::ArmError> {
+        let Start::Executed(stop) = subject.start else {
+            return Err(ArmError::Running.into());
+        };
+        let pid = stop.tid();
+        let session = InlineSession {
+            pid,
+            plan: Rc::clone(subject.plan),
+            bias: subject.bias,
+            memory: Memory::open(pid).map_err(ArmError::trace)?,
+            shared: Rc::clone(&self.shared),
+            armed: None,
+        };
+        // It runs until its Go runtime has set up threads and signal handlers, which is before any package is initialised.
+        stop.resume_to_system_call().map_err(ArmError::trace)?;
+        Ok(Box::new(session))
+    }
+
+    fn tally(&self) -> Tally {
+        let Some(run) = self.shared.run.get() else {
+            return Tally::default();
+        };
+        let control = run.run().control();
+        Tally {
+            counters: run.run().counters(),
+            dropped_events: control.dropped_events,
+            lost_hits: control.lost_hits,
+        }
+    }
+
+    fn take_events(&mut self) -> Vec<Event> {
+        // Read so that it becomes readable again.
+        let _ = nix::unistd::read(self.shared.timer.as_fd(), &mut [0; 8]);
+        for (pid, process) in &*self.shared.processes.borrow() {
+            process.borrow().extend(LEASE);
+            self.shared.take(*pid, process);
+        }
+        let mut events = self.shared.events.take();
+        events.sort_by_key(|event| event.row.time);
+        events
+    }
+
+    fn wake_fds(&self) -> Vec<RawFd> {
+        vec![self.shared.timer.as_fd().as_raw_fd()]
+    }
+}
+
+/// What is in a process while its rules act.
+struct Armed {
+    spots: Vec<Spot>,
+    process: Rc<RefCell<SharedProcess>>,
+    guard: Option<Guard>,
+}
+
+/// A process with jumps.
+pub struct InlineSession {
+    pid: i32,
+    plan: Rc<Plan>,
+    bias: LoadBias,
+    memory: Memory,
+    shared: Rc<Shared>,
+    /// None until the Go runtime is set up, and once the program is gone.
+    armed: Option<Armed>,
+}
+
+/// What a target was given before there are jumps to it.
+struct Prepared {
+    shared: SharedProcess,
+    switch: u64,
+    jumps: Vec<(u64, Vec<u8>)>,
+}
+
+impl InlineSession {
+    /// Arms a program whose runtime is set up, and lets it go on.
+    fn arm_started(&mut self, stop: Stop, family: &Family) -> Result<(), ArmError> {
+        let spots = Spot::all(&self.plan, self.bias).map_err(ArmError::Unfit)?;
+        verify(&self.plan, self.bias, &self.memory, Others::None)?;
+        jumps::verify(&spots, &self.memory)?;
+        let mut remote = family.remote(self.pid, stop).map_err(ArmError::trace)?;
+        let prepared = self.prepare(&mut remote, &spots);
+        let stop = remote.finish().map_err(ArmError::trace)?;
+        self.arm(prepared?, spots)?;
+        stop.resume().map_err(ArmError::trace)
+    }
+
+    /// All that the target is given, by system calls of one of its threads.
+    fn prepare(&self, remote: &mut Remote, spots: &[Spot]) -> Result<Prepared, ArmError> {
+        if remote.is_filtered_itself() || remote.is_filtered() && !super::starting::may_read_itself() {
+            return Err(ArmError::Filtered);
+        }
+        let loaded = Provision::of(&self.plan, self.bias, WrittenBy::Tracer)
+            .make(remote)
+            .map_err(ProvisionError::from)?;
+        let shared = self
+            .shared
+            .process(&self.plan, &loaded)
+            .map_err(ArmError::Memory)?;
+        let run = self.shared.run();
+        let handed = hand(remote, run, &shared).map_err(ArmError::Refused)?;
+        let known = self.known(&loaded).map_err(ArmError::trace)?;
+        let tls_is_known = self.plan.runtime.tls_g.is_some();
+        shared.place(handed.process, run, handed.run, &known, tls_is_known);
+        let ground = Ground::make(remote, spots, handed, &shared)
+            .map_err(ArmError::Refused)?
+            .map_err(ArmError::Unfit)?;
+        Ok(Prepared {
+            switch: run.switch(handed.run),
+            jumps: jumps(spots, &ground).map_err(ArmError::Unfit)?,
+            shared,
+        })
+    }
+
+    /// Memory that the program never gives back: its own segments, as they are protected now, and what goinject gave it.
+    fn known(&self, loaded: &Loaded) -> io::Result<Vec<Known>> {
+        let mut known = Vec::new();
+        for mapping in mappings(self.pid)? {
+            let (low, high) = (mapping.range.start, mapping.range.end);
+            if mapping.inode == self.plan.binary.inode && !mapping.writable {
+                let writable = 0;
+                known.push(Known { low, high, writable });
+            }
+            for data in self.plan.runtime.data.iter().filter(|_| mapping.writable) {
+                let low = low.max(self.bias.apply(data.start));
+                let high = high.min(self.bias.apply(data.end));
+                if low < high {
+                    let writable = 1;
+                    known.push(Known { low, high, writable });
+                }
+            }
+        }
+        if loaded.scratch != 0 {
+            let constants = loaded.scratch..loaded.copies.start;
+            let writable = u64::from(self.plan.writes_scratch());
+            for (range, writable) in [(constants, writable), (loaded.copies.clone(), 1)] {
+                let (low, high) = (range.start, range.end);
+                known.push(Known { low, high, writable });
+            }
+        }
+        Ok(known)
+    }
+
+    /// Puts the jumps in. No thread runs code of the program but the one that is stopped: Go starts the first when its
+    /// runtime is set up.
+    fn arm(&mut self, prepared: Prepared, spots: Vec<Spot>) -> Result<(), ArmError> {
+        let back = spots.iter().map(|spot| Patch {
+            address: spot.address,
+            bytes: spot.bytes.clone(),
+            way: Way::Stopped,
+        });
+        let switch = Patch {
+            address: prepared.switch,
+            bytes: vec![0; 4],
+            way: Way::AtOnce,
+        };
+        let patches: Vec<Patch> = std::iter::once(switch).chain(back).collect();
+        let guard = Guard::start(&self.memory, self.pid, &patches).map_err(ArmError::Guard)?;
+        let process = Rc::new(RefCell::new(prepared.shared));
+        for (address, bytes) in &prepared.jumps {
+            if let Err(error) = self.memory.write(*address, bytes) {
+                let _ = lift(&spots, &self.memory);
+                guard.dismiss();
+                return Err(ArmError::trace(error));
+            }
+        }
+        self.shared.add(self.pid, &process);
+        process.borrow().extend(LEASE);
+        process.borrow().arm();
+        self.shared.run().run().start();
+        self.armed = Some(Armed {
+            spots,
+            process,
+            guard: Some(guard),
+        });
+        Ok(())
+    }
+
+    /// Takes a stop of a program that is starting.
+    fn starting(&mut self, stop: Stop, family: &Family) -> Result<(), SessionError> {
+        match stop.tid() == self.pid {
+            true if has_installed_trap_handler(&stop)? => {
+                Ok(self.arm_started(stop, family).map_err(super::ArmError::from)?)
+            }
+            true => Ok(stop.resume_to_system_call()?),
+            false => Ok(stop.resume()?),
+        }
+    }
+}
+
+/// Puts the instructions back. Threads are stopped, or it is a copy of the process that has not run yet.
+fn lift(spots: &[Spot], memory: &Memory) -> io::Result<()> {
+    let mut first = Ok(());
+    for spot in spots {
+        first = first.and(memory.write(spot.address, &spot.bytes));
+    }
+    first
+}
+
+impl Session for InlineSession {
+    fn state(&self) -> State {
+        match self.armed {
+            Some(_) => State::Armed,
+            None => State::Starting,
+        }
+    }
+
+    fn stopped(&mut self, stop: Stop, family: &mut Family) -> Result<(), SessionError> {
+        match self.armed {
+            Some(_) => Ok(stop.resume()?),
+            None => self.starting(stop, family),
+        }
+    }
+
+    fn thread_gone(&mut self, _: i32) {}
+
+    fn forked(&mut self, child: i32) -> io::Result<()> {
+        match &self.armed {
+            Some(armed) => lift(&armed.spots, &Memory::open(child)?),
+            None => Ok(()),
+        }
+    }
+
+    fn gone(&mut self) {
+        if let Some(mut armed) = self.armed.take() {
+            self.shared.remove(self.pid, &armed.process);
+            armed.guard.take().into_iter().for_each(Guard::dismiss);
+        }
+    }
+
+    fn let_go(&mut self, family: &mut Family) -> io::Result<Option<Leftover>> {
+        let mut stops = family.stop_all(self.pid, &mut Stop::resume)?;
+        let Some(mut armed) = self.armed.take() else {
+            family.let_go(self.pid, stops)?;
+            return Ok(None);
+        };
+        armed.process.borrow().disarm();
+        let lifted = lift(&armed.spots, &self.memory);
+        let is_there = self.memory.word(armed.spots[0].address).is_ok();
+        // A thread that is in the core goes on there, and may be handing out a copy. What it runs stays mapped.
+        let is_idle = armed.process.borrow().is_idle();
+        let unused = unused_copies(&armed.process.borrow().process(), &self.memory).filter(|_| is_there);
+        let lent = match is_idle && unused.is_some() {
+            true => stops.pop(),
+            false => None,
+        };
+        family.let_go(self.pid, stops)?;
+        self.shared.remove(self.pid, &armed.process);
+        if is_there {
+            // The guard tries once more.
+            lifted?;
+        }
+        armed.guard.take().into_iter().for_each(Guard::dismiss);
+        let Some(unused) = unused else { return Ok(None) };
+        let left = match lent {
+            Some(stop) => family.remote(self.pid, stop).and_then(|mut remote| {
+                let left = unmap(&mut remote, &unused);
+                remote.finish().and_then(Stop::detach).and(left)
+            }),
+            None => Err(io::Error::other("a thread was about to use it")),
+        };
+        Ok(Leftover::of(words_for_copies(&unused), left))
+    }
+
+    fn term_counters(&self) -> Vec<TermCounters> {
+        self.armed
+            .as_ref()
+            .map(|armed| armed.process.borrow().term_counters())
+            .unwrap_or_default()
+    }
+}

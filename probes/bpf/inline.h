@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 OR GPL-2.0-only */
+/*
+ * The decision core inside the target: what goinject puts there, and shares with it. The Rust side is src/inline.rs.
+ *
+ * A jump at each site leads to a stub, and all stubs to one piece of code (inline.S of the architecture), which saves the registers in a
+ * slot, takes the slot's stack and calls goinject_inline.
+ */
+#ifndef GOINJECT_INLINE_H
+#define GOINJECT_INLINE_H
+
+#include <stddef.h>
+
+#include "native.h"
+
+/* A thread's place while it is in the core: registers, working memory and a stack of its own. */
+#define GI_SLOT_SIZE 65536
+#define GI_SLOTS 64
+
+struct gi_slot {
+	gi_u32 taken;
+	gi_u32 padding;
+	gi_u64 resume; /* where the thread goes on */
+	gi_u64 padding2[6];
+	struct gi_scratch scratch;
+	/* The rest is the stack. */
+};
+
+/* Memory that is always there. */
+struct gi_known {
+	gi_u64 low;
+	gi_u64 high;
+	gi_u64 writable;
+};
+
+#define GI_KNOWN 16
+
+/* A table of what outlives a hit: buckets of GI_WAYS entries. */
+struct gi_kept_table {
+	gi_u64 buckets;     /* address */
+	gi_u32 mask;        /* number of buckets, less one */
+	gi_u32 key_words;
+	gi_u32 value_words;
+	gi_u32 forgets;     /* what is oldest makes room */
+};
+
+#define GI_WAYS 8
+#define GI_MEMORIES 5
+
+/* Words of a bucket before its entries: a lock, and a clock. Words of an entry before its key: a stamp, 0 if it is free. */
+#define GI_BUCKET_WORDS 2
+#define GI_ENTRY_WORDS 1
+
+/* Events on their way to goinject. */
+struct gi_ring {
+	gi_u64 head; /* taken by threads */
+	gi_u64 padding[7];
+	gi_u64 tail; /* read by goinject */
+	gi_u64 padding2[7];
+};
+
+#define GI_RING_ENTRIES 4096
+
+struct gi_ring_entry {
+	gi_u64 number; /* of the event, from 1, once it is whole */
+	struct gi_event event;
+};
+
+/* All that the core finds in a process. */
+struct gi_inside {
+	struct gi_host host;
+	gi_u64 ring;
+	gi_u64 entries; /* of it: GI_RING_ENTRIES of struct gi_ring_entry */
+	gi_u64 tls_is_known; /* gi_process.tls_g says where g is, in every thread */
+	gi_u64 known_count;
+	gi_u64 lease; /* ns, CLOCK_MONOTONIC: from then on goinject is taken for dead */
+	struct gi_known known[GI_KNOWN];
+	struct gi_kept_table kept[GI_MEMORIES];
+};
+
+/* The same numbers as in src/inline/layout.rs and inline.S. */
+_Static_assert(offsetof(struct gi_inside, ring) == 208 && sizeof(struct gi_inside) == 752, "gi_inside");
+_Static_assert(offsetof(struct gi_slot, scratch) + offsetof(struct gi_scratch, hit) == 88, "gi_slot");
+_Static_assert(sizeof(struct gi_slot) + 32768 <= GI_SLOT_SIZE, "gi_slot");
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 OR GPL-2.0-only */
+/*
+ * What outlives a hit, and events, in memory that the target's threads share: with each other and, of the run, with other
+ * processes.
+ *
+ * Each bucket has a lock. It is never waited for without end: a thread may be interrupted while it has it, and the signal's
+ * handler come to a site itself. What can't be had then counts as no room.
+ */
+#ifndef GOINJECT_INLINE_KEPT_H
+#define GOINJECT_INLINE_KEPT_H
+
+#include "inline.h"
+
+#define GI_LOCK_TURNS 4096
+#define GI_LOCK_YIELDS 4
+
+static int gi_lock(gi_u64 *lock)
+{
+	gi_u32 turn;
+
+	for (turn = 1; turn <= GI_LOCK_TURNS; turn++) {
+		gi_u64 free = 0;
+
+		if (__atomic_compare_exchange_n(lock, &free, 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+			return 0;
+		gi_pause();
+		/* Whoever has it may wait for this processor. */
+		if (turn % (GI_LOCK_TURNS / GI_LOCK_YIELDS) == 0)
+			gi_system_call(GI_SYS_SCHED_YIELD, 0, 0, 0, 0, 0, 0);
+	}
+	return 1;
+}
+
+static void gi_unlock(gi_u64 *lock)
+{
+	__atomic_store_n(lock, 0, __ATOMIC_RELEASE);
+}
+
+static gi_u64 *gi_bucket(const struct gi_kept_table *table, const gi_u64 *key)
+{
+	gi_u64 hash = 0, words = GI_WAYS * (GI_ENTRY_WORDS + table->key_words + table->value_words) + GI_BUCKET_WORDS;
+	gi_u32 i;
+
+	for (i = 0; i < table->key_words; i++) {
+		hash = (hash ^ key[i]) * 0x9e3779b97f4a7c15ull;
+		hash ^= hash >> 29;
+	}
+	return (gi_u64 *)(uintptr_t)table->buckets + ((hash ^ hash >> 32) & table->mask) * words;
+}
+
+static gi_u64 *gi_entry(const struct gi_kept_table *table, gi_u64 *bucket, gi_u32 way)
+{
+	return bucket + GI_BUCKET_WORDS + way * (GI_ENTRY_WORDS + table->key_words + table->value_words);
+}
+
+/* The entry of a key, in a bucket that is locked; or 0. */
+static gi_u64 *gi_find_entry(const struct gi_kept_table *table, gi_u64 *bucket, const gi_u64 *key)
+{
+	gi_u32 way, i;
+
+	for (way = 0; way < GI_WAYS; way++) {
+		gi_u64 *entry = gi_entry(table, bucket, way);
+
+		for (i = 0; i < table->key_words && entry[0]; i++) {
+			if (entry[GI_ENTRY_WORDS + i] != key[i])
+				break;
+		}
+		if (entry[0] && i == table->key_words)
+			return entry;
+	}
+	return 0;
+}
+
+/* An entry for a new key, in a bucket that is locked; or 0. */
+static gi_u64 *gi_new_entry(const struct gi_kept_table *table, gi_u64 *bucket, const gi_u64 *key)
+{
+	gi_u64 *oldest = 0;
+	gi_u32 way, i;
+
+	for (way = 0; way < GI_WAYS; way++) {
+		gi_u64 *entry = gi_entry(table, bucket, way);
+
+		if (!oldest || entry[0] < oldest[0])
+			oldest = entry;
+	}
+	if (oldest[0] && !table->forgets)
+		return 0;
+	for (i = 0; i < table->key_words; i++)
+		oldest[GI_ENTRY_WORDS + i] = key[i];
+	return oldest;
+}
+
+/* Finds or makes the entry of a key, as the newest; or 0. The bucket is locked. */
+static gi_u64 *gi_touch_entry(const struct gi_kept_table *table, gi_u64 *bucket, const gi_u64 *key, int *is_new)
+{
+	gi_u64 *entry = gi_find_entry(table, bucket, key);
+
+	*is_new = !entry;
+	if (!entry)
+		entry = gi_new_entry(table, bucket, key);
+	if (entry)
+		entry[0] = ++bucket[1];
+	return entry;
+}
+
+static int gi_remember(struct gi_scratch *s, gi_u32 memory, gi_u32 action, const void *key, void *value)
+{
+	const struct gi_kept_table *table = &gi_inside_of(s)->kept[memory];
+	gi_u64 *bucket = gi_bucket(table, key), *entry;
+	int is_new = 0;
+
+	if (gi_lock(bucket))
+		return 1;
+	entry = action == GI_SAVE ? gi_touch_entry(table, bucket, key, &is_new) : gi_find_entry(table, bucket, key);
+	if (entry && action == GI_LOAD)
+		gi_copy_bytes(value, entry + GI_ENTRY_WORDS + table->key_words, 8 * table->value_words);
+	if (entry && action == GI_SAVE)
+		gi_copy_bytes(entry + GI_ENTRY_WORDS + table->key_words, value, 8 * table->value_words);
+	if (entry && action == GI_FORGET)
+		entry[0] = 0;
+	gi_unlock(bucket);
+	return !entry;
+}
+
+static gi_u64 gi_count_goroutine(struct gi_scratch *s, gi_u64 goid)
+{
+	const struct gi_kept_table *table = &gi_inside_of(s)->kept[GI_MEMORY_GOROUTINES];
+	const gi_u64 *key = (const gi_u64 *)&s->goroutine_key;
+	gi_u64 *bucket = gi_bucket(table, key), *entry, calls = 0;
+	struct gi_goroutine *counted;
+	int is_new;
+
+	if (gi_lock(bucket))
+		return 0;
+	entry = gi_touch_entry(table, bucket, key, &is_new);
+	if (entry) {
+		counted = (struct gi_goroutine *)(entry + GI_ENTRY_WORDS + table->key_words);
+		if (is_new || counted->goid != goid)
+			counted->calls = counted->taken = 0;
+		counted->goid = goid;
+		calls = ++counted->calls;
+	}
+	gi_unlock(bucket);
+	return calls;
+}
+
+static gi_u64 gi_take_in_scope(struct gi_scratch *s)
+{
+	const struct gi_kept_table *table = &gi_inside_of(s)->kept[GI_MEMORY_GOROUTINES];
+	const gi_u64 *key = (const gi_u64 *)&s->goroutine_key;
+	gi_u64 *bucket = gi_bucket(table, key), *entry, before = ~0ull;
+
+	if (gi_lock(bucket))
+		return before;
+	entry = gi_find_entry(table, bucket, key);
+	if (entry)
+		before = ((struct gi_goroutine *)(entry + GI_ENTRY_WORDS + table->key_words))->taken++;
+	gi_unlock(bucket);
+	return before;
+}
+
+/* Hands the event to goinject, or counts it as dropped. */
+static void gi_emit(struct gi_scratch *s)
+{
+	struct gi_inside *inside = gi_inside_of(s);
+	struct gi_ring *ring = (struct gi_ring *)(uintptr_t)inside->ring;
+	struct gi_ring_entry *entry;
+	gi_u64 head = __atomic_load_n(&ring->head, __ATOMIC_RELAXED);
+
+	s->event.tid = (gi_u32)gi_system_call(GI_SYS_GETTID, 0, 0, 0, 0, 0, 0);
+	do {
+		if (head - __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE) >= GI_RING_ENTRIES) {
+			__atomic_fetch_add(&inside->host.control->dropped_events, 1, __ATOMIC_RELAXED);
+			return;
+		}
+	} while (!__atomic_compare_exchange_n(&ring->head, &head, head + 1, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	entry = (struct gi_ring_entry *)(uintptr_t)inside->entries + head % GI_RING_ENTRIES;
+	gi_copy_bytes(&entry->event, &s->event, sizeof(s->event));
+	__atomic_store_n(&entry->number, head + 1, __ATOMIC_RELEASE);
+}
+
+#endif

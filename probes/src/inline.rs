@@ -1,0 +1,344 @@
+//! The decision core inside a target: the code that is put there, and the memory that goinject shares with it. The C side is
+//! `bpf/inline.h`.
+
+mod layout;
+mod ring;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::unistd::ftruncate;
+
+pub use self::layout::Known;
+use self::layout::{Inside, KEPT, KeptTable, Memory, Room, SLOT, SLOTS, Slot};
+use self::ring::Ring;
+use crate::native::{FirstRows, Run, TableRows};
+use crate::rows::Rows;
+use crate::table::{Event, Process, Tables, TermCounters, now};
+
+/// The code: the same for every target, but for the words of its [`Head`].
+static CORE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/inline.core"));
+
+/// Where things are in a target that code refers to.
+#[derive(Clone, Copy, Debug)]
+pub struct Head {
+    /// Where the process's memory is mapped.
+    pub process: u64,
+    /// The table of where the copies of displaced instructions are, one word for each site.
+    pub displaced: u64,
+}
+
+/// Bytes of the code.
+#[must_use]
+pub fn code_size() -> u64 {
+    CORE.len() as u64
+}
+
+/// Where stubs jump to, from the beginning of the code.
+///
+/// # Panics
+/// Never: the code begins with it.
+#[must_use]
+pub fn entrance() -> u64 {
+    u64::from_le_bytes(CORE[..8].try_into().expect("eight bytes"))
+}
+
+/// What all processes of a run share with goinject.
+#[derive(Debug)]
+pub struct SharedRun {
+    memory: OwnedFd,
+    size: u64,
+    run: Rc<Run>,
+    places: RunPlaces,
+}
+
+/// Where its tables are in its memory.
+#[derive(Clone, Copy, Debug)]
+struct RunPlaces {
+    rules: u64,
+    counters: u64,
+    control: u64,
+    forced: u64,
+    goroutines: u64,
+    rule_count: u32,
+    forced_count: u32,
+}
+
+impl SharedRun {
+    /// Memory for a run. It does nothing until it is started.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub fn new(tables: &Tables) -> io::Result<SharedRun> {
+        let mut room = Room::default();
+        let places = RunPlaces {
+            rules: room.rows::<crate::table::Rule>(tables.rules.len()),
+            counters: room.rows::<crate::table::Counters>(tables.rules.len()),
+            control: room.rows::<crate::table::Control>(1),
+            forced: room.rows::<u64>(tables.forced.len()),
+            goroutines: room.bytes(KEPT[Memory::Goroutines as usize].size()),
+            rule_count: count(tables.rules.len()),
+            forced_count: count(tables.forced.len()),
+        };
+        let memory = anonymous_file("goinject-run", room.size())?;
+        let fd = memory.as_fd();
+        let run = Run::of_rows(
+            Rows::of_file(fd, places.rules, tables.rules.len())?,
+            Rows::of_file(fd, places.counters, tables.rules.len())?,
+            Rows::of_file(fd, places.control, 1)?,
+            Rows::of_file(fd, places.forced, tables.forced.len())?,
+        );
+        run.set(tables);
+        Ok(SharedRun {
+            size: room.size(),
+            run: Rc::new(run),
+            places,
+            memory,
+        })
+    }
+
+    /// What the run's rules have done, and its switch.
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// The memory.
+    pub fn file(&self) -> BorrowedFd<'_> {
+        self.memory.as_fd()
+    }
+
+    /// Its bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Where the switch of all probes is, in a target that has the memory at `at`: a word.
+    pub fn switch(&self, at: u64) -> u64 {
+        at + self.places.control
+    }
+}
+
+/// What one process shares with goinject.
+#[derive(Debug)]
+pub struct SharedProcess {
+    memory: OwnedFd,
+    size: u64,
+    serial: u32,
+    rows: TableRows,
+    inside: Rows<Inside>,
+    slots: Rows<Slot>,
+    ring: Ring,
+    places: ProcessPlaces,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct ProcessPlaces {
+    slots: u64,
+    inside: u64,
+    sites: u64,
+    bindings: u64,
+    edits: u64,
+    terms: u64,
+    texts: u64,
+    ranges: u64,
+    states: u64,
+    term_counters: u64,
+    processes: u64,
+    ring: u64,
+    entries: u64,
+    kept: [u64; KEPT.len()],
+}
+
+impl SharedProcess {
+    /// Memory for one more process of a run, with its tables, disarmed.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub fn new(run: &SharedRun, tables: &Tables) -> io::Result<SharedProcess> {
+        use crate::table::{Binding, Edit, FixedText, Range, Site, State, Term};
+        let mut room = Room::default();
+        let places = ProcessPlaces {
+            slots: room.bytes(SLOT * SLOTS),
+            inside: room.rows::<Inside>(1),
+            sites: room.rows::<Site>(tables.sites.len()),
+            bindings: room.rows::<Binding>(tables.bindings.len()),
+            edits: room.rows::<Edit>(tables.edits.len()),
+            terms: room.rows::<Term>(tables.terms.len()),
+            texts: room.rows::<FixedText>(tables.texts.len()),
+            ranges: room.rows::<Range>(tables.ranges.len()),
+            states: room.rows::<State>(tables.states.len()),
+            term_counters: room.rows::<TermCounters>(tables.terms.len()),
+            processes: room.rows::<Process>(1),
+            ring: room.rows::<ring::Heads>(1),
+            entries: room.rows::<ring::Entry>(ring::ENTRIES),
+            kept: KEPT.map(|table| room.bytes(table.size())),
+        };
+        let memory = anonymous_file("goinject-process", room.size())?;
+        let fd = memory.as_fd();
+        let rows = TableRows {
+            sites: Rows::of_file(fd, places.sites, tables.sites.len())?,
+            bindings: Rows::of_file(fd, places.bindings, tables.bindings.len())?,
+            edits: Rows::of_file(fd, places.edits, tables.edits.len())?,
+            terms: Rows::of_file(fd, places.terms, tables.terms.len())?,
+            texts: Rows::of_file(fd, places.texts, tables.texts.len())?,
+            ranges: Rows::of_file(fd, places.ranges, tables.ranges.len())?,
+            states: Rows::of_file(fd, places.states, tables.states.len())?,
+            term_counters: Rows::of_file(fd, places.term_counters, tables.terms.len())?,
+            processes: Rows::of_file(fd, places.processes, 1)?,
+        };
+        let serial = run.run.next_serial();
+        rows.set(&FirstRows::default(), tables, serial);
+        Ok(SharedProcess {
+            size: room.size(),
+            serial,
+            inside: Rows::of_file(fd, places.inside, 1)?,
+            slots: Rows::of_file(fd, places.slots, SLOTS as usize)?,
+            ring: Ring::new(
+                Rows::of_file(fd, places.ring, 1)?,
+                Rows::of_file(fd, places.entries, ring::ENTRIES)?,
+            ),
+            rows,
+            places,
+            memory,
+        })
+    }
+
+    /// The memory.
+    pub fn file(&self) -> BorrowedFd<'_> {
+        self.memory.as_fd()
+    }
+
+    /// Its bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// What its events call it.
+    pub fn serial(&self) -> u32 {
+        self.serial
+    }
+
+    /// Tells the core where things are: its own tables in memory that the process has at `at`, and the run's at `run_at`.
+    pub fn place(&self, at: u64, run: &SharedRun, run_at: u64, known: &[Known], tls_is_known: bool) {
+        let (mine, runs) = (&self.places, &run.places);
+        let mut kept = KEPT.map(KeptTable::of);
+        for (table, place) in kept.iter_mut().zip(mine.kept) {
+            table.buckets = at + place;
+        }
+        // Calls are also counted by where they were made, in whichever process.
+        kept[Memory::Goroutines as usize].buckets = run_at + runs.goroutines;
+        let rows = &self.rows;
+        let mut inside = Inside {
+            sites: at + mine.sites,
+            bindings: at + mine.bindings,
+            rules: run_at + runs.rules,
+            edits: at + mine.edits,
+            terms: at + mine.terms,
+            texts: at + mine.texts,
+            ranges: at + mine.ranges,
+            states: at + mine.states,
+            counters: run_at + runs.counters,
+            term_counters: at + mine.term_counters,
+            control: run_at + runs.control,
+            processes: at + mine.processes,
+            forced: run_at + runs.forced,
+            site_count: count(rows.sites.len()),
+            binding_count: count(rows.bindings.len()),
+            rule_count: runs.rule_count,
+            edit_count: count(rows.edits.len()),
+            term_count: count(rows.terms.len()),
+            text_count: count(rows.texts.len()),
+            range_count: count(rows.ranges.len()),
+            process_count: 1,
+            state_count: count(rows.states.len()),
+            forced_count: runs.forced_count,
+            ring: at + mine.ring,
+            entries: at + mine.entries,
+            tls_is_known: u64::from(tls_is_known),
+            kept,
+            ..Inside::default()
+        };
+        for (to, from) in inside.known.iter_mut().zip(known) {
+            *to = *from;
+            inside.known_count += 1;
+        }
+        self.inside.set(0, &[inside]);
+    }
+
+    /// The code as it is to be in the target.
+    #[must_use]
+    pub fn code(&self, head: Head) -> Vec<u8> {
+        let mut code = CORE.to_vec();
+        let pool = head.process + self.places.slots;
+        let words = [
+            pool,
+            pool + SLOT * SLOTS,
+            head.process + self.places.inside,
+            head.displaced,
+        ];
+        for (to, word) in code[8..].chunks_exact_mut(8).zip(words) {
+            to.copy_from_slice(&word.to_le_bytes());
+        }
+        code
+    }
+
+    /// Lets its probes act.
+    pub fn arm(&self) {
+        self.rows.arm(0);
+    }
+
+    /// Lets its probes pass.
+    pub fn disarm(&self) {
+        self.rows.disarm(0);
+    }
+
+    /// Lets faults go on for so long from now.
+    pub fn extend(&self, lease: Duration) {
+        let until = now() + u64::try_from(lease.as_nanos()).unwrap_or(u64::MAX);
+        // SAFETY: there is one row, aligned; whoever reads it does so atomically.
+        let word = unsafe { AtomicU64::from_ptr(&raw mut (*self.inside.as_mut_ptr()).lease) };
+        word.store(until, Ordering::Relaxed);
+    }
+
+    /// Whether no thread is in the core.
+    pub fn is_idle(&self) -> bool {
+        (0..self.slots.len()).all(|slot| {
+            // SAFETY: within the mapping, aligned; whoever changes it does so atomically.
+            let taken = unsafe { AtomicU32::from_ptr(&raw mut (*self.slots.as_mut_ptr().add(slot)).taken) };
+            taken.load(Ordering::Acquire) == 0
+        })
+    }
+
+    /// Facts of the process, and what it hands out, as they are now.
+    pub fn process(&self) -> Process {
+        self.rows.processes.get(0).unwrap_or_default()
+    }
+
+    /// How each row of its conditions has come out so far.
+    pub fn term_counters(&self) -> Vec<TermCounters> {
+        self.rows.term_counters.range(0, self.rows.term_counters.len())
+    }
+
+    /// The events since the last call.
+    pub fn take_events(&mut self) -> Vec<Event> {
+        self.ring.take()
+    }
+}
+
+fn count(rows: usize) -> u32 {
+    u32::try_from(rows).expect("tables have fewer than 2^32 rows")
+}
+
+/// Memory that can be shared, all zero, of which only what is used takes any.
+fn anonymous_file(name: &str, size: u64) -> io::Result<OwnedFd> {
+    let file = memfd_create(name, MFdFlags::MFD_CLOEXEC)?;
+    ftruncate(&file, i64::try_from(size).map_err(io::Error::other)?)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests;

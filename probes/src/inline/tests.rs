@@ -1,0 +1,215 @@
+use std::arch::asm;
+
+use memmap2::{MmapMut, MmapOptions, MmapRaw};
+
+use super::*;
+use crate::table::*;
+
+/// The core mapped into this process, with a stub for its one site.
+struct Mapped {
+    run: SharedRun,
+    process: SharedProcess,
+    stub: u64,
+    _code: memmap2::Mmap,
+    _memory: [MmapRaw; 2],
+}
+
+/// Registers around a call of the stub.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Seen {
+    rax: u64,
+    rbx: u64,
+    r10: u64,
+    r15: u64,
+    flags: u64,
+}
+
+const STUB: usize = 16;
+
+impl Mapped {
+    fn new(bindings: Vec<Binding>, edits: Vec<Edit>, terms: Vec<Term>) -> Mapped {
+        let tables = Tables {
+            sites: vec![Site {
+                bindings: u32::try_from(bindings.len()).unwrap(),
+                flags: SITE_REGISTER_G,
+                ..Site::default()
+            }],
+            bindings,
+            rules: vec![Rule::default()],
+            edits,
+            terms,
+            control: Control {
+                fault_limit: u64::MAX,
+                ..Control::default()
+            },
+            ..Tables::default()
+        };
+        let run = SharedRun::new(&tables).unwrap();
+        let process = SharedProcess::new(&run, &tables).unwrap();
+        let map = |file: BorrowedFd<'_>| MmapOptions::new().map_raw(&file).unwrap();
+        let memory = [map(run.file()), map(process.file())];
+        let at = |n: usize| memory[n].as_mut_ptr() as u64;
+        process.place(at(1), &run, at(0), &[], false);
+        process.extend(Duration::from_secs(60));
+        let size = (code_size() as usize).next_multiple_of(64);
+        let mut code = MmapMut::map_anon(size + 2 * STUB).unwrap();
+        let base = code.as_ptr() as u64;
+        let (stub, table) = (base + size as u64, size + STUB);
+        let head = Head {
+            process: at(1),
+            displaced: base + table as u64,
+        };
+        let image = process.code(head);
+        code[..image.len()].copy_from_slice(&image);
+        // mov r13d, 0; jmp entrance; ret
+        code[size..size + 7].copy_from_slice(&[0x41, 0xbd, 0, 0, 0, 0, 0xe9]);
+        let distance = (base + entrance()).wrapping_sub(stub + 11) as u32;
+        code[size + 7..size + 11].copy_from_slice(&distance.to_le_bytes());
+        code[size + 11] = 0xc3;
+        code[table..table + 8].copy_from_slice(&(stub + 11).to_le_bytes());
+        run.run().start();
+        process.arm();
+        Mapped {
+            run,
+            process,
+            stub,
+            _code: code.make_exec().unwrap(),
+            _memory: memory,
+        }
+    }
+
+    fn call(&self, rax: u64) -> Seen {
+        call(self.stub, rax)
+    }
+}
+
+fn call(stub: u64, rax: u64) -> Seen {
+    {
+        let mut seen = Seen {
+            rax,
+            rbx: 2,
+            r10: 10,
+            r15: 15,
+            flags: 0,
+        };
+        // SAFETY: the stub changes no register but those that are listed.
+        unsafe {
+            asm!(
+                "xchg rbx, {rbx}",
+                // Overflow, sign and carry are set by this, and zero is not.
+                "mov r12d, 0x80000000", "neg r12d", "stc",
+                "call {stub}",
+                "pushfq", "pop r12",
+                "xchg rbx, {rbx}",
+                stub = in(reg) stub,
+                rbx = inout(reg) seen.rbx,
+                inout("rax") seen.rax,
+                inout("r10") seen.r10,
+                inout("r15") seen.r15,
+                out("r12") seen.flags,
+                out("r13") _,
+            );
+        }
+        seen
+    }
+}
+
+fn sets_rax(flags: u32) -> (Vec<Binding>, Vec<Edit>) {
+    let binding = Binding {
+        edits: 1,
+        flags: BINDING_COUNTS | BINDING_COMPLETES | flags,
+        ..Binding::default()
+    };
+    let edit = Edit {
+        place: Place {
+            base: Base::Integer as u8,
+            index: GeneralRegister::Rax as u8,
+            size: 8,
+            ..Place::default()
+        },
+        operand: 77,
+        ..Edit::default()
+    };
+    (vec![binding], vec![edit])
+}
+
+const FLAGS: u64 = 0x8d5;
+
+#[test]
+fn a_thread_finds_its_registers_as_they_were_but_for_edits() {
+    let (bindings, edits) = sets_rax(0);
+    let mut mapped = Mapped::new(bindings, edits, Vec::new());
+    let plain = Seen {
+        rax: 1,
+        rbx: 2,
+        r10: 10,
+        r15: 15,
+        flags: 0x895 & FLAGS,
+    };
+    mapped.process.disarm();
+    let seen = mapped.call(1);
+    assert_eq!((seen.flags & FLAGS) | 0x10, plain.flags | 0x10);
+    assert_eq!(
+        Seen {
+            flags: plain.flags,
+            ..seen
+        },
+        plain
+    );
+    assert_eq!(mapped.run.run().counters()[0], Counters::default());
+    mapped.process.arm();
+    let seen = mapped.call(1);
+    assert_eq!((seen.rax, seen.rbx, seen.r10, seen.r15), (77, 2, 10, 15));
+    assert_eq!((seen.flags & FLAGS) | 0x10, plain.flags | 0x10);
+    let counters = mapped.run.run().counters()[0];
+    assert_eq!((counters.calls, counters.fired, counters.applied), (1, 1, 1));
+    let events = mapped.process.take_events();
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].word[0], Word { before: 1, after: 77 });
+    assert_eq!(events[0].tid, nix::unistd::gettid().as_raw().cast_unsigned());
+    assert_eq!(events[0].process, mapped.process.serial());
+}
+
+#[test]
+fn many_threads_count_exactly_and_lose_no_event_uncounted() {
+    const CALLS: u64 = 20_000;
+    let (bindings, edits) = sets_rax(0);
+    let mut mapped = Mapped::new(bindings, edits, Vec::new());
+    let stub = mapped.stub;
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for n in 0..CALLS {
+                    assert_eq!(call(stub, n).rax, 77);
+                }
+            });
+        }
+    });
+    let counters = mapped.run.run().counters()[0];
+    assert_eq!((counters.calls, counters.applied), (8 * CALLS, 8 * CALLS));
+    let events = mapped.process.take_events().len() as u64;
+    assert_eq!(events + mapped.run.run().control().dropped_events, 8 * CALLS);
+}
+
+#[test]
+fn memory_that_is_missing_fails_and_is_counted() {
+    let (bindings, mut edits) = sets_rax(0);
+    edits[0].place = Place {
+        base: Base::Absolute as u8,
+        size: 8,
+        address: 0x10,
+        ..Place::default()
+    };
+    let mapped = Mapped::new(bindings, edits, Vec::new());
+    assert_eq!(mapped.call(1).rax, 1);
+    let counters = mapped.run.run().counters()[0];
+    assert_eq!(counters.failed[Reason::ReadFault as usize], 1);
+}
+
+#[test]
+fn a_call_can_end_before_it_begins() {
+    let (bindings, edits) = sets_rax(BINDING_RETURNS);
+    let mapped = Mapped::new(bindings, edits, Vec::new());
+    assert_eq!(mapped.call(1).rax, 77);
+    assert_eq!(mapped.run.run().counters()[0].applied, 1);
+}
