@@ -1,0 +1,83 @@
+//! What the inline engine refuses, and builds that the table of cases does not have.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use goinject_tests::{Build, Flags, busy, fixture, goinject};
+
+/// Rules that replace what all functions of the program get or give.
+fn rules(version: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("rules.yaml");
+    let functions = busy::functions(goinject_tests::Writer::Trampoline, version);
+    fs::write(&file, busy::rules(&functions, "")).expect("rules are written");
+    (folder, file)
+}
+
+#[test]
+fn a_running_program_is_refused_and_goes_on() {
+    let (_folder, rules) = rules("1.27");
+    let mut program = Command::new(Build::plain("1.27").of("busy"))
+        .args(["-for", "2s"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let mut command = goinject::command(["run", "--engine", "inline", "--pid"]);
+    command.arg(program.id().to_string()).arg(&rules);
+    let outcome = goinject::Running::start(&mut command).end();
+    assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+    assert!(
+        outcome
+            .stderr
+            .contains("the inline engine can't be used on a program that runs already"),
+        "{}",
+        outcome.describe()
+    );
+    assert!(program.wait().expect("it is a child").success());
+}
+
+#[test]
+fn unoptimised_race_and_position_independent_builds_are_changed_in_each_call() {
+    const CALLS: &str = "20000";
+    for flags in [
+        Flags {
+            unoptimised: true,
+            ..Flags::default()
+        },
+        Flags {
+            race: true,
+            ..Flags::default()
+        },
+        Flags {
+            pie: true,
+            external: true,
+            ..Flags::default()
+        },
+    ] {
+        let (_folder, rules) = rules("1.27");
+        let mut command = goinject::command(["run", "--quiet", "--engine", "inline"]);
+        command.arg(&rules).arg("--");
+        command
+            .arg(fixture("busy", "1.27", flags))
+            .args(["-calls", CALLS]);
+        let outcome = goinject::Running::start(&mut command).end();
+        assert_eq!(outcome.code, Some(0), "{flags:?}: {}", outcome.describe());
+        let total = busy::total(&outcome.stdout).unwrap_or_else(|error| panic!("{flags:?}: {error}"));
+        assert!(
+            total.calls > 10_000 && total.replaced == total.calls,
+            "{flags:?}: {total:?}"
+        );
+    }
+}
+
+#[test]
+fn another_engines_writer_is_refused() {
+    let (_folder, rules) = rules("1.27");
+    let mut command = goinject::command(["run", "--engine", "inline", "--writer", "breakpoints"]);
+    command.arg(&rules).arg("--").arg(Build::plain("1.27").of("busy"));
+    let outcome = goinject::Running::start(&mut command).end();
+    assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+    let expected = "writer breakpoints does not belong to engine inline";
+    assert!(outcome.stderr.contains(expected), "{}", outcome.describe());
+}
