@@ -1,7 +1,11 @@
 //! What the inline engine refuses, and builds that the table of cases does not have.
 
 use std::fs;
+use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use goinject_tests::{Build, Flags, busy, fixture, goinject};
 
@@ -80,4 +84,37 @@ fn another_engines_writer_is_refused() {
     assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
     let expected = "writer breakpoints does not belong to engine inline";
     assert!(outcome.stderr.contains(expected), "{}", outcome.describe());
+}
+
+/// Nobody is left to switch the rules off, so the lease ends.
+#[test]
+fn faults_end_by_themselves_when_goinject_and_its_guard_are_killed() {
+    let (_folder, rules) = rules("1.27");
+    let mut command = goinject::command(["run", "--quiet", "--engine", "inline"]);
+    command.arg(&rules).arg("--").arg(Build::plain("1.27").of("busy"));
+    command.args(["-for", "8s"]).process_group(0);
+    let mut injector = command.spawn().expect("goinject starts");
+    thread::sleep(Duration::from_secs(1));
+    let pid = i32::try_from(injector.id()).expect("process ids are small");
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("it has children");
+    let is_guard = |pid: &i32| {
+        fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("__guard"))
+    };
+    let guard = children
+        .split_whitespace()
+        .filter_map(|child| child.parse().ok())
+        .find(is_guard)
+        .expect("goinject has a guard");
+    // The guard first, or it would do its work.
+    for pid in [guard, pid] {
+        // SAFETY: processes that were started here, and are not waited for yet.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+    }
+    let _ = injector.wait();
+    let mut stdout = String::new();
+    let mut output = injector.stdout.take().expect("it is piped");
+    // Up to the end of the program, which is nobody's child any more.
+    output.read_to_string(&mut stdout).expect("it is text");
+    let total = busy::total(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout}"));
+    assert!(total.replaced > 0 && total.kept > 0, "{total:?}");
 }
