@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use goinject_rules::units::parse_duration;
 
+use crate::container;
 use crate::engine::select::{EngineChoice, WriterChoice};
 use crate::explore::class::Class;
 use crate::explore::program::Scope;
@@ -33,6 +34,8 @@ pub enum Command {
     /// The same as `goinject run FILE -- go test ARGUMENTS`.
     #[command(
         mut_arg("pid", |pid| pid.hide(true)),
+        mut_arg("container", |container| container.hide(true)),
+        mut_arg("all", |all| all.hide(true)),
         mut_arg("target", |target| target.value_name("ARGUMENT").help("Arguments of `go test`, such as `-race ./...`"))
     )]
     Test(Run),
@@ -109,6 +112,13 @@ pub struct Run {
     /// Attach to this process instead of the file's target
     #[arg(long, value_name = "PID", conflicts_with = "target")]
     pub pid: Option<i32>,
+    /// Attach to this container instead: its name or the beginning of its id, or a pod on this node as
+    /// NAMESPACE/POD[/CONTAINER]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["target", "pid"])]
+    pub container: Option<container::Name>,
+    /// With a container: every process of it that has the functions, those that appear later included
+    #[arg(long, conflicts_with_all = ["target", "pid"])]
+    pub all: bool,
     /// The engine
     #[arg(long, value_enum, default_value_t)]
     pub engine: EngineChoice,

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod command;
 pub mod compile;
 pub mod console;
+pub mod container;
 pub mod doctor;
 pub mod engine;
 pub mod error;

@@ -38,6 +38,17 @@ pub enum Target {
     Command(Command),
     /// Attach to a running process.
     Pid(Spanned<i32>),
+    /// Attach to processes of a running container.
+    Container(Container),
+}
+
+/// Processes of a running container.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Container {
+    /// Its name or the beginning of its id, or `NAMESPACE/POD` with or without `/CONTAINER`.
+    pub name: Spanned<String>,
+    /// Whether every process is meant, those that appear later included; else there must be one only.
+    pub all: bool,
 }
 
 /// A command to start.

@@ -5,6 +5,7 @@
 //! [`Tally`] counts it with goinject's own reason.
 
 mod batch;
+pub mod bundle;
 pub mod busy;
 mod case;
 mod decisions;
@@ -18,6 +19,7 @@ pub mod readers;
 mod signature;
 mod storm;
 mod tally;
+pub mod tree;
 mod writer;
 
 pub use batch::{Batch, StandIn, alone, together};

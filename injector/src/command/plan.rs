@@ -4,7 +4,7 @@ use super::{Told, build_package, fail, make_plan, open_binary, read_rules};
 use crate::cli::{Format, PlanArguments};
 use crate::error::ExitCode;
 use crate::gotest::TestBinary;
-use crate::run::target::{Target, TargetError};
+use crate::run::target::{Given, Target, TargetError};
 
 /// Prints the plan of a rule file for a binary.
 pub fn run(arguments: &PlanArguments) -> ExitCode {
@@ -28,7 +28,7 @@ fn print(arguments: &PlanArguments) -> Told<()> {
         .or(arguments.binary.as_deref())
     {
         Some(path) => path.to_owned(),
-        None => Target::choose(&rules, None, &[])
+        None => Target::choose(&rules, &Given::default())
             .map_err(|error| match error {
                 TargetError::None => fail(
                     ExitCode::Invalid,
@@ -36,7 +36,13 @@ fn print(arguments: &PlanArguments) -> Told<()> {
                 ),
                 error => fail(ExitCode::Invalid, error),
             })?
-            .binary(),
+            .binary()
+            .ok_or_else(|| {
+                fail(
+                    ExitCode::Invalid,
+                    "a container may run any number of programs: name one of them with `--binary B`, such as /proc/PID/exe",
+                )
+            })?,
     };
     let plan = make_plan(&rules, &open_binary(&path, &arguments.debug)?)?;
     match arguments.format {

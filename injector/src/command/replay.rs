@@ -106,7 +106,12 @@ fn prepare(arguments: Replay) -> Told<Again> {
     if !arguments.target.is_empty() {
         armed.command = with_target(&armed.command, &arguments.target);
         run.target = arguments.target;
-        run.pid = None;
+        (run.pid, run.container, run.all) = (None, None, false);
+    }
+    if let Some(container) = &run.container {
+        return Err(invalid(format!(
+            "{shown}: the recorded run was attached to container {container}, which cannot be started again: name a command after `--`"
+        )));
     }
     if let Some(pid) = run.pid {
         return Err(invalid(format!(

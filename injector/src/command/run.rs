@@ -11,7 +11,7 @@ use crate::event::Sink;
 use crate::report::outputs::Outputs;
 use crate::report::repeat::Origin;
 use crate::report::{Live, Several, Terminal};
-use crate::run::target::Target;
+use crate::run::target::{Given, Target};
 use crate::run::{self, Failure, Finished, Forced, Numbering, Options};
 use crate::signals::Signals;
 
@@ -57,8 +57,13 @@ pub fn carry_out(
     forced: Option<Forced>,
     witness: &mut dyn Sink,
 ) -> Told<Finished> {
-    let target = Target::choose(rules, arguments.pid, &arguments.target)
-        .map_err(|error| fail(ExitCode::Invalid, error))?;
+    let given = Given {
+        pid: arguments.pid,
+        container: arguments.container.as_ref(),
+        all: arguments.all,
+        command: &arguments.target,
+    };
+    let target = Target::choose(rules, &given).map_err(|error| fail(ExitCode::Invalid, error))?;
     let outputs = Outputs::open(&arguments.reports, &arguments.file);
     let mut outputs = outputs.map_err(|error| fail(ExitCode::Invalid, error))?;
     let seed = arguments.seed.or(rules.seed).unwrap_or_else(random_seed);

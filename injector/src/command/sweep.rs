@@ -62,9 +62,9 @@ fn target(rules: &RuleSet, words: &[OsString]) -> Told<Vec<OsString>> {
             let arguments = command.arguments.iter().map(OsString::from);
             Ok(std::iter::once(program).chain(arguments).collect())
         }
-        Some(Target::Pid(_)) => Err(fail(
+        Some(Target::Pid(_) | Target::Container(_)) => Err(fail(
             ExitCode::Invalid,
-            "a sweep starts a command again and again: a running process (`target.pid`) can't be swept",
+            "a sweep starts a command again and again: a running process (`target.pid`, `target.container`) can't be swept",
         )),
         None => Err(fail(
             ExitCode::Invalid,

@@ -6,9 +6,8 @@ use crate::error::ExitCode;
 
 /// Runs `go test` with these arguments.
 pub fn run(mut arguments: Run) -> std::process::ExitCode {
-    if arguments.pid.is_some() {
-        let reason =
-            "`goinject test` starts `go test` itself: use `goinject run --pid` for a process that runs";
+    if arguments.pid.is_some() || arguments.container.is_some() || arguments.all {
+        let reason = "`goinject test` starts `go test` itself: use `goinject run` with `--pid` or `--container` for what runs";
         return fail(ExitCode::Invalid, reason).into();
     }
     arguments.target.splice(..0, ["go".into(), "test".into()]);

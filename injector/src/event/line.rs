@@ -30,6 +30,8 @@ pub enum Line {
     Limit {},
     /// Go programs that ran and have none of the functions.
     PassedOver(PassedOver),
+    /// What fired in one process of a container, when the run is over.
+    ProcessResult(ProcessResult),
     /// What a rule has done in the whole run.
     Rule(RuleResult),
     /// The run is over.
@@ -87,6 +89,12 @@ pub struct RuleFile {
 pub struct Process {
     /// Its id.
     pub pid: i32,
+    /// Its id in its own PID namespace; null if that is the same.
+    #[serde(default)]
+    pub namespace_pid: Option<i32>,
+    /// The container that it is in, where the run is about one.
+    #[serde(default)]
+    pub container: Option<Container>,
     /// The file name of its program.
     pub program: String,
     /// The path of its program.
@@ -100,6 +108,34 @@ pub struct Process {
     pub sites: usize,
     /// The names of the rules that are armed in it.
     pub rules: Vec<String>,
+}
+
+/// A container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Container {
+    /// Its id.
+    pub id: String,
+    /// Its name, or `NAMESPACE/POD/CONTAINER`; its short id if it has neither.
+    pub name: String,
+    /// What made it, such as `Docker` or `containerd`.
+    pub runtime: String,
+}
+
+/// What fired in one process of a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProcessResult {
+    /// Its id.
+    pub pid: i32,
+    /// Its id in its own PID namespace; null if that is the same.
+    pub namespace_pid: Option<i32>,
+    /// The file name of its program.
+    pub program: String,
+    /// The container.
+    pub container: Option<Container>,
+    /// How often each rule fired in it, as far as events tell: those that `dropped_events` of `end` counts are missing.
+    pub fired: BTreeMap<String, u64>,
+    /// How often each rule failed in it.
+    pub failed: BTreeMap<String, u64>,
 }
 
 /// Go programs that ran and have none of the functions.

@@ -16,7 +16,7 @@ use crate::engine::select::EngineChoice;
 use crate::event::line::{Fired, Line};
 use crate::event::seen::Seen;
 use crate::event::{Notice, Sink};
-use crate::run::target::Target;
+use crate::run::target::{Given, Target};
 use crate::run::{self, Failure, Numbering, Options};
 use crate::signals::Signals;
 
@@ -50,7 +50,7 @@ fn carry_out(request: &Request, tape: &mut Tape) -> Result<(), String> {
     let source = Source::new(request.rule_file.clone(), request.rules.clone());
     let (rules, _) = goinject_rules::parse(&source).map_err(|findings| words(&findings))?;
     let command: Vec<_> = request.command.iter().map(Into::into).collect();
-    let target = Target::choose(&rules, None, &command).map_err(|error| error.to_string())?;
+    let target = Target::choose(&rules, &Given::command(&command)).map_err(|error| error.to_string())?;
     let mut signals = Signals::take_over().map_err(|error| error.to_string())?;
     let engine = <EngineChoice as clap::ValueEnum>::from_str(&request.engine, false)?;
     tape.watch.begin(request);

@@ -37,7 +37,24 @@ pub(super) fn open(program: &Image, path: &Path) -> Result<Image, GoError> {
 
 /// Looks for the debug file of a program that has no debug information itself.
 pub(super) fn find(program: &Image) -> Option<Image> {
-    first_whole(program, &candidates(program, Path::new(ROOT)))
+    let root = own_root(program.path()).join(ROOT.trim_start_matches('/'));
+    first_whole(program, &candidates(program, &root))
+}
+
+/// The root folder of the process whose program a path such as `/proc/PID/exe` stands for; that of everybody for other paths.
+/// In a container `/usr/lib/debug` is another folder than here.
+fn own_root(program: &Path) -> PathBuf {
+    match process_folder(program).map(|folder| folder.join("root")) {
+        // With a slash it is looked into, which may not be allowed.
+        Some(root) if fs::read_dir(root.join("")).is_ok() => root,
+        _ => PathBuf::from("/"),
+    }
+}
+
+fn process_folder(program: &Path) -> Option<&Path> {
+    let folder = program.parent().filter(|_| program.ends_with("exe"))?;
+    let pid = folder.strip_prefix("/proc").ok()?.to_str()?;
+    pid.parse::<i32>().is_ok().then_some(folder)
 }
 
 /// Looks for the debug file of a program in a folder that was named.
@@ -73,11 +90,15 @@ fn candidates(program: &Image, root: &Path) -> Vec<PathBuf> {
     {
         paths.push(root.join(".build-id").join(first).join(format!("{rest}.debug")));
     }
-    let folder = fs::canonicalize(program.path())
-        .ok()
-        .and_then(|p| p.parent().map(Path::to_owned));
+    let own_root = own_root(program.path());
+    let file = match process_folder(program.path()) {
+        Some(_) => fs::read_link(program.path()),
+        None => fs::canonicalize(program.path()),
+    };
+    let folder = file.ok().and_then(|p| p.parent().map(Path::to_owned));
     if let (Some((name, checksum)), Some(folder)) = (debug_link(program), folder) {
         let inside_root = root.join(folder.strip_prefix("/").unwrap_or(&folder));
+        let folder = own_root.join(folder.strip_prefix("/").unwrap_or(&folder));
         let linked = [
             folder.join(name),
             folder.join(".debug").join(name),

@@ -12,7 +12,9 @@ use goinject_rules::units::format_duration;
 use super::place::Workspace;
 use crate::console;
 use crate::error::ExitCode;
-use crate::event::line::{Armed, End, Fired, Line, OutcomeName, Process, RuleResult, TargetEnd};
+use crate::event::line::{
+    Armed, Container, End, Fired, Line, OutcomeName, Process, ProcessResult, RuleResult, TargetEnd,
+};
 use crate::event::{Notice, Sink};
 use crate::words::{self, aligned, count, in_shell};
 
@@ -32,6 +34,7 @@ pub struct Terminal<'a> {
     named: HashMap<PathBuf, u64>,
     armed: Option<Armed>,
     results: Vec<RuleResult>,
+    processes: Vec<ProcessResult>,
     /// Whose code calls are told to come from.
     workspace: Workspace,
 }
@@ -47,6 +50,7 @@ impl<'a> Terminal<'a> {
             named: HashMap::new(),
             armed: None,
             results: Vec::new(),
+            processes: Vec::new(),
             workspace: Workspace::of_environment(&std::env::current_dir().unwrap_or_default()),
         }
     }
@@ -58,10 +62,11 @@ impl<'a> Terminal<'a> {
             return;
         }
         say(format!(
-            "armed {} at {} in process {} ({}, {})",
+            "armed {} at {} in process {} ({}{}, {})",
             count(process.rules.len(), "rule"),
             count(process.sites, "site"),
             process.pid,
+            inside(process.namespace_pid, process.container.as_ref()),
             words::path(&process.binary),
             process.go,
         ));
@@ -97,6 +102,9 @@ impl<'a> Terminal<'a> {
     fn end(&self, end: &End) {
         for line in summary(&self.results).lines() {
             say(line);
+        }
+        for process in self.processes.iter().filter(|_| self.processes.len() > 1) {
+            say(process_words(process));
         }
         if end.dropped_events > 0 {
             say(format!(
@@ -150,6 +158,7 @@ impl Sink for Terminal<'_> {
                 "no rule was armed in {}",
                 passed_over.programs.join(", ")
             )),
+            Line::ProcessResult(result) => self.processes.push(result.clone()),
             Line::Rule(result) => self.results.push(result.clone()),
             Line::End(end) => self.end(end),
         }
@@ -164,6 +173,38 @@ impl Sink for Terminal<'_> {
             }
         }
     }
+}
+
+/// The number of a process where it lives, and its container: `1 in shop/cart/app, `.
+fn inside(namespace_pid: Option<i32>, container: Option<&Container>) -> String {
+    let pid = namespace_pid.map(|pid| pid.to_string());
+    let name = container.map(|container| inert(&container.name).into_owned());
+    match (pid, name) {
+        (Some(pid), Some(name)) => format!("{pid} in {name}, "),
+        (None, Some(name)) => format!("in {name}, "),
+        (Some(pid), None) => format!("{pid} in its PID namespace, "),
+        (None, None) => String::new(),
+    }
+}
+
+/// What fired in a process of a container.
+fn process_words(process: &ProcessResult) -> String {
+    let rules = process.fired.iter().map(|(rule, fired)| {
+        let failed = process.failed.get(rule);
+        let failed = failed.map_or_else(String::new, |failed| format!(" ({failed} failed)"));
+        format!("{rule} fired {fired}{failed}")
+    });
+    let rules: Vec<String> = rules.collect();
+    format!(
+        "process {} ({}{}): {}",
+        process.pid,
+        inside(process.namespace_pid, process.container.as_ref()),
+        inert(&process.program),
+        match rules.is_empty() {
+            true => "nothing fired".to_owned(),
+            false => rules.join(", "),
+        }
+    )
 }
 
 /// Prints a line of goinject's own to standard error.

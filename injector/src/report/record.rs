@@ -94,6 +94,8 @@ impl Record {
             Line::Process(process) => self.processes.push(process.clone()),
             Line::Fired(fired) => self.event(fired),
             Line::Executed(_) => self.executed = true,
+            // Its events have told the same.
+            Line::ProcessResult(_) => {}
             Line::Limit {} => self.limit = true,
             Line::PassedOver(passed) => self.passed_over.extend(passed.programs.iter().cloned()),
             Line::Rule(result) => self.rules.push(result.clone()),

@@ -12,6 +12,7 @@ use super::image::{Image, Role, failure};
 use super::process::Process;
 use super::target::{StartCommand, Target, load_bias};
 use super::{Failure, Run, toolchain};
+use crate::container;
 use crate::engine::bpf::BpfEngine;
 use crate::engine::inline::InlineEngine;
 use crate::engine::ptrace::PtraceEngine;
@@ -33,6 +34,7 @@ impl Run<'_> {
         match target {
             Target::Command(command) => self.begin_command(command),
             Target::Process(pid) => self.begin_process(*pid),
+            Target::Container { name, all } => self.begin_container(name, *all),
         }
     }
 
@@ -109,13 +111,13 @@ impl Run<'_> {
     }
 
     /// Tells what the rules do not reach, or may hit by accident, in a program that the target has started.
-    fn warn(&mut self, image: &Image) {
+    pub(super) fn warn(&mut self, image: &Image) {
         let warnings = image.findings.iter().filter(|finding| !finding.is_error());
         self.tell(warnings.map(|finding| (*finding.diagnostic).clone()).collect());
     }
 
     /// Tells findings, each once in a run.
-    fn tell(&mut self, mut findings: Vec<Diagnostic>) {
+    pub(super) fn tell(&mut self, mut findings: Vec<Diagnostic>) {
         findings.retain(|finding| !self.told.contains(finding));
         if !findings.is_empty() {
             self.told.extend(findings.iter().cloned());
@@ -185,7 +187,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn arm(&mut self, pid: i32, image: &Rc<Image>, start: Start) -> Result<(), Error> {
+    pub(super) fn arm(&mut self, pid: i32, image: &Rc<Image>, start: Start) -> Result<(), Error> {
         let armable = image.armable.as_ref().expect("asked before");
         let bias = load_bias(&armable.plan, pid)?;
         let selection = self.selection(image)?;
@@ -276,6 +278,11 @@ impl Run<'_> {
         self.results.add_image(&armable.plan, &image.path);
         let process = line::Process {
             pid,
+            namespace_pid: container::namespace_pid(pid),
+            container: self
+                .watched
+                .as_ref()
+                .and_then(|watched| watched.container_of(pid)),
             program: image.program(),
             binary: image.path.clone(),
             build_id: armable.plan.binary.build_id.clone(),
@@ -286,6 +293,9 @@ impl Run<'_> {
                 .map(|rule| self.rules.rules[rule].name.clone())
                 .collect(),
         };
+        if self.watched.is_some() {
+            self.results.add_process(&process);
+        }
         self.sink.line(&Line::Process(process));
     }
 

@@ -6,6 +6,7 @@
 //! ```
 
 mod arm;
+mod container;
 mod image;
 mod process;
 mod react;
@@ -25,6 +26,7 @@ use goinject_rules::model::RuleSet;
 
 pub use crate::plan::encode::{Forced, Numbering};
 
+use self::container::Watched;
 use self::image::Images;
 use self::process::Process;
 use self::results::Results;
@@ -141,6 +143,8 @@ struct Run<'a> {
     told: Vec<Diagnostic>,
     /// Whether it was told that the run goes on without the command.
     told_of_rest: bool,
+    /// The container that the run is about, if it is about one.
+    watched: Option<Watched>,
 }
 
 /// Makes a run. Signals to goinject go on to a command that it started.
@@ -171,7 +175,9 @@ pub fn run(
             started,
             ..Outcome::default()
         },
-        follow: rules.follow.unwrap_or(started),
+        follow: rules
+            .follow
+            .unwrap_or(started || matches!(target, Target::Container { all: true, .. })),
         target: 0,
         deadline: None,
         clock: Clock::start(),
@@ -179,6 +185,7 @@ pub fn run(
         watches_rest: true,
         told: Vec::new(),
         told_of_rest: false,
+        watched: None,
     };
     run.carry_out(target)
 }
@@ -204,6 +211,7 @@ impl Run<'_> {
             }
             let busy = self.take_turn()?;
             self.tell_events();
+            self.look_into_container()?;
             if self.reach_limits() || self.is_over() {
                 return Ok(());
             }
@@ -361,7 +369,9 @@ impl Run<'_> {
                 program: &process.program,
                 clock: &self.clock,
             };
-            self.sink.line(&Line::Fired(fired(&origin, &event.row)));
+            let fired = fired(&origin, &event.row);
+            self.results.add_fired(&fired);
+            self.sink.line(&Line::Fired(fired));
         }
     }
 

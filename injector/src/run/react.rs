@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::container::Watched;
 use super::target::shares_terminal;
 use super::{IDLE, Run};
 use crate::event::line::Line;
@@ -98,7 +99,12 @@ impl Run<'_> {
     pub(super) fn wait(&self) -> io::Result<()> {
         let deadline = self.deadline.filter(|_| !self.outcome.limit_reached);
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let timeout = left.unwrap_or(IDLE).min(IDLE).max(Duration::from_millis(1));
+        let look = self.watched.as_ref().and_then(Watched::pause).unwrap_or(IDLE);
+        let timeout = left
+            .unwrap_or(IDLE)
+            .min(IDLE)
+            .min(look)
+            .max(Duration::from_millis(1));
         let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
         let engine = self.engine.iter().flat_map(|(_, engine)| engine.wake_fds());
         // SAFETY: the engine and the family own these descriptors and outlive the poll.

@@ -1,6 +1,6 @@
 //! What a run has added up to, and the lines that tell it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use goinject_probes::table::{Counters, Held, Reason, TermCounters};
@@ -14,7 +14,9 @@ use super::{Failure, Finished, Run};
 use crate::engine::Tally;
 use crate::error::ExitCode;
 use crate::event::Notice;
-use crate::event::line::{self, Line, RuleResult, TargetEnd, TestResult, UnmetExpectation};
+use crate::event::line::{
+    self, Fired, Line, OutcomeName, ProcessResult, RuleResult, TargetEnd, TestResult, UnmetExpectation,
+};
 use crate::plan::{Plan, Term};
 use crate::tracee::{End, signal_name};
 
@@ -33,6 +35,8 @@ pub(super) struct Results {
     armed_in: Vec<PathBuf>,
     /// A process that should have been armed could not be.
     pub(super) not_armed: bool,
+    /// What fired in each process, where it is told of each.
+    processes: Vec<ProcessResult>,
 }
 
 impl Results {
@@ -45,6 +49,31 @@ impl Results {
             sites: vec![0; count],
             armed_in: Vec::new(),
             not_armed: false,
+            processes: Vec::new(),
+        }
+    }
+
+    /// Notes a process that is told of in the end.
+    pub(super) fn add_process(&mut self, process: &line::Process) {
+        self.processes.push(ProcessResult {
+            pid: process.pid,
+            namespace_pid: process.namespace_pid,
+            program: process.program.clone(),
+            container: process.container.clone(),
+            fired: BTreeMap::new(),
+            failed: BTreeMap::new(),
+        });
+    }
+
+    /// Notes what fired in a process: in the last one of its number.
+    pub(super) fn add_fired(&mut self, fired: &Fired) {
+        let mut processes = self.processes.iter_mut().rev();
+        let Some(process) = processes.find(|process| process.pid == fired.pid) else {
+            return;
+        };
+        *process.fired.entry(fired.rule.clone()).or_default() += 1;
+        if fired.outcome == OutcomeName::Failed {
+            *process.failed.entry(fired.rule.clone()).or_default() += 1;
         }
     }
 
@@ -191,6 +220,9 @@ impl Run<'_> {
             .into_iter()
             .flatten(),
         );
+        for process in std::mem::take(&mut self.results.processes) {
+            self.sink.line(&Line::ProcessResult(process));
+        }
         for (n, verdict) in verdicts.iter().enumerate() {
             let result = self.results.rule(n, self.rules, &counters[n], verdict);
             self.sink.line(&Line::Rule(result));

@@ -9,6 +9,7 @@ use std::process::Command;
 
 use goinject_rules::model::{self, RuleSet};
 
+use crate::container::{Name, NameError};
 use crate::gotest;
 use crate::plan::Plan;
 use crate::plan::encode::LoadBias;
@@ -21,6 +22,36 @@ pub enum Target {
     Command(StartCommand),
     /// A process to attach to.
     Process(i32),
+    /// A container, of which one process or all are meant.
+    Container {
+        /// As it was asked for.
+        name: Name,
+        /// Whether every process is meant, those that appear later included.
+        all: bool,
+    },
+}
+
+/// What the command line says of the target.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Given<'a> {
+    /// `--pid`.
+    pub pid: Option<i32>,
+    /// `--container`.
+    pub container: Option<&'a Name>,
+    /// `--all`.
+    pub all: bool,
+    /// What stands behind `--`.
+    pub command: &'a [OsString],
+}
+
+impl<'a> Given<'a> {
+    /// A command only.
+    pub fn command(command: &'a [OsString]) -> Given<'a> {
+        Given {
+            command,
+            ..Given::default()
+        }
+    }
 }
 
 /// A command to start.
@@ -43,9 +74,17 @@ pub struct StartCommand {
 pub enum TargetError {
     /// Nobody named one.
     #[error(
-        "there is no target: write `target: {{command: [./program]}}` in the rule file, or give `-- CMD ARG…` or `--pid N`"
+        "there is no target: write `target: {{command: [./program]}}` in the rule file, or give `-- CMD ARG…`, `--pid N` or `--container NAME`"
     )]
     None,
+    /// The name of the file's container can't be one.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// All of what?
+    #[error(
+        "`--all` is about the processes of a container: name one with `--container NAME` or in the file, `target: {{container: NAME}}`"
+    )]
+    AllOfNothing,
     /// The program is not on the path.
     #[error("{0}: no such program on PATH (a program in the current folder is written with `./`)")]
     NotOnPath(String),
@@ -94,11 +133,21 @@ fn no_process(pid: i32, error: &io::Error) -> String {
 
 impl Target {
     /// The target: the command line's, else the rule file's.
-    pub fn choose(rules: &RuleSet, pid: Option<i32>, command: &[OsString]) -> Result<Target, TargetError> {
-        if let Some(pid) = pid {
+    pub fn choose(rules: &RuleSet, given: &Given<'_>) -> Result<Target, TargetError> {
+        if let Some(pid) = given.pid {
             return Ok(Target::Process(pid));
         }
-        if let Some((name, arguments)) = command.split_first() {
+        if let Some(name) = given.container {
+            let of_file = match &rules.target {
+                Some(model::Target::Container(container)) => container.all,
+                _ => false,
+            };
+            return Ok(Target::Container {
+                name: name.clone(),
+                all: given.all || of_file,
+            });
+        }
+        if let Some((name, arguments)) = given.command.split_first() {
             let program = find_program(Path::new(name))?;
             let arguments = arguments.to_vec();
             // The command line replaces the file's command, not what it runs in.
@@ -116,6 +165,11 @@ impl Target {
             return Ok(Target::Command(command));
         }
         match &rules.target {
+            Some(model::Target::Container(container)) => Ok(Target::Container {
+                name: container.name.value.parse()?,
+                all: given.all || container.all,
+            }),
+            _ if given.all => Err(TargetError::AllOfNothing),
             Some(model::Target::Pid(pid)) => Ok(Target::Process(pid.value)),
             Some(model::Target::Command(command)) => Ok(Target::Command(StartCommand {
                 program: find_program(&command.program)?,
@@ -128,11 +182,12 @@ impl Target {
         }
     }
 
-    /// The binary to plan for.
-    pub fn binary(&self) -> PathBuf {
+    /// The binary to plan for, where there is one only.
+    pub fn binary(&self) -> Option<PathBuf> {
         match self {
-            Target::Command(command) => command.program.clone(),
-            Target::Process(pid) => PathBuf::from(format!("/proc/{pid}/exe")),
+            Target::Command(command) => Some(command.program.clone()),
+            Target::Process(pid) => Some(PathBuf::from(format!("/proc/{pid}/exe"))),
+            Target::Container { .. } => None,
         }
     }
 }

@@ -34,13 +34,14 @@ pub(super) struct RuleFile {
     rules: Vec<Rule>,
 }
 
-/// The program under test: a command to start, or a process that runs already.
+/// The program under test: a command to start, a process that runs already, or a container that does.
 #[derive(JsonSchema)]
 #[schemars(
     deny_unknown_fields,
     extend("oneOf" = [
-        {"required": ["command"], "not": {"required": ["pid"]}},
-        {"required": ["pid"], "not": {"anyOf": [{"required": ["command"]}, {"required": ["dir"]}, {"required": ["env"]}]}},
+        {"required": ["command"], "not": {"anyOf": [{"required": ["pid"]}, {"required": ["container"]}, {"required": ["all"]}]}},
+        {"required": ["pid"], "not": {"anyOf": [{"required": ["command"]}, {"required": ["container"]}, {"required": ["all"]}, {"required": ["dir"]}, {"required": ["env"]}]}},
+        {"required": ["container"], "not": {"anyOf": [{"required": ["command"]}, {"required": ["pid"]}, {"required": ["dir"]}, {"required": ["env"]}]}},
     ])
 )]
 pub(super) struct Target {
@@ -57,8 +58,15 @@ pub(super) struct Target {
     /// The process to attach to.
     #[schemars(range(min = 1))]
     pid: Option<i32>,
+    /// The container to attach to: its name or the beginning of its id, or a pod on this node as `NAMESPACE/POD` or
+    /// `NAMESPACE/POD/CONTAINER`.
+    #[schemars(length(min = 1), extend("examples" = ["web", "shop/cart-7d4b9-x2x/app"]))]
+    container: Option<String>,
+    /// Whether every process of the container that has the functions is meant, those that appear later included. Where
+    /// absent there must be one only.
+    all: Option<bool>,
     /// Whether the rules hold for every process that the target starts, directly or not. `true` where absent for a
-    /// command, `false` for a `pid`.
+    /// command and for all of a container, `false` for a `pid`.
     follow: Option<bool>,
 }
 

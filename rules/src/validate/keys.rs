@@ -10,7 +10,7 @@ pub(crate) const FILE: Keys = Keys {
 };
 pub(crate) const TARGET: Keys = Keys {
     place: "`target`",
-    names: &["command", "pid", "dir", "env", "follow"],
+    names: &["command", "pid", "container", "all", "dir", "env", "follow"],
 };
 pub(crate) const LIMITS: Keys = Keys {
     place: "`limits`",

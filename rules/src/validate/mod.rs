@@ -51,7 +51,7 @@ pub(crate) fn file(reader: &mut Reader<'_>, root: &Node) -> Option<RuleSet> {
         .unwrap_or_default();
     let rules = rules(reader, &fields, mode);
     if let (
-        Some(Target::Pid(_)),
+        Some(Target::Pid(_) | Target::Container(_)),
         Some(TargetExpect {
             exit: ExitExpect::Status(_),
             span: Some(span),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::diagnostic::{Diagnostic, quoted};
 use crate::document::{Fields, Meaning, Node, Reader};
-use crate::model::{Command, ProgramPattern, Target};
+use crate::model::{Command, Container, ProgramPattern, Target};
 use crate::source::Spanned;
 use crate::validate::keys;
 
@@ -20,12 +20,16 @@ pub(super) fn target(reader: &mut Reader<'_>, node: &Node) -> (Option<Target>, O
 }
 
 fn follow(reader: &mut Reader<'_>, node: &Node) -> Option<bool> {
+    let help = "write `follow: true` for all processes that the target starts, or `follow: false`";
+    boolean(reader, node, "`follow`", help)
+}
+
+fn boolean(reader: &mut Reader<'_>, node: &Node, key: &str, help: &str) -> Option<bool> {
     match node.scalar().map(|scalar| &scalar.meaning) {
-        Some(Meaning::Bool(follow)) if node.tag.is_none() => Some(*follow),
+        Some(Meaning::Bool(value)) if node.tag.is_none() => Some(*value),
         _ => {
-            let help = "write `follow: true` for all processes that the target starts, or `follow: false`";
             reader.report(
-                node.error("`follow` must be `true` or `false`")
+                node.error(format!("{key} must be `true` or `false`"))
                     .label("expected a boolean")
                     .help(help),
             );
@@ -50,42 +54,71 @@ pub(super) fn program(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<Pr
 }
 
 fn start(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Target> {
-    match (fields.get("command"), fields.get("pid")) {
-        (Some(node), None) => command(reader, node, fields).map(Target::Command),
-        (None, Some(node)) => {
-            let pid = pid(reader, node);
-            for key in ["dir", "env"] {
-                if let Some(span) = fields.key_span(key) {
-                    let finding =
-                        Diagnostic::error(format!("`{key}` can't be given to a process that runs already"));
-                    reader.report(
-                        finding
-                            .at(span)
-                            .label("only with `command`")
-                            .help(format!("remove `{key}`")),
-                    );
-                }
-            }
-            pid.map(Target::Pid)
-        }
-        (Some(_), Some(node)) => {
+    let given = ["command", "pid", "container"].map(|key| Some((key, fields.get(key)?)));
+    let given: Vec<(&str, &Node)> = given.into_iter().flatten().collect();
+    if let [(first, _), (second, node), ..] = given[..] {
+        reader.report(
+            node.error(format!("`target` has both `{first}` and `{second}`"))
+                .label("the second target")
+                .help("keep `command` to start a program, `pid` or `container` to attach to what runs"),
+        );
+        return None;
+    }
+    let kind = given.first().map(|(key, _)| *key);
+    for (key, owner) in [("dir", "command"), ("env", "command"), ("all", "container")] {
+        if let (Some(span), Some(kind)) = (fields.key_span(key), kind)
+            && kind != owner
+        {
+            let what = match owner {
+                "command" => format!("`{key}` can't be given to a process that runs already"),
+                _ => format!("`{key}` is about the processes of a container"),
+            };
             reader.report(
-                node.error("`target` has both `command` and `pid`")
-                    .label("the second target")
-                    .help("keep `command` to start a program, `pid` to attach to one that runs"),
+                Diagnostic::error(what)
+                    .at(span)
+                    .label(format!("only with `{owner}`"))
+                    .help(format!("remove `{key}`")),
             );
-            None
         }
-        (None, None) => {
+    }
+    match given[..] {
+        [("command", node)] => command(reader, node, fields).map(Target::Command),
+        [("pid", node)] => pid(reader, node).map(Target::Pid),
+        [(_, node)] => container(reader, node, fields).map(Target::Container),
+        _ => {
             // The command line names the target then.
-            if !fields.is_complete() || fields.get("follow").is_some() {
+            if !fields.is_complete() || fields.get("follow").is_some() || fields.get("all").is_some() {
                 return None;
             }
-            let finding = Diagnostic::error("`target` has neither `command` nor `pid`").at(fields.head());
-            reader.report(finding.help(COMMAND_EXAMPLE));
+            let finding = Diagnostic::error("`target` has neither `command` nor `pid` nor `container`");
+            reader.report(finding.at(fields.head()).help(COMMAND_EXAMPLE));
             None
         }
     }
+}
+
+fn container(reader: &mut Reader<'_>, node: &Node, fields: &Fields<'_>) -> Option<Container> {
+    const EXAMPLE: &str =
+        "write a container's name or id, `container: web`, or a pod, `container: NAMESPACE/POD/CONTAINER`";
+    let name = reader.text(node, "`container`", EXAMPLE)?;
+    let all = fields.get("all").and_then(|node| all(reader, node));
+    let parts: Vec<&str> = name.value.split('/').collect();
+    let is_name = |part: &&str| !part.is_empty() && !part.contains(char::is_whitespace);
+    if name.value.contains("://") || (parts.len() <= 3 && parts.iter().all(is_name)) {
+        let all = all.unwrap_or_default();
+        return Some(Container { name, all });
+    }
+    reader.report(
+        node.error(format!("{} is no container", quoted(&name.value)))
+            .label("neither a name nor a pod")
+            .help(EXAMPLE),
+    );
+    None
+}
+
+fn all(reader: &mut Reader<'_>, node: &Node) -> Option<bool> {
+    let help = "write `all: true` for every process of the container, also those that appear later, or `all: false` for the only one";
+    boolean(reader, node, "`all`", help)
 }
 
 fn pid(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<i32>> {

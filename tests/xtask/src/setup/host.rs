@@ -117,6 +117,30 @@ pub(crate) const READERS: &[Need] = &[
     },
 ];
 
+/// For tests on containers.
+pub(crate) const CONTAINERS: &[Need] = &[
+    Need {
+        package: "runc",
+        found_by: FoundBy::Program(&["runc"]),
+    },
+    Need {
+        package: "crun",
+        found_by: FoundBy::Program(&["crun"]),
+    },
+    Need {
+        package: "podman",
+        found_by: FoundBy::Program(&["podman"]),
+    },
+    Need {
+        package: "containerd",
+        found_by: FoundBy::Program(&["containerd"]),
+    },
+    Need {
+        package: "busybox-static",
+        found_by: FoundBy::Program(&["busybox"]),
+    },
+];
+
 /// For guests, beside the emulator.
 pub(crate) const GUEST: &[Need] = &[
     Need {

@@ -35,7 +35,7 @@ const WORKERS: usize = 4;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Only these parts: build, go, go-1.27, programs, program-etcd, readers, guest, kernel-6.12, kernel-newest
+    /// Only these parts: build, go, go-1.27, programs, program-etcd, readers, containers, guest, kernel-6.12, kernel-newest
     #[arg(long, value_name = "PART", value_delimiter = ',')]
     only: Vec<Parts>,
 }
@@ -111,6 +111,9 @@ fn needs(parts: &[Part], jobs: &[Part]) -> Vec<host::Need> {
     if parts.contains(&Part::Readers) {
         needs.extend(host::READERS);
     }
+    if parts.contains(&Part::Containers) {
+        needs.extend(host::CONTAINERS);
+    }
     if parts.contains(&Part::Emulator) {
         needs.extend(host::GUEST);
     }
@@ -120,7 +123,7 @@ fn needs(parts: &[Part], jobs: &[Part]) -> Vec<host::Need> {
 impl Part {
     fn is_done(self, cache: &Cache) -> bool {
         match self {
-            Part::Build => true,
+            Part::Build | Part::Containers => true,
             Part::Go(toolchain) => toolchain.is_complete(cache) || adopt(toolchain, cache),
             Part::Program(program) => program.program(cache).is_ok(),
             Part::Readers => readers::are_there(cache),
@@ -136,6 +139,7 @@ impl Part {
             Part::Go(toolchain) => format!("Go {}", toolchain.version),
             Part::Program(program) => program.name.to_owned(),
             Part::Readers => "readers of reports".into(),
+            Part::Containers => "runtimes of containers".into(),
             Part::Emulator => "QEMU".into(),
             Part::Kernel(line) => format!("kernel {}", line.name()),
         }
@@ -161,7 +165,7 @@ fn work(jobs: Vec<Part>, host: &Host, cache: &Cache) -> Vec<Error> {
     };
     let job = |part: Part| -> Result<String> {
         match part {
-            Part::Build => Ok(String::new()),
+            Part::Build | Part::Containers => Ok(String::new()),
             Part::Readers => readers::fetch(cache),
             Part::Emulator => emulator::install(host).map(|()| String::new()),
             Part::Go(toolchain) => toolchain_into_place(toolchain, archives, cache),

@@ -17,6 +17,8 @@ pub(crate) enum Part {
     Program(&'static Published),
     /// Readers of reports.
     Readers,
+    /// Runtimes of containers.
+    Containers,
     /// The emulator.
     Emulator,
     /// A kernel.
@@ -30,7 +32,7 @@ pub(crate) struct Parts(pub(crate) Vec<Part>);
 impl Parts {
     /// All that the tests use.
     pub(crate) fn all() -> Parts {
-        let words = ["build", "go", "programs", "readers", "guest"]
+        let words = ["build", "go", "programs", "readers", "containers", "guest"]
             .map(|word| word.parse::<Parts>().expect("these exist"));
         Parts(words.into_iter().flat_map(|parts| parts.0).collect())
     }
@@ -49,6 +51,7 @@ impl FromStr for Parts {
                 let known: Vec<&str> = PUBLISHED.iter().map(|program| program.name).collect();
                 format!("there is no program {name}: {}", known.join(" "))
             })?)],
+            None if word == "containers" => vec![Part::Containers],
             None if word == "readers" => vec![Part::Readers],
             None if word == "guest" => [Part::Emulator].into_iter().chain(kernels).collect(),
             Some(("go", version)) => vec![Part::Go(Toolchain::find(version).ok_or_else(|| {
@@ -57,7 +60,7 @@ impl FromStr for Parts {
             })?)],
             Some(("kernel", name)) => vec![Part::Kernel(line(name)?)],
             _ => return Err(
-                "known parts: build, go, go-1.27, programs, program-etcd, readers, guest, kernel-6.12, kernel-newest"
+                "known parts: build, go, go-1.27, programs, program-etcd, readers, containers, guest, kernel-6.12, kernel-newest"
                     .into(),
             ),
         };
@@ -94,6 +97,7 @@ mod tests {
         assert_eq!(parts("programs").len(), PUBLISHED.len());
         assert_eq!(parts("program-etcd"), [Part::Program(&PUBLISHED[0])]);
         assert_eq!(parts("readers"), [Part::Readers]);
+        assert_eq!(parts("containers"), [Part::Containers]);
         assert_eq!(parts("guest").len(), 1 + LINES.len());
         assert_eq!(parts("kernel-5.10"), [Part::Kernel(LINES[0])]);
         assert_eq!(parts("kernel-newest"), [Part::Kernel(LINES[LINES.len() - 1])]);

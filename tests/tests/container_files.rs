@@ -1,0 +1,167 @@
+//! Containers as the files of each runtime tell of them, on copies of such files.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use goinject::container::View;
+use goinject_tests::tree;
+
+struct Tree(tempfile::TempDir);
+
+impl Tree {
+    fn of(name: &str) -> Tree {
+        let folder = tempfile::tempdir().expect("a folder");
+        let archive = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/containers");
+        tree::unpack(&archive.join(name).with_extension("txtar"), folder.path());
+        Tree(folder)
+    }
+
+    /// Every container, with its processes here and there.
+    fn shown(&self) -> String {
+        let view = View::at(self.0.path());
+        let mut text = String::new();
+        for container in view.containers() {
+            let members = view.members(&container).into_iter().map(|member| {
+                let inside = member.namespace_pid.map_or("-".to_owned(), |pid| pid.to_string());
+                format!("{}={inside}", member.pid)
+            });
+            let members: Vec<String> = members.collect();
+            let _ = writeln!(
+                text,
+                "{} | {} | {} | {}",
+                container.label(),
+                container.short_id(),
+                container.runtime,
+                members.join(" ")
+            );
+        }
+        text
+    }
+
+    /// What a name stands for, or why for nothing.
+    fn find(&self, name: &str) -> String {
+        let name = name.parse().expect("a name");
+        match View::at(self.0.path()).find(&name) {
+            Ok(found) => {
+                let labels: Vec<String> = found.iter().map(|found| found.container.label()).collect();
+                labels.join(" ")
+            }
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
+#[test]
+fn docker() {
+    let tree = Tree::of("docker");
+    insta::assert_snapshot!(tree.shown(), @r"
+    old | c6f86b228645 | Docker | 
+    web | 0b8301f9ab37 | Docker | 3101=1 3150=17 3300=30
+    web-db | 967fe9f54c82 | Docker | 3202=1
+    ");
+    for name in ["web", "/web", "0b83", "docker://0b8301f9ab37"] {
+        assert_eq!(tree.find(name), "web", "{name}");
+    }
+    insta::assert_snapshot!(tree.find("old"), @"container `old` (old (c6f86b228645, Docker)) does not run: start it first");
+    insta::assert_snapshot!(tree.find("web-bd"), @"there is no container `web-bd`: did you mean `web-db`?");
+    // What a container calls itself counts for nothing.
+    assert!(tree.find("stolen").starts_with("there is no container"));
+}
+
+#[test]
+fn docker_with_the_first_cgroups() {
+    let tree = Tree::of("docker-v1");
+    // The process of a container in the container is in the outer one.
+    insta::assert_snapshot!(tree.shown(), @"eager_euler | 0b8301f9ab37 | Docker | 3101=1 3110=1");
+}
+
+#[test]
+fn podman() {
+    let tree = Tree::of("podman");
+    insta::assert_snapshot!(tree.shown(), @r"
+    mine | c6f86b228645 | Podman | 3501=1
+    plain | 967fe9f54c82 | Podman | 3201=1 3205=9
+    web | 0b8301f9ab37 | Podman | 3101=1
+    ");
+    assert_eq!(tree.find("mine"), "mine");
+}
+
+#[test]
+fn cri_o() {
+    let tree = Tree::of("cri-o");
+    insta::assert_snapshot!(tree.shown(), @r"
+    shop/cart-0 (sandbox) | 0b8301f9ab37 | CRI-O | 3000=1
+    shop/cart-0/app | 91c3a8b31ca7 | CRI-O | 
+    shop/cart-0/app | 967fe9f54c82 | CRI-O | 3101=1
+    shop/cart-0/proxy | c6f86b228645 | CRI-O | 3201=1
+    ");
+    // One that was restarted is there once; the sandbox is nobody's target.
+    assert_eq!(tree.find("shop/cart-0"), "shop/cart-0/app shop/cart-0/proxy");
+    assert_eq!(tree.find("shop/cart-0/app"), "shop/cart-0/app");
+    insta::assert_snapshot!(tree.find("shop/cart-0/ap"), @"pod `shop/cart-0` has no container `ap`: it has app, proxy");
+    insta::assert_snapshot!(tree.find("shop/cart-1"), @"there is no container `shop/cart-1`: did you mean `shop/cart-0`?");
+}
+
+#[test]
+fn containerd() {
+    let tree = Tree::of("containerd");
+    insta::assert_snapshot!(tree.shown(), @r"
+    my-tool | tool | containerd | 3301=1 3302=2
+    shop/cart (sandbox) | 0b8301f9ab37 | containerd | 3000=1
+    shop/cart/app | 967fe9f54c82 | containerd | 3101=1
+    test/cart/app | c6f86b228645 | containerd | 3201=1
+    ");
+    assert_eq!(tree.find("shop/cart"), "shop/cart/app");
+    assert_eq!(tree.find("test/cart/app"), "test/cart/app");
+    assert_eq!(tree.find("tool"), "my-tool");
+}
+
+#[test]
+fn the_kubelet_alone() {
+    let tree = Tree::of("kubelet");
+    insta::assert_snapshot!(tree.shown(), @r"
+    c6f86b228645 | c6f86b228645 | runtime not known | 3301=1
+    shop/bill-0/main | 967fe9f54c82 | runtime not known | 3201=1
+    shop/cart-7d4b9-x2x/app | 0b8301f9ab37 | runtime not known | 3101=1
+    ");
+    assert_eq!(tree.find("shop/bill-0"), "shop/bill-0/main");
+}
+
+#[test]
+fn runc_and_crun_alone() {
+    let tree = Tree::of("runc-crun");
+    insta::assert_snapshot!(tree.shown(), @r"
+    bare | bare | crun | 3301=1 3302=2
+    gone | gone | runc | 
+    grouped | grouped | crun | 3401=-
+    web | web | runc | 3101=1 3102=2
+    ");
+    insta::assert_snapshot!(tree.find("gone"), @"container `gone` (gone (runc)) does not run: start it first");
+    // An id that somebody chose is a name: its beginning is none.
+    assert_eq!(tree.find("we"), "there is no container `we`: did you mean `web`?");
+    insta::assert_snapshot!(tree.find("shop"), @r"
+    there is no container `shop`; these run:
+      bare (crun)
+      grouped (crun)
+      web (runc)
+    ");
+}
+
+#[test]
+fn several_of_one_name_are_told_apart() {
+    let tree = Tree::of("docker");
+    let id = "967fe9f54c8202765926d3edd7977590ae3e09de81ec3b780602d6bec3b460cb";
+    let config = tree
+        .0
+        .path()
+        .join(format!("srv/docker/containers/{id}/config.v2.json"));
+    let text = fs::read_to_string(&config).expect("it is there");
+    fs::write(&config, text.replace("/web-db", "/web")).expect("written");
+    insta::assert_snapshot!(tree.find("web"), @r"
+    `web` may be any of these containers, name one by its id:
+      web (0b8301f9ab37, Docker)
+      web (967fe9f54c82, Docker)
+    ");
+    assert_eq!(tree.find("967f"), "web");
+}

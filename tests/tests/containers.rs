@@ -1,0 +1,414 @@
+//! Real containers, by name: of runc and crun as the tests make them, of Podman and containerd as those do.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use goinject_tests::bundle::{self, Container, Runtime};
+use goinject_tests::goinject::Running;
+use goinject_tests::{Build, Outcome, Writer, busy, goinject};
+
+const NEWEST: Build = Build::plain("1.27");
+
+/// Runs rules on the leaf of `busy` against a container. `head` are keys of the file, `more` those of its rule.
+struct Injection {
+    running: Running,
+    folder: tempfile::TempDir,
+}
+
+impl Injection {
+    fn start(arguments: &[&str], head: &str, more: &str) -> Injection {
+        let folder = tempfile::tempdir().expect("a folder");
+        let text = format!("{}{head}", busy::rules(&["leaf"], more));
+        fs::write(folder.path().join("rules.yaml"), text).expect("rules are written");
+        let mut command = goinject::command(["run", "--quiet", "--json", "events", "rules.yaml"]);
+        command.args(arguments).current_dir(folder.path());
+        Injection {
+            running: Running::start(&mut command),
+            folder,
+        }
+    }
+
+    fn end(self) -> Outcome {
+        let mut outcome = self.running.end();
+        let json = fs::read_to_string(self.folder.path().join("events"));
+        outcome.json = Outcome::lines(&json.unwrap_or_default());
+        outcome
+    }
+}
+
+fn inject(arguments: &[&str], head: &str, more: &str) -> Outcome {
+    Injection::start(arguments, head, more).end()
+}
+
+/// Whether containers can be had; a skip says why not.
+fn have_containers() -> bool {
+    let refused = bundle::refused();
+    if let Some(reason) = &refused {
+        println!("containers: 1 skipped: {reason}");
+    }
+    refused.is_none()
+}
+
+/// Runs against a container to its end, and compares what goinject counted with what the program counted.
+fn compare(container: &Container, writer: Writer, more: &[&str]) {
+    let mut arguments = vec!["--writer", writer.name(), "--container", &container.id];
+    arguments.extend(more);
+    let outcome = inject(&arguments, "", "");
+    assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+    let leaf = busy::counted(&container.end())["leaf"];
+    assert_eq!((leaf.halfway, leaf.wrong), (0, 0), "{leaf:?}");
+    let counts = &outcome.counts()[0];
+    assert!(counts.applied > 0, "{}", outcome.describe());
+    assert_eq!(counts.applied, leaf.replaced, "{}", outcome.describe());
+    let process = outcome.of_type("process").next().expect("it is told of");
+    assert_eq!(process["namespace_pid"], 1, "{}", outcome.describe());
+    assert_ne!(process["pid"], 1, "{}", outcome.describe());
+    assert_eq!(process["container"]["name"], container.id.as_str());
+    let words = format!("(1 in {}, /bin/app", container.id);
+    assert!(outcome.stderr.contains(&words), "{}", outcome.describe());
+}
+
+#[test]
+fn programs_with_namespaces_of_their_own_are_changed() {
+    if !have_containers() {
+        return;
+    }
+    for (runtime, writer) in Runtime::ALL.into_iter().zip(Writer::ANYWHERE) {
+        for confined in [false, true] {
+            let container = Container::start(
+                runtime,
+                &NEWEST.of("busy"),
+                &["-for", "2s", "-only", "leaf"],
+                |config, _| {
+                    if confined {
+                        bundle::with_user_namespace(config);
+                        bundle::with_seccomp(config);
+                    }
+                },
+            );
+            compare(&container, writer, &[]);
+        }
+    }
+}
+
+#[test]
+fn processes_that_appear_later_are_taken_in() {
+    if !have_containers() {
+        return;
+    }
+    for (runtime, writer) in Runtime::ALL.into_iter().zip(Writer::ANYWHERE) {
+        let arguments = ["-for", "5s", "-only", "leaf"];
+        let container = Container::start(runtime, &NEWEST.of("busy"), &arguments, |_, _| {});
+        let injection = Injection::start(
+            &["--writer", writer.name(), "--container", &container.id, "--all"],
+            "",
+            "when: {every: 100}, ",
+        );
+        container.exec(&["-for", "4s", "-only", "leaf"]);
+        let outcome = injection.end();
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+        let results: Vec<_> = outcome.of_type("process_result").collect();
+        assert_eq!(results.len(), 2, "{}", outcome.describe());
+        for result in &results {
+            assert!(result["fired"]["leaf"].as_u64() > Some(0), "{result}");
+            assert!(result["namespace_pid"].as_u64().is_some(), "{result}");
+        }
+        assert_ne!(results[0]["pid"], results[1]["pid"]);
+        assert_eq!(outcome.of_type("rule").count(), 1, "one verdict for all");
+        assert!(outcome.stderr.contains("leaf fired"), "{}", outcome.describe());
+    }
+}
+
+#[test]
+fn a_name_in_the_file_and_one_that_is_not_meant() {
+    if !have_containers() {
+        return;
+    }
+    let arguments = ["-for", "20s", "-only", "leaf"];
+    let container = Container::start(Runtime::Runc, &NEWEST.of("busy"), &arguments, |_, _| {});
+    let limits = "limits: {faults: 3}\n";
+    let target = |more: &str| format!("{limits}target: {{container: {}{more}}}\n", container.id);
+    let outcome = inject(&[], &target(""), "");
+    assert_eq!(outcome.code, Some(5), "{}", outcome.describe());
+    let refused = |arguments: &[&str], head: &str, more: &str, words: &[&str]| {
+        let outcome = inject(arguments, head, more);
+        assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+        for words in words {
+            assert!(outcome.stderr.contains(words), "{words}: {}", outcome.describe());
+        }
+    };
+    let typo = format!("{}x", container.id);
+    let meant = format!("did you mean `{}`?", container.id);
+    refused(
+        &["--container", &typo],
+        "",
+        "",
+        &[&format!("no container `{typo}`"), &meant],
+    );
+    container.exec(&["-for", "20s", "-only", "leaf"]);
+    refused(
+        &["--container", &container.id],
+        "",
+        "",
+        &[
+            "2 processes in container",
+            "`--all`",
+            ", 1 in the container: /bin/app",
+        ],
+    );
+    // All of them, as the file asks.
+    let outcome = inject(&[], &target(", all: true"), "");
+    assert_eq!(outcome.code, Some(5), "{}", outcome.describe());
+    assert_eq!(outcome.of_type("process").count(), 2, "{}", outcome.describe());
+    refused(
+        &["--container", &container.id],
+        "",
+        "program: shop, ",
+        &["no process in container", "no rule is for a program of this name"],
+    );
+    container.tell("pause", &[]);
+    refused(&["--container", &container.id], "", "", &["is paused"]);
+    container.tell("resume", &[]);
+    let outcome = inject(&["--pid", "1", "--container", "x"], "", "");
+    assert_eq!(outcome.code, Some(2), "{}", outcome.describe());
+    let outcome = inject(&["--all"], "", "");
+    assert_eq!(outcome.code, Some(2), "{}", outcome.describe());
+    assert!(
+        outcome.stderr.contains("--container NAME"),
+        "{}",
+        outcome.describe()
+    );
+}
+
+#[test]
+fn containers_that_stop_or_have_no_go_program() {
+    if !have_containers() {
+        return;
+    }
+    let busybox = ["/bin/busybox", "/usr/bin/busybox"].map(PathBuf::from);
+    let busybox = busybox
+        .into_iter()
+        .find(|path| path.exists())
+        .expect("`cargo xtask setup` installs it");
+    let arguments = ["sh", "-c", "echo started; exec /bin/app sleep 60"];
+    let container = Container::start(Runtime::Runc, &busybox, &arguments, |config, rootfs| {
+        fs::rename(rootfs.join("bin/app"), rootfs.join("bin/busybox")).expect("renamed");
+        std::os::unix::fs::symlink("busybox", rootfs.join("bin/app")).expect("a link");
+        config["process"]["args"][0] = "/bin/busybox".into();
+        config["process"]["args"][3] = "echo started; exec /bin/busybox sleep 60".into();
+    });
+    let outcome = inject(&["--container", &container.id], "", "");
+    assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+    assert!(
+        outcome.stderr.contains("no Go program runs in it"),
+        "{}",
+        outcome.describe()
+    );
+    // Until one runs, all are waited for, but not beyond the limit.
+    let outcome = inject(
+        &["--container", &container.id, "--all"],
+        "limits: {duration: 1s}\n",
+        "",
+    );
+    assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+    assert!(
+        outcome.stderr.contains("waiting for one"),
+        "{}",
+        outcome.describe()
+    );
+    container.tell("kill", &["KILL"]);
+    let stopped = || inject(&["--container", &container.id], "", "");
+    let mut outcome = stopped();
+    for _ in 0..20 {
+        if outcome.stderr.contains("does not run") {
+            break;
+        }
+        outcome = stopped();
+    }
+    assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+    assert!(
+        outcome.stderr.contains("does not run: start it first"),
+        "{}",
+        outcome.describe()
+    );
+}
+
+/// What a program printed, when it succeeded.
+fn said(command: &mut Command) -> String {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {stderr}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Podman with stores of its own, which are found by what runs.
+struct Podman(tempfile::TempDir);
+
+impl Podman {
+    fn command(&self) -> Command {
+        let mut command = Command::new("podman");
+        let at = |name: &str| self.0.path().join(name);
+        command
+            .arg("--root")
+            .arg(at("root"))
+            .arg("--runroot")
+            .arg(at("run"));
+        command.args([
+            "--storage-driver",
+            "vfs",
+            "--cgroup-manager",
+            "cgroupfs",
+            "--events-backend",
+            "file",
+        ]);
+        command.args(["--runtime", "runc"]);
+        command
+    }
+}
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        let _ = self
+            .command()
+            .args(["rm", "--force", "--all", "--time", "0"])
+            .output();
+    }
+}
+
+#[test]
+fn containers_of_podman() {
+    if !have_containers() {
+        return;
+    }
+    let podman = Podman(tempfile::tempdir().expect("a folder"));
+    let image = podman.0.path().join("image.tar");
+    let image_root = podman.0.path().join("image");
+    fs::create_dir(&image_root).expect("a folder");
+    fs::copy(NEWEST.of("busy"), image_root.join("app")).expect("a copy");
+    said(
+        Command::new("tar")
+            .arg("-cf")
+            .arg(&image)
+            .arg("-C")
+            .arg(&image_root)
+            .arg("app"),
+    );
+    said(podman.command().arg("import").arg(&image).arg("gi:latest"));
+    let name = format!("gi-podman-{}", std::process::id());
+    // Limits that this machine may set, and its network: what else a container has are Podman's defaults, its seccomp filter too.
+    let run = [
+        "run",
+        "--detach",
+        "--network",
+        "host",
+        "--ulimit",
+        "nofile=512:512",
+        "--ulimit",
+        "nproc=512:512",
+    ];
+    let id = said(podman.command().args(run).args([
+        "--name",
+        &name,
+        "localhost/gi:latest",
+        "/app",
+        "-for",
+        "60s",
+        "-only",
+        "leaf",
+    ]));
+    for (asked, writer) in [(name.as_str(), Writer::Tracer), (&id[..12], Writer::Breakpoints)] {
+        let outcome = inject(
+            &["--writer", writer.name(), "--container", asked],
+            "limits: {faults: 20}\n",
+            "",
+        );
+        assert_eq!(outcome.code, Some(5), "{}", outcome.describe());
+        let process = outcome.of_type("process").next().expect("it is told of");
+        assert_eq!(process["container"]["name"], name.as_str(), "{process}");
+        assert_eq!(process["container"]["id"], id.as_str(), "{process}");
+        assert_eq!(process["container"]["runtime"], "Podman", "{process}");
+        assert_eq!(process["namespace_pid"], 1, "{process}");
+    }
+}
+
+/// containerd with folders of its own.
+struct Containerd {
+    folder: tempfile::TempDir,
+    daemon: std::process::Child,
+}
+
+impl Containerd {
+    fn start() -> Containerd {
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = fs::File::create(folder.path().join("log")).expect("a file");
+        let at = |name: &str| folder.path().join(name);
+        let mut command = Command::new("containerd");
+        command
+            .arg("--root")
+            .arg(at("root"))
+            .arg("--state")
+            .arg(at("state"));
+        command
+            .arg("--address")
+            .arg(at("socket"))
+            .stdout(log.try_clone().expect("a file"))
+            .stderr(log);
+        let daemon = command.spawn().expect("containerd starts");
+        let containerd = Containerd { folder, daemon };
+        for _ in 0..150 {
+            let version = containerd.ctr().arg("version").output();
+            if version.is_ok_and(|output| output.status.success()) {
+                return containerd;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+        panic!("containerd does not answer")
+    }
+
+    fn ctr(&self) -> Command {
+        let mut command = Command::new("ctr");
+        command.arg("--address").arg(self.folder.path().join("socket"));
+        command
+    }
+}
+
+impl Drop for Containerd {
+    fn drop(&mut self) {
+        let _ = self.ctr().args(["task", "rm", "--force", "tool"]).output();
+        let _ = self.ctr().args(["container", "rm", "tool"]).output();
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}
+
+#[test]
+fn containers_of_containerd() {
+    if !have_containers() {
+        return;
+    }
+    let containerd = Containerd::start();
+    let rootfs = containerd.folder.path().join("rootfs");
+    fs::create_dir(&rootfs).expect("a folder");
+    fs::copy(NEWEST.of("busy"), rootfs.join("app")).expect("a copy");
+    let mut run = containerd.ctr();
+    run.args(["run", "--detach", "--rootfs", "--runc-root"])
+        .arg(containerd.folder.path().join("runc"));
+    said(
+        run.arg(&rootfs)
+            .args(["tool", "/app", "-for", "60s", "-only", "leaf"]),
+    );
+    for writer in Writer::ANYWHERE {
+        let outcome = inject(
+            &["--writer", writer.name(), "--container", "tool"],
+            "limits: {faults: 20}\n",
+            "",
+        );
+        assert_eq!(outcome.code, Some(5), "{}", outcome.describe());
+        let process = outcome.of_type("process").next().expect("it is told of");
+        assert_eq!(process["container"]["runtime"], "containerd", "{process}");
+        assert_eq!(process["namespace_pid"], 1, "{process}");
+    }
+}
