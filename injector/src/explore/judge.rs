@@ -193,6 +193,10 @@ impl Evidence<'_> {
             let words = "does not end: the test itself waits, and nothing of the program does";
             return Verdict::new(Class::Reported, None, words);
         }
+        if culprit.is_some_and(|goroutine| self.waits_for_the_tests_own(goroutine, &all)) {
+            let words = "does not end: the test gave up, and its clean-up waits for what the test had begun";
+            return Verdict::new(Class::Reported, None, words);
+        }
         let place = culprit.and_then(|goroutine| self.own(&goroutine.frames));
         let state = culprit.map_or("somewhere", |goroutine| goroutine.state.as_str());
         let id = culprit.map_or(0, |goroutine| goroutine.id);
@@ -214,6 +218,16 @@ impl Evidence<'_> {
             false => Class::Hang,
         };
         Verdict::new(class, place.or(stack), words)
+    }
+
+    /// Whether a goroutine is that of a test which gave up, and others are still at work that it had begun: a lock that the
+    /// fault left locked has nobody at work behind it.
+    fn waits_for_the_tests_own(&self, goroutine: &Goroutine, all: &[Goroutine]) -> bool {
+        let gave_up = |frame: &Frame| frame.function == "runtime.Goexit";
+        goroutine.frames.iter().any(gave_up)
+            && all
+                .iter()
+                .any(|other| other.id != goroutine.id && self.own(&other.frames).is_some())
     }
 
     /// It died, rather than failing.

@@ -14,6 +14,7 @@ use super::subject::Subject;
 use super::traceback::goroutines;
 use super::trail;
 use super::trial::{Outcome, Request};
+use super::worker::OPENINGS;
 use crate::event::line::{Fired, Frame};
 use crate::event::seen::Seen;
 
@@ -55,24 +56,28 @@ pub(super) fn find(
     (request, n): (&Request, usize),
     (stack, opens): (&[Place], bool),
 ) -> Option<Verdict> {
-    let temporary = &outcome.record.leftovers.as_ref()?.temporary;
+    let leftovers = outcome.record.leftovers.as_ref()?;
     let left = Left::of(outcome, &subject.program);
     let started = |place: &Place| {
         let creator = enclosing(&place.function);
         stack.iter().any(|frame| enclosing(&frame.function) == creator)
     };
-    let opened = |file: &str| match file {
+    let opened_there = |event: &Fired| {
+        let side = |frame: &&Frame| subject.program.code.side_of(frame);
+        // A test that opens it forgets it itself.
+        let opener = event.stack.iter().find(|frame| side(frame) != Side::Foreign);
+        let mut ours = event.stack.iter().filter(|frame| side(frame) == Side::Own);
+        opener.is_some_and(|frame| side(&frame) == Side::Own)
+            && ours.any(|frame| started(&Place::from(frame)))
+    };
+    let opened = |kind: &str| match kind {
         "socket" | "pipe" => opens,
-        _ => outcome.record.fired.iter().any(|event| {
-            let side = |frame: &&Frame| subject.program.code.side_of(frame);
-            // A test that opens it forgets it itself.
-            let opener = event.stack.iter().find(|frame| side(frame) != Side::Foreign);
-            let ours = || event.stack.iter().filter(|frame| side(frame) == Side::Own);
-            event.rule == OPENS
-                && names(event, file, temporary)
-                && opener.is_some_and(|frame| side(&frame) == Side::Own)
-                && ours().any(|frame| started(&Place::from(frame)))
-        }),
+        _ => leftovers
+            .files
+            .iter()
+            .filter(|(_, target)| kind_of(target).as_deref() == Some(kind))
+            .filter_map(|(descriptor, _)| opening(outcome, *descriptor))
+            .any(opened_there),
     };
     let suspicious = left.goroutines.keys().any(started) || left.files.keys().any(|file| opened(file));
     if !suspicious {
@@ -106,17 +111,17 @@ pub(super) fn find(
     ))
 }
 
-/// Whether an event is the opening of a file, of whose name it may tell only the beginning.
-fn names(event: &Fired, file: &str, temporary: &str) -> bool {
-    let name = event.values.first().and_then(|value| value.before.as_ref());
-    let Some(Seen::Text { text, cut }) = name else {
-        return false;
+/// The opening of what a file descriptor leads to in the end; none where it is not known.
+fn opening(outcome: &Outcome, descriptor: i32) -> Option<&Fired> {
+    let record = &outcome.record;
+    let count = record.firings.get(OPENS)?.count;
+    let is_of = |event: &&Fired| {
+        let number = event.values.first().and_then(|value| value.before.as_ref());
+        event.rule == OPENS && matches!(number, Some(Seen::Int(number)) if *number == i128::from(descriptor))
     };
-    let known = without_numbers(&text.replace(temporary, "$TMPDIR"));
-    let file = without_numbers(file.trim_end_matches(" (deleted)"));
-    match cut {
-        true => file.starts_with(&known),
-        false => file == known || file.ends_with(&format!("/{known}")),
+    match usize::try_from(count) {
+        Ok(count) if count <= OPENINGS => record.fired.iter().rev().find(is_of),
+        _ => None,
     }
 }
 
@@ -150,25 +155,27 @@ fn left_goroutines(outcome: &Outcome, program: &Program) -> BTreeMap<Place, usiz
     count
 }
 
-/// Open files by what they are, of those that are left. Names that differ from run to run are alike.
+/// Open files by what they are, of those that are left.
 fn left_files(outcome: &Outcome) -> BTreeMap<String, usize> {
     let mut count = BTreeMap::new();
-    let files = outcome
-        .record
-        .leftovers
-        .iter()
-        .flat_map(|leftovers| &leftovers.files);
-    for file in files {
-        let kind = match file.split_once(':') {
-            Some((kind @ ("socket" | "pipe" | "anon_inode"), _)) => kind.to_owned(),
-            _ => without_numbers(file),
-        };
-        // Those are the runtime's own.
-        if kind != "anon_inode" && !file.starts_with("/dev/") {
-            *count.entry(kind).or_default() += 1;
-        }
+    let leftovers = outcome.record.leftovers.iter();
+    for kind in leftovers
+        .flat_map(|leftovers| leftovers.files.values())
+        .filter_map(|file| kind_of(file))
+    {
+        *count.entry(kind).or_default() += 1;
     }
     count
+}
+
+/// What a file descriptor leads to, where names that differ from run to run are alike; none if it is the runtime's own.
+fn kind_of(target: &str) -> Option<String> {
+    match target.split_once(':') {
+        Some(("anon_inode", _)) => None,
+        Some((kind @ ("socket" | "pipe"), _)) => Some(kind.to_owned()),
+        _ if target.starts_with("/dev/") => None,
+        _ => Some(without_numbers(target)),
+    }
 }
 
 /// A name in which numbers, which differ from run to run, are all the same.

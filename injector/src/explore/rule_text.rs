@@ -8,7 +8,7 @@ pub const FILE: &str = "trial.yaml";
 pub const FAULT: &str = "fault";
 /// The rule that stops a test binary where it exits.
 pub const FINALE: &str = "finale";
-/// The rule that watches which files are opened.
+/// The rule that watches which file descriptors are opened.
 pub const OPENS: &str = "opens";
 /// The rule that has files stay for a moment before they are removed.
 pub const REMOVES: &str = "removes";
@@ -146,10 +146,10 @@ pub fn finale(seconds: u64) -> [String; 2] {
     ]
 }
 
-/// The rule that watches which files are opened.
+/// The rule that watches which file descriptors are opened.
 pub fn opens() -> String {
     format!(
-        "  - {{name: {OPENS}, function: os.OpenFile, mode: observe, inject: {{set: {{name: x}}}}, expect: {{fired: \">=0\"}}}}\n"
+        "  - {{name: {OPENS}, function: os.OpenFile, mode: observe, inject: {{set: {{\"results[0].file.pfd.Sysfd\": 0}}}}, expect: {{fired: \">=0\"}}}}\n"
     )
 }
 

@@ -73,9 +73,7 @@ pub struct Leftovers {
     /// The exit status that it had chosen.
     pub status: i32,
     /// What its file descriptors led to. The trial's folder for temporary files is told as `$TMPDIR`.
-    pub files: Vec<String>,
-    /// That folder.
-    pub temporary: String,
+    pub files: BTreeMap<i32, String>,
 }
 
 /// What came of a trial.

@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::files;
-use super::rule_text::{FINALE, REMOVES, TRAIL};
+use super::rule_text::{FINALE, OPENS, REMOVES, TRAIL};
 use super::trial::{Firings, Leftovers, Record, Request, Stopped};
 use crate::engine::select::EngineChoice;
 use crate::event::line::{Fired, Line};
@@ -20,6 +20,8 @@ use crate::run::target::{Given, Target};
 use crate::run::{self, Failure, Numbering, Options};
 use crate::signals::Signals;
 
+/// How many openings of files are kept: the last one of a file descriptor counts.
+pub(super) const OPENINGS: usize = 4096;
 /// How long a process has to print its goroutines.
 const DUMP: Duration = Duration::from_secs(2);
 
@@ -123,7 +125,11 @@ impl Tape {
             self.watch.stop(Stopped::Runaway);
         }
         let seen = self.seen.entry(fired.rule.clone()).or_default();
-        if *seen < self.kept {
+        let kept = match fired.rule == OPENS {
+            true => OPENINGS,
+            false => self.kept,
+        };
+        if *seen < kept {
             *seen += 1;
             self.record.fired.push(fired.clone());
         }
@@ -207,8 +213,7 @@ impl Watch {
         if let (Some(status), true) = (status, state.pids.first() == Some(&fired.pid)) {
             state.leftovers = Some(Leftovers {
                 status,
-                files: Vec::new(),
-                temporary: std::env::var("TMPDIR").unwrap_or_default(),
+                files: BTreeMap::new(),
             });
             state.exiting = Some(fired.pid);
             self.changed.notify_all();
@@ -279,21 +284,17 @@ fn send(pid: i32, signal: Signal) {
 
 /// What the file descriptors of a process lead to, standard input and output left out. The trial's own folder for
 /// temporary files has another name each time.
-fn files_of(pid: i32) -> Vec<String> {
+fn files_of(pid: i32) -> BTreeMap<i32, String> {
     let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else {
-        return Vec::new();
+        return BTreeMap::new();
     };
     let temporary = std::env::var("TMPDIR").unwrap_or_default();
     entries
         .flatten()
-        .filter(|entry| {
-            let number = entry
-                .file_name()
-                .to_str()
-                .and_then(|name| name.parse::<u32>().ok());
-            number.is_some_and(|number| number > 2)
+        .filter_map(|entry| {
+            let number: i32 = entry.file_name().to_str()?.parse().ok()?;
+            let target = fs::read_link(entry.path()).ok()?;
+            (number > 2).then(|| (number, target.to_string_lossy().replace(&temporary, "$TMPDIR")))
         })
-        .filter_map(|entry| fs::read_link(entry.path()).ok())
-        .map(|target| target.to_string_lossy().replace(&temporary, "$TMPDIR"))
         .collect()
 }
