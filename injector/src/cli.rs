@@ -27,7 +27,7 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Arm the rules, run or attach, report, restore
+    /// Run a command, or attach to a process, under the rules
     Run(Run),
     /// Run `go test` under the rules
     ///
@@ -39,23 +39,23 @@ pub enum Command {
         mut_arg("target", |target| target.value_name("ARGUMENT").help("Arguments of `go test`, such as `-race ./...`"))
     )]
     Test(Run),
-    /// Repeat a recorded run, and tell which of its faults did not come up again
+    /// Repeat a recorded run and report the faults that did not occur again
     Replay(Replay),
-    /// Find the calls that can fail, fail each, and judge what comes of it
+    /// Find calls that can fail, make each of them fail, and judge the outcome
     Explore(Explore),
-    /// Try a rule at its first, second, and each further call, a run each, and judge what comes of it
+    /// Try a rule at its first, second and each further call, one run each, and judge the outcomes
     Sweep(Sweep),
-    /// Find everything that is wrong with a rule file, all at once
+    /// Report all mistakes in rule files at once
     Check(Check),
-    /// Print the compiled tables: sites, locations, writes; needs no root
+    /// Print what the rules compile to: sites, locations, writes; needs no privileges
     Plan(PlanArguments),
     /// List the functions of a binary, or one function's parameters, types and locations
     Inspect(Inspect),
-    /// Tell what this host allows, engine by engine, with the reason and the remedy
+    /// Show what this host allows for each engine, with the reason and the remedy
     Doctor(Doctor),
     /// Print the JSON Schema of rule files, of events, or of explorations
     Schema(Schema),
-    /// Serve an editor: mistakes as you type, completion and hover, over standard input and output
+    /// Language server for editors: diagnostics, completion and hover over standard input and output
     Lsp(Lsp),
     /// Print what makes a shell complete goinject's command line
     Completions {
@@ -80,7 +80,7 @@ pub enum Command {
 /// Where debug information is, if not in the binary.
 #[derive(Debug, Default, Args)]
 pub struct DebugInformation {
-    /// The binary's separate debug file, or a folder to look for it in by build id
+    /// Separate debug file of the binary, or a folder to search for it by build ID
     ///
     /// Without it, a binary that has no debug information is looked up under /usr/lib/debug by its
     /// build id, and by its debug link.
@@ -91,7 +91,7 @@ pub struct DebugInformation {
 /// A package whose test binary is looked into.
 #[derive(Debug, Default, Args)]
 pub struct Package {
-    /// Build this package's test binary and look into that
+    /// Build the test binary of this package and use it as the binary
     #[arg(
         id = "package",
         long = "package",
@@ -119,19 +119,19 @@ pub struct Run {
     /// With a container: every process of it that has the functions, those that appear later included
     #[arg(long, conflicts_with_all = ["target", "pid"])]
     pub all: bool,
-    /// The engine
+    /// The engine to use
     #[arg(long, value_enum, default_value_t)]
     pub engine: EngineChoice,
-    /// The writer, instead of the best that the host has
+    /// The writer; by default the best one that the host allows
     #[arg(long, value_enum, value_name = "NAME")]
     pub writer: Option<WriterChoice>,
-    /// The seed of every chance decision, instead of the file's or a random one
+    /// The seed for all random decisions, instead of the rule file's or a random one
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// Which reports to write
     #[command(flatten)]
     pub reports: Reports,
-    /// End with the target's own exit status where goinject's would be 0
+    /// Exit with the target's status where goinject's own would be 0
     #[arg(long)]
     pub exit_from_target: bool,
     /// Print no events, only the result
@@ -171,7 +171,7 @@ pub struct Replay {
 /// `goinject explore`.
 #[derive(Debug, Args)]
 pub struct Explore {
-    /// Which functions fail
+    /// Which functions are made to fail
     #[arg(long, value_enum, default_value_t)]
     pub scope: Scope,
     /// What is common to explorations
@@ -198,43 +198,43 @@ pub struct Sweep {
 /// What is common to `goinject explore` and `goinject sweep`.
 #[derive(Debug, Args)]
 pub struct Exploring {
-    /// One call fails, or all from it on; both where absent
+    /// One call fails, or that call and all later ones; by default both are tried
     #[arg(long, value_enum, value_name = "MODE")]
     pub mode: Option<Mode>,
-    /// Trials at a time; as many as there are processors where absent
+    /// Number of parallel trials; by default the number of processors
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
-    /// End after this time, such as `5m`
+    /// Stop after this time, such as `5m`
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub budget: Option<Duration>,
     /// Try only this part of the faults, such as `1/3`
     #[arg(long, value_name = "N/M", value_parser = shard)]
     pub shard: Option<Shard>,
-    /// Go on with an exploration that was ended
+    /// Continue an exploration that was interrupted
     #[arg(long)]
     pub resume: bool,
-    /// Findings in this explore.json are known, and are not told again
+    /// Do not report findings that are in this explore.json
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
-    /// Begin with what has changed since this git revision
+    /// Start with what changed since this git revision
     #[arg(long, value_name = "REF")]
     pub changed: Option<String>,
-    /// Classes that make the exit code 1; all findings where absent
+    /// Classes that lead to exit code 1; by default all findings
     #[arg(long, value_enum, value_name = "CLASSES", value_delimiter = ',')]
     pub fail_on: Vec<Class>,
-    /// How often a finding must come up again to be one
+    /// How often a finding must be reproduced to count as one
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub repeat: u8,
-    /// End a trial after this time; by its test's own time where absent
+    /// Stop a trial after this time; by default it depends on how long its test takes
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<Duration>,
     /// Give each trial a copy of the module to run in, for tests that write into it
     #[arg(long)]
     pub copy: bool,
-    /// The folder for results, rule files and state
+    /// Folder for results, rule files and state
     #[arg(long, value_name = "FOLDER", default_value = ".goinject")]
     pub out: PathBuf,
-    /// Tell which faults would be tried, and try none
+    /// List the faults that would be tried, and try none
     #[arg(long)]
     pub dry_run: bool,
     /// The engine of trials
@@ -251,12 +251,12 @@ pub struct Exploring {
     pub quiet: bool,
 }
 
-/// Which calls fail.
+/// Which calls are made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
     /// One call
     Once,
-    /// This call and all that follow
+    /// This call and all later ones
     Always,
 }
 
@@ -287,7 +287,7 @@ pub struct Check {
     /// The rule files
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Check functions, names and types against this binary, too
+    /// Also check functions, names and types against this binary
     #[arg(long, value_name = "BINARY")]
     pub binary: Option<PathBuf>,
     /// The package, instead of a binary
@@ -336,7 +336,7 @@ pub struct Inspect {
     /// A function, type or package by its name, or a glob of function names
     #[arg(value_name = "FUNCTION")]
     pub function: Option<String>,
-    /// Build this package's test binary and look into that
+    /// Build the test binary of this package and use it as the binary
     #[arg(long, value_name = "PKG")]
     pub package: Option<String>,
     /// With --package, build flags for it, such as `-race` or `-tags=integration`

@@ -16,7 +16,7 @@ pub enum EngineChoice {
     /// The strongest that the host allows.
     #[default]
     Auto,
-    /// BPF, whichever writer.
+    /// BPF, with any writer.
     Bpf,
     /// Breakpoints.
     Ptrace,

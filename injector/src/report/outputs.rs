@@ -18,19 +18,19 @@ use crate::event::{Progress, Sink};
 /// Which reports are wanted, as the command line says it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
 pub struct Reports {
-    /// Write events as JSON Lines to this file, each as it comes
+    /// Write events to this file as JSON Lines, one by one as they happen
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Write a JUnit report to this file, for GitLab, Jenkins and others
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
-    /// Write a report in Markdown to this file, fit for a comment on a pull request
+    /// Write a Markdown report to this file, short enough for a comment on a pull request
     #[arg(long, value_name = "FILE")]
     pub markdown: Option<PathBuf>,
-    /// Write a report as one HTML file that needs nothing else
+    /// Write a self-contained HTML report to this file
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// Make no annotations and no job summary on GitHub, where GITHUB_ACTIONS is `true`
+    /// Write no annotations and no job summary for GitHub Actions (written by default if GITHUB_ACTIONS is `true`)
     #[arg(long)]
     pub no_github: bool,
 }

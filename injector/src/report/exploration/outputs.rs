@@ -23,13 +23,13 @@ pub struct Reports {
     /// Write findings as SARIF 2.1.0 to this file, for code scanning
     #[arg(long, value_name = "FILE")]
     pub sarif: Option<PathBuf>,
-    /// Write a report in Markdown to this file, fit for a comment on a pull request
+    /// Write a Markdown report to this file, short enough for a comment on a pull request
     #[arg(long, value_name = "FILE")]
     pub markdown: Option<PathBuf>,
-    /// Write a report as one HTML file that needs nothing else
+    /// Write a self-contained HTML report to this file
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// Make no annotations and no job summary on GitHub, where GITHUB_ACTIONS is `true`
+    /// Write no annotations and no job summary for GitHub Actions (written by default if GITHUB_ACTIONS is `true`)
     #[arg(long)]
     pub no_github: bool,
 }
