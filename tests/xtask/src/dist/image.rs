@@ -29,7 +29,8 @@ pub(crate) fn image(release: &Release) -> Result<Package> {
     let mut named = manifest.descriptor();
     named["platform"] = json!({"architecture": "amd64", "os": "linux"});
     // What the image is called where the archive is loaded.
-    named["annotations"] = json!({"org.opencontainers.image.ref.name": release.version});
+    named["annotations"] =
+        json!({"org.opencontainers.image.ref.name": format!("goinject:{}", release.version)});
     let index = json!({
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.index.v1+json",
