@@ -111,10 +111,13 @@ fn check(program: &Path) -> Result<()> {
         }
     }
     let bytes = fs::read(program)?;
-    let home = env::var_os("HOME").filter(|home| home.len() > 1);
-    let folders = [Some(root().to_owned()), Some(target()), home.map(PathBuf::from)];
-    for folder in folders.into_iter().flatten() {
-        let name = format!("{}/", folder.display());
+    let home = env::var_os("HOME")
+        .filter(|home| home.len() > 1)
+        .map(PathBuf::from);
+    // Sources and tools are in folders such as `.cargo` there; `/proc/1/root/` is not the home of root.
+    let hidden = home.map(|home| format!("{}/.", home.display()));
+    let folders = [root().to_owned(), target()].map(|folder| format!("{}/", folder.display()));
+    for name in folders.into_iter().chain(hidden) {
         if bytes.windows(name.len()).any(|window| window == name.as_bytes()) {
             return Err(Error::new(format!(
                 "{} has {name} in it: it would be another program if built elsewhere",
