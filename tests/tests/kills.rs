@@ -122,8 +122,9 @@ fn kill_around(writer: Writer, whom: Whom) {
         let mut program = program.spawn().expect("the program starts");
         let before = around.leaving;
         for _ in 0..at_a_time {
-            if around.arming < KILLS || around.leaving < KILLS / 2 {
-                around.kill_once(&mut program);
+            let more = around.arming < KILLS || around.leaving < KILLS / 2;
+            if !more || !around.kill_once(&mut program) {
+                break;
             }
         }
         drop(program.stdin.take());
@@ -177,7 +178,8 @@ impl Around {
         command.process_group(0).spawn().expect("goinject starts")
     }
 
-    fn kill_once(&mut self, program: &mut Child) {
+    /// False if the program is no good for more of it: on a busy machine, much of what is killed leaves breakpoints behind.
+    fn kill_once(&mut self, program: &mut Child) -> bool {
         let said = || fs::read_to_string(&self.stderr).unwrap_or_default();
         let begun = Instant::now();
         let mut injector = self.attach(program.id());
@@ -191,10 +193,10 @@ impl Around {
             let armed = || said().contains("goinject: armed");
             wait_for(|| (armed() || ended(&mut injector)).then_some(())).expect("it arms or gives up");
             if ended(&mut injector) {
-                // What the one before left behind was still at work, and the target somebody else's.
+                // What the one before left behind was still at work, and the target somebody else's; or its breakpoints are.
                 self.refused += 1;
                 assert!(self.refused < KILLS, "{}", said());
-                return;
+                return false;
             }
             self.period = begun.elapsed();
             // SAFETY: a child that is not waited for yet.
@@ -211,6 +213,7 @@ impl Around {
         thread::sleep(Duration::from_millis(10));
         let ended = program.try_wait().expect("the program is a child");
         assert!(ended.is_none(), "{ended:?} after {self:?}");
+        true
     }
 }
 

@@ -244,6 +244,25 @@ fn a_command_exits() {
     }
 }
 
+/// A thread that is made while its process ends may tell of itself when nobody is left to tell who made it.
+#[test]
+fn the_end_of_a_command_is_seen_however_its_threads_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = folder.path().join("rules.yaml");
+    let functions = busy::functions(Writer::Breakpoints, NEWEST.version);
+    fs::write(&rules, busy::rules(&functions, "")).expect("written");
+    for run in 0..25 {
+        let mut command = goinject::command(["run", "--quiet", "--engine", "ptrace"]);
+        command.arg(&rules).arg("--").arg(NEWEST.of("busy")).arg("-input");
+        command.stdin(Stdio::piped());
+        let mut running = Running::start(&mut command);
+        thread::sleep(Duration::from_millis(150 + 10 * run));
+        drop(running.stdin());
+        let outcome = running.end();
+        assert_eq!(outcome.code, Some(0), "run {run}: {}", outcome.describe());
+    }
+}
+
 #[test]
 fn a_signal_to_goinject_goes_on_to_its_command() {
     for writer in Writer::ANYWHERE {

@@ -10,6 +10,7 @@ use serde_json::Value;
 /// Mistakes that no schema can see: they are about meaning, or about two places at once.
 const BEYOND_A_SCHEMA: &[&str] = &[
     "callers-glob",
+    "container-name",
     "delay-zero",
     "every-behind-until",
     "fired-more-than-calls",

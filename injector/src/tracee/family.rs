@@ -235,8 +235,9 @@ impl Family {
             if let Report::Stopped(stop) = Report::of(status, tid) {
                 return self.first_stop(stop);
             }
-            // A child of goinject that is no target.
+            // A child of goinject that is no target; or a new thread whose process ended before anybody told of it.
             self.expected.remove(&tid);
+            self.early.remove(&tid);
             return Ok(None);
         };
         match Report::of(status, pid) {
@@ -337,7 +338,7 @@ impl Family {
         // One that was killed before its first stop may never be told of.
         let lives = |tid: &i32| std::path::Path::new(&format!("/proc/{tid}")).exists();
         let mut expected = self.expected.iter().filter(|(_, birth)| birth.is_process);
-        !self.early.is_empty() || !self.held.is_empty() || expected.any(|(tid, _)| lives(tid))
+        !self.held.is_empty() || self.early.keys().any(lives) || expected.any(|(tid, _)| lives(tid))
     }
 
     /// Takes in new processes that nobody can tell of any more: whoever made them was killed before that.

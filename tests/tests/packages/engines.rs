@@ -47,7 +47,7 @@ const VERDICTS: [(i32, i32); 5] = [(0, 0), (5, 0), (1, 1), (4, 4), (130, 130)];
 
 #[test]
 fn krkns_step_fails_unless_expectations_are_met() {
-    assert_eq!(yaml("krkn.yaml")[0]["config"]["filename"], "krkn.py");
+    assert_eq!(yaml("krkn.yml")[0]["config"]["filename"], "krkn.py");
     for (status, told) in VERDICTS {
         let mut step = Command::new("python3");
         step.arg(example("krkn.py"));
@@ -60,8 +60,8 @@ fn krkns_step_fails_unless_expectations_are_met() {
 fn the_commands_of_chaos_mesh_and_litmus_give_the_verdict() {
     let here = example("").display().to_string();
     let place = |command: &str| command.replace("/goinject/", &here);
-    let task = yaml("chaos-mesh.yaml")["spec"]["templates"][0]["task"]["container"]["command"][2].clone();
-    let engine = yaml("litmus.yaml");
+    let task = yaml("chaos-mesh.yml")["spec"]["templates"][0]["task"]["container"]["command"][2].clone();
+    let engine = yaml("litmus.yml");
     let probe = &engine["spec"]["experiments"][0]["spec"]["probe"][0]["cmdProbe/inputs"];
     for (status, told) in VERDICTS {
         let mut shell = Command::new("sh");
