@@ -18,6 +18,9 @@ const MANY: u64 = 20;
 const NO_PAUSE_NS: u64 = 500_000;
 /// What `fmt.Errorf` makes of a `%w` whose error is nil or none.
 const WRAPS_NOTHING: &str = "%!w(";
+/// What is said of a test that waits for itself.
+const WAITS_FOR_ITSELF: &str =
+    "does not end: the test gave up, and its clean-up waits for what the test had begun";
 /// A hang is a retry if a fault fired in this last part of the time.
 const RECENTLY: f64 = 0.75;
 
@@ -194,8 +197,7 @@ impl Evidence<'_> {
             return Verdict::new(Class::Reported, None, words);
         }
         if culprit.is_some_and(|goroutine| self.waits_for_the_tests_own(goroutine, &all)) {
-            let words = "does not end: the test gave up, and its clean-up waits for what the test had begun";
-            return Verdict::new(Class::Reported, None, words);
+            return Verdict::new(Class::Reported, None, WAITS_FOR_ITSELF);
         }
         let place = culprit.and_then(|goroutine| self.own(&goroutine.frames));
         let state = culprit.map_or("somewhere", |goroutine| goroutine.state.as_str());
@@ -240,6 +242,12 @@ impl Evidence<'_> {
         }
         let fatal = output.lines().find_map(|line| line.strip_prefix("fatal error: "));
         if let Some(why) = fatal {
+            if all
+                .iter()
+                .any(|goroutine| self.waits_for_the_tests_own(goroutine, &all))
+            {
+                return Some(Verdict::new(Class::Reported, None, WAITS_FOR_ITSELF));
+            }
             let class = match why.starts_with("all goroutines are asleep") {
                 true => Class::Deadlock,
                 false => Class::Crash,

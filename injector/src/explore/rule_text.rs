@@ -156,7 +156,7 @@ pub fn opens() -> String {
 /// The rule that has files stay for a moment before they are removed, so that they can be read.
 pub fn removes() -> String {
     format!(
-        "  - {{name: {REMOVES}, function: os.RemoveAll, when: {{times: 10}}, inject: {{delay: 200ms}}, expect: {{fired: \">=0\"}}}}\n"
+        "  - {{name: {REMOVES}, function: os.removeAll, when: {{times: 10}}, inject: {{delay: 200ms}}, expect: {{fired: \">=0\"}}}}\n"
     )
 }
 
