@@ -44,16 +44,7 @@ const JUMP: usize = 12;
 /// # Errors
 /// With the first difference.
 pub fn verify(plan: &Plan, bias: LoadBias, memory: &Memory, others: Others) -> Result<(), CodeError> {
-    let compare = |at: Address, planned: &[u8]| {
-        let address = bias.apply(at);
-        let mut bytes = vec![0; planned.len()];
-        memory.read(address, &mut bytes)?;
-        let is_probed = |n: usize| others == Others::Probes && is_within_probe(&bytes, n);
-        match (0..planned.len()).all(|n| bytes[n] == planned[n] || is_probed(n)) {
-            true => Ok(()),
-            false => Err(CodeError::Differs { address }),
-        }
-    };
+    let compare = |at: Address, planned: &[u8]| compare(memory, bias.apply(at), planned, others);
     // Where it is no longer to be had, the sites alone must do.
     let file = File::open(&plan.binary.path).ok();
     for site in &plan.sites {
@@ -70,6 +61,22 @@ pub fn verify(plan: &Plan, bias: LoadBias, memory: &Memory, others: Others) -> R
         }
     }
     Ok(())
+}
+
+/// Compares bytes of code with those of the plan.
+pub(super) fn compare(
+    memory: &Memory,
+    address: u64,
+    planned: &[u8],
+    others: Others,
+) -> Result<(), CodeError> {
+    let mut bytes = vec![0; planned.len()];
+    memory.read(address, &mut bytes)?;
+    let is_probed = |n: usize| others == Others::Probes && is_within_probe(&bytes, n);
+    match (0..planned.len()).all(|n| bytes[n] == planned[n] || is_probed(n)) {
+        true => Ok(()),
+        false => Err(CodeError::Differs { address }),
+    }
 }
 
 /// Whether a byte is one that the kernel has written for a uprobe.

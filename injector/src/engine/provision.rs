@@ -11,7 +11,7 @@ use goinject_probes::table::Process;
 use super::Leftover;
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Loaded, scratch_image};
-use crate::tracee::{Family, Memory, Obstacle, Remote, Stop, borrow_thread, mappings, page_size};
+use crate::tracee::{Family, Memory, Obstacle, Remote, Stop, borrow_thread, hole_near, mappings, page_size};
 
 /// Memory for the copies that values get at each firing. No part of it is used twice, for the program
 /// may keep what it got.
@@ -121,13 +121,8 @@ impl<'a> Provision<'a> {
 fn map_scratch(plan: &Plan, remote: &mut Remote, loaded: &mut Loaded) -> io::Result<()> {
     let constants = (plan.scratch.bytes.len() as u64).next_multiple_of(page_size());
     let copies = if plan.makes_copies() { COPIES } else { 0 };
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_POPULATE;
-    let protection = libc::PROT_READ | libc::PROT_WRITE;
     let size = constants + copies;
-    let start = remote.syscall(
-        libc::SYS_mmap,
-        [0, size, protection as u64, flags as u64, u64::MAX, 0],
-    )?;
+    let start = map(remote, 0, size, libc::PROT_WRITE, libc::MAP_POPULATE)?;
     // Where RLIMIT_MEMLOCK does not allow it, the pages may be swapped out; then they are waited for,
     // or an edit fails and is counted. A filter may end a process for this call.
     if !remote.is_filtered() {
@@ -167,6 +162,31 @@ pub fn words_for_copies(unused: &Range<u64>) -> String {
     format!(
         "{} KB of memory that nothing uses",
         (unused.end - unused.start) / 1024
+    )
+}
+
+/// Maps memory that can be read and written.
+pub fn map_data(remote: &mut Remote, size: u64) -> io::Result<u64> {
+    map(remote, 0, size, libc::PROT_WRITE, 0)
+}
+
+/// Maps memory for code within the reach of a jump. It can be run and read, and is never written by the program.
+///
+/// # Errors
+/// Those of the system call, or there is no such place.
+pub fn map_code(remote: &mut Remote, near: u64, size: u64) -> io::Result<u64> {
+    let hint = hole_near(&mappings(remote.pid())?, near, size)
+        .ok_or_else(|| io::Error::other("no room for a page near the program's code"))?;
+    map(remote, hint, size, libc::PROT_EXEC, libc::MAP_FIXED_NOREPLACE)
+}
+
+/// Maps memory of the process's own that can be read, and more.
+fn map(remote: &mut Remote, at: u64, size: u64, more: i32, how: i32) -> io::Result<u64> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | how;
+    let protection = libc::PROT_READ | more;
+    remote.syscall(
+        libc::SYS_mmap,
+        [at, size, protection as u64, flags as u64, u64::MAX, 0],
     )
 }
 

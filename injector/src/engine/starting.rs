@@ -6,12 +6,13 @@ use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 
+use super::{ArmError, SessionError};
 use crate::tracee::arch::system_call_at_end;
 use crate::tracee::{Stop, Why};
 
 /// Whether a program is at the end of the system call that installs its handler for SIGTRAP. Go's runtime does that when its
 /// first thread is set up, before it starts others and before any package is initialised.
-pub(super) fn has_installed_trap_handler(stop: &Stop) -> io::Result<bool> {
+fn has_installed_trap_handler(stop: &Stop) -> io::Result<bool> {
     if stop.why() != Why::SystemCall {
         return Ok(false);
     }
@@ -21,6 +22,22 @@ pub(super) fn has_installed_trap_handler(stop: &Stop) -> io::Result<bool> {
         && signal == libc::SIGTRAP as u64
         && action != 0
         && result == 0)
+}
+
+/// Takes a stop of a program that is starting, and arms it when its runtime is set up.
+pub(super) fn take_stop<E>(
+    pid: i32,
+    stop: Stop,
+    arm: impl FnOnce(Stop) -> Result<(), E>,
+) -> Result<(), SessionError>
+where
+    ArmError: From<E>,
+{
+    match stop.tid() == pid {
+        true if has_installed_trap_handler(&stop)? => Ok(arm(stop).map_err(ArmError::from)?),
+        true => Ok(stop.resume_to_system_call()?),
+        false => Ok(stop.resume()?),
+    }
 }
 
 /// Whether the filter of system calls that goinject is under, as its target is, lets a process read its own memory by the

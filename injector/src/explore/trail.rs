@@ -64,7 +64,7 @@ pub fn follow(program: &Program, fault: &Fired, events: &[Fired], marks: &[Strin
         let is_plain = side == Side::Own && !is_closure(&frame.function);
         match returns.of(&fault.stack[n..]) {
             // It came out by another way: a variable, or a field.
-            Some(_) | None if returns.carried_out_of(&fault.stack[n + 1..]) => is_unseen = false,
+            _ if returns.carried_out_of(&fault.stack[n + 1..]) => is_unseen = false,
             Some(event) => match returned(event) {
                 Some(Seen::Nil) => return Fate::BecameNil(place),
                 Some(Seen::Bool(false)) => return Fate::SaidNo(place),

@@ -461,6 +461,21 @@ impl Family {
     pub fn remote(&self, pid: i32, stop: Stop) -> io::Result<Remote> {
         Remote::new(stop, pid)
     }
+
+    /// Runs system calls in the one thread that is still stopped of a process that was let go, and lets it go, too.
+    ///
+    /// # Errors
+    /// Those of `work` and of ptrace.
+    pub fn lend_last(
+        &self,
+        pid: i32,
+        stop: Stop,
+        work: impl FnOnce(&mut Remote) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut remote = self.remote(pid, stop)?;
+        let done = work(&mut remote);
+        remote.finish().and_then(Stop::detach).and(done)
+    }
 }
 
 fn nothing_left(error: io::Error) -> io::Result<Option<Status>> {

@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use goinject_probes::inline::{SharedProcess, SharedRun};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
+use crate::engine::provision::{map_data, unmap};
 use crate::tracee::{Remote, page_size};
 
 /// Where the memory is in the target.
@@ -31,19 +32,10 @@ const CONTROL_SIZE: u64 = 24;
 
 /// Maps the memory in the target. No descriptor stays open there.
 pub(super) fn hand(remote: &mut Remote, run: &SharedRun, process: &SharedProcess) -> io::Result<Handed> {
-    let page = map_page(remote)?;
+    let page = map_data(remote, page_size())?;
     let handed = with_sockets(remote, page, run, process);
-    remote.syscall(libc::SYS_munmap, [page, page_size(), 0, 0, 0, 0])?;
+    unmap(remote, &(page..page + page_size()))?;
     handed
-}
-
-fn map_page(remote: &mut Remote) -> io::Result<u64> {
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    let protection = libc::PROT_READ | libc::PROT_WRITE;
-    remote.syscall(
-        libc::SYS_mmap,
-        [0, page_size(), protection as u64, flags as u64, u64::MAX, 0],
-    )
 }
 
 fn with_sockets(

@@ -6,10 +6,11 @@ use goinject_probes::inline::{Head, SharedProcess, code_size, entrance};
 
 use super::handing::Handed;
 use crate::engine::arch::{STUB, jump, stub};
-use crate::engine::provision::unmap;
+use crate::engine::code::{CodeError, Others, compare};
+use crate::engine::provision::{map_code, unmap};
 use crate::plan::encode::LoadBias;
 use crate::plan::{Plan, Room};
-use crate::tracee::{Memory, Remote, hole_near, mappings, page_size};
+use crate::tracee::{Memory, Remote, page_size};
 
 /// A jump to be.
 #[derive(Clone, Debug)]
@@ -99,14 +100,7 @@ impl Ground {
         let first = (table + 8 * count).next_multiple_of(64);
         let size = (first + STUB * count).next_multiple_of(page_size());
         let near = spots.first().map_or(0, |spot| spot.address);
-        let hint = hole_near(&mappings(remote.pid())?, near, size)
-            .ok_or_else(|| io::Error::other("no room for memory near the program's code"))?;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
-        let protection = libc::PROT_READ | libc::PROT_EXEC;
-        let start = remote.syscall(
-            libc::SYS_mmap,
-            [hint, size, protection as u64, flags as u64, u64::MAX, 0],
-        )?;
+        let start = map_code(remote, near, size)?;
         let head = Head {
             process: handed.process,
             displaced: start + table,
@@ -158,15 +152,8 @@ pub(super) fn jumps(spots: &[Spot], ground: &Ground) -> Result<Vec<(u64, Vec<u8>
 ///
 /// # Errors
 /// They differ, or can't be read.
-pub(super) fn verify(spots: &[Spot], memory: &Memory) -> Result<(), crate::engine::code::CodeError> {
-    for spot in spots {
-        let mut bytes = vec![0; spot.bytes.len()];
-        memory.read(spot.address, &mut bytes)?;
-        if bytes != spot.bytes {
-            return Err(crate::engine::code::CodeError::Differs {
-                address: spot.address,
-            });
-        }
-    }
-    Ok(())
+pub(super) fn verify(spots: &[Spot], memory: &Memory) -> Result<(), CodeError> {
+    spots
+        .iter()
+        .try_for_each(|spot| compare(memory, spot.address, &spot.bytes, Others::None))
 }

@@ -26,7 +26,7 @@ use self::jumps::{Ground, Spot, jumps};
 use super::code::{CodeError, Others, verify};
 use super::guard::{Guard, Patch, Way};
 use super::provision::{Provision, ProvisionError, WrittenBy, unmap, unused_copies, words_for_copies};
-use super::starting::has_installed_trap_handler;
+use super::starting::take_stop;
 use super::{Engine, Event, Leftover, Session, SessionError, Start, State, Subject, Tally};
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Loaded, Numbering, encode};
@@ -341,17 +341,6 @@ impl InlineSession {
         });
         Ok(())
     }
-
-    /// Takes a stop of a program that is starting.
-    fn starting(&mut self, stop: Stop, family: &Family) -> Result<(), SessionError> {
-        match stop.tid() == self.pid {
-            true if has_installed_trap_handler(&stop)? => {
-                Ok(self.arm_started(stop, family).map_err(super::ArmError::from)?)
-            }
-            true => Ok(stop.resume_to_system_call()?),
-            false => Ok(stop.resume()?),
-        }
-    }
 }
 
 /// Puts the instructions back. Threads are stopped, or it is a copy of the process that has not run yet.
@@ -374,7 +363,7 @@ impl Session for InlineSession {
     fn stopped(&mut self, stop: Stop, family: &mut Family) -> Result<(), SessionError> {
         match self.armed {
             Some(_) => Ok(stop.resume()?),
-            None => self.starting(stop, family),
+            None => take_stop(self.pid, stop, |stop| self.arm_started(stop, family)),
         }
     }
 
@@ -419,10 +408,7 @@ impl Session for InlineSession {
         armed.guard.take().into_iter().for_each(Guard::dismiss);
         let Some(unused) = unused else { return Ok(None) };
         let left = match lent {
-            Some(stop) => family.remote(self.pid, stop).and_then(|mut remote| {
-                let left = unmap(&mut remote, &unused);
-                remote.finish().and_then(Stop::detach).and(left)
-            }),
+            Some(stop) => family.lend_last(self.pid, stop, |remote| unmap(remote, &unused)),
             None => Err(io::Error::other("a thread was about to use it")),
         };
         Ok(Leftover::of(words_for_copies(&unused), left))

@@ -10,8 +10,8 @@ use super::ArmError;
 use super::arch::{BREAKPOINT, SLOT, image, restorer_offset};
 use crate::engine::arch::displace;
 use crate::engine::guard::{Guard, Patch, Way};
-use crate::engine::provision::unmap;
-use crate::tracee::{Memory, Remote, hole_near, mappings, page_size};
+use crate::engine::provision::{map_code, map_data, unmap};
+use crate::tracee::{Memory, Remote, page_size};
 
 const SIGSET: u64 = 8;
 
@@ -58,14 +58,7 @@ impl Ground {
         let table_end = image(0, &[]).len() as u64 + 16 * count;
         let copies_start = table_end.next_multiple_of(SLOT);
         let size = (copies_start + SLOT * count).next_multiple_of(page_size());
-        let hint = hole_near(&mappings(remote.pid())?, near, size)
-            .ok_or_else(|| io::Error::other("no room for a page near the program's code"))?;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
-        let protection = libc::PROT_READ | libc::PROT_EXEC;
-        let start = remote.syscall(
-            libc::SYS_mmap,
-            [hint, size, protection as u64, flags as u64, u64::MAX, 0],
-        )?;
+        let start = map_code(remote, near, size)?;
         let ground = Ground {
             page: start..start + size,
             copies: (0..count).map(|n| start + copies_start + n * SLOT).collect(),
@@ -220,13 +213,8 @@ fn action(handler: u64, restorer: u64) -> Action {
 
 /// Reads the target's action for SIGTRAP, and sets it if there is a new one.
 fn swap_trap_action(remote: &mut Remote, new: Option<Action>) -> io::Result<Action> {
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    let protection = libc::PROT_READ | libc::PROT_WRITE;
     let size = page_size();
-    let page = remote.syscall(
-        libc::SYS_mmap,
-        [0, size, protection as u64, flags as u64, u64::MAX, 0],
-    )?;
+    let page = map_data(remote, size)?;
     let (new_at, former_at) = (page, page + 32);
     let new_argument = match new {
         Some(action) => {
@@ -241,6 +229,6 @@ fn swap_trap_action(remote: &mut Remote, new: Option<Action>) -> io::Result<Acti
     )?;
     let mut former = [0; 32];
     remote.memory().read(former_at, &mut former)?;
-    remote.syscall(libc::SYS_munmap, [page, size, 0, 0, 0, 0])?;
+    unmap(remote, &(page..page + size))?;
     Ok(former)
 }

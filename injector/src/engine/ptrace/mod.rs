@@ -16,7 +16,7 @@ use goinject_probes::table::{TermCounters, WriterKind};
 use self::breakpoints::{Breakpoints, Ground, Refusal, Spot};
 use super::code::{CodeError, Others, verify};
 use super::provision::{Provision, ProvisionError, WrittenBy, unmap, unused_copies, words_for_copies};
-use super::starting::has_installed_trap_handler;
+use super::starting::take_stop;
 use super::stopped::{StoppedThread, commit, hit};
 use super::{Engine, Event, Events, Leftover, Session, SessionError, Start, State, Subject, Tally};
 use crate::plan::encode::{LoadBias, Loaded, Numbering, encode};
@@ -219,17 +219,6 @@ impl PtraceSession {
         self.plan.sites.iter().map(spot).collect()
     }
 
-    /// Takes a stop of a program that is starting.
-    fn starting(&mut self, stop: Stop, family: &mut Family) -> Result<(), SessionError> {
-        if stop.tid() == self.pid && has_installed_trap_handler(&stop)? {
-            return Ok(self.arm_started(stop, family).map_err(super::ArmError::from)?);
-        }
-        match stop.tid() == self.pid {
-            true => Ok(stop.resume_to_system_call()?),
-            false => Ok(stop.resume()?),
-        }
-    }
-
     /// Has a thread that is at one of our breakpoints go on behind it when it is resumed without the
     /// signal; false if it stopped for another reason.
     fn serve(&self, stop: &Stop) -> io::Result<bool> {
@@ -296,7 +285,7 @@ impl Session for PtraceSession {
     fn stopped(&mut self, stop: Stop, family: &mut Family) -> Result<(), SessionError> {
         match self.armed {
             Some(_) => Ok(self.serve_and_resume(stop)?),
-            None => self.starting(stop, family),
+            None => take_stop(self.pid, stop, |stop| self.arm_started(stop, family)),
         }
     }
 
@@ -341,10 +330,7 @@ impl Session for PtraceSession {
         // The guard tries once more.
         lifted?;
         let left = match lent {
-            Some(stop) => family.remote(self.pid, stop).and_then(|mut remote| {
-                let left = leave(&mut remote);
-                remote.finish().and_then(Stop::detach).and(left)
-            }),
+            Some(stop) => family.lend_last(self.pid, stop, leave),
             None if self.is_child => Ok(()),
             None => borrow_thread(self.pid, leave),
         };
