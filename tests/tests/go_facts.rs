@@ -1,5 +1,6 @@
 //! What the runtime and the linker know, read from real programs.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
@@ -230,6 +231,35 @@ fn functions_know_their_source() {
         assert_eq!(function.package(), "main");
         let assembly = binary.functions().find("main.addAsm");
         assert!(assembly.iter().any(|f| f.is_assembly), "{version}");
+    }
+}
+
+#[test]
+fn functions_are_found_by_their_names() {
+    for version in VERSIONS {
+        for flags in [Flags::default(), stripped()] {
+            let binary = open("shapes", version, flags);
+            let functions = binary.functions();
+            let mut by_name: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+            for function in functions.iter() {
+                for name in [Some(function.name), function.full_name].into_iter().flatten() {
+                    by_name.entry(name).or_default().push(function.entry.0);
+                }
+            }
+            for (name, entries) in &by_name {
+                let found = functions.find(name);
+                let found: Vec<u64> = found.iter().map(|function| function.entry.0).collect();
+                assert_eq!(&found, entries, "{version}: {name}");
+            }
+            let starts = |name: &str| name.starts_with("main.(*Node)");
+            let begun = functions.find_prefixed("main.(*Node)");
+            let all = functions.iter().filter(|function| starts(&function.name));
+            assert!(
+                begun.iter().eq(all.collect::<Vec<_>>().iter()) && !begun.is_empty(),
+                "{version}"
+            );
+            assert!(functions.find("main.scalar").is_empty() && functions.find("ain.scalars").is_empty());
+        }
     }
 }
 

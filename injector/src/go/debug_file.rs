@@ -121,7 +121,7 @@ fn debug_link(program: &Image) -> Option<(&str, u32)> {
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
-    let mut crc = flate2::Crc::new();
+    let mut crc = libdeflater::Crc::new();
     crc.update(bytes);
     crc.sum()
 }

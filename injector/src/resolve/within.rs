@@ -199,10 +199,11 @@ impl<'a> Wanted<'a> {
     }
 
     fn is_end_of(&self, name: &str) -> bool {
+        if self.ends.is_empty() {
+            return false;
+        }
         // A slash in a type argument is none of the package's path.
-        let slash = Function::package_of(name)
-            .rfind('/')
-            .filter(|_| !self.ends.is_empty());
+        let slash = Function::package_of(name).rfind('/');
         slash.is_some_and(|slash| self.ends.iter().any(|end| *end == name[slash..]))
     }
 

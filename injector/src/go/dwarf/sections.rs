@@ -3,11 +3,10 @@
 //! Three forms: as they are; behind an ELF compression header (`SHF_COMPRESSED`, since Go 1.19);
 //! named `.zdebug_*` with a header of their own (before).
 
-use std::io::Read;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use flate2::read::ZlibDecoder;
+use libdeflater::{DecompressionError, Decompressor};
 
 use crate::go::bytes::{u32_at, u64_at};
 use crate::go::elf::Section;
@@ -136,30 +135,35 @@ fn inflate(compressed: &[u8], size: u64) -> Result<Contents, String> {
     if size > (compressed.len() as u64).saturating_mul(MAX_RATIO).min(MAX_SIZE) {
         return Err(format!("claims to inflate to {size} bytes, which it cannot"));
     }
+    let size = usize::try_from(size).map_err(|e| e.to_string())?;
     let mut bytes = Vec::new();
-    bytes
-        .try_reserve_exact(usize::try_from(size).map_err(|e| e.to_string())?)
-        .map_err(|e| e.to_string())?;
-    ZlibDecoder::new(compressed)
-        .take(size)
-        .read_to_end(&mut bytes)
-        .map_err(|e| format!("does not inflate: {e}"))?;
-    if bytes.len() as u64 != size {
-        return Err(format!("inflates to {} bytes instead of {size}", bytes.len()));
+    bytes.try_reserve_exact(size).map_err(|e| e.to_string())?;
+    bytes.resize(size, 0);
+    match Decompressor::new().zlib_decompress(compressed, &mut bytes) {
+        Ok(inflated) if inflated == size => {}
+        Ok(inflated) => return Err(format!("inflates to {inflated} bytes instead of {size}")),
+        Err(DecompressionError::InsufficientSpace) => {
+            return Err(format!("inflates to more than {size} bytes"));
+        }
+        Err(DecompressionError::BadData) => {
+            return Err("does not inflate: it is damaged or cut off".to_owned());
+        }
     }
     Ok(Contents::Inflated(bytes))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use libdeflater::{CompressionLvl, Compressor};
 
     use super::*;
 
     fn compressed(text: &[u8]) -> Vec<u8> {
-        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(text).unwrap();
-        encoder.finish().unwrap()
+        let mut compressor = Compressor::new(CompressionLvl::fastest());
+        let mut packed = vec![0; compressor.zlib_compress_bound(text.len())];
+        let length = compressor.zlib_compress(text, &mut packed).unwrap();
+        packed.truncate(length);
+        packed
     }
 
     #[test]
@@ -168,6 +172,7 @@ mod tests {
         let packed = compressed(&text);
         assert!(matches!(inflate(&packed, 1800), Ok(Contents::Inflated(bytes)) if bytes == text));
         assert!(inflate(&packed, 1801).is_err());
+        assert!(inflate(&packed, 1799).is_err());
         assert!(inflate(&packed[..10], 1800).is_err());
         assert!(inflate(&packed, u64::MAX).is_err());
     }

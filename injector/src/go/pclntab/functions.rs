@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
+use super::name_index::NameIndex;
 use super::table::{Form, Record, Table};
 use super::values::Values;
 use crate::go::abi::Convention;
@@ -83,10 +84,12 @@ pub(in crate::go) fn package_of(name: &str) -> &str {
 /// A name as stack traces have it: type arguments are left out. Before Go 1.21 the function table has
 /// no others. Source: `funcNameForPrint` in `runtime/traceback.go`.
 pub(in crate::go) fn printed(name: &str) -> Cow<'_, str> {
-    match (name.find('['), name.rfind(']')) {
-        (Some(open), Some(close)) if open < close => {
-            Cow::Owned(format!("{}[...]{}", &name[..open], &name[close + 1..]))
-        }
+    // Most names have no brackets, and all of a program's are looked at.
+    let Some(open) = name.find('[') else {
+        return Cow::Borrowed(name);
+    };
+    match name.rfind(']') {
+        Some(close) if open < close => Cow::Owned(format!("{}[...]{}", &name[..open], &name[close + 1..])),
         _ => Cow::Borrowed(name),
     }
 }
@@ -100,6 +103,7 @@ pub struct FunctionTable {
     table: Table,
     version: GoVersion,
     module: Option<ModuleData>,
+    by_name: OnceLock<NameIndex>,
     wrapper_id: OnceLock<u8>,
     /// The wrappers, by name; of several with one name the first.
     wrappers: OnceLock<HashMap<String, usize>>,
@@ -135,6 +139,7 @@ impl FunctionTable {
             table,
             version,
             module,
+            by_name: OnceLock::new(),
             wrapper_id: OnceLock::new(),
             wrappers: OnceLock::new(),
             conventions: OnceLock::new(),
@@ -186,16 +191,15 @@ impl FunctionTable {
     /// The functions of exactly that name, with or without type arguments. There may be several: a body and its bridge to the other
     /// calling convention, or the instances of a generic function, all called `pkg.F[...]`.
     pub fn find(&self, name: &str) -> Vec<Function> {
-        // Large programs have tens of thousands: most are told apart without reading their names to the end.
         let stem = name.find('[').map_or(name, |open| &name[..open]);
-        let is_named = |record: Record<'_>| {
-            record.name_starts_with(stem)
-                && record
-                    .name()
-                    .is_some_and(|full| full == name || printed(full) == name)
+        let is_named = |index: &usize| {
+            let full = self.table.record(*index).and_then(|record| record.name());
+            full.is_some_and(|full| full == name || printed(full) == name)
         };
-        (0..self.table.count)
-            .filter(|&i| self.table.record(i).is_some_and(is_named))
+        let begun = self.by_name().begun(&self.table, stem);
+        begun
+            .into_iter()
+            .filter(is_named)
             .filter_map(|i| self.get(i))
             .collect()
     }
@@ -221,11 +225,12 @@ impl FunctionTable {
 
     /// The functions whose names begin like this.
     pub fn find_prefixed(&self, prefix: &str) -> Vec<Function> {
-        let begins = |record: Record<'_>| record.name_starts_with(prefix);
-        (0..self.table.count)
-            .filter(|&i| self.table.record(i).is_some_and(begins))
-            .filter_map(|i| self.get(i))
-            .collect()
+        let begun = self.by_name().begun(&self.table, prefix);
+        begun.into_iter().filter_map(|i| self.get(i)).collect()
+    }
+
+    fn by_name(&self) -> &NameIndex {
+        self.by_name.get_or_init(|| NameIndex::of(&self.table))
     }
 
     /// The function that an address is in.

@@ -3,6 +3,8 @@
 //! The runtime needs them for stack traces, so they are in every program, stripped or not. Source:
 //! `runtime/symtabinl.go` and `cmd/link/internal/ld/pcln.go`, Go 1.15 to 1.27.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -16,8 +18,8 @@ use crate::go::image::Image;
 
 /// `PCDATA_InlTreeIndex`.
 const PCDATA: usize = 2;
-/// Together more ranges than any program has; a bound for damaged tables.
-const MAX_RANGES: usize = 1 << 26;
+/// Together more calls than any program has; a bound for damaged tables.
+const MAX_CALLS: usize = 1 << 26;
 /// Deeper nesting than any compiler makes; a bound for damaged tables.
 const MAX_DEPTH: usize = 256;
 
@@ -56,22 +58,24 @@ impl FunctionTable {
     ) -> Vec<InlinedCall> {
         let mut wanted: HashMap<u32, bool> = HashMap::new();
         let mut found = Vec::new();
-        let mut ranges = 0;
+        let mut calls = 0;
         for index in 0..self.len() {
             let Some(tree) = Tree::of(self, image, index) else {
                 continue;
             };
-            ranges += tree.ranges.len();
-            if ranges > MAX_RANGES {
+            calls += tree.count;
+            if calls > MAX_CALLS {
                 break;
             }
             let matches: Vec<usize> = (0..tree.count)
                 .filter(|&i| {
                     tree.node(i).is_some_and(|node| {
                         *wanted.entry(node.name).or_insert_with(|| {
-                            self.table()
-                                .name(node.name)
-                                .is_some_and(|n| is_wanted(n) || is_wanted(&printed(n)))
+                            let name = self.table().name(node.name);
+                            name.is_some_and(|name| match printed(name) {
+                                Cow::Borrowed(name) => is_wanted(name),
+                                Cow::Owned(printed) => is_wanted(name) || is_wanted(&printed),
+                            })
                         })
                     })
                 })
@@ -118,16 +122,26 @@ impl FunctionTable {
         let mut marks: HashMap<u32, u16> = HashMap::new();
         let mut mark_of = |offset: u32| {
             *marks.entry(offset).or_insert_with(|| {
-                let name = self.table().name(offset);
-                name.map_or(0, |name| mark(name) | mark(&printed(name)))
+                self.table().name(offset).map_or(0, |name| match printed(name) {
+                    Cow::Borrowed(name) => mark(name),
+                    Cow::Owned(printed) => mark(name) | mark(&printed),
+                })
             })
         };
         for record in (0..self.len()).filter_map(|index| self.table().record(index)) {
             let own = mark_of(record.name_offset());
+            let tree = Tree::of_record(self, image, &record);
+            let inlined = tree
+                .as_ref()
+                .map(|tree| tree.marks(&mut mark_of))
+                .unwrap_or_default();
+            if own == 0 && inlined.iter().all(|&mark| mark == 0) {
+                continue;
+            }
             let mut start = record.entry;
-            if let Some(tree) = Tree::of_record(self, image, &record) {
-                let stacks = tree.mark_stacks(record.entry, own, &mut mark_of);
-                for &(end, call) in &tree.ranges {
+            if let Some(tree) = tree {
+                let stacks = tree.mark_stacks(record.entry, own, &inlined);
+                for &(end, call) in tree.ranges() {
                     let inlined = usize::try_from(call).ok().and_then(|call| stacks.get(call));
                     match inlined {
                         Some(stack) => visit(start..end, stack),
@@ -189,30 +203,37 @@ struct Tree<'t> {
     bytes: &'t [u8],
     form: Form,
     count: usize,
-    /// Ends of instruction ranges and the innermost call that each belongs to; -1 for none.
-    ranges: Vec<(Address, i32)>,
+    values: Values<'t>,
+    /// What the values are, once somebody wants more than their greatest.
+    ranges: OnceCell<Vec<(Address, i32)>>,
 }
 
 impl<'t> Tree<'t> {
-    fn of(functions: &FunctionTable, image: &'t Image, index: usize) -> Option<Tree<'t>> {
+    fn of(functions: &'t FunctionTable, image: &'t Image, index: usize) -> Option<Tree<'t>> {
         Tree::of_record(functions, image, &functions.table().record(index)?)
     }
 
-    fn of_record(functions: &FunctionTable, image: &'t Image, record: &Record<'_>) -> Option<Tree<'t>> {
+    fn of_record(functions: &FunctionTable, image: &'t Image, record: &Record<'t>) -> Option<Tree<'t>> {
         let form = functions.table().form;
         let base = functions.module().and_then(|m| m.function_data);
         let funcdata = if form == Form::Go12 { 4 } else { 3 };
         let address = record.funcdata(funcdata, base)?;
-        let ranges: Vec<_> = Values::new(record.pcdata(PCDATA)?, record.entry, record.end).collect();
-        let last = ranges.iter().map(|&(_, call)| call).max()?;
+        let values = Values::new(record.pcdata(PCDATA)?, record.entry, record.end);
+        let last = values.clone().map(|(_, call)| call).max()?;
         let count = usize::try_from(last).ok()? + 1;
         let size = count.checked_mul(Tree::node_size(form))?;
         Some(Tree {
             bytes: image.read(address, size)?,
             form,
             count,
-            ranges,
+            values,
+            ranges: OnceCell::new(),
         })
+    }
+
+    /// Ends of instruction ranges and the innermost call that each belongs to; -1 for none.
+    fn ranges(&self) -> &[(Address, i32)] {
+        self.ranges.get_or_init(|| self.values.clone().collect())
     }
 
     fn node_size(form: Form) -> usize {
@@ -239,7 +260,7 @@ impl<'t> Tree<'t> {
 
     /// The innermost call that an instruction belongs to.
     fn innermost(&self, address: Address) -> Option<usize> {
-        let &(_, call) = self.ranges.iter().find(|&&(end, _)| address < end)?;
+        let &(_, call) = self.ranges().iter().find(|&&(end, _)| address < end)?;
         usize::try_from(call).ok()
     }
 
@@ -272,15 +293,16 @@ impl<'t> Tree<'t> {
         })
     }
 
+    /// The mark of each call.
+    fn marks(&self, mark_of: &mut impl FnMut(u32) -> u16) -> Vec<u16> {
+        (0..self.count)
+            .map(|call| self.node(call).map_or(0, |node| mark_of(node.name)))
+            .collect()
+    }
+
     /// For each call the marks of what stands at its instructions: its own, those of the calls around it, and the
     /// function's.
-    fn mark_stacks(&self, entry: Address, own: u16, mark_of: &mut impl FnMut(u32) -> u16) -> Vec<Vec<u16>> {
-        let marks: Vec<u16> = (0..self.count)
-            .map(|call| self.node(call).map_or(0, |node| mark_of(node.name)))
-            .collect();
-        if own == 0 && marks.iter().all(|&mark| mark == 0) {
-            return vec![vec![0]; self.count];
-        }
+    fn mark_stacks(&self, entry: Address, own: u16, marks: &[u16]) -> Vec<Vec<u16>> {
         let parents: Vec<Option<usize>> = (0..self.count).map(|call| self.parent(entry, call)).collect();
         let stack = |call: usize| {
             let around = std::iter::successors(Some(call), |&call| parents.get(call).copied().flatten());
@@ -308,7 +330,7 @@ impl<'t> Tree<'t> {
         };
         let mut found: Vec<Range<Address>> = Vec::new();
         let mut start = entry;
-        for &(end, call) in &self.ranges {
+        for &(end, call) in self.ranges() {
             if usize::try_from(call).is_ok_and(inside) {
                 match found.last_mut() {
                     Some(last) if last.end == start => last.end = end,

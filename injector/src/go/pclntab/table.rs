@@ -166,27 +166,28 @@ impl Table {
     }
 
     fn index(&self, n: usize) -> Option<(u64, usize)> {
-        let at = self
-            .parts
-            .functions
-            .checked_add(n.checked_mul(self.form.index_entry())?)?;
+        let entry = self.index_entry(n)?;
         let offset = match self.form {
-            Form::Go118 | Form::Go120 => u64::from(u32_at(self.data(), at + 4)?),
-            _ => u64_at(self.data(), at + 8)?,
+            Form::Go118 | Form::Go120 => u64::from(u32_at(entry, 4)?),
+            _ => u64_at(entry, 8)?,
         };
-        Some((self.index_address(n)?, usize::try_from(offset).ok()?))
+        Some((self.entry_address(entry)?, usize::try_from(offset).ok()?))
     }
 
     fn index_address(&self, n: usize) -> Option<u64> {
-        let at = self
-            .parts
-            .functions
-            .checked_add(n.checked_mul(self.form.index_entry())?)?;
+        self.entry_address(self.index_entry(n)?)
+    }
+
+    /// The index from its n-th entry on; the last has an address only.
+    fn index_entry(&self, n: usize) -> Option<&[u8]> {
+        let at = n.checked_mul(self.form.index_entry())?;
+        self.data().get(self.parts.functions.checked_add(at)?..)
+    }
+
+    fn entry_address(&self, entry: &[u8]) -> Option<u64> {
         match self.form {
-            Form::Go118 | Form::Go120 => {
-                Some(self.text_start.wrapping_add(u64::from(u32_at(self.data(), at)?)))
-            }
-            _ => u64_at(self.data(), at),
+            Form::Go118 | Form::Go120 => Some(self.text_start.wrapping_add(u64::from(u32_at(entry, 0)?))),
+            _ => u64_at(entry, 0),
         }
     }
 
@@ -195,6 +196,18 @@ impl Table {
     pub(in crate::go) fn name(&self, offset: u32) -> Option<&str> {
         let at = self.parts.names.checked_add(usize::try_from(offset).ok()?)?;
         c_string_at(self.data(), at).filter(|name| !name.bytes().any(|byte| byte.is_ascii_control()))
+    }
+
+    /// The names as they are in the table: each ends in a zero byte.
+    pub(super) fn name_bytes(&self) -> &[u8] {
+        let parts = &self.parts;
+        let others = [parts.units, parts.files, parts.values, parts.functions];
+        let end = others.into_iter().filter(|&start| start > parts.names).min();
+        // Before Go 1.16, names stand among everything else.
+        let end = end
+            .filter(|_| self.form > Form::Go12)
+            .unwrap_or(self.data().len());
+        self.data().get(parts.names..end).unwrap_or_default()
     }
 
     /// The bytes of a table of values; `None` for offset 0, which stands for no table.
@@ -226,15 +239,6 @@ impl<'t> Record<'t> {
 
     pub(in crate::go) fn name(&self) -> Option<&'t str> {
         self.table.name(self.name_offset())
-    }
-
-    /// Whether its name begins like this. Much cheaper than [`name`](Self::name), which looks for the name's end and checks
-    /// all of it.
-    pub(in crate::go) fn name_starts_with(&self, start: &str) -> bool {
-        let offset = usize::try_from(self.name_offset()).unwrap_or(usize::MAX);
-        let at = self.table.parts.names.saturating_add(offset);
-        let bytes = self.table.data().get(at..).unwrap_or_default();
-        bytes.starts_with(start.as_bytes())
     }
 
     /// Bytes of stack that its caller provides for parameters, results and spilled registers.
