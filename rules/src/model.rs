@@ -7,6 +7,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
+
 pub use crate::program::ProgramPattern;
 use crate::source::{Source, Span, Spanned};
 
@@ -65,9 +67,10 @@ pub struct Command {
 }
 
 /// Safety net: reaching one of these ends the faults, not the target.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Limits {
     /// Time since arming.
+    #[serde(serialize_with = "nanoseconds_if_any")]
     pub duration: Option<Duration>,
     /// Faults of all rules together.
     pub faults: Option<u64>,
@@ -296,7 +299,7 @@ pub enum Value {
 }
 
 /// Which of the matching calls fire. Absent parts mean always.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Trigger {
     /// Only the n-th call, counted from 1.
     pub nth: Option<u64>,
@@ -319,25 +322,39 @@ pub struct Trigger {
 }
 
 /// A point in a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Point {
     /// A number of calls.
     Calls(u64),
     /// A time since arming.
-    Time(Duration),
+    Time(#[serde(serialize_with = "nanoseconds")] Duration),
+}
+
+fn nanoseconds_if_any<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    match duration {
+        Some(duration) => nanoseconds(duration, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+fn nanoseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// A number of times per duration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Rate {
     /// How many; 0 never.
     pub count: u64,
     /// Per this long.
+    #[serde(serialize_with = "nanoseconds")]
     pub per: Duration,
 }
 
 /// Whose calls `nth`, `every`, `first`, `after` and `until` count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// Those of the whole run.
     #[default]

@@ -88,7 +88,7 @@ fn join(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::TestKind;
+    use goinject_probes::table::TestKind;
 
     fn test(text: &str, left: Option<Side>, right: Option<Side>) -> Condition {
         let operand = |side: Option<Side>| match side {

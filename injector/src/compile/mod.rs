@@ -3,9 +3,8 @@
 mod condition;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use goinject_rules::model::{self, Mode, Point, RuleSet, Scope};
+use goinject_rules::model::{Mode, RuleSet, Trigger};
 use goinject_rules::source::Span;
 
 use crate::go::Binary;
@@ -13,8 +12,8 @@ use crate::go::abi::Convention;
 use crate::go::address::Address;
 use crate::go::sites::{EntryKind, Site as FoundSite};
 use crate::plan::{
-    self, Assignment, Binding, Consumes, Fault, Function, GoTests, Instruction, Limits, Notes, Panic, Plan,
-    Role, Rule, Runtime, Site, SiteKind, Sleep, Term, Trigger,
+    self, Assignment, Binding, Consumes, Fault, Function, GoTests, Instruction, Notes, Panic, Plan, Role,
+    Rule, Runtime, Site, SiteKind, Sleep, Term,
 };
 use crate::resolve::{Resolution, ResolvedFunction};
 
@@ -55,7 +54,7 @@ pub fn compile(rules: &RuleSet, resolution: &Resolution, binary: &Binary) -> Pla
             within: found.and_then(|rule| rule.within.clone()),
             callers: found.and_then(|rule| rule.callers.clone()),
             test: found.and_then(|rule| rule.test),
-            trigger: trigger(&written.when),
+            trigger: written.when.clone(),
             unseen: found.map(|rule| rule.unseen.clone()).unwrap_or_default(),
             counts_panics: false,
         });
@@ -102,10 +101,7 @@ pub fn compile(rules: &RuleSet, resolution: &Resolution, binary: &Binary) -> Pla
         sites: sites.into_values().collect(),
         scratch: resolution.scratch.clone(),
         runtime: runtime(binary),
-        limits: Limits {
-            duration: rules.limits.duration.map(nanoseconds),
-            faults: rules.limits.faults,
-        },
+        limits: rules.limits,
         tests: tests.map(|tests| GoTests {
             name_offset: tests.name_offset,
             parent_offset: binary.goroutine_layout().parent.map(|parent| parent.0),
@@ -158,46 +154,6 @@ fn written_text(rules: &RuleSet, span: Span) -> String {
         .get(span.start..span.end)
         .unwrap_or_default()
         .to_owned()
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn trigger(when: &model::Trigger) -> Trigger {
-    let calls = |point: Option<Point>| match point {
-        Some(Point::Calls(calls)) => Some(calls),
-        _ => None,
-    };
-    let time = |point: Option<Point>| match point {
-        Some(Point::Time(time)) => Some(nanoseconds(time)),
-        _ => None,
-    };
-    Trigger {
-        nth: when.nth,
-        every: when.every,
-        first: when.first,
-        after_calls: calls(when.after),
-        until_calls: calls(when.until),
-        after_time: time(when.after),
-        until_time: time(when.until),
-        probability: when.probability.and_then(of_2_to_64),
-        times: when.times,
-        interval: when.rate.map(|rate| match rate.count {
-            0 => 0,
-            count => nanoseconds(rate.per).div_ceil(count),
-        }),
-        per_goroutine: when.scope == Scope::Goroutine,
-        per_test: when.scope == Scope::Test,
-        per_process: when.scope == Scope::Process,
-    }
-}
-
-/// A chance as a number of 2^64; none for always.
-fn of_2_to_64(probability: f64) -> Option<u64> {
-    // The cast saturates; what rounds up to 2^64 is always, too.
-    let scaled = probability * 18_446_744_073_709_551_616.0;
-    (scaled < 18_446_744_073_709_551_616.0).then_some(scaled as u64)
 }
 
 fn function(of: &ResolvedFunction) -> Function {

@@ -2,6 +2,7 @@
 
 mod edits;
 mod numbering;
+mod trigger;
 
 use std::ops::Range;
 
@@ -12,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::scratch::Pointee;
 use super::{
-    Base, Binding, Lead, Operand, OperandKind, Place, Plan, Role, Rule, Site, SiteKind, Term, Test, TestKind,
-    Walk, Wrapper, Wraps,
+    Base, Binding, Lead, Operand, OperandKind, Place, Plan, Role, Rule, Site, SiteKind, Term, Test, Walk,
+    Wrapper, Wraps,
 };
 use crate::go::abi::Register;
 use crate::go::address::Address;
@@ -82,7 +83,7 @@ pub fn encode(plan: &Plan, loaded: &Loaded, seed: u64, writers: &[table::WriterK
 fn encode_control(plan: &Plan, seed: u64) -> table::Control {
     table::Control {
         seed,
-        deadline: plan.limits.duration.unwrap_or_default(),
+        deadline: plan.limits.duration.map(trigger::nanoseconds).unwrap_or_default(),
         fault_limit: plan.limits.faults.unwrap_or(u64::MAX),
         ..table::Control::default()
     }
@@ -122,36 +123,7 @@ fn encode_process(plan: &Plan, loaded: &Loaded) -> table::Process {
 }
 
 fn encode_rule(rule: &Rule) -> table::Rule {
-    let trigger = &rule.trigger;
-    let mut flags = 0;
-    let mut field = |flag: u32, value: Option<u64>| {
-        flags |= if value.is_some() { flag } else { 0 };
-        value.unwrap_or_default()
-    };
-    let mut row = table::Rule {
-        flags: 0,
-        padding: 0,
-        nth: field(table::RULE_NTH, trigger.nth),
-        every: field(table::RULE_EVERY, trigger.every),
-        first: field(table::RULE_FIRST, trigger.first),
-        after_calls: field(table::RULE_AFTER_CALLS, trigger.after_calls),
-        until_calls: field(table::RULE_UNTIL_CALLS, trigger.until_calls),
-        after_time: field(table::RULE_AFTER_TIME, trigger.after_time),
-        until_time: field(table::RULE_UNTIL_TIME, trigger.until_time),
-        probability: field(table::RULE_PROBABILITY, trigger.probability),
-        times: field(table::RULE_TIMES, trigger.times),
-        interval: field(table::RULE_RATE, trigger.interval),
-    };
-    row.flags = flags;
-    if trigger.per_goroutine {
-        row.flags |= table::RULE_PER_GOROUTINE;
-    }
-    if trigger.per_test {
-        row.flags |= table::RULE_PER_TEST;
-    }
-    if trigger.per_process {
-        row.flags |= table::RULE_PER_PROCESS;
-    }
+    let mut row = trigger::encode(&rule.trigger);
     if rule.observe {
         row.flags |= table::RULE_OBSERVE;
     }
@@ -290,22 +262,9 @@ fn encode_term(term: &Term, bias: LoadBias, texts: &mut Vec<table::FixedText>) -
 }
 
 fn encode_test(test: &Test, bias: LoadBias, texts: &mut Vec<table::FixedText>) -> table::Term {
-    let kind = match test.test {
-        TestKind::True => table::Test::True,
-        TestKind::Equal => table::Test::Equal,
-        TestKind::NotEqual => table::Test::NotEqual,
-        TestKind::Less => table::Test::Less,
-        TestKind::LessOrEqual => table::Test::LessOrEqual,
-        TestKind::Greater => table::Test::Greater,
-        TestKind::GreaterOrEqual => table::Test::GreaterOrEqual,
-        TestKind::StartsWith => table::Test::StartsWith,
-        TestKind::EndsWith => table::Test::EndsWith,
-        TestKind::Contains => table::Test::Contains,
-        TestKind::Is => table::Test::Is,
-    };
     let mut row = table::Term {
         op: table::Op::Test as u8,
-        test: kind as u8,
+        test: test.test as u8,
         ..table::Term::default()
     };
     encode_left(&test.left, bias, &mut row);

@@ -18,6 +18,7 @@ mod walk;
 
 use std::ops::Range;
 
+use goinject_rules::model::{Limits, Trigger};
 use serde::Serialize;
 
 pub use self::automata::Automata;
@@ -69,15 +70,6 @@ pub struct GoTests {
     pub automata: Automata,
     /// The code with which package testing prints on the goroutines of tests; none where no rule asks for a test.
     pub printing: Option<Walk>,
-}
-
-/// When faults end; absent: with the target.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Limits {
-    /// Nanoseconds since arming.
-    pub duration: Option<u64>,
-    /// Firings of all rules together.
-    pub faults: Option<u64>,
 }
 
 /// The binary of a plan. It must be the same when it is armed.
@@ -141,30 +133,6 @@ pub struct Function {
     pub address: Address,
     /// Its parameters and results as Go would declare them.
     pub signature: String,
-}
-
-/// Which of the matching calls fire. Times in nanoseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-#[expect(missing_docs, reason = "as in `goinject_rules::model::Trigger`")]
-pub struct Trigger {
-    pub nth: Option<u64>,
-    pub every: Option<u64>,
-    pub first: Option<u64>,
-    pub after_calls: Option<u64>,
-    pub until_calls: Option<u64>,
-    pub after_time: Option<u64>,
-    pub until_time: Option<u64>,
-    /// Of 2^64; absent: always.
-    pub probability: Option<u64>,
-    pub times: Option<u64>,
-    /// Between two firings at least; 0 never.
-    pub interval: Option<u64>,
-    /// Calls are counted for each goroutine.
-    pub per_goroutine: bool,
-    /// Calls are counted for each Go test.
-    pub per_test: bool,
-    /// Calls are counted for each process.
-    pub per_process: bool,
 }
 
 /// Facts of the program's runtime.

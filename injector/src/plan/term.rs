@@ -1,5 +1,6 @@
 //! Conditions, as the decision core evaluates them.
 
+use goinject_probes::table::TestKind;
 use serde::Serialize;
 
 use super::{Global, Place};
@@ -40,24 +41,6 @@ pub struct Test {
     pub test: TestKind,
     /// Right operand; of no meaning for [`TestKind::True`].
     pub right: Operand,
-}
-
-/// The tests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the tests say themselves")]
-pub enum TestKind {
-    True,
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-    StartsWith,
-    EndsWith,
-    Contains,
-    Is,
 }
 
 /// An operand of a test.

@@ -5,7 +5,7 @@ mod operand;
 
 use std::cell::RefCell;
 
-use goinject_probes::table::CONDITION_TEXT;
+use goinject_probes::table::{CONDITION_TEXT, TestKind};
 use goinject_rules::model::{self, Comparison, TextTest};
 use goinject_rules::source::{Span, Spanned};
 
@@ -13,7 +13,7 @@ use super::path::{Scope, Side};
 use super::place::Located;
 use super::rule::Wrong;
 use super::value::integer_range;
-use crate::plan::{Operand, Test, TestKind};
+use crate::plan::{Operand, Test};
 
 /// A condition whose operands are known.
 #[derive(Clone, Debug, PartialEq)]

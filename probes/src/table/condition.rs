@@ -1,5 +1,6 @@
 //! Conditions: terms, and the ranges of code that `within` asks for.
 
+use serde::Serialize;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::{CONDITION_TEXT, Place};
@@ -27,10 +28,11 @@ pub enum Op {
 }
 
 /// `gi_term.test`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[repr(u8)]
 #[expect(missing_docs, reason = "the tests say themselves")]
-pub enum Test {
+pub enum TestKind {
     True = 0,
     Equal = 1,
     NotEqual = 2,
@@ -44,7 +46,7 @@ pub enum Test {
     Is = 10,
 }
 
-/// A type of errors that [`Test::Is`] looks into. A row of [`FixedText`] holds [`WRAPPERS`].
+/// A type of errors that [`TestKind::Is`] looks into. A row of [`FixedText`] holds [`WRAPPERS`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Wrapper {
@@ -119,7 +121,7 @@ pub struct Term {
     pub text: u32,
     /// [`Op`].
     pub op: u8,
-    /// [`Test`].
+    /// [`TestKind`].
     pub test: u8,
     /// [`OperandSource`].
     pub left_source: u8,

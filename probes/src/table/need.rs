@@ -3,7 +3,7 @@
 use super::{
     BINDING_DELAYS, BINDING_FOLLOWS, BINDING_PAIRS, BINDING_RECALLS, BINDING_RECORDS, Base, Binding, Edit,
     Place, RULE_OBSERVE, RULE_PER_GOROUTINE, RULE_PER_PROCESS, RULE_PER_TEST, Rule, SITE_DELAYS, Site,
-    SiteKind, Source, Tables, Term, Test, ValueKind, WriterKind,
+    SiteKind, Source, Tables, Term, TestKind, ValueKind, WriterKind,
 };
 
 /// `enum gi_need`: what is not in it is dead code before the kernel verifies the program.
@@ -88,7 +88,7 @@ fn of_term(term: &Term) -> Needs {
         // Errors are looked into with what reads strings, two words each.
         .and(
             Needs::TEXTS
-                .when(term.left_kind == text || term.right_kind == text || term.test == Test::Is as u8),
+                .when(term.left_kind == text || term.right_kind == text || term.test == TestKind::Is as u8),
         )
         .and(Needs::FLOATS.when(is_float(&term.left) || is_float(&term.right)))
 }

@@ -1,6 +1,6 @@
 //! Conditions on what an interface holds: compared as a whole, by its type, and by what errors wrap.
 
-use goinject_probes::table::{WRAPPER_ROWS, WRAPPERS};
+use goinject_probes::table::{TestKind, WRAPPER_ROWS, WRAPPERS};
 use goinject_rules::diagnostic::did_you_mean;
 use goinject_rules::errno;
 use goinject_rules::model::{self, Comparison, Root, Step};
@@ -12,7 +12,7 @@ use super::super::rule::Wrong;
 use super::{Condition, Resolver, Typed, only_equality};
 use crate::go::address::Address;
 use crate::go::types::Kind;
-use crate::plan::{Global, Operand, OperandKind, Test, TestKind, Wrapper, Wraps};
+use crate::plan::{Global, Operand, OperandKind, Test, Wrapper, Wraps};
 
 /// System errors that count as an error of the standard library, by their `Is` method.
 const COUNTS_AS: [(&str, [&str; 2]); 3] = [
