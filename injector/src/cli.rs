@@ -13,6 +13,7 @@ use crate::engine::select::{EngineChoice, WriterChoice};
 use crate::explore::class::Class;
 use crate::explore::program::Scope;
 use crate::report::exploration;
+use crate::report::metrics;
 use crate::report::outputs::Reports;
 
 /// Declarative fault injection for Go programs.
@@ -64,9 +65,17 @@ pub enum Command {
     },
     /// Print the manual page of a command, or write all pages into a folder
     Man(Man),
+    /// Do nothing until a signal ends it: for a container in which others run goinject
+    Pause,
     /// Take breakpoints out if goinject is killed (started by goinject itself)
     #[command(name = crate::engine::guard::COMMAND, hide = true)]
     Guard,
+    /// End goinject if it does not go on (started by goinject itself)
+    #[command(name = crate::run::watchdog::COMMAND, hide = true)]
+    Watchdog {
+        /// Milliseconds to wait for a sign of life
+        lease: u64,
+    },
     /// Make a trial (started by goinject itself)
     #[command(name = crate::explore::trial::COMMAND, hide = true)]
     Trial {
@@ -131,9 +140,18 @@ pub struct Run {
     /// Which reports to write
     #[command(flatten)]
     pub reports: Reports,
+    /// Where to give metrics
+    #[command(flatten)]
+    pub metrics: metrics::Wanted,
+    /// End the faults when goinject has not gone on for so long, because it was stopped or hangs, by ending goinject; 0 for never
+    #[arg(long, value_name = "TIME", value_parser = lease, default_value = "30s")]
+    pub lease: Lease,
     /// Exit with the target's status where goinject's own would be 0
     #[arg(long)]
     pub exit_from_target: bool,
+    /// Count a limit that ended the faults as success: exit code 0 in the place of 5
+    #[arg(long)]
+    pub until_limit: bool,
     /// Print no events, only the result
     #[arg(long, short)]
     pub quiet: bool,
@@ -271,6 +289,20 @@ pub struct Shard {
 
 fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| error.to_string())
+}
+
+/// How long faults go on when goinject does not; none for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease(pub Option<Duration>);
+
+fn lease(text: &str) -> Result<Lease, String> {
+    if text == "0" {
+        return Ok(Lease(None));
+    }
+    match duration(text)? {
+        lease if lease < Duration::from_secs(2) => Err("2s is the least".to_owned()),
+        lease => Ok(Lease(Some(lease))),
+    }
 }
 
 fn shard(text: &str) -> Result<Shard, String> {

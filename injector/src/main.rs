@@ -29,7 +29,9 @@ fn carry_out(command: Command) -> std::process::ExitCode {
         Command::Lsp(_) => command::lsp::run().into(),
         Command::Completions { shell } => command::pages::completions(shell).into(),
         Command::Man(arguments) => command::pages::man(&arguments).into(),
+        Command::Pause => command::pause::run().into(),
         Command::Guard => command::run::guard(),
+        Command::Watchdog { lease } => command::run::watchdog(lease),
         Command::Trial { request, record } => command::trial::run(&request, &record),
     }
 }

@@ -37,6 +37,16 @@ impl Received {
         self.signal == Signal::SIGUSR1 as i32
     }
 
+    /// Whether it asks goinject to end.
+    pub fn asks_for_end(self) -> bool {
+        ENDING.iter().any(|ending| *ending as i32 == self.signal)
+    }
+
+    /// Whether it stops a job, as Ctrl-Z does.
+    pub fn asks_for_stop(self) -> bool {
+        self.signal == Signal::SIGTSTP as i32
+    }
+
     /// Sends it on to the target.
     pub fn pass_on(self, pid: i32) {
         if let Ok(signal) = Signal::try_from(self.signal) {
@@ -50,7 +60,10 @@ impl Signals {
     /// Blocks the signals and opens the descriptor. To be called before any thread is started.
     pub fn take_over() -> io::Result<Signals> {
         let mut set = SigSet::empty();
-        for signal in ENDING.into_iter().chain([Signal::SIGCHLD, Signal::SIGUSR1]) {
+        for signal in ENDING
+            .into_iter()
+            .chain([Signal::SIGCHLD, Signal::SIGUSR1, Signal::SIGTSTP])
+        {
             set.add(signal);
         }
         let mut former = SigSet::empty();
@@ -100,6 +113,16 @@ impl Signals {
         }
         Ok(received)
     }
+}
+
+/// Stops goinject as SIGTSTP does where nobody looks at it; comes back with SIGCONT.
+pub fn stop_with_job() {
+    let mut set = SigSet::empty();
+    set.add(Signal::SIGTSTP);
+    // If one of these is refused, goinject goes on.
+    let _ = nix::sys::signal::raise(Signal::SIGTSTP);
+    let _ = pthread_sigmask(SigmaskHow::SIG_UNBLOCK, Some(&set), None);
+    let _ = pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&set), None);
 }
 
 /// Whether a signal has come that asks goinject to end, and that nobody has taken yet.

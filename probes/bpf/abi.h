@@ -471,6 +471,7 @@ struct gi_control {
 	gi_u64 members;         /* goroutines that were noted as members of a test */
 	gi_u64 untold;          /* tests and goroutines that could not be noted */
 	gi_u64 numbers;         /* not 0: calls are numbered */
+	gi_u64 lease;           /* ns, CLOCK_MONOTONIC: no faults from then on, since nobody has extended it; 0 none */
 };
 
 /* One word of an event. */
@@ -545,7 +546,7 @@ _Static_assert(sizeof(struct gi_rule) == 88, "gi_rule");
 _Static_assert(sizeof(struct gi_counters) == 384, "gi_counters");
 _Static_assert(sizeof(struct gi_site) == 40, "gi_site");
 _Static_assert(sizeof(struct gi_process) == 176, "gi_process");
-_Static_assert(sizeof(struct gi_control) == 88, "gi_control");
+_Static_assert(sizeof(struct gi_control) == 96, "gi_control");
 _Static_assert(sizeof(struct gi_event) == 1056, "gi_event");
 
 #endif

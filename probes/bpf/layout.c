@@ -173,6 +173,7 @@ const struct gi_field goinject_fields[] = {
 	FIELD(gi_control, members),
 	FIELD(gi_control, untold),
 	FIELD(gi_control, numbers),
+	FIELD(gi_control, lease),
 	END(gi_control),
 
 	FIELD(gi_state, next),

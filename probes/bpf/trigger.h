@@ -66,11 +66,13 @@ static __inline__ int gi_spent(struct gi_scratch *s, const struct gi_rule *rule,
 	return counters->taken >= rule->times || gi_add(&counters->taken, 1) >= rule->times;
 }
 
-/* Whether the limits of the run allow another fault, which is counted. */
+/* Whether the limits of the run allow another fault, which is counted, and goinject is there to end it. */
 static __inline__ int gi_allowed(struct gi_control *control, gi_u64 now)
 {
-	return (!control->deadline || now < control->deadline) && control->faults < control->fault_limit &&
-	       gi_add(&control->faults, 1) < control->fault_limit;
+	gi_u64 lease = *(volatile gi_u64 *)&control->lease;
+
+	return (!control->deadline || now < control->deadline) && (!lease || now < lease) &&
+	       control->faults < control->fault_limit && gi_add(&control->faults, 1) < control->fault_limit;
 }
 
 /* Whether a call whose turn has not come makes up for one that was put off. */

@@ -24,6 +24,15 @@ pub fn tables(path: &Path) -> Value {
     python("read_tables.py", &[path])
 }
 
+/// The samples of metrics: name, labels and value each.
+///
+/// # Panics
+/// If they can't be read, or the readers are not set up.
+#[must_use]
+pub fn metrics(path: &Path) -> Value {
+    python("read_metrics.py", &[path])
+}
+
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/reports")
 }

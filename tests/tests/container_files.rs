@@ -129,6 +129,23 @@ fn the_kubelet_alone() {
 }
 
 #[test]
+fn the_kubelet_with_each_driver_of_cgroups() {
+    let tree = Tree::of("kubelet-v1");
+    insta::assert_snapshot!(tree.shown(), @r"
+    shop/bill-0/main | 967fe9f54c82 | runtime not known | 3201=1
+    shop/cart-0/app | 0b8301f9ab37 | containerd | 3101=1
+    ");
+    assert_eq!(tree.find("shop/cart-0"), "shop/cart-0/app");
+    let tree = Tree::of("kubelet-namespace");
+    insta::assert_snapshot!(tree.shown(), @r"
+    c6f86b228645 | c6f86b228645 | runtime not known | 3301=1
+    shop/bill-0/main | 967fe9f54c82 | runtime not known | 3201=1
+    shop/cart-0/app | 0b8301f9ab37 | CRI-O | 3101=1
+    ");
+    assert_eq!(tree.find("shop/bill-0/main"), "shop/bill-0/main");
+}
+
+#[test]
 fn runc_and_crun_alone() {
     let tree = Tree::of("runc-crun");
     insta::assert_snapshot!(tree.shown(), @r"

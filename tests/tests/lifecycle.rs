@@ -357,15 +357,15 @@ fn a_program_becomes_another_one() {
     }
 }
 
-/// goinject opens its events' file between planning and arming. A pipe that nobody reads keeps it there.
+/// goinject opens the file of a report between planning and arming. A pipe that nobody reads keeps it there.
 fn paused_before_arming(folder: &Path, program: &Path, writer: Writer) -> (Running, PathBuf) {
     let rules = folder.join("rules.yaml");
     fs::write(&rules, busy::rules(&["leaf"], "")).expect("rules are written");
-    let pipe = folder.join("events");
+    let pipe = folder.join("report");
     let _ = fs::remove_file(&pipe);
     let made = Command::new("mkfifo").arg(&pipe).status();
     assert!(made.is_ok_and(|status| status.success()), "mkfifo");
-    let mut command = goinject::command(["run", "--writer", writer.name(), "--json"]);
+    let mut command = goinject::command(["run", "--writer", writer.name(), "--junit"]);
     command
         .arg(&pipe)
         .arg(&rules)

@@ -7,6 +7,7 @@ mod exploring;
 pub mod inspect;
 pub mod lsp;
 pub mod pages;
+pub mod pause;
 pub mod plan;
 pub mod replay;
 pub mod run;

@@ -1,6 +1,7 @@
 //! `goinject run`: arm, watch, report, restore.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use goinject_rules::model::RuleSet;
 
@@ -8,6 +9,7 @@ use super::{Told, fail, read_rules, say, style};
 use crate::cli::Run;
 use crate::error::ExitCode;
 use crate::event::Sink;
+use crate::report::metrics::Metrics;
 use crate::report::outputs::Outputs;
 use crate::report::repeat::Origin;
 use crate::report::{Live, Several, Terminal};
@@ -36,6 +38,13 @@ pub fn exit_code(arguments: &Run, finished: Told<Finished>) -> std::process::Exi
             // A process's exit status has eight bits.
             std::process::ExitCode::from(u8::try_from(status & 0xff).expect("masked"))
         }
+        Ok(Finished {
+            code: ExitCode::Limit,
+            ..
+        }) if arguments.until_limit => {
+            say("exit code 0 in its place: a limit was what the run was to end with (--until-limit)");
+            ExitCode::Met.into()
+        }
         Ok(Finished { code, .. }) | Err(code) => code.into(),
     }
 }
@@ -43,6 +52,14 @@ pub fn exit_code(arguments: &Run, finished: Told<Finished>) -> std::process::Exi
 /// The process that takes breakpoints out if goinject is killed.
 pub fn guard() -> std::process::ExitCode {
     match crate::engine::guard::run() {
+        Ok(()) => ExitCode::Met.into(),
+        Err(_) => ExitCode::Unarmable.into(),
+    }
+}
+
+/// The process that ends goinject if it does not go on.
+pub fn watchdog(lease: u64) -> std::process::ExitCode {
+    match run::watchdog::run(Duration::from_millis(lease)) {
         Ok(()) => ExitCode::Met.into(),
         Err(_) => ExitCode::Unarmable.into(),
     }
@@ -69,9 +86,20 @@ pub fn carry_out(
     let seed = arguments.seed.or(rules.seed).unwrap_or_else(random_seed);
     // Before the target starts, so that no signal is missed; it gets goinject's former mask back.
     let mut signals = Signals::take_over().map_err(|error| fail(ExitCode::Unarmable, error))?;
+    let metrics = Metrics::open(&arguments.metrics);
+    let mut metrics = metrics.map_err(|error| fail(ExitCode::Invalid, error))?;
+    if let Some(address) = metrics.address() {
+        say(format!("metrics at {address}"));
+    }
     let mut terminal = Terminal::new(&rules.source, style(), arguments.quiet);
     let mut live = Live::new(arguments.quiet);
-    let mut sinks = Several(vec![&mut live, &mut terminal, &mut outputs, witness]);
+    let mut sinks = Several(vec![
+        &mut live,
+        &mut terminal,
+        &mut outputs,
+        &mut metrics,
+        witness,
+    ]);
     let options = Options {
         engine: arguments.engine,
         writer: arguments.writer,
@@ -82,12 +110,14 @@ pub fn carry_out(
             None if arguments.reports.json.is_some() => Numbering::Numbered,
             None => Numbering::Off,
         },
+        lease: arguments.lease.0,
         rule_file: &arguments.file,
         command: &origin.command(seed),
     };
     let finished = run::run(rules, &target, &options, &mut signals, &mut sinks);
     live.end();
-    let failures = outputs.close();
+    let mut failures = outputs.close();
+    failures.extend(metrics.close());
     for failure in &failures {
         say(format!("error: {failure}"));
     }

@@ -38,15 +38,15 @@ pub(super) fn fill_in(view: &View, processes: &[Process], containers: &mut [Cont
     };
     let mut pods = None;
     for container in containers.iter_mut().filter(without) {
-        let of_pod = |process: &&Process| {
-            process.container_id().is_some_and(|(id, _)| id == container.id)
-                && process.cgroups.iter().any(|path| path.contains("kubepods"))
-        };
-        let Some(process) = processes.iter().find(of_pod) else {
+        let of_container =
+            |process: &&Process| process.container_id().is_some_and(|(id, _)| id == container.id);
+        let Some(process) = processes.iter().find(of_container) else {
             continue;
         };
         let mounts = fs::read_to_string(view.proc.join(process.pid.to_string()).join("mountinfo"));
-        let Some((uid, name)) = mounts.unwrap_or_default().lines().find_map(of_mount) else {
+        let mounts = mounts.unwrap_or_default();
+        let of_pod = |(uid, _): &(String, String)| process.cgroups.iter().any(|path| is_of_pod(path, uid));
+        let Some((uid, name)) = mounts.lines().filter_map(of_mount).find(of_pod) else {
             continue;
         };
         let pods = pods.get_or_insert_with(|| pods_by_uid(view));
@@ -56,6 +56,16 @@ pub(super) fn fill_in(view: &View, processes: &[Process], containers: &mut [Cont
             container: Some(name),
         });
     }
+}
+
+/// Whether a cgroup is below that of a pod: `…/podUID/…`, or `…-podUID.slice/…` where systemd makes them, which takes no dashes. What
+/// is above may be missing: in a cgroup namespace paths begin at one's own.
+fn is_of_pod(cgroup: &str, uid: &str) -> bool {
+    cgroup.split('/').any(|part| {
+        let name = part.strip_suffix(".slice").unwrap_or(part);
+        let of = name.rsplit_once("pod").map(|(_, of)| of.replace('_', "-"));
+        of.is_some_and(|of| of == uid)
+    })
 }
 
 /// The pod's UID and the container's name in a line such as `… /var/lib/kubelet/pods/UID/containers/NAME/HASH /dev/termination-log …`.
@@ -91,6 +101,30 @@ mod tests {
         assert_eq!(found.label(), "shop/cart-7d4b9-x2x/app-server");
         assert_eq!(of_log("cart_shop_app-0b83.log"), None);
         assert_eq!(of_log("notes.txt"), None);
+    }
+
+    #[test]
+    fn cgroups_of_pods() {
+        let uid = "5c1e7788-0000-4000-8000-000000000001";
+        for (path, is) in [
+            (
+                "/kubepods/burstable/pod5c1e7788-0000-4000-8000-000000000001/0b83",
+                true,
+            ),
+            (
+                "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod5c1e7788_0000_4000_8000_000000000001.slice/crio-0b83.scope",
+                true,
+            ),
+            ("/../../pod5c1e7788-0000-4000-8000-000000000001/0b83", true),
+            (
+                "/../../kubepods-pod5c1e7788_0000_4000_8000_000000000001.slice/cri-containerd-0b83.scope",
+                true,
+            ),
+            ("/kubepods/pod5c1e7788-0000-4000-8000-000000000002/0b83", false),
+            ("/docker/0b83", false),
+        ] {
+            assert_eq!(is_of_pod(path, uid), is, "{path}");
+        }
     }
 
     #[test]

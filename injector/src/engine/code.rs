@@ -45,8 +45,8 @@ const JUMP: usize = 12;
 /// With the first difference.
 pub fn verify(plan: &Plan, bias: LoadBias, memory: &Memory, others: Others) -> Result<(), CodeError> {
     let compare = |at: Address, planned: &[u8]| compare(memory, bias.apply(at), planned, others);
-    // Where it is no longer to be had, the sites alone must do.
-    let file = File::open(&plan.binary.path).ok();
+    // Its path may be another's: in goinject's own root, or since it was replaced. Where the program is gone, so is its memory.
+    let file = File::open(format!("/proc/{}/exe", memory.pid())).ok();
     for site in &plan.sites {
         let (at, instruction) = (site.instruction.address, &site.instruction);
         compare(at, &instruction.bytes)?;

@@ -18,6 +18,7 @@ use std::cell::RefCell;
 use std::io;
 use std::os::fd::RawFd;
 use std::rc::Rc;
+use std::time::Duration;
 
 use goinject_probes::table::{self, Counters, TermCounters};
 
@@ -97,6 +98,10 @@ pub trait Engine {
 
     /// What all rules have done so far.
     fn tally(&self) -> Tally;
+
+    /// Lets faults go on for so long from now. If nobody extends that, they end then, also those that the kernel or code in
+    /// the target decides on.
+    fn extend(&self, lease: Duration);
 
     /// The events since the last call, in order of time.
     fn take_events(&mut self) -> Vec<Event>;

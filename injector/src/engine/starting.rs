@@ -43,7 +43,7 @@ where
 /// Whether the filter of system calls that goinject is under, as its target is, lets a process read its own memory by the
 /// kernel. A child tries, since a filter may end whoever asks.
 pub(super) fn may_read_itself() -> bool {
-    // SAFETY: goinject has one thread when it arms, so no lock is held by another that is missing in the child.
+    // SAFETY: the child makes two system calls and takes no lock, which a thread that it lacks may hold.
     match unsafe { fork() } {
         Ok(ForkResult::Child) => {
             let (word, mut to) = (7u64, [0; 8]);

@@ -12,5 +12,5 @@ mod stack;
 pub use self::clock::Clock;
 pub use self::dynamic::DynamicTypes;
 pub use self::fired::{Origin, fired};
-pub use self::sink::{Notice, Progress, Sink};
+pub use self::sink::{Notice, Progress, Sink, Standing};
 pub use self::stack::Stacks;

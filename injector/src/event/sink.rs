@@ -29,6 +29,22 @@ pub trait Sink {
     fn tick(&mut self, progress: &[Progress]) {
         let _ = progress;
     }
+
+    /// Takes how the run stands, with each [`Sink::tick`].
+    fn standing(&mut self, standing: &Standing) {
+        let _ = standing;
+    }
+}
+
+/// How a run stands, beside its rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The processes in which rules act.
+    pub armed: Vec<i32>,
+    /// Events that are missing because they came too fast.
+    pub dropped_events: u64,
+    /// Calls that could not even be looked at.
+    pub lost_calls: u64,
 }
 
 /// How far a rule is.

@@ -62,6 +62,7 @@ fn carry_out(request: &Request, tape: &mut Tape) -> Result<(), String> {
         debug: None,
         seed: request.seed,
         numbering: Numbering::Off,
+        lease: None,
         rule_file: &request.rule_file,
         command: &[],
     };

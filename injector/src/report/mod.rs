@@ -9,6 +9,7 @@ mod human;
 pub mod junit;
 mod live;
 pub mod markdown;
+pub mod metrics;
 pub mod outputs;
 pub mod place;
 pub mod record;

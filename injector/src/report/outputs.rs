@@ -10,7 +10,7 @@ use super::html::html;
 use super::junit::junit;
 use super::markdown::markdown;
 use super::record::Record;
-use super::stream::Stream;
+use super::stream::{Rotation, Stream, parse_size};
 use crate::console;
 use crate::event::line::Line;
 use crate::event::{Progress, Sink};
@@ -21,6 +21,12 @@ pub struct Reports {
     /// Write events to this file as JSON Lines, one by one as they happen
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Begin a new file of events before one is larger than this, such as `100M`; FILE becomes FILE.1, that FILE.2 and so on
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, requires = "json")]
+    pub json_max_size: Option<u64>,
+    /// Keep only so many files of events beside FILE; by default all of them
+    #[arg(long, value_name = "N", requires = "json_max_size")]
+    pub json_keep: Option<usize>,
     /// Write a JUnit report to this file, for GitLab, Jenkins and others
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
@@ -69,7 +75,8 @@ impl Outputs {
             ..Outputs::default()
         };
         if let Some(path) = &reports.json {
-            let stream = open(path, &mut taken, Stream::create)?;
+            let rotation = Rotation::new(reports.json_max_size, reports.json_keep);
+            let stream = open(path, &mut taken, |path| Stream::create(path, rotation))?;
             outputs.json = Some((path.clone(), stream));
         }
         for (path, write) in wanted {
@@ -137,6 +144,7 @@ impl Sink for Outputs {
 
     fn tick(&mut self, _: &[Progress]) {
         if let Some((_, stream)) = &mut self.json {
+            stream.follow_name();
             stream.advance();
         }
     }

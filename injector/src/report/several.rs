@@ -1,7 +1,7 @@
 //! Several reports of one run.
 
 use crate::event::line::Line;
-use crate::event::{Notice, Progress, Sink};
+use crate::event::{Notice, Progress, Sink, Standing};
 
 /// Passes everything on to each of them, in order.
 #[derive(Default)]
@@ -23,6 +23,12 @@ impl Sink for Several<'_> {
     fn tick(&mut self, progress: &[Progress]) {
         for sink in &mut self.0 {
             sink.tick(progress);
+        }
+    }
+
+    fn standing(&mut self, standing: &Standing) {
+        for sink in &mut self.0 {
+            sink.standing(standing);
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::engine::bpf::BpfEngine;
 use crate::engine::inline::InlineEngine;
 use crate::engine::ptrace::PtraceEngine;
 use crate::engine::select::{EngineChoice, Fit, Selection, may_be_bpf, select};
-use crate::engine::{Engine, Start, State, Subject, Tally};
+use crate::engine::{Engine, Start, Subject, Tally};
 use crate::error::ExitCode;
 use crate::event::Notice;
 use crate::event::line::{self, EngineName, Line, VERSION};
@@ -255,10 +255,7 @@ impl Run<'_> {
         let Some(process) = self.processes.get_mut(&pid) else {
             return;
         };
-        let acts = process
-            .session
-            .as_ref()
-            .is_some_and(|session| session.state() == State::Armed);
+        let acts = process.is_armed();
         let Some(image) = process.image.clone().filter(|_| acts && !process.is_told) else {
             return;
         };

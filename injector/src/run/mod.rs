@@ -14,6 +14,7 @@ mod results;
 pub mod target;
 mod toolchain;
 mod verdict;
+pub mod watchdog;
 mod whereabouts;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ use self::image::Images;
 use self::process::Process;
 use self::results::Results;
 use self::target::Target;
+use self::watchdog::Watchdog;
 use crate::engine::select::{EngineChoice, WriterChoice};
 use crate::engine::{Engine, Session, SessionError};
 use crate::error::ExitCode;
@@ -56,6 +58,8 @@ pub struct Options<'a> {
     pub seed: u64,
     /// Whether calls are numbered, and which are to fire.
     pub numbering: Numbering,
+    /// How long faults go on when goinject does not.
+    pub lease: Option<Duration>,
     /// The rule file's path, as it was given.
     pub rule_file: &'a Path,
     /// The command that repeats the run.
@@ -145,6 +149,12 @@ struct Run<'a> {
     told_of_rest: bool,
     /// The container that the run is about, if it is about one.
     watched: Option<Watched>,
+    /// Ends goinject if it does not go on.
+    watchdog: Option<Watchdog>,
+    /// It could not be started.
+    has_no_watchdog: bool,
+    /// When the run began.
+    began: Instant,
 }
 
 /// Makes a run. Signals to goinject go on to a command that it started.
@@ -186,6 +196,9 @@ pub fn run(
         told: Vec::new(),
         told_of_rest: false,
         watched: None,
+        watchdog: None,
+        has_no_watchdog: false,
+        began: Instant::now(),
     };
     run.carry_out(target)
 }
@@ -194,9 +207,11 @@ impl Run<'_> {
     fn carry_out(mut self, target: &Target) -> Result<Finished, Failure> {
         self.begin(target)?;
         let watched = self.watch();
-        // Whatever has gone wrong, the processes are let go.
+        // Whatever has gone wrong, the processes are let go. That may take a while, and is not to be cut short.
+        drop(self.watchdog.take());
         let let_go = self.let_all_go();
         self.tell_events();
+        self.tell_standing();
         watched?;
         let_go.map_err(Failure::lost)?;
         self.finish()
@@ -205,6 +220,7 @@ impl Run<'_> {
     /// Watches the processes until the run is over.
     fn watch(&mut self) -> Result<(), Failure> {
         loop {
+            self.show_life();
             // Signals first: a SIGCHLD taken here belongs to a stop that the next look finds.
             if self.react_to_signals().map_err(Failure::lost)? {
                 return Ok(());

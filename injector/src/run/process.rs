@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::image::{Armable, Image};
-use crate::engine::Session;
+use crate::engine::{Session, State};
 use crate::plan::encode::LoadBias;
 
 /// A process of a run.
@@ -38,6 +38,13 @@ impl Process {
     /// What is armed in its program.
     pub(super) fn armable(&self) -> Option<&Armable> {
         self.image.as_ref()?.armable.as_ref()
+    }
+
+    /// Whether its rules act.
+    pub(super) fn is_armed(&self) -> bool {
+        self.session
+            .as_ref()
+            .is_some_and(|session| session.state() == State::Armed)
     }
 
     /// Whether the run goes on because of it: rules act in it, or in what it is about to execute.

@@ -8,9 +8,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::container::Watched;
 use super::target::shares_terminal;
+use super::watchdog::{self, Watchdog};
 use super::{IDLE, Run};
 use crate::event::line::Line;
-use crate::event::{Notice, Progress};
+use crate::event::{Notice, Progress, Standing};
 use crate::signals::Received;
 use crate::tracee::signal_name;
 
@@ -21,6 +22,8 @@ impl Run<'_> {
             if signal.asks_for_standing() {
                 let progress = self.progress();
                 self.sink.notice(&Notice::Standing(progress));
+            } else if signal.asks_for_stop() {
+                self.stop_with_job();
             } else if self.react(signal) {
                 return Ok(true);
             }
@@ -45,6 +48,40 @@ impl Run<'_> {
             signal_name(received.signal)
         ));
         false
+    }
+
+    /// Shows whoever ends the faults otherwise that goinject goes on. Short runs have nobody for that but the kernel.
+    pub(super) fn show_life(&mut self) {
+        let Some(lease) = self.options.lease else {
+            return;
+        };
+        if let Some((_, engine)) = &self.engine {
+            engine.extend(lease);
+        }
+        match &mut self.watchdog {
+            Some(watchdog) => watchdog.feed(),
+            None if self.began.elapsed() > watchdog::SETTLED && !self.has_no_watchdog => {
+                match Watchdog::start(lease) {
+                    Ok(watchdog) => self.watchdog = Some(watchdog),
+                    Err(error) => {
+                        self.has_no_watchdog = true;
+                        self.say(format!(
+                            "warning: if goinject itself is stopped, so is what it traces: no watchdog ({error})"
+                        ));
+                    }
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Stops goinject as its job is stopped, and goes on when that does.
+    fn stop_with_job(&mut self) {
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.pause();
+        }
+        crate::signals::stop_with_job();
+        self.show_life();
     }
 
     /// Ends the faults when a limit is reached. Whether the run is over by that.
@@ -76,6 +113,19 @@ impl Run<'_> {
             return;
         }
         self.ticked = Instant::now();
+        self.tell_standing();
+    }
+
+    /// Tells how far the rules are, and how the run stands.
+    pub(super) fn tell_standing(&mut self) {
+        let tally = self.tally();
+        let armed = self.processes.iter().filter(|(_, process)| process.is_armed());
+        let standing = Standing {
+            armed: armed.map(|(pid, _)| *pid).collect(),
+            dropped_events: tally.dropped_events,
+            lost_calls: tally.lost_hits,
+        };
+        self.sink.standing(&standing);
         let progress = self.progress();
         self.sink.tick(&progress);
     }

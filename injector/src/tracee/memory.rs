@@ -41,6 +41,11 @@ impl Memory {
         })
     }
 
+    /// Whose it is.
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw()
+    }
+
     /// Reads all of `to` from an address.
     pub fn read(&self, address: u64, to: &mut [u8]) -> io::Result<()> {
         self.file.read_exact_at(to, address)

@@ -4,11 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use crate::rows::Rows;
 use crate::table::{
     Armed, Binding, Control, Counters, Edit, Event, FixedText, Goroutine, GoroutineKey, Process, Range, Rule,
-    Site, State, Tables, Term, TermCounters,
+    Site, State, Tables, Term, TermCounters, now,
 };
 
 /// What all processes of a run share: how rules decide, what they have done, and the switch. With BPF it is shared
@@ -82,6 +83,13 @@ impl Run {
             (&raw mut (*control).deadline).write_volatile(started.deadline);
             (&raw mut (*control).armed).write_volatile(1);
         }
+    }
+
+    /// Lets faults go on for so long from now; without a further extension they end then, whoever decides on them.
+    pub fn extend(&self, lease: Duration) {
+        let until = now().saturating_add(u64::try_from(lease.as_nanos()).unwrap_or(u64::MAX));
+        // SAFETY: as in `start`.
+        unsafe { (&raw mut (*self.control.as_mut_ptr()).lease).write_volatile(until) };
     }
 
     /// Lets all probes of all processes pass.

@@ -102,6 +102,8 @@ pub struct Control {
     pub untold: u64,
     /// Not 0: calls are numbered, so that another run recognizes them.
     pub numbers: u64,
+    /// Nanoseconds of `CLOCK_MONOTONIC`: no faults from then on, since nobody has extended it; 0 none.
+    pub lease: u64,
 }
 
 impl Control {

@@ -7,6 +7,7 @@ mod empty_root;
 mod engines;
 mod image;
 mod installed;
+mod kubernetes;
 
 use std::fs;
 use std::io::Write;

@@ -149,6 +149,12 @@ impl Engine for BpfEngine {
         }
     }
 
+    fn extend(&self, lease: Duration) {
+        if let Some(loaded) = &self.loaded {
+            loaded.program.run().extend(lease);
+        }
+    }
+
     fn take_events(&mut self) -> Vec<Event> {
         let mut events = self.events.take();
         let rows = self.loaded.iter().flat_map(|loaded| loaded.program.take_events());

@@ -196,6 +196,12 @@ impl Engine for InlineEngine {
         }
     }
 
+    fn extend(&self, lease: Duration) {
+        if let Some(run) = self.shared.run.get() {
+            run.run().extend(lease);
+        }
+    }
+
     fn take_events(&mut self) -> Vec<Event> {
         // Read so that it becomes readable again.
         let _ = nix::unistd::read(self.shared.timer.as_fd(), &mut [0; 8]);

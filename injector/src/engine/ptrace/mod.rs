@@ -9,6 +9,7 @@ use std::cell::{OnceCell, RefCell};
 use std::io;
 use std::os::fd::RawFd;
 use std::rc::Rc;
+use std::time::Duration;
 
 use goinject_probes::native::{Core, Run};
 use goinject_probes::table::{TermCounters, WriterKind};
@@ -135,6 +136,12 @@ impl Engine for PtraceEngine {
         Tally {
             counters: counters.unwrap_or_default(),
             ..Tally::default()
+        }
+    }
+
+    fn extend(&self, lease: Duration) {
+        if let Some(run) = self.shared.run.get() {
+            run.extend(lease);
         }
     }
 

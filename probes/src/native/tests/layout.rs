@@ -219,6 +219,7 @@ fn fields_in_rust() -> Vec<Line> {
             members,
             untold,
             numbers,
+            lease,
         }
         State = "gi_state" {
             next,

@@ -10,13 +10,16 @@ use super::{Scratch, host, replace};
 use crate::run::{Error, Result, captured};
 
 /// Packages of the Python package index: a reader of JUnit files, one that knows XML schemas, a client of language
-/// servers, an engine that goinject is a part of experiments of, and the schemas of GitHub's actions and GitLab's pipelines.
+/// servers, an engine that goinject is a part of experiments of, the schemas of GitHub's actions and GitLab's pipelines, those of
+/// Kubernetes, and a reader of metrics.
 const PACKAGES: &[&str] = &[
     "junitparser==5.0.3",
     "lxml==6.1.3",
     "pygls==2.1.1",
     "chaostoolkit==1.19.0",
     "check-jsonschema==0.39.0",
+    "kubernetes-validate==1.37.0",
+    "prometheus-client==0.26.0",
 ];
 
 /// The crate that carries the schema of SARIF 2.1.0 as OASIS publishes it.

@@ -1,0 +1,343 @@
+//! What runs that go on for long have beside a report at their end: metrics, and files of events that take turns.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use goinject_tests::goinject::Running;
+use goinject_tests::{Build, Outcome, Writer, busy, goinject, readers};
+use serde_json::Value;
+
+const NEWEST: Build = Build::plain("1.27");
+
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn wait_for<T>(mut found: impl FnMut() -> Option<T>) -> Option<T> {
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        if let Some(found) = found() {
+            return Some(found);
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    None
+}
+
+/// goinject on `busy`, which ends with its standard input.
+struct Run {
+    running: Running,
+    folder: tempfile::TempDir,
+}
+
+impl Run {
+    fn start(writer: Writer, rules: &str, options: &[&str]) -> Run {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("rules.yaml"), rules).expect("written");
+        let mut command = goinject::command(["run", "--quiet", "--writer", writer.name()]);
+        command.args(options).arg("rules.yaml").arg("--");
+        command
+            .arg(NEWEST.of("busy"))
+            .args(["-only", "leaf", "-input"])
+            .current_dir(folder.path());
+        command.stdin(Stdio::piped());
+        command
+            .stdout(file(folder.path(), "out"))
+            .stderr(file(folder.path(), "err"));
+        let running = Running::start(&mut command);
+        Run { running, folder }
+    }
+
+    fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
+    }
+
+    /// The address that it says metrics are at.
+    fn address(&self) -> String {
+        let address = wait_for(|| {
+            let said = self.text("err");
+            let (_, rest) = said.split_once("goinject: metrics at http://")?;
+            Some(rest.split_once("/metrics\n")?.0.to_owned())
+        });
+        address.unwrap_or_else(|| panic!("{}", self.text("err")))
+    }
+
+    /// Has the program end, and waits for goinject.
+    fn end(mut self) -> (Outcome, tempfile::TempDir) {
+        drop(self.running.stdin());
+        let mut outcome = self.running.end();
+        let text = |name: &str| fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
+        (outcome.stdout, outcome.stderr) = (text("out"), text("err"));
+        (outcome, self.folder)
+    }
+}
+
+fn file(folder: &Path, name: &str) -> fs::File {
+    fs::File::create(folder.join(name)).expect("a file")
+}
+
+/// The head and the body of an answer.
+fn ask(address: &str, request: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    let request = format!("{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    (head.to_owned(), body.to_owned())
+}
+
+/// Samples by name and labels, as Prometheus' own library reads them.
+fn samples(text: &str) -> BTreeMap<String, f64> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("text");
+    fs::write(&path, text).expect("written");
+    let read = readers::metrics(&path);
+    let named = |sample: &Value| {
+        let labels = sample[1].as_object().expect("labels").values();
+        let labels: Vec<&str> = labels.filter_map(Value::as_str).collect();
+        let name = sample[0].as_str().expect("a name");
+        (
+            format!("{name} {}", labels.join(" ")).trim_end().to_owned(),
+            sample[2].as_f64().expect("a number"),
+        )
+    };
+    read.as_array().expect("samples").iter().map(named).collect()
+}
+
+#[test]
+fn metrics_are_what_the_run_counts() {
+    for writer in Writer::ANYWHERE {
+        let rules = busy::rules(&["leaf"], "when: {every: 100}, ");
+        let options = ["--metrics-listen", "0", "--metrics-file", "goinject.prom"];
+        let run = Run::start(writer, &rules, &options);
+        let address = run.address();
+        assert!(address.starts_with("127.0.0.1:"), "{address}");
+        let pid = wait_for(|| {
+            let (head, body) = ask(&address, "GET /metrics");
+            assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+            let samples = samples(&body);
+            (samples.get("goinject_rule_applied_total leaf")? > &10.0).then_some(())?;
+            assert_eq!(samples["goinject_armed"], 1.0);
+            assert_eq!(samples["goinject_processes"], 1.0);
+            let version = format!("goinject_build_info {}", env!("CARGO_PKG_VERSION"));
+            assert!(samples.contains_key(&version), "{body}");
+            let of_process = samples
+                .keys()
+                .find(|name| name.starts_with("goinject_process_faults_total "));
+            Some(of_process.expect("as events tell").clone())
+        });
+        let pid = pid.unwrap_or_else(|| panic!("no rule acts: {}", run.text("err")));
+        assert!(pid.contains(" applied ") || pid.contains("applied"), "{pid}");
+        assert!(ask(&address, "GET /").0.starts_with("HTTP/1.1 404 "));
+        assert!(ask(&address, "POST /metrics").0.starts_with("HTTP/1.1 405 "));
+        let (outcome, folder) = run.end();
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+        let total = busy::total(&outcome.stdout).expect("no call is wrong");
+        let text = fs::read_to_string(folder.path().join("goinject.prom")).expect("written");
+        let samples = samples(&text);
+        assert_eq!(samples["goinject_rule_applied_total leaf"], total.replaced as f64);
+        assert_eq!(samples["goinject_rule_calls_total leaf"], total.calls as f64);
+        assert_eq!(samples["goinject_armed"], 0.0);
+        let others = fs::read_dir(folder.path()).expect("readable");
+        let left = others
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .find(|name| name.ends_with(".tmp"));
+        assert_eq!(left, None, "a part of the file is left");
+    }
+}
+
+#[test]
+fn what_metrics_can_not_be_had_for_is_told_before_anything_runs() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("it has one").port().to_string();
+    for (options, words) in [
+        (["--metrics-listen", port.as_str()], "cannot serve metrics at"),
+        (["--metrics-listen", "nothing"], "HOST:PORT"),
+        (
+            ["--metrics-file", "no/folder/goinject.prom"],
+            "cannot write no/folder/goinject.prom",
+        ),
+    ] {
+        let run = Run::start(Writer::Breakpoints, &busy::rules(&["leaf"], ""), &options);
+        let (outcome, _) = run.end();
+        assert_eq!(outcome.code, Some(2), "{}", outcome.describe());
+        assert!(outcome.stderr.contains(words), "{}", outcome.describe());
+        assert_eq!(outcome.stdout, "");
+    }
+}
+
+/// Every line of the files of a run, the oldest file first, and the number of files.
+fn rotated(folder: &Path) -> (Vec<Value>, usize) {
+    let name = |number: usize| match number {
+        0 => folder.join("events"),
+        number => folder.join(format!("events.{number}")),
+    };
+    let count = (0..).take_while(|number| name(*number).exists()).count();
+    let mut lines = Vec::new();
+    for number in (0..count).rev() {
+        let text = fs::read_to_string(name(number)).expect("readable");
+        assert!(text.ends_with('\n') && text.len() <= 64 << 10, "{number}");
+        lines.extend(Outcome::lines(&text));
+    }
+    (lines, count)
+}
+
+#[test]
+fn files_of_events_take_turns_and_lose_none() {
+    for writer in Writer::ANYWHERE {
+        let rules = format!("{}limits: {{faults: 500}}\n", busy::rules(&["leaf"], ""));
+        let options = ["--json", "events", "--json-max-size", "64K", "--until-limit"];
+        let run = Run::start(writer, &rules, &options);
+        let reached = wait_for(|| run.text("events").contains(r#""type":"limit""#).then_some(()));
+        assert!(reached.is_some(), "{}", run.text("err"));
+        let (outcome, folder) = run.end();
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+        let (lines, files) = rotated(folder.path());
+        assert!(files > 3, "{files}");
+        assert_eq!(lines.iter().filter(|line| line["type"] == "fired").count(), 500);
+        assert_eq!(lines[0]["type"], "armed");
+        assert_eq!(lines.last().expect("lines")["type"], "end");
+    }
+}
+
+#[test]
+fn standard_output_and_descriptors_take_events() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("rules.yaml"), busy::rules(&["leaf"], "")).expect("written");
+    for path in ["/dev/stdout", "/dev/fd/1"] {
+        let mut command = goinject::command(["run", "--quiet", "--json", path, "rules.yaml", "--"]);
+        command
+            .arg(NEWEST.of("busy"))
+            .args(["-only", "leaf", "-calls", "50"]);
+        let outcome = Running::start(command.current_dir(folder.path())).end();
+        let lines = outcome.stdout.lines().filter(|line| line.starts_with('{'));
+        let fired = lines.filter(|line| line.contains(r#""type":"fired""#)).count();
+        assert!(fired >= 50, "{path}: {}", outcome.describe());
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_holds_nothing_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    let rules = busy::rules(&["leaf"], "");
+    let run = Run::start(
+        Writer::Breakpoints,
+        &rules,
+        &["--json", pipe.to_str().expect("a path")],
+    );
+    let mut reader = fs::File::open(&pipe).expect("opened");
+    reader.read_exact(&mut [0; 10_000]).expect("events come");
+    drop(reader);
+    thread::sleep(Duration::from_millis(500));
+    // The next one goes on where that one ended.
+    let mut reader = fs::File::open(&pipe).expect("opened");
+    let mut text = vec![0; 200_000];
+    reader.read_exact(&mut text).expect("events come");
+    let text = String::from_utf8_lossy(&text);
+    let whole: Vec<&str> = text.lines().skip(1).collect();
+    let events = Outcome::lines(&whole[..whole.len() - 1].join("\n"));
+    let numbers: Vec<u64> = events.iter().filter_map(|event| event["call"].as_u64()).collect();
+    assert!(
+        numbers.windows(2).all(|pair| pair[1] == pair[0] + 1),
+        "{numbers:?}"
+    );
+    drop(reader);
+    thread::sleep(Duration::from_millis(500));
+    let (outcome, _) = run.end();
+    assert_eq!(outcome.code, Some(1), "{}", outcome.describe());
+    assert!(outcome.stderr.contains("the events in"), "{}", outcome.describe());
+    let total = busy::total(&outcome.stdout).expect("no call is wrong");
+    assert!(total.replaced > 0 && total.kept == 0, "{total:?}");
+}
+
+/// Whether anybody traces a thread of the process.
+fn is_traced(pid: i32) -> bool {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    let mut status = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("status")).ok());
+    status.any(|status| !status.contains("TracerPid:\t0\n"))
+}
+
+/// The program's own process, once it runs.
+fn started(run: &Run) -> i32 {
+    let pid = wait_for(|| {
+        let first = run.text("out");
+        first.split_once('\n')?.0.strip_prefix("started ")?.parse().ok()
+    });
+    pid.unwrap_or_else(|| panic!("{}", run.text("err")))
+}
+
+/// A goinject that somebody has stopped can neither end faults nor let a thread go: the watchdog ends it.
+#[test]
+fn a_goinject_that_does_not_go_on_is_ended_and_the_program_goes_on() {
+    thread::scope(|scope| {
+        for writer in Writer::OF_COMMANDS {
+            scope.spawn(move || {
+                let options = ["--lease", "2s", "--json", "events"];
+                let mut run = Run::start(writer, &busy::rules(&["leaf"], ""), &options);
+                let pid = started(&run);
+                let acted = wait_for(|| (run.text("events").len() > 64 << 10).then_some(()));
+                assert!(acted.is_some(), "{}: {}", writer.name(), run.text("err"));
+                // The watchdog comes when a run has lasted for a while.
+                thread::sleep(Duration::from_millis(2500));
+                run.running.signal(libc::SIGSTOP);
+                let ended = wait_for(|| (!run.running.runs()).then_some(()));
+                assert!(ended.is_some(), "{}: it is still there", writer.name());
+                let words = "goinject has not gone on for 2s";
+                assert!(
+                    run.text("err").contains(words),
+                    "{}: {}",
+                    writer.name(),
+                    run.text("err")
+                );
+                let released = wait_for(|| (!is_traced(pid)).then_some(()));
+                assert!(released.is_some(), "{}", writer.name());
+                // What it calls from now on is as it was written.
+                thread::sleep(Duration::from_millis(1500));
+                let (outcome, folder) = run.end();
+                assert_eq!(outcome.code, Some(128 + libc::SIGKILL), "{}", writer.name());
+                let told = wait_for(|| {
+                    let out = fs::read_to_string(folder.path().join("out")).ok()?;
+                    out.contains(" wrong ").then_some(out)
+                });
+                let total = busy::total(&told.unwrap_or_default());
+                let total = total.unwrap_or_else(|error| panic!("{}: {error}", writer.name()));
+                assert!(
+                    total.replaced > 0 && total.kept > 100,
+                    "{}: {total:?}",
+                    writer.name()
+                );
+                assert!(total.halfway <= 1, "{}: {total:?}", writer.name());
+            });
+        }
+    });
+}
+
+/// A job that is stopped, and one that is only slow, are left alone.
+#[test]
+fn a_job_that_was_stopped_is_no_failure() {
+    let options = ["--lease", "2s", "--json", "events"];
+    let run = Run::start(Writer::Breakpoints, &busy::rules(&["leaf"], ""), &options);
+    started(&run);
+    thread::sleep(Duration::from_millis(2500));
+    run.running.signal(libc::SIGTSTP);
+    let stat = format!("/proc/{}/stat", run.running.pid());
+    let stopped = wait_for(|| fs::read_to_string(&stat).ok()?.contains(") T ").then_some(()));
+    assert!(stopped.is_some(), "{}", run.text("err"));
+    thread::sleep(Duration::from_secs(4));
+    run.running.signal(libc::SIGCONT);
+    let before = run.text("events").len();
+    let goes_on = wait_for(|| (run.text("events").len() > before).then_some(()));
+    assert!(goes_on.is_some(), "{}", run.text("err"));
+    let (outcome, _) = run.end();
+    assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+    busy::total(&outcome.stdout).expect("no call is wrong");
+}
