@@ -20,7 +20,7 @@ pub enum ExitCode {
     TargetKilled = 6,
     /// The target got out of reach while its rules were armed.
     Lost = 7,
-    /// goinject itself has failed: a defect.
+    /// internal error of goinject: a defect.
     Defect = 70,
     /// Interrupted.
     Interrupted = 130,
@@ -52,7 +52,7 @@ impl ExitCode {
             ExitCode::Limit => Some("a limit ended the faults"),
             ExitCode::TargetKilled => Some("the target was killed by a signal"),
             ExitCode::Lost => Some("the target was lost"),
-            ExitCode::Defect => Some("goinject itself has failed"),
+            ExitCode::Defect => Some("internal error of goinject"),
             ExitCode::Interrupted => Some("interrupted"),
         }
     }

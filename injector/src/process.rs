@@ -24,10 +24,9 @@ pub fn refusal(pid: i32) -> Option<String> {
     if let Some(process) = field("Tgid").filter(|process| *process != pid.to_string()) {
         return Some(format!("{pid} is a thread of process {process}: name that"));
     }
+    let ended = format!("process {pid} has ended, but its parent has not waited for it yet");
     if field("State").is_some_and(|state| state == "Z" || state == "X") {
-        return Some(format!(
-            "process {pid} has ended, and its parent has not looked yet"
-        ));
+        return Some(ended);
     }
     match fs::read_link(format!("{folder}/exe")) {
         Ok(_) => None,
@@ -39,11 +38,23 @@ pub fn refusal(pid: i32) -> Option<String> {
             };
             Some(format!("process {pid} belongs to {whose}: run goinject as root"))
         }
-        Err(_) if field("VmSize").is_none() => {
+        Err(_) if is_kernel_thread(&folder) => {
             Some(format!("process {pid} is a kernel thread: it has no program"))
         }
+        // A process that is ending loses its memory before its state tells.
+        Err(_) if field("VmSize").is_none() => Some(ended),
         Err(error) => Some(format!("the program of process {pid} cannot be found: {error}")),
     }
+}
+
+fn is_kernel_thread(folder: &str) -> bool {
+    /// `PF_KTHREAD` in `include/linux/sched.h`.
+    const KERNEL_THREAD: u64 = 0x0020_0000;
+    let stat = fs::read_to_string(format!("{folder}/stat")).unwrap_or_default();
+    // The name may have any characters; behind it are the state, five numbers and the flags.
+    let behind_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let flags = behind_name.split_whitespace().nth(6).map(str::parse::<u64>);
+    flags.is_some_and(|flags| flags.is_ok_and(|flags| flags & KERNEL_THREAD != 0))
 }
 
 #[cfg(test)]

@@ -201,7 +201,7 @@ pub struct Inject {
 pub struct Delay {
     /// At least this long.
     pub fixed: Duration,
-    /// Up to this much more, evenly distributed.
+    /// Up to this much more, uniformly distributed.
     pub jitter: Duration,
 }
 

@@ -19,7 +19,7 @@ pub struct PathError {
 }
 
 const FORM: &str =
-    "write a name and the way on from it: `a1`, `args[0]`, `results[1].len`, `recv.cfg.limits[2].max`";
+    "write a name and a path from it: `a1`, `args[0]`, `results[1].len`, `recv.cfg.limits[2].max`";
 
 const KEYWORDS: [&str; 25] = [
     "break",
@@ -129,7 +129,7 @@ fn check_name(name: &str) -> Result<(), BuildError> {
     }
     if KEYWORDS.contains(&name) {
         return Err(BuildError {
-            message: format!("`{name}` is a word of Go's own, so nothing has this name"),
+            message: format!("`{name}` is a keyword of Go, so nothing has this name"),
             help: FORM.to_owned(),
         });
     }
@@ -321,7 +321,7 @@ mod tests {
             ("a[\"k\"]", "map", "\"k\""),
             ("a[99999999999999999999]", "too large", "99999999999999999999"),
             ("args[4294967296]", "so many parameters", "args"),
-            ("type", "Go's own", "type"),
+            ("type", "keyword of Go", "type"),
             ("a.func", "can't be the name", "func"),
             ("a._", "can't be the name", "_"),
         ] {

@@ -71,7 +71,7 @@ fn refuse_regex(text: &str, error: &regex::Error) -> PatternError {
             let drawn = other.to_string();
             let reason = drawn.lines().last().unwrap_or_default().trim();
             format!(
-                "not a regular expression: {}",
+                "invalid regular expression: {}",
                 reason.strip_prefix("error: ").unwrap_or(reason)
             )
         }
@@ -81,7 +81,7 @@ fn refuse_regex(text: &str, error: &regex::Error) -> PatternError {
     } else if message.contains("look-around") || message.contains("backreference") {
         "the syntax is that of Go's `regexp`: no look-around, no backreferences"
     } else {
-        "the syntax is that of Go's `regexp`; put `\\` before `( ) [ ] . *` that mean themselves"
+        "the syntax is that of Go's `regexp`; escape literal `( ) [ ] . *` with `\\`"
     };
     PatternError {
         message,

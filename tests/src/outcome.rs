@@ -66,7 +66,7 @@ impl Outcome {
         if self.code != Some(3) {
             return None;
         }
-        let (_, reasons) = self.stderr.split_once("no engine can carry this out here")?;
+        let (_, reasons) = self.stderr.split_once("no engine can do this here")?;
         let (_, reasons) = reasons.split_once('\n')?;
         let reason = reasons.lines().take_while(|line| line.starts_with("  ")).last()?;
         let reason = reason.trim().trim_start_matches("bpf with the tracer: ");
@@ -101,7 +101,7 @@ mod tests {
         let outcome = |reason: &str| Outcome {
             code: Some(3),
             stderr: format!(
-                "goinject: error: no engine can carry this out here (`goinject doctor` tells …):\n  bpf: {reason}\n"
+                "goinject: error: no engine can do this here (`goinject doctor` tells …):\n  bpf: {reason}\n"
             ),
             ..Outcome::default()
         };

@@ -43,7 +43,7 @@ fn positions_that_cannot_be_told_are_refused() {
     let by_position = r#"{function: main.onOneLine.func1, inject: {set: {"args[0]": 7}}}"#;
     let said = errors(by_position, &binary);
     assert!(
-        said.starts_with("positions of parameters are not certain here"),
+        said.starts_with("positions of parameters are not known for certain here"),
         "{said}"
     );
     assert_eq!(
@@ -67,7 +67,7 @@ fn positions_that_cannot_be_told_are_refused() {
     let whole = "base int, text string, k int, s string";
     let said = errors(&rule(whole, "args[0]"), &binary);
     assert!(
-        said.starts_with("positions of parameters are not certain here"),
+        said.starts_with("positions of parameters are not known for certain here"),
         "{said}"
     );
     assert_eq!(errors(&rule(whole, "k"), &binary), "");

@@ -123,6 +123,71 @@ fn programs_that_become_others_are_armed_anew() {
     }
 }
 
+/// However a process comes to be: by fork, by the posix_spawn of make, as a daemon that forks twice in a session of its own.
+#[test]
+fn children_are_armed_however_they_are_made() {
+    const SCRIPT: &str = r#"
+        printf 'all:\n\t./newest -for 60ms\n' >makefile && make -s
+        perl -e 'system "./newest", "-for", "60ms"'
+        perl -MPOSIX -e 'exit if fork; POSIX::setsid(); exit if fork; exec "./oldest", "-for", "200ms"'
+    "#;
+    for writer in Writer::ANYWHERE {
+        let outcome = script(writer, "", "", SCRIPT);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+        assert_eq!(
+            programs(&outcome),
+            ["newest", "newest", "oldest"],
+            "{}",
+            outcome.describe()
+        );
+        let (calls, replaced) = counted(&outcome);
+        let counts = &outcome.counts()[0];
+        assert_eq!(
+            (counts.calls, counts.applied),
+            (calls, replaced),
+            "{}",
+            outcome.describe()
+        );
+        assert!(calls > 0 && calls == replaced, "{}", outcome.describe());
+    }
+}
+
+#[test]
+fn counts_are_exact_over_hundreds_of_short_processes() {
+    const SCRIPT: &str = "n=0; while [ $n -lt 400 ]; do /bin/true; n=$((n+1)); done & \
+                          m=0; while [ $m -lt 50 ]; do ./newest -for 1ms; m=$((m+1)); done; wait";
+    for writer in Writer::ANYWHERE {
+        let outcome = script(writer, "", "", SCRIPT);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+        assert_eq!(programs(&outcome).len(), 50, "{}", outcome.describe());
+        let (calls, replaced) = counted(&outcome);
+        let counts = &outcome.counts()[0];
+        assert_eq!(
+            (counts.calls, counts.applied, counts.failed),
+            (calls, replaced, 0),
+            "{}",
+            outcome.describe()
+        );
+        assert!(calls > 0 && calls == replaced, "{}", outcome.describe());
+    }
+}
+
+/// A process that is killed while it is being armed is no failure of the run, which counts the others on.
+#[test]
+fn processes_may_end_while_they_are_armed() {
+    // The pauses grow from none to more than arming takes.
+    const SCRIPT: &str = "n=0; while [ $n -lt 60 ]; do ./newest -for 5s & \
+                          [ $n -lt 10 ] || perl -e 'select undef, undef, undef, shift() / 1000' $n; \
+                          kill -9 $!; wait $!; n=$((n+1)); done 2>killed; ./newest -for 60ms";
+    for writer in Writer::ANYWHERE {
+        let outcome = script(writer, "", "", SCRIPT);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+        let (calls, replaced) = counted(&outcome);
+        assert!(calls > 0 && calls == replaced, "{}", outcome.describe());
+        assert!(outcome.counts()[0].calls >= calls, "{}", outcome.describe());
+    }
+}
+
 #[test]
 fn without_following_nothing_is_armed_but_the_command() {
     let outcome = script(

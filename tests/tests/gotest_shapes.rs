@@ -253,7 +253,7 @@ fn a_recorded_run_comes_up_again() {
         let outcome = module.run(replay, &[]);
         assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
         for words in [
-            "5 of 5 recorded faults came up again",
+            "5 of 5 recorded faults occurred again",
             "to repeat: goinject test --seed ",
         ] {
             assert!(outcome.stderr.contains(words), "{words}: {}", outcome.describe());
@@ -276,8 +276,8 @@ fn a_recorded_run_comes_up_again() {
         let outcome = module.run(goinject::command(fewer), &[]);
         assert_eq!(outcome.code, Some(1), "{}", outcome.describe());
         for words in [
-            "1 of 5 recorded faults came up again",
-            "did not come up again, 2 of 2: quota: example.com/shop/store.Quota, called from example.com/shop/store.TestSub.func1.1 (store_test.go:",
+            "1 of 5 recorded faults occurred again",
+            "did not occur again, 2 of 2: quota: example.com/shop/store.Quota, called from example.com/shop/store.TestSub.func1.1 (store_test.go:",
             "in TestSub/large_one",
         ] {
             assert!(outcome.stderr.contains(words), "{words}: {}", outcome.describe());
@@ -336,7 +336,7 @@ fn callers_may_be_named_by_the_last_element_of_their_package() {
     let outcome = module.goinject(&["check", "both.yaml", "--package", "./both"], &[]);
     assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
     for words in [
-        "`store.Keep` is several functions",
+        "`store.Keep` is ambiguous: several functions have this name",
         "`example.com/shop/a/store.Keep`, `example.com/shop/b/store.Keep`",
     ] {
         assert!(outcome.stderr.contains(words), "{}", outcome.describe());

@@ -83,7 +83,7 @@ fn goroutines_that_race_are_hit_in_the_same_calls() {
             let replay = ["replay", "--writer", again.name(), "events.jsonl"];
             let outcome = module.run(goinject::command(replay), &[]);
             assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
-            let words = format!("{faults} of {faults} recorded faults came up again");
+            let words = format!("{faults} of {faults} recorded faults occurred again");
             assert!(outcome.stderr.contains(&words), "{words}: {}", outcome.describe());
             assert!(!outcome.stderr.contains("more came up"), "{}", outcome.describe());
             let repeat = format!(" --writer {} rules.yaml -- ./...", again.name());
@@ -110,7 +110,10 @@ fn moved_lines_are_the_same_calls() {
     module.write("race_test.go", &moved);
     let outcome = module.goinject(&["replay", "--engine", "ptrace", "events.jsonl"], &[]);
     assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
-    for words in ["4 of 4 recorded faults came up again", "race.test was built anew"] {
+    for words in [
+        "4 of 4 recorded faults occurred again",
+        "race.test has been rebuilt since",
+    ] {
         assert!(outcome.stderr.contains(words), "{words}: {}", outcome.describe());
     }
 }

@@ -1,4 +1,4 @@
-//! `goinject replay`: a recorded run once more, and what of it did not come up again.
+//! `goinject replay`: a recorded run once more, and what of it did not occur again.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -62,7 +62,7 @@ impl Again {
         let missing = (missing > 0).then_some(ExitCode::Unmet);
         let code = ExitCode::first(missing.into_iter().chain([finished.code]));
         if code != finished.code {
-            say("exit code 1: not every recorded fault came up again");
+            say("exit code 1: not every recorded fault occurred again");
         }
         Ok(Finished { code, ..finished })
     }

@@ -23,7 +23,9 @@ pub enum Name {
 
 /// Why a text is no container's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no container: write its name or id, or a pod as NAMESPACE/POD or NAMESPACE/POD/CONTAINER")]
+#[error(
+    "`{0}` is not the name of a container: write its name or id, or a pod as NAMESPACE/POD or NAMESPACE/POD/CONTAINER"
+)]
 pub struct NameError(String);
 
 impl FromStr for Name {

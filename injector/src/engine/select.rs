@@ -112,7 +112,7 @@ impl Fit {
 
 /// Why no engine will do: one line for each that was considered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no engine can carry this out here (`goinject doctor` tells what would help):\n{}", .reasons.iter().map(|reason| format!("  {reason}")).collect::<Vec<_>>().join("\n"))]
+#[error("no engine can do this here (`goinject doctor` says what would help):\n{}", .reasons.iter().map(|reason| format!("  {reason}")).collect::<Vec<_>>().join("\n"))]
 pub struct NoEngine {
     /// The reasons.
     pub reasons: Vec<String>,

@@ -20,7 +20,7 @@ impl Binary {
     /// The means to panic with a value, or why there are none.
     pub fn panic_frame(&self) -> Result<PanicFrame, &'static str> {
         const SHAPE: &str =
-            "this release's `runtime.panicdivide`, in whose name it is done, has another shape";
+            "`runtime.panicdivide`, whose frame this needs, has an unknown shape in this release";
         let find = |name| {
             let found = self.functions().find(name);
             found

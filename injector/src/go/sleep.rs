@@ -35,7 +35,7 @@ impl Binary {
         if sleep.convention() != Convention::Register {
             return Err("Go passed arguments on the stack before 1.17");
         }
-        const SHAPE: &str = "this release's `time.Sleep` or `runtime.Gosched` has another shape";
+        const SHAPE: &str = "`time.Sleep` or `runtime.Gosched` has an unknown shape in this release";
         // It must save exactly one word of arguments, into the first slot of its caller's frame.
         let morestack = sites(self, &sleep)
             .ok()

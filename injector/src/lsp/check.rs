@@ -59,7 +59,7 @@ fn in_program(
     };
     let resolution = resolve(rules, &program.binary);
     if program.binary.has_changed() {
-        return Err("it is being written: it is looked at again with the next change here".to_owned());
+        return Err("it is incomplete: it is checked again after the next change here".to_owned());
     }
     let found = resolution.findings.into_iter();
     Ok(found.map(|finding| *finding.diagnostic).collect())

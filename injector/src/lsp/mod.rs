@@ -124,7 +124,7 @@ impl Server<'_> {
 
     fn send(&self, message: Message) -> Result<(), String> {
         let sent = self.connection.sender.send(message);
-        sent.map_err(|_| "the editor does not listen any more".to_owned())
+        sent.map_err(|_| "the editor has closed the connection".to_owned())
     }
 
     fn answer(&mut self, request: Request) -> Response {

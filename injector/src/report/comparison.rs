@@ -163,7 +163,7 @@ impl Faults {
         moved
     }
 
-    /// What another run has made of these: how many did not come up again, and that in words.
+    /// What another run has made of these: how many did not occur again, and that in words.
     pub fn compare(&self, again: &Faults) -> (u64, Vec<String>) {
         let again = &again.moved_to(self);
         let mut missing = 0;
@@ -173,7 +173,7 @@ impl Faults {
             if came < *recorded {
                 missing += recorded - came;
                 words.push(format!(
-                    "did not come up again, {} of {recorded}: {call}",
+                    "did not occur again, {} of {recorded}: {call}",
                     recorded - came
                 ));
             }
@@ -192,25 +192,25 @@ impl Faults {
         words.insert(
             0,
             format!(
-                "{} of {recorded} recorded faults came up again",
+                "{} of {recorded} recorded faults occurred again",
                 recorded - missing
             ),
         );
         if more > 0 {
-            words.push(format!("{more} more came up that were not recorded"));
+            words.push(format!("{more} more occurred that were not recorded"));
         }
         for (program, build) in &again.builds {
             let known = |(name, other): &(String, String)| name == program && other != build;
             if !self.builds.contains(&(program.clone(), build.clone())) && self.builds.iter().any(known) {
                 words.push(format!(
-                    "{program} was built anew since: there the rules decided, and not what was recorded"
+                    "{program} has been rebuilt since: there the rules decided, not the recording"
                 ));
             }
         }
         if self.dropped > 0 || again.dropped > 0 {
             let [before, now] = [self.dropped, again.dropped];
             words.push(format!(
-                "not compared: events that came too fast to be told, {before} when recorded and {now} now"
+                "not compared: events that were dropped because they came too fast, {before} when recorded and {now} now"
             ));
         }
         (missing, words)
@@ -267,7 +267,7 @@ mod tests {
         let recorded = faults(&[("TestPut", 20), ("TestPut", 20), ("TestPut", 21), ("TestAll", 20)]);
         assert_eq!(
             recorded.compare(&recorded.clone()),
-            (0, vec!["4 of 4 recorded faults came up again".to_owned()])
+            (0, vec!["4 of 4 recorded faults occurred again".to_owned()])
         );
         let again = faults(&[("TestPut", 20), ("TestPut", 21), ("TestAll", 22)]);
         let (missing, words) = recorded.compare(&again);
@@ -275,10 +275,10 @@ mod tests {
         assert_eq!(
             words,
             [
-                "2 of 4 recorded faults came up again",
-                "did not come up again, 1 of 1: put: store.Put, called from store.TestPut (store_test.go:20) in TestAll",
-                "did not come up again, 1 of 2: put: store.Put, called from store.TestPut (store_test.go:20) in TestPut",
-                "1 more came up that were not recorded",
+                "2 of 4 recorded faults occurred again",
+                "did not occur again, 1 of 1: put: store.Put, called from store.TestPut (store_test.go:20) in TestAll",
+                "did not occur again, 1 of 2: put: store.Put, called from store.TestPut (store_test.go:20) in TestPut",
+                "1 more occurred that were not recorded",
             ]
         );
     }

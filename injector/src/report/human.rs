@@ -114,7 +114,7 @@ impl<'a> Terminal<'a> {
         }
         if end.lost_calls > 0 {
             say(format!(
-                "{} could not be looked at and are not counted: more threads than there is room for",
+                "{} could not be handled and are not counted: too many threads",
                 count_of(end.lost_calls, "call")
             ));
         }
@@ -153,7 +153,7 @@ impl Sink for Terminal<'_> {
                 "process {} executed another program: the rules no longer act in it",
                 executed.pid
             )),
-            Line::Limit {} => say("a limit is reached: no more faults; the target goes on"),
+            Line::Limit {} => say("limit reached: no more faults; the target keeps running"),
             Line::PassedOver(passed_over) => say(format!(
                 "no rule was armed in {}",
                 passed_over.programs.join(", ")
@@ -300,7 +300,7 @@ fn summary(results: &[RuleResult]) -> String {
         }
         let begun = result.fired.saturating_sub(result.applied + result.failed);
         if begun > 0 && !result.observes {
-            let words = "begun and never returned: ended by a panic, runtime.Goexit or another rule's `return`, or not over when the run was";
+            let words = "entered but never returned: ended by a panic, runtime.Goexit or another rule's `return`, or still running when the run ended";
             let _ = writeln!(text, "{}: {begun} {words}", result.rule);
         }
     }
@@ -326,7 +326,7 @@ fn end_words(end: &End) -> String {
     match (end.target, end.status, &end.signal) {
         (TargetEnd::Exited, Some(status), _) => format!("the target exited with status {status}"),
         (TargetEnd::Killed, _, Some(signal)) => format!("the target was killed by {signal}"),
-        (TargetEnd::Released, ..) => "the target goes on, without faults".to_owned(),
+        (TargetEnd::Released, ..) => "the target keeps running, without faults".to_owned(),
         _ => "the target has ended".to_owned(),
     }
 }

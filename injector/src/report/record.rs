@@ -180,7 +180,7 @@ impl Record {
             (Some(signal), _) => format!("the target was killed by {signal}"),
             (None, Some(status)) => format!("the target exited with status {status}"),
             (None, None) if end.target == TargetEnd::Released => {
-                "the target goes on, without faults".to_owned()
+                "the target keeps running, without faults".to_owned()
             }
             (None, None) => "the target has ended".to_owned(),
         };

@@ -181,12 +181,12 @@ impl Resolver<'_> {
             Typed::Constant(model::Operand::Bool(value)) => Ok(constant(text, value)),
             Typed::Place { name, .. } => Err(Wrong::new(
                 operand.span,
-                format!("`{name}` alone is no condition: it is not a bool"),
+                format!("`{name}` is not a condition by itself: it is not a bool"),
                 "compare it with something, as in `n > 0` or `p != null`",
             )),
             Typed::Constant(_) | Typed::Type { .. } => Err(Wrong::new(
                 operand.span,
-                "a value alone is no condition",
+                "a value is not a condition by itself",
                 "compare it with something",
             )),
         }
@@ -307,7 +307,7 @@ impl Resolver<'_> {
             )),
             (Typed::Constant(_), Typed::Constant(_)) => Err(Wrong::new(
                 span,
-                "both sides are fixed, so the outcome never changes",
+                "both sides are fixed, so the condition is constant",
                 "compare a parameter, a result or something reached through one",
             )),
         }
@@ -336,8 +336,8 @@ impl Resolver<'_> {
                 if !(least..=most).contains(number) {
                     return Err(Wrong::new(
                         span,
-                        format!("`{name}` is never {number}, so the outcome never changes"),
-                        format!("its values go from {least} to {most}"),
+                        format!("`{name}` is never {number}, so the condition is constant"),
+                        format!("its values range from {least} to {most}"),
                     ));
                 }
                 Ok(test(test_kind(comparison), number.cast_unsigned() as u64))
@@ -429,7 +429,7 @@ impl Resolver<'_> {
             _ => Err(Wrong::new(
                 operand.span,
                 "this is not a string",
-                "`startsWith`, `endsWith` and `contains` go behind a string",
+                "`startsWith`, `endsWith` and `contains` apply to strings only",
             )),
         }
     }

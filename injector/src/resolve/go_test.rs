@@ -85,7 +85,7 @@ pub(super) fn resolve(rules: &RuleSet, binary: &Binary, resolution: &mut Resolut
         let rule = &rules.rules[resolved.rule];
         if !knows_parents && asks(rule) {
             let diagnostic = Diagnostic::warning(format!(
-                "goroutines of {} do not know who started them: only calls on a test's own goroutine are its calls",
+                "goroutines of {} do not record which goroutine started them: only calls on a test's own goroutine count as its calls",
                 binary.version().text
             ));
             let diagnostic = diagnostic
@@ -147,7 +147,7 @@ fn warn_of_printing(rules: &RuleSet, resolution: &mut Resolution) {
                 function.name
             ));
             let diagnostic = diagnostic.at(rule.function.span).rule(&rule.name);
-            let help = "say whose calls are meant: `test: \"*\"` for those of tests, or `callers: [\"mypackage.*\"]`";
+            let help = "select the calls: `test: \"*\"` for those of tests, or `callers: [\"mypackage.*\"]`";
             resolution
                 .findings
                 .push(of_rule(resolved.rule, Finding::invalid(diagnostic.help(help))));

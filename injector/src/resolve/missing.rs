@@ -58,7 +58,7 @@ pub(super) fn missing(rule: &Rule, name: &str, binary: &Binary) -> Finding {
     let same_end = with_last_element(name, binary);
     if same_end.len() > 1 {
         let help = format!(
-            "its package may be written in short only where one has that name: {}",
+            "the package can be shortened only if the name is unique: {}",
             list(&same_end)
         );
         return Finding::unarmable(diagnostic.help(help));

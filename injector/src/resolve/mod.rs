@@ -173,7 +173,7 @@ fn too_many_rules(rules: &RuleSet, resolution: &mut Resolution) {
                 let diagnostic = Diagnostic::error(message).at(rule.function.span).rule(&rule.name);
                 resolution
                     .findings
-                    .push(Finding::invalid(diagnostic.help("join rules that do the same")));
+                    .push(Finding::invalid(diagnostic.help("merge rules that do the same")));
             }
         }
     }

@@ -204,7 +204,7 @@ impl Scope<'_> {
             None => "name the parameters in the rule's `signature`, and write the name".to_owned(),
         };
         Err(NoSuchPlace::new(format!(
-            "positions of parameters are not certain here: {}",
+            "positions of parameters are not known for certain here: {}",
             why.words()
         ))
         .help(help))

@@ -362,7 +362,7 @@ impl Resolver<'_> {
                 if !condition.is_of_entry() && !only_at_return {
                     wrongs.push(Wrong::new(
                         written.span,
-                        "the condition is on results, which are not there yet when the rule acts at entry",
+                        "the condition is on results, which are not known yet when the rule acts at entry",
                         "let one rule act at entry on parameters, and another at return",
                     ));
                 }

@@ -83,7 +83,7 @@ pub(super) fn unchecked(
         .at(written.span)
         .rule(&rule.name)
         .help(
-            "compare them with the source of this very version: values of the wrong type crash the program",
+            "check them against the source of exactly this version: values of the wrong type crash the program",
         );
     Some(Finding::unarmable(diagnostic))
 }
@@ -112,8 +112,10 @@ fn touches_values(rule: &Rule) -> bool {
 
 fn untyped(rule: &Rule, function: &Function) -> Finding {
     let help = match function.is_assembly {
-        true => "it is assembly: say its types with `signature: \"func(…) (…)\"`",
-        false => "say its types with `signature: \"func(…) (…)\"`, or build without `-ldflags=-s` and `-w`",
+        true => "it is assembly: declare its types with `signature: \"func(…) (…)\"`",
+        false => {
+            "declare its types with `signature: \"func(…) (…)\"`, or build without `-ldflags=-s` and `-w`"
+        }
     };
     let message = format!("the binary has no types for `{}`", function.name);
     Finding::unarmable(
@@ -130,7 +132,7 @@ fn unreadable(rule: &Rule, function: &Function, error: &GoError) -> Finding {
         Diagnostic::error(message)
             .at(rule.function.span)
             .rule(&rule.name)
-            .help("say its types with `signature: \"func(…) (…)\"`"),
+            .help("declare its types with `signature: \"func(…) (…)\"`"),
     )
 }
 

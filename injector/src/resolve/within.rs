@@ -107,8 +107,10 @@ fn resolve(
     }
     for (_, wanted) in &wanted {
         if let Some(all) = wanted.several() {
-            let diagnostic =
-                Diagnostic::error(format!("`{}` is several functions", wanted.selector.value.text()));
+            let diagnostic = Diagnostic::error(format!(
+                "`{}` is ambiguous: several functions have this name",
+                wanted.selector.value.text()
+            ));
             let help = format!("write the whole path of the package: {all}");
             let diagnostic = diagnostic.at(wanted.selector.span).rule(&rule.name).help(help);
             findings.push(Finding::unarmable(diagnostic));

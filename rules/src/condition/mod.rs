@@ -161,7 +161,7 @@ fn syntax_error(masked: &Masked<'_>, error: Option<&ParseError>) -> Problem {
         "|" | "or" | "OR" => "write `||`",
         "not" | "NOT" => "write `!`",
         "is" => "write `==`",
-        ")" | "]" | "}" => "nothing was opened that this would close, or something is missing before it",
+        ")" | "]" | "}" => "there is no opening bracket for this, or something is missing before it",
         _ => "a condition is made of names, values, `== != < <= > >= && || !` and parentheses",
     };
     // `not a` stumbles over the `a`.

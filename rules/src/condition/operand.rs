@@ -293,7 +293,7 @@ pub(super) fn unknown_function(name: &str, range: Range<usize>) -> Problem {
         "int" | "uint" | "double" | "string" | "bytes" | "bool" | "dyn" => {
             "compare the value as it is: Go's types are known"
         }
-        "startsWith" | "endsWith" | "contains" => "write it behind a text: `s.startsWith(\"…\")`",
+        "startsWith" | "endsWith" | "contains" => "call it on a text: `s.startsWith(\"…\")`",
         _ => {
             "functions are `size(x)`, `type(x)`, `errors.Is(err, io.EOF)`, `duration(\"…\")`, `s.startsWith(\"…\")`, `s.endsWith(\"…\")` and `s.contains(\"…\")`"
         }

@@ -25,7 +25,7 @@ pub(super) fn explain(error: &Error, source: &Source) -> Diagnostic {
                 .help("refer to an anchor from outside of it")
         }
         Error::Budget { breach, .. } => {
-            Diagnostic::error(budget(breach)).help("a rule file is written by people: make it smaller")
+            Diagnostic::error(budget(breach)).help("this is too large for a rule file: make it smaller")
         }
         Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
@@ -86,7 +86,7 @@ fn unknown_anchor(source: &Source, span: Option<Span>) -> Diagnostic {
                 .all(|c| c.is_alphanumeric() || matches!(c, '-' | '_')) =>
         {
             finding.help(format!(
-                "put `&{name}` before what it stands for, further up, or quote the text"
+                "put `&{name}` before the value it refers to, further up, or quote the text"
             ))
         }
         _ => finding.help(format!("quote patterns: `\"{written}\"`")),
@@ -123,7 +123,7 @@ fn scanner(message: &str, span: Option<Span>, source: &Source) -> Diagnostic {
     } else if message.contains("block") {
         diagnostic.help("indent all keys of a mapping, and all `-` of a list, alike")
     } else {
-        diagnostic.help("the mistake is here or just before")
+        diagnostic.help("the error is here or just before")
     }
 }
 

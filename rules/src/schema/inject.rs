@@ -59,7 +59,7 @@ impl JsonSchema for Assignments {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "Values by the parameter, result or path they go to.",
+            "description": "The values to set, by parameter, result or path.",
             "type": "object",
             "propertyNames": {"pattern": PATH},
             "patternProperties": {"^x-": true},
@@ -106,7 +106,7 @@ impl JsonSchema for Value {
             "not": {"required": ["fields", "value"]},
         });
         let wrap = json_schema!({
-            "description": "An error around another one, with this text before that one's.",
+            "description": "An error that wraps another one, with this text before the other's.",
             "type": "object",
             "properties": {"wrap": made_of, "message": text()},
             "required": ["wrap", "message"],
@@ -124,9 +124,9 @@ impl JsonSchema for Value {
                 {"description": "nil.", "type": "null"},
                 special("message", "An error with this text.", text()),
                 special("errno", "A system error by its name.", generator.subschema_for::<Errno>()),
-                special("add", "The present value plus this.", generator.subschema_for::<Amount>()),
-                special("xor", "The present value with these bits flipped; every byte of a string or slice.", natural()),
-                special("random", "Evenly distributed between these two, both included.", random),
+                special("add", "The current value plus this.", generator.subschema_for::<Amount>()),
+                special("xor", "The current value with these bits flipped; every byte of a string or slice.", natural()),
+                special("random", "Uniformly distributed between these two, both inclusive.", random),
                 special("len", "The string or slice cut to this length.", natural()),
                 special("bytes", "A string or slice by its bytes.", bytes),
                 special("new", "A pointer to a new value.", new),

@@ -38,7 +38,7 @@ schema_type!(Delay, {
             "type": "object",
             "properties": {
                 "fixed": {"description": "At least this long.", "type": "string", "pattern": DURATION},
-                "jitter": {"description": "Up to this much more, evenly distributed.", "type": "string", "pattern": DURATION},
+                "jitter": {"description": "Up to this much more, uniformly distributed.", "type": "string", "pattern": DURATION},
             },
             "anyOf": [{"required": ["fixed"]}, {"required": ["jitter"]}],
             "additionalProperties": false,
@@ -123,7 +123,7 @@ schema_type!(Function, {
                     "examples": ["^main\\.(parse|read)"],
                 },
                 "max_matches": {
-                    "description": "More matching functions than this are an error. 32 where absent.",
+                    "description": "More matching functions than this are an error. Default 32.",
                     "type": "integer",
                     "minimum": 1,
                     "maximum": u32::MAX,

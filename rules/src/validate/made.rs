@@ -49,7 +49,7 @@ fn typed(reader: &mut Reader<'_>, name: &Node, content: Option<&Node>) -> Option
 
 fn wrap(reader: &mut Reader<'_>, node: &Node, of: &Node, message: Option<&Node>) -> Option<Value> {
     const EXAMPLE: &str =
-        "write the error and what stands before its text: `{wrap: io.EOF, message: \"reading header\"}`";
+        "write the error and the text before its own: `{wrap: io.EOF, message: \"reading header\"}`";
     let of = made_of(reader, of);
     let Some(message) = message else {
         reader.report(
@@ -62,7 +62,7 @@ fn wrap(reader: &mut Reader<'_>, node: &Node, of: &Node, message: Option<&Node>)
     let message = reader.text(message, "`message`", EXAMPLE)?.value;
     let of = of?;
     if matches!(of.value, Value::Null) {
-        let finding = node.error("`wrap` needs an error, and null is none").at(of.span);
+        let finding = node.error("`wrap` needs an error, not null").at(of.span);
         reader.report(finding.help("write `{message: …}` alone for an error that wraps none"));
         return None;
     }
@@ -92,10 +92,10 @@ pub(super) fn new(reader: &mut Reader<'_>, node: &Node) -> Option<Value> {
     let of = made_of(reader, node)?;
     if matches!(of.value, Value::Null) {
         let finding = node
-            .error("`new` makes a value, and null is none")
+            .error("`new` needs a value, not null")
             .label("nothing to make");
         reader.report(
-            finding.help("write what the pointer is to lead to, `{new: 5}`, or `null` alone for nil"),
+            finding.help("write what the pointer is to point to, `{new: 5}`, or `null` alone for nil"),
         );
         return None;
     }

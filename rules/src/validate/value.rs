@@ -86,7 +86,7 @@ fn mapping(reader: &mut Reader<'_>, node: &Node) -> Option<Value> {
             let finding = node
                 .error(format!("{} can't be used together", and_list(&names)))
                 .at(second.span);
-            reader.report(finding.help("keep one of them; write a second rule for a second change"));
+            reader.report(finding.help("keep one of them; write a second rule for another change"));
             None
         }
         (all, _) => fields(reader, all),

@@ -65,7 +65,7 @@ fn unexplained(resolver: &Resolver<'_>) -> String {
 }
 
 fn ambiguous(_: &Resolver<'_>) -> String {
-    "the compiler left out parameters without a name, and where they stand cannot be told; give its `signature`"
+    "the compiler left out unnamed parameters, and their positions are unknown; give its `signature`"
         .to_owned()
 }
 

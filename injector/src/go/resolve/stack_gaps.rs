@@ -55,7 +55,7 @@ pub(super) fn fill(resolver: &Resolver<'_>) -> Result<Signature, String> {
 }
 
 fn unexplained() -> String {
-    "the compiler left out parameters without a name, and where they stand cannot be told; give its `signature`"
+    "the compiler left out unnamed parameters, and their positions are unknown; give its `signature`"
         .to_owned()
 }
 

@@ -36,7 +36,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(usize, Token<'_>)>, SignatureErr
             match signs.iter().find(|sign| rest.starts_with(**sign)) {
                 Some(sign) => Token::Sign(&rest[..sign.len()]),
                 None => {
-                    let message = format!("`{c}` does not belong into a signature");
+                    let message = format!("`{c}` is not allowed in a signature");
                     return Err(SignatureError { offset: at, message });
                 }
             }

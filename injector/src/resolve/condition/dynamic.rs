@@ -118,7 +118,7 @@ impl Resolver<'_> {
             _ => {
                 return Err(Wrong::new(
                     span,
-                    format!("`{path}` is no interface: its type is known"),
+                    format!("`{path}` is not an interface: its type is known"),
                     "write it without `type`",
                 ));
             }
@@ -154,7 +154,7 @@ impl Resolver<'_> {
             _ => {
                 return Err(Wrong::new(
                     span,
-                    format!("`{path}` is no interface: its type is known"),
+                    format!("`{path}` is not an interface: its type is known"),
                     format!("write it without `.({name})`"),
                 ));
             }
@@ -162,7 +162,7 @@ impl Resolver<'_> {
         let (binary, types) = (self.scope.binary, self.scope.types);
         let global = self.type_named(name, span)?;
         let ty = binary.described_type(global.address).ok_or_else(|| {
-            let message = format!("the program's description of `{name}` cannot be read");
+            let message = format!("the type descriptor of `{name}` cannot be read");
             Wrong::new(span, message, "compare the type only: `type(err) == \"…\"`")
         })?;
         if matches!(types.get(ty).kind, Kind::Interface { .. }) {

@@ -235,7 +235,7 @@ fn no_results(found: &Sites) -> Option<String> {
     let callee = found.tail_calls.iter().find_map(|call| call.callee.as_deref());
     Some(callee.map_or_else(
         || "the function never returns".to_owned(),
-        |callee| format!("the function ends in a jump to `{callee}`: name that instead"),
+        |callee| format!("the function ends in a jump to `{callee}`: name that function instead"),
     ))
 }
 

@@ -129,7 +129,7 @@ pub(super) fn constant(value: &Value, ty: TypeId, context: &mut Context<'_>) -> 
     for edit in fit(value, &at, context)?.edits {
         let (Source::Literal(bits), Base::Absolute(start)) = (&edit.source, edit.place.base) else {
             return Err(Misfit::new(
-                "what is made anew has no present value to change, and holds fixed values only",
+                "a new value has no previous value to change: it can hold fixed values only",
                 "write the value itself",
             ));
         };

@@ -78,7 +78,7 @@ fn check(found: &Function, ty: TypeId, context: &Context<'_>) -> Result<(), Misf
         .binary
         .known_signature(found)
         .map_err(|error| refused(&error.to_string()))?
-        .ok_or_else(|| refused("the binary does not tell its parameters"))?;
+        .ok_or_else(|| refused("the binary does not record its parameters"))?;
     let is = [false, true].map(|variadic| declared(&signature, variadic, context));
     if is.iter().any(|declared| declared.as_deref() == Some(wanted)) {
         return Ok(());

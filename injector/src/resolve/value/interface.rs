@@ -101,7 +101,7 @@ pub(super) fn typed(
             } else {
                 let message = format!(
                     "a new `{}` cannot be made: it has pointers and is no error, so that the program may put others \
-                     there, which the garbage collector would not see",
+                     there, which the garbage collector would not scan",
                     context.type_name(target)
                 );
                 return Err(Misfit::new(message, "write the name of a package variable").within(name.span));
@@ -148,7 +148,7 @@ fn type_word(
             .map(|address| global(format!("type {concrete}"), address))
             .ok_or_else(|| {
                 Misfit::of_binary(
-                    format!("the program never uses `{concrete}`, so it cannot tell one"),
+                    format!("the program never uses `{concrete}`, so it has no descriptor of it"),
                     "write the name of a package variable",
                 )
             });
@@ -163,7 +163,7 @@ fn type_word(
     match table {
         Some(table) => Ok(global(format!("itab {concrete}, {name}"), table.address)),
         None if name == "error" => Err(Misfit::of_binary(
-            format!("the program never uses a `{concrete}` as an error, so it has no table to tell it by"),
+            format!("the program never converts a `{concrete}` to `error`, so it has no itab for that"),
             "write the name of a package variable, such as `io.EOF`, or use the type somewhere in the program",
         )),
         None => Err(Misfit::new(
@@ -279,7 +279,7 @@ fn untyped(
         (_, Some(16)) => found.known_type().map(|_| unreachable!("it has no type")),
         (_, size) => Err(Misfit::of_binary(
             format!(
-                "`{}` is no interface: it has {} bytes, and the binary tells no more about it",
+                "`{}` is not an interface: it has {} bytes, and the binary does not describe it",
                 found.name,
                 size.map_or_else(|| "an unknown number of".to_owned(), |size| size.to_string())
             ),

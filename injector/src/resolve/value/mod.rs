@@ -61,8 +61,8 @@ pub(super) fn fit(value: &Value, at: &Located, context: &mut Context<'_>) -> Res
     let go = context.types().get(at.ty);
     if go.is_gap() {
         return Err(Misfit::of_binary(
-            "the compiler left out what has no name, so that its type is not known",
-            "say the function's types with `signature: \"func(…) (…)\"`",
+            "the compiler left out unnamed parameters, so its type is not known",
+            "declare the function's types with `signature: \"func(…) (…)\"`",
         ));
     }
     match &go.kind {

@@ -28,7 +28,7 @@ pub(super) fn integer(value: &Value, at: &Located, go: &Type) -> Result<Fitted, 
         true => Ok(bits(number)),
         false => Err(Misfit::new(
             format!("{number} does not fit `{}`", go.name),
-            format!("its values go from {least} to {most}"),
+            format!("its values range from {least} to {most}"),
         )),
     };
     let source = match value {
@@ -37,7 +37,7 @@ pub(super) fn integer(value: &Value, at: &Located, go: &Type) -> Result<Fitted, 
             if amount.abs() > most - least {
                 return Err(Misfit::new(
                     format!("adding {amount} to `{}` always leaves its range", go.name),
-                    format!("its values go from {least} to {most}"),
+                    format!("its values range from {least} to {most}"),
                 ));
             }
             Source::Add(bits(amount))
@@ -175,7 +175,7 @@ fn float_bits(number: f64, size: u64, go: &Type) -> Result<u64, Misfit> {
     if narrow.is_infinite() && number.is_finite() {
         return Err(Misfit::new(
             format!("{number:?} does not fit `{}`", go.name),
-            format!("its values go from {:?} to {:?}", f32::MIN, f32::MAX),
+            format!("its values range from {:?} to {:?}", f32::MIN, f32::MAX),
         ));
     }
     Ok(u64::from(narrow.to_bits()))
@@ -246,7 +246,7 @@ pub(in crate::resolve) fn length(value: &Value, place: Place) -> Result<Fitted, 
     let number = number.ok_or_else(|| {
         Misfit::new(
             format!("{} is not a length", describe(value)),
-            "write a whole number from 0 on; at run time it must not be more than the present one",
+            "write a whole number, 0 or more, that does not exceed the current length at run time",
         )
     })?;
     let edit = crate::plan::Edit {

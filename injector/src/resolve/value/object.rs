@@ -104,7 +104,7 @@ fn put(edit: Edit, context: &mut Context<'_>) -> Result<(), Misfit> {
 
 fn unmade() -> Misfit {
     Misfit::new(
-        "what is made anew has no present value to change, and holds fixed values only",
+        "a new value has no previous value to change: it can hold fixed values only",
         "write the value itself; behind a pointer, `{new: …}`",
     )
 }

@@ -91,16 +91,14 @@ fn new(of: &Spanned<Value>, target: TypeId, context: &mut Context<'_>) -> Result
     if composite::holds_pointers(target, context.types()) {
         let name = context.type_name(target);
         let message = format!(
-            "a new `{name}` cannot be made: it holds pointers, and the garbage collector would not see those \
-             that the program puts there later"
+            "a new `{name}` cannot be made: it holds pointers, and the garbage collector would not scan those \
+             that the program stores there later"
         );
         let help = match context.types().get(target).kind {
             Kind::String => {
                 "write the text alone, which changes the string that is there, or name a package variable"
             }
-            _ => {
-                "name a package variable whose address is taken, or write what of the present one is to change"
-            }
+            _ => "name a package variable whose address is taken, or write what to change in the current one",
         };
         return Err(Misfit::new(message, help));
     }

@@ -95,7 +95,7 @@ fn copies(content: &[u8], count: usize, context: &mut Context<'_>) -> Result<[So
     if content.len() > LONGEST_FLIPPED {
         return Err(Misfit::new(
             format!("{} bytes are too many for a new slice", content.len()),
-            format!("at most {LONGEST_FLIPPED} bytes can be made anew at each firing"),
+            format!("at most {LONGEST_FLIPPED} bytes can be copied at each firing"),
         ));
     }
     if content.is_empty() {
@@ -125,7 +125,7 @@ fn list(
         let name = context.type_name(at.ty);
         let message = format!(
             "a new `{name}` cannot be made: its elements hold pointers, and the garbage collector \
-             would not see those that the program puts there later"
+             would not scan those that the program stores there later"
         );
         let help = "set the elements that are there one by one (`x[0]: …`), or cut the slice with `{len: 1}`";
         return Err(Misfit::new(message, help));

@@ -41,7 +41,7 @@ pub(super) fn find(name: &str, context: &Context<'_>) -> Result<Variable, Misfit
 }
 
 fn unreadable(error: GoError) -> Misfit {
-    Misfit::of_binary(error.to_string(), "build the program anew")
+    Misfit::of_binary(error.to_string(), "rebuild the program")
 }
 
 fn find_in_full(name: &str, binary: &Binary) -> Result<Option<Variable>, Misfit> {
@@ -76,7 +76,7 @@ impl Variable {
     pub(super) fn known_type(&self) -> Result<TypeId, Misfit> {
         self.ty.ok_or_else(|| {
             Misfit::of_binary(
-                format!("the binary does not tell the type of `{}`", self.name),
+                format!("the binary does not record the type of `{}`", self.name),
                 "build it with debug information: without `-ldflags=-w` and `-s`",
             )
         })

@@ -10,7 +10,7 @@ use iced_x86::{
 
 /// Why an instruction can't be displaced.
 #[derive(Debug, thiserror::Error)]
-#[error("the instruction at 0x{address:x} can't be run from another place: {reason}")]
+#[error("the instruction at 0x{address:x} can't run at another address: {reason}")]
 pub(in crate::engine) struct DisplaceError {
     address: u64,
     reason: String,

@@ -28,7 +28,7 @@ pub(in crate::go::arch) fn moved(bytes: &[u8], address: Address) -> Moved {
         | FlowControl::Call => None,
         // Its operand may be in memory or a register that the displaced copy has no way to keep.
         FlowControl::IndirectCall => Some("it is a call through a register or memory"),
-        _ => Some("it is no instruction that can be run from another place"),
+        _ => Some("it is not an instruction that can run at another address"),
     };
     let mut factory = InstructionInfoFactory::new();
     let uses_free_registers = factory
@@ -39,7 +39,7 @@ pub(in crate::go::arch) fn moved(bytes: &[u8], address: Address) -> Moved {
     Moved {
         never: match instruction.mnemonic() {
             Mnemonic::Syscall | Mnemonic::Loop | Mnemonic::Loope | Mnemonic::Loopne => {
-                Some("it is no instruction that can be run from another place")
+                Some("it is not an instruction that can run at another address")
             }
             _ => never,
         },
