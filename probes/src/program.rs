@@ -339,6 +339,16 @@ impl Program {
         }
     }
 
+    /// Drops the scratches of the threads of a process that has ended or runs another program: what waits in them ended with
+    /// their calls, and has not failed.
+    pub fn forget_threads(&self, rows: &ProcessRows) {
+        for tid in self.threads() {
+            if self.scratch(tid).is_some_and(|s| s.hit.serial == rows.serial) {
+                self.forget(tid);
+            }
+        }
+    }
+
     /// Lets all probes of all processes pass.
     pub fn cease(&self) {
         self.run.cease();

@@ -300,7 +300,7 @@ fn summary(results: &[RuleResult]) -> String {
         }
         let begun = result.fired.saturating_sub(result.applied + result.failed);
         if begun > 0 && !result.observes {
-            let words = "entered but never returned: ended by a panic, runtime.Goexit or another rule's `return`, or still running when the run ended";
+            let words = "entered but never returned: ended by a panic, runtime.Goexit or another rule's `return`, or still running when the process or the run ended";
             let _ = writeln!(text, "{}: {begun} {words}", result.rule);
         }
     }

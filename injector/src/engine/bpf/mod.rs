@@ -393,6 +393,9 @@ impl Session for BpfSession {
     }
 
     fn gone(&mut self) {
+        if let Some(rows) = &self.rows {
+            self.loaded.program.forget_threads(rows);
+        }
         self.remove();
     }
 
