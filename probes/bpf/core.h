@@ -17,7 +17,7 @@
  *             gi_take_in_scope: counts a firing of what that has counted, and returns how many were before
  *             gi_member_load, _save: s->member by s->member_key; gi_test_load: s->event.test by s->member.test;
  *             gi_test_save: by s->member_key
- *   others    gi_now, gi_add and gi_swap (atomic, return the value before), gi_emit
+ *   others    gi_now, gi_add and gi_swap (atomic, return the value before), gi_emit, gi_is_event_wanted (before one is put together; one that is not goes to gi_drop_event)
  *
  * Every function marked GI_SUBPROGRAM is verified by the kernel by itself, which keeps the loops
  * over table rows linear for the verifier. Hence the null checks of their pointer arguments. Calls
@@ -373,7 +373,8 @@ GI_SUBPROGRAM int gi_begin(struct gi_scratch *s)
 	if (!s->fired_count)
 		return 0;
 	/* Before any edit moves the stack pointer. */
-	gi_take_stack(s);
+	if (gi_is_event_wanted(s))
+		gi_take_stack(s);
 	return 1;
 }
 
@@ -394,6 +395,8 @@ GI_SUBPROGRAM int gi_report(struct gi_scratch *s, gi_u32 n, gi_u32 reason)
 	rule = gi_rule_row(s, binding->rule);
 	if (!rule)
 		return 0;
+	if (!gi_is_event_wanted(s))
+		return gi_drop_event(s);
 	s->event.test.length = 0;
 	if (GI_NEEDS(TESTS) && !gi_find_member(s, s->hit.g) && gi_test_load(s))
 		s->event.test.length = 0;
@@ -401,7 +404,7 @@ GI_SUBPROGRAM int gi_report(struct gi_scratch *s, gi_u32 n, gi_u32 reason)
 	if (s->hit.g)
 		gi_user_read(s, &s->word[0], 8, s->hit.g + process->goid_offset);
 	s->event.goid = s->word[0];
-	s->event.time = gi_now();
+	s->event.time = gi_now(s);
 	s->event.call = s->fired[n].call;
 	s->event.delay = s->fired[n].delay;
 	s->event.place = s->fired[n].place;

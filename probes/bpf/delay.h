@@ -75,7 +75,7 @@ GI_SUBPROGRAM int gi_start_delay(struct gi_scratch *s, gi_u64 duration)
 		return GI_NOT_HERE;
 	if (s->fired_count > GI_DELAYED)
 		return GI_TOO_MANY;
-	s->delay.deadline = gi_now() + duration;
+	s->delay.deadline = gi_now(s) + duration;
 	s->delay.duration = duration;
 	s->delay.depth = s->depth;
 	s->delay.site = s->hit.site;
@@ -164,7 +164,7 @@ GI_SUBPROGRAM int gi_back_from_delay(struct gi_scratch *s)
 		gi_delay_forget(s);
 		return GI_BACK_CALL;
 	}
-	if (!s->delay.asleep && gi_now() < s->delay.deadline)
+	if (!s->delay.asleep && gi_now(s) < s->delay.deadline)
 		return GI_BACK_EARLY;
 	gi_delay_forget(s);
 	for (i = 0; i < GI_DELAYED; i++)

@@ -78,8 +78,9 @@ static __always_inline int gi_float_write(struct gi_scratch *s, gi_u32 index, co
 	return gi_frame_float_write(s, index);
 }
 
-static __always_inline gi_u64 gi_now(void)
+static __always_inline gi_u64 gi_now(const struct gi_scratch *s)
 {
+	(void)s;
 	return bpf_ktime_get_ns();
 }
 
@@ -111,6 +112,18 @@ GI_SUBPROGRAM int gi_load_thread_g(struct gi_scratch *s)
 static __always_inline gi_u64 gi_thread_g(struct gi_scratch *s)
 {
 	return gi_load_thread_g(s) ? 0 : s->word[0];
+}
+
+static __always_inline int gi_is_event_wanted(const struct gi_scratch *s)
+{
+	(void)s;
+	return 1;
+}
+
+static __always_inline int gi_drop_event(const struct gi_scratch *s)
+{
+	(void)s;
+	return 0;
 }
 
 static __always_inline void gi_emit(struct gi_scratch *s)

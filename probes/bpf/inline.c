@@ -30,13 +30,16 @@ gi_u64 goinject_inline(struct gi_slot *slot, gi_u32 row, gi_u64 flags, struct gi
 	s->hit.edited = 0;
 	s->hit.tid = 0;
 	s->hit.serial = process->serial;
+	slot->now = 0;
+	slot->goroutine = 0;
+	slot->event = 0;
 	gi_know_goroutine(s, site);
 	if (!gi_begin(s))
 		return displaced[row];
 	for (i = 0; i < GI_GENERAL_REGISTERS; i++)
 		before[i] = s->hit.reg[i];
 	/* Nobody may be there any more. If there is, it hears of it. */
-	if (gi_now() < __atomic_load_n(&inside->lease, __ATOMIC_RELAXED))
+	if (gi_now(s) < __atomic_load_n(&inside->lease, __ATOMIC_RELAXED))
 		gi_perform(s);
 	else
 		gi_abandon(s, GI_LOST);

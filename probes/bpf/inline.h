@@ -20,9 +20,32 @@ struct gi_slot {
 	gi_u32 taken;
 	gi_u32 padding;
 	gi_u64 resume; /* where the thread goes on */
-	gi_u64 padding2[6];
+	/* What is found out once for all of a hit: 0 until then. */
+	gi_u64 now;
+	gi_u64 stack_low; /* of the goroutine that the thread runs */
+	gi_u64 stack_high;
+	gi_u64 m;
+	gi_u32 goroutine; /* enum gi_found: whether it runs one, on its own stack */
+	gi_u32 event;     /* enum gi_found: whether there is room for one */
+	gi_u64 padding2;
 	struct gi_scratch scratch;
 	/* The rest is the stack. */
+};
+
+enum gi_found {
+	GI_FOUND_YES = 1,
+	GI_FOUND_NO = 2,
+};
+
+/*
+ * The time by the processor's own counter, which goinject compares with CLOCK_MONOTONIC again and again. Where the kernel does
+ * not trust that counter there is none, and the kernel is asked.
+ */
+struct gi_clock {
+	gi_u64 changes; /* odd while it is being changed; 0: no clock */
+	gi_u64 counter; /* as it was at ... */
+	gi_u64 time;    /* ns, CLOCK_MONOTONIC */
+	gi_u64 scale;   /* ns of one count, times 2^32 */
 };
 
 /* Memory that is always there. */
@@ -73,12 +96,14 @@ struct gi_inside {
 	gi_u64 tls_is_known; /* gi_process.tls_g says where g is, in every thread */
 	gi_u64 known_count;
 	gi_u64 lease; /* ns, CLOCK_MONOTONIC: from then on goinject is taken for dead */
+	gi_u64 procid_offset; /* in m: the kernel's number of the thread; 0 unknown */
+	struct gi_clock clock;
 	struct gi_known known[GI_KNOWN];
 	struct gi_kept_table kept[GI_MEMORIES];
 };
 
 /* The same numbers as in src/inline/layout.rs and inline.S. */
-_Static_assert(offsetof(struct gi_inside, ring) == 208 && sizeof(struct gi_inside) == 752, "gi_inside");
+_Static_assert(offsetof(struct gi_inside, ring) == 208 && sizeof(struct gi_inside) == 792, "gi_inside");
 _Static_assert(offsetof(struct gi_slot, scratch) + offsetof(struct gi_scratch, hit) == 88, "gi_slot");
 _Static_assert(sizeof(struct gi_slot) + 32768 <= GI_SLOT_SIZE, "gi_slot");
 

@@ -34,18 +34,36 @@ static gi_u64 gi_thread_g(struct gi_scratch *s)
 	return gi_thread_word(process->tls_g);
 }
 
-/* Whether the thread runs this g's goroutine, on its own stack: then both are there. */
-static int gi_runs_goroutine(const struct gi_scratch *s)
+static struct gi_slot *gi_slot_of(const struct gi_scratch *s)
+{
+	return (struct gi_slot *)((uintptr_t)s - offsetof(struct gi_slot, scratch));
+}
+
+static int gi_look_for_goroutine(const struct gi_scratch *s, struct gi_slot *slot)
 {
 	struct gi_process *process = gi_process_row(s);
-	gi_u64 g = s->hit.g, m, sp = s->hit.reg[GI_SP];
+	gi_u64 g = s->hit.g, sp = s->hit.reg[GI_SP];
 
 	if (!g || !process || !process->m_offset || !process->curg_offset || process->m_offset > GI_G_SIZE - 8 ||
 	    !gi_inside_of(s)->tls_is_known || gi_thread_word(process->tls_g) != g)
-		return 0;
-	m = gi_load_word(g + process->m_offset);
-	return m && gi_load_word(m + process->curg_offset) == g && sp >= gi_load_word(g + GI_G_STACK_LOW) &&
-	       sp < gi_load_word(g + GI_G_STACK_HIGH);
+		return GI_FOUND_NO;
+	slot->m = gi_load_word(g + process->m_offset);
+	slot->stack_low = gi_load_word(g + GI_G_STACK_LOW);
+	slot->stack_high = gi_load_word(g + GI_G_STACK_HIGH);
+	return slot->m && gi_load_word(slot->m + process->curg_offset) == g && sp >= slot->stack_low &&
+			       sp < slot->stack_high
+		       ? GI_FOUND_YES
+		       : GI_FOUND_NO;
+}
+
+/* Whether the thread runs this g's goroutine, on its own stack: then both are there. */
+static int gi_runs_goroutine(const struct gi_scratch *s)
+{
+	struct gi_slot *slot = gi_slot_of(s);
+
+	if (!slot->goroutine)
+		slot->goroutine = gi_look_for_goroutine(s, slot);
+	return slot->goroutine == GI_FOUND_YES;
 }
 
 static int gi_within_bounds(gi_u64 address, gi_u32 size, gi_u64 low, gi_u64 high)
@@ -60,8 +78,7 @@ static int gi_is_there(const struct gi_scratch *s, gi_u64 address, gi_u32 size, 
 	gi_u64 i;
 
 	if (gi_runs_goroutine(s)) {
-		if (gi_within_bounds(address, size, gi_load_word(s->hit.g + GI_G_STACK_LOW),
-				     gi_load_word(s->hit.g + GI_G_STACK_HIGH)))
+		if (gi_within_bounds(address, size, gi_slot_of(s)->stack_low, gi_slot_of(s)->stack_high))
 			return 1;
 		if (gi_within_bounds(address, size, s->hit.g, s->hit.g + (to_write ? GI_G_STACK_GUARD + 8 : GI_G_SIZE)))
 			return 1;
@@ -78,6 +95,10 @@ static int gi_is_there(const struct gi_scratch *s, gi_u64 address, gi_u32 size, 
 static void gi_move(void *to, const void *from, gi_u32 size)
 {
 	switch (size) {
+	case 16:
+		((volatile gi_u64 *)to)[0] = ((const volatile gi_u64 *)from)[0];
+		((volatile gi_u64 *)to)[1] = ((const volatile gi_u64 *)from)[1];
+		break;
 	case 8:
 		*(volatile gi_u64 *)to = *(const volatile gi_u64 *)from;
 		break;
@@ -133,12 +154,54 @@ static int gi_float_write(struct gi_scratch *s, gi_u32 index, const gi_u64 *valu
 	return gi_put_float(index, *value);
 }
 
-static gi_u64 gi_now(void)
+/* The time by the processor's counter; 0 where there is none to go by. */
+static gi_u64 gi_counted_time(const struct gi_clock *clock)
 {
+	gi_u32 turn;
+
+	for (turn = 0; turn < 3; turn++) {
+		gi_u64 changes = __atomic_load_n(&clock->changes, __ATOMIC_ACQUIRE), counter, time, scale, passed;
+
+		if (!changes || (changes & 1))
+			continue;
+		counter = __atomic_load_n(&clock->counter, __ATOMIC_RELAXED);
+		time = __atomic_load_n(&clock->time, __ATOMIC_RELAXED);
+		scale = __atomic_load_n(&clock->scale, __ATOMIC_RELAXED);
+		passed = gi_counter() - counter;
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (__atomic_load_n(&clock->changes, __ATOMIC_RELAXED) != changes)
+			continue;
+		/* That of another processor may be a little behind. */
+		if ((gi_s64)passed < 0)
+			return time;
+		return time + (gi_u64)(((unsigned __int128)passed * scale) >> 32);
+	}
+	return 0;
+}
+
+/* Looked at once for all of a hit. */
+static gi_u64 gi_now(const struct gi_scratch *s)
+{
+	struct gi_slot *slot = gi_slot_of(s);
 	gi_u64 now[2] = {0, 0};
 
-	gi_system_call(GI_SYS_CLOCK_GETTIME, GI_CLOCK_MONOTONIC, (gi_u64)(uintptr_t)now, 0, 0, 0, 0);
-	return now[0] * 1000000000ull + now[1];
+	if (!slot->now)
+		slot->now = gi_counted_time(&gi_inside_of(s)->clock);
+	if (!slot->now) {
+		gi_system_call(GI_SYS_CLOCK_GETTIME, GI_CLOCK_MONOTONIC, (gi_u64)(uintptr_t)now, 0, 0, 0, 0);
+		slot->now = now[0] * 1000000000ull + now[1];
+	}
+	return slot->now;
+}
+
+/* The kernel's number of the thread: Go knows it, too. */
+static gi_u32 gi_thread_number(const struct gi_scratch *s)
+{
+	gi_u64 offset = gi_inside_of(s)->procid_offset, number = 0;
+
+	if (offset && gi_runs_goroutine(s))
+		number = gi_load_word(gi_slot_of(s)->m + offset);
+	return number ? (gi_u32)number : (gi_u32)gi_system_call(GI_SYS_GETTID, 0, 0, 0, 0, 0, 0);
 }
 
 #endif

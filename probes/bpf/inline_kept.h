@@ -159,23 +159,70 @@ static gi_u64 gi_take_in_scope(struct gi_scratch *s)
 	return before;
 }
 
+/* Whether there is room for an event. The same for all events of a hit. */
+static int gi_is_event_wanted(const struct gi_scratch *s)
+{
+	const struct gi_inside *inside = gi_inside_of(s);
+	const struct gi_ring *ring = (const struct gi_ring *)(uintptr_t)inside->ring;
+	struct gi_slot *slot = gi_slot_of(s);
+	gi_u64 head, tail;
+
+	if (!slot->event) {
+		head = __atomic_load_n(&ring->head, __ATOMIC_RELAXED);
+		tail = __atomic_load_n(&ring->tail, __ATOMIC_RELAXED);
+		slot->event = head - tail < GI_RING_ENTRIES ? GI_FOUND_YES : GI_FOUND_NO;
+	}
+	return slot->event == GI_FOUND_YES;
+}
+
+static int gi_drop_event(const struct gi_scratch *s)
+{
+	__atomic_fetch_add(&gi_inside_of(s)->host.control->dropped_events, 1, __ATOMIC_RELAXED);
+	return 0;
+}
+
+/* A part of an event. All of them are of whole words. */
+static void gi_send_part(struct gi_event *to, const struct gi_event *from, gi_u64 start, gi_u64 size)
+{
+	volatile gi_u64 *out = (volatile gi_u64 *)((uintptr_t)to + start);
+	const gi_u64 *in = (const gi_u64 *)((uintptr_t)from + start);
+	gi_u64 i;
+
+	for (i = 0; i < size / 8; i++)
+		out[i] = in[i];
+}
+
+/* An event as far as it is in use. What else lies there is of an earlier one. */
+static void gi_send_event(struct gi_event *to, const struct gi_event *from, gi_u32 words)
+{
+	gi_send_part(to, from, 0, offsetof(struct gi_event, word));
+	gi_send_part(to, from, offsetof(struct gi_event, word), sizeof(from->word[0]) * (words & (2 * GI_EVENT_WORDS - 1)));
+	gi_send_part(to, from, offsetof(struct gi_event, text), sizeof(from->text[0]) * (from->texts & 3));
+	gi_send_part(to, from, offsetof(struct gi_event, stack), 8 * (from->frames & (2 * GI_STACK - 1)));
+	to->test.length = from->test.length;
+	if (from->test.length)
+		gi_send_part(to, from, offsetof(struct gi_event, test), sizeof(from->test));
+}
+
 /* Hands the event to goinject, or counts it as dropped. */
 static void gi_emit(struct gi_scratch *s)
 {
 	struct gi_inside *inside = gi_inside_of(s);
 	struct gi_ring *ring = (struct gi_ring *)(uintptr_t)inside->ring;
-	struct gi_ring_entry *entry;
+	const struct gi_binding *binding = gi_binding_row(s, s->event.binding);
 	gi_u64 head = __atomic_load_n(&ring->head, __ATOMIC_RELAXED);
+	struct gi_ring_entry *entry;
+	gi_u32 words = binding ? binding->edits : 0;
 
-	s->event.tid = (gi_u32)gi_system_call(GI_SYS_GETTID, 0, 0, 0, 0, 0, 0);
+	s->event.tid = gi_thread_number(s);
 	do {
 		if (head - __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE) >= GI_RING_ENTRIES) {
-			__atomic_fetch_add(&inside->host.control->dropped_events, 1, __ATOMIC_RELAXED);
+			gi_drop_event(s);
 			return;
 		}
 	} while (!__atomic_compare_exchange_n(&ring->head, &head, head + 1, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 	entry = (struct gi_ring_entry *)(uintptr_t)inside->entries + head % GI_RING_ENTRIES;
-	gi_copy_bytes(&entry->event, &s->event, sizeof(s->event));
+	gi_send_event(&entry->event, &s->event, words > GI_EVENT_WORDS ? GI_EVENT_WORDS : words);
 	__atomic_store_n(&entry->number, head + 1, __ATOMIC_RELEASE);
 }
 

@@ -47,6 +47,16 @@ static __inline__ int gi_in_window(const struct gi_rule *rule, gi_u64 since_arme
 	return !(rule->flags & GI_RULE_UNTIL_TIME) || since_armed < rule->until_time;
 }
 
+/* Whether it matters to a rule what time it is. Within the kernel it costs less to look than to ask. */
+static __inline__ int gi_is_timed(const struct gi_rule *rule, const struct gi_control *control)
+{
+#ifdef __bpf__
+	return 1;
+#else
+	return control->deadline || (rule->flags & (GI_RULE_AFTER_TIME | GI_RULE_UNTIL_TIME | GI_RULE_RATE));
+#endif
+}
+
 /* Takes a turn at the rate, if one is free: firings are at least an interval apart. */
 static __inline__ int gi_take_turn(const struct gi_rule *rule, struct gi_counters *counters, gi_u64 now)
 {
@@ -93,7 +103,7 @@ GI_SUBPROGRAM int gi_makes_up(struct gi_scratch *s, gi_u32 row, gi_u32 held)
 	owed = counters->owed;
 	if (!owed || (held != GI_HELD_CALLS && held != GI_HELD_CHANCE && held != GI_HELD_TIMES))
 		return 0;
-	now = gi_now();
+	now = gi_now(s);
 	if (!gi_in_window(rule, now - control->armed_at))
 		return 0;
 	/* One that is too late has taken its turn already. */
@@ -147,7 +157,7 @@ GI_SUBPROGRAM int gi_fires(struct gi_scratch *s, gi_u32 row, gi_u64 n, gi_u64 ca
 	rule = gi_rule_row(s, row);
 	if (!counters || !control || !rule)
 		return 0;
-	now = gi_now();
+	now = gi_is_timed(rule, control) ? gi_now(s) : 0;
 	if (GI_NEEDS(TRIGGERS) && !gi_counted(rule, n)) {
 		held = GI_HELD_CALLS;
 	} else if (GI_NEEDS(TRIGGERS) && !gi_in_window(rule, now - control->armed_at)) {

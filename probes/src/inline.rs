@@ -1,18 +1,20 @@
 //! The decision core inside a target: the code that is put there, and the memory that goinject shares with it. The C side is
 //! `bpf/inline.h`.
 
+mod clock;
 mod layout;
 mod ring;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use std::time::Duration;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::ftruncate;
 
+pub use self::clock::Clock;
 pub use self::layout::Known;
 use self::layout::{Inside, KEPT, KeptTable, Memory, Room, SLOT, SLOTS, Slot};
 use self::ring::Ring;
@@ -122,6 +124,15 @@ impl SharedRun {
     }
 }
 
+/// What the core has to know of a program's runtime besides its table.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RuntimeFacts {
+    /// It is known where g is in thread-local storage.
+    pub tls_is_known: bool,
+    /// Where a thread's number is in its m; 0 unknown.
+    pub procid_offset: u64,
+}
+
 /// What one process shares with goinject.
 #[derive(Debug)]
 pub struct SharedProcess {
@@ -223,7 +234,7 @@ impl SharedProcess {
     }
 
     /// Tells the core where things are: its own tables in memory that the process has at `at`, and the run's at `run_at`.
-    pub fn place(&self, at: u64, run: &SharedRun, run_at: u64, known: &[Known], tls_is_known: bool) {
+    pub fn place(&self, at: u64, run: &SharedRun, run_at: u64, known: &[Known], runtime: RuntimeFacts) {
         let (mine, runs) = (&self.places, &run.places);
         let mut kept = KEPT.map(KeptTable::of);
         for (table, place) in kept.iter_mut().zip(mine.kept) {
@@ -258,7 +269,8 @@ impl SharedProcess {
             forced_count: runs.forced_count,
             ring: at + mine.ring,
             entries: at + mine.entries,
-            tls_is_known: u64::from(tls_is_known),
+            tls_is_known: u64::from(runtime.tls_is_known),
+            procid_offset: runtime.procid_offset,
             kept,
             ..Inside::default()
         };
@@ -302,6 +314,28 @@ impl SharedProcess {
         // SAFETY: there is one row, aligned; whoever reads it does so atomically.
         let word = unsafe { AtomicU64::from_ptr(&raw mut (*self.inside.as_mut_ptr()).lease) };
         word.store(until, Ordering::Relaxed);
+    }
+
+    /// Tells the core what time it is, and how fast the processor's counter runs. To be told again and again.
+    pub fn tell_time(&self, clock: &Clock) {
+        // SAFETY: there is one row, aligned; whoever reads these words does so atomically.
+        let [changes, counter, time, scale] = unsafe {
+            let words = &raw mut (*self.inside.as_mut_ptr()).clock;
+            [
+                AtomicU64::from_ptr(&raw mut (*words).changes),
+                AtomicU64::from_ptr(&raw mut (*words).counter),
+                AtomicU64::from_ptr(&raw mut (*words).time),
+                AtomicU64::from_ptr(&raw mut (*words).scale),
+            ]
+        };
+        let before = changes.load(Ordering::Relaxed);
+        let reading = clock.reading();
+        changes.store(before + 1, Ordering::Relaxed);
+        fence(Ordering::Release);
+        counter.store(reading.counter, Ordering::Relaxed);
+        time.store(reading.time, Ordering::Relaxed);
+        scale.store(reading.scale, Ordering::Relaxed);
+        changes.store(before + 2, Ordering::Release);
     }
 
     /// Whether no thread is in the core.

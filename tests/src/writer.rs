@@ -13,7 +13,7 @@ pub enum Writer {
     Tracer,
     /// ptrace alone.
     Breakpoints,
-    /// Jumps to the core inside the program, for commands that goinject starts.
+    /// Jumps to the core inside the program.
     Trampoline,
 }
 
@@ -32,10 +32,7 @@ impl Writer {
     pub const IN_KERNEL: [Writer; 3] = [Writer::UserMemory, Writer::Context, Writer::SignalFrame];
 
     /// Those that work on a locked-down host.
-    pub const ANYWHERE: [Writer; 2] = [Writer::Tracer, Writer::Breakpoints];
-
-    /// Those and the one that only commands can have.
-    pub const OF_COMMANDS: [Writer; 3] = [Writer::Tracer, Writer::Breakpoints, Writer::Trampoline];
+    pub const ANYWHERE: [Writer; 3] = [Writer::Tracer, Writer::Breakpoints, Writer::Trampoline];
 
     /// Its name on the command line.
     #[must_use]

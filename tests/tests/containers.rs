@@ -8,6 +8,9 @@ use goinject_tests::bundle::{self, Container, Runtime};
 use goinject_tests::goinject::Running;
 use goinject_tests::{Build, Outcome, Writer, busy, goinject};
 
+/// The jumps of the inline engine are refused where system calls are filtered.
+const WRITERS: [Writer; 2] = [Writer::Tracer, Writer::Breakpoints];
+
 const NEWEST: Build = Build::plain("1.27");
 
 /// Runs rules on the leaf of `busy` against a container. `head` are keys of the file, `more` those of its rule.
@@ -74,7 +77,7 @@ fn programs_with_namespaces_of_their_own_are_changed() {
     if !have_containers() {
         return;
     }
-    for (runtime, writer) in Runtime::ALL.into_iter().zip(Writer::ANYWHERE) {
+    for (runtime, writer) in Runtime::ALL.into_iter().zip(WRITERS) {
         for confined in [false, true] {
             let container = Container::start(
                 runtime,
@@ -97,7 +100,7 @@ fn processes_that_appear_later_are_taken_in() {
     if !have_containers() {
         return;
     }
-    for (runtime, writer) in Runtime::ALL.into_iter().zip(Writer::ANYWHERE) {
+    for (runtime, writer) in Runtime::ALL.into_iter().zip(WRITERS) {
         let arguments = ["-for", "5s", "-only", "leaf"];
         let container = Container::start(runtime, &NEWEST.of("busy"), &arguments, |_, _| {});
         let injection = Injection::start(

@@ -90,6 +90,16 @@ fn while_it_arms_and_lets_go_with_ptrace() {
 }
 
 #[test]
+fn while_it_arms_and_lets_go_with_jumps() {
+    kill_around(Writer::Trampoline, Whom::Group);
+}
+
+#[test]
+fn all_of_it_while_it_arms_and_lets_go_with_jumps() {
+    kill_around(Writer::Trampoline, Whom::All);
+}
+
+#[test]
 fn all_of_it_while_it_arms_and_lets_go_with_bpf() {
     kill_around(Writer::Tracer, Whom::All);
 }

@@ -233,8 +233,9 @@ fn triggers_are_what_the_model_says_in_a_program_too() {
                 }
             }
         }
-        let [bpf, native] = Writer::ANYWHERE.map(|writer| fired(&rules, writer, &sections));
+        let [bpf, native, inside] = Writer::ANYWHERE.map(|writer| fired(&rules, writer, &sections));
         prop_assert_eq!(&bpf, &native, "{}", rules);
+        prop_assert_eq!(&bpf, &inside, "{}", rules);
         let solved: BTreeSet<_> = bpf
             .into_iter()
             .filter(|(rule, _)| rule.starts_with('r'))

@@ -289,6 +289,13 @@ fn runtime(binary: &Binary) -> Runtime {
         goid_offset: Some(goroutine.goid.0),
         m_offset: Some(goroutine.m.0),
         curg_offset: Some(goroutine.curg.0),
+        procid_offset: Some(goroutine.procid.0),
+        preemption: binary
+            .functions()
+            .find("runtime.asyncPreempt")
+            .iter()
+            .map(|function| function.entry..function.end)
+            .collect(),
         write_barrier: binary.write_barrier(),
         sleep: binary.sleep().ok().map(|means| Sleep {
             sleep: means.sleep,

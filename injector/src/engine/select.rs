@@ -20,7 +20,7 @@ pub enum EngineChoice {
     Bpf,
     /// Breakpoints.
     Ptrace,
-    /// Jumps to the decision core inside the program. Only by name, for commands that goinject starts.
+    /// Jumps to the decision core inside the program. Only by name.
     Inline,
 }
 

@@ -35,6 +35,8 @@ pub struct GoroutineLayout {
     pub goid: FieldOffset,
     /// `m.curg`: the goroutine that a thread runs.
     pub curg: FieldOffset,
+    /// `m.procid`: the number that the kernel has for the thread.
+    pub procid: FieldOffset,
     /// `g.parentGoid`: the number of the goroutine that started it, since Go 1.21.
     pub parent: Option<FieldOffset>,
     /// Whether this was read from the program's debug information, and not taken from the table of
@@ -87,10 +89,10 @@ impl Binary {
     fn goroutine_layout_of_release(&self) -> GoroutineLayout {
         let minor = self.version().minor;
         // Verified with a binary of each release from 1.15 to 1.27 that could be had; a test does it again.
-        let (goid, curg) = match minor {
-            ..=22 => (152, 192),
-            23 | 24 => (160, 192),
-            _ => (152, 184),
+        let (goid, procid, curg) = match minor {
+            ..=22 => (152, 72, 192),
+            23 | 24 => (160, 72, 192),
+            _ => (152, 64, 184),
         };
         let parent = match minor {
             ..=20 => None,
@@ -105,6 +107,7 @@ impl Binary {
             m: FieldOffset(48),
             goid: FieldOffset(goid),
             curg: FieldOffset(curg),
+            procid: FieldOffset(procid),
             from_debug_information: false,
         }
     }
@@ -128,6 +131,7 @@ impl Binary {
             m: field(g, "m").map(offset)?,
             goid: field(g, "goid").map(offset)?,
             curg: field(m, "curg").map(offset)?,
+            procid: field(m, "procid").map(offset)?,
             parent: field(g, "parentGoid").map(offset),
             from_debug_information: true,
         })

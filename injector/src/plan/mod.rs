@@ -146,6 +146,10 @@ pub struct Runtime {
     pub m_offset: Option<u64>,
     /// Offset of curg in m.
     pub curg_offset: Option<u64>,
+    /// Offset of procid in m, the kernel's number of the thread.
+    pub procid_offset: Option<u64>,
+    /// The code of `runtime.asyncPreempt`, through which a goroutine that was preempted goes on where it was.
+    pub preemption: Vec<Range<Address>>,
     /// `runtime.writeBarrier`.
     pub write_barrier: Option<Address>,
     /// How a goroutine can be put to sleep.

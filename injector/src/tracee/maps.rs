@@ -14,6 +14,8 @@ pub struct Mapping {
     pub executable: bool,
     /// Whether the process may write there.
     pub writable: bool,
+    /// Whether other processes see what it writes.
+    pub shared: bool,
     /// Offset in the file.
     pub offset: u64,
     /// Inode of the file; 0 for none.
@@ -50,6 +52,7 @@ fn parse_line(line: &str) -> Option<Mapping> {
         range,
         executable: permissions.contains('x'),
         writable: permissions.contains('w'),
+        shared: permissions.contains('s'),
         offset,
         inode,
         name,

@@ -113,6 +113,16 @@ pub struct Known {
     pub writable: u64,
 }
 
+/// `struct gi_clock`.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct Clock {
+    pub(super) changes: u64,
+    pub(super) counter: u64,
+    pub(super) time: u64,
+    pub(super) scale: u64,
+}
+
 /// How many of them the core looks at.
 const KNOWN: usize = 16;
 
@@ -157,6 +167,8 @@ pub(super) struct Inside {
     pub(super) tls_is_known: u64,
     pub(super) known_count: u64,
     pub(super) lease: u64,
+    pub(super) procid_offset: u64,
+    pub(super) clock: Clock,
     pub(super) known: [Known; KNOWN],
     pub(super) kept: [KeptTable; 5],
 }
@@ -164,6 +176,6 @@ pub(super) struct Inside {
 // The same numbers as in `bpf/inline.h`.
 const _: () = assert!(
     std::mem::offset_of!(Inside, ring) == 208
-        && size_of::<Inside>() == 752
+        && size_of::<Inside>() == 792
         && size_of::<Slot>() == SLOT as usize
 );

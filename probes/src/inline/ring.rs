@@ -10,6 +10,9 @@ use crate::table::Event;
 /// How many there is room for.
 pub(super) const ENTRIES: usize = 4096;
 
+/// So many are taken before threads are told of the room.
+const PUBLISHED: u64 = 256;
+
 /// `struct gi_ring`.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -56,8 +59,12 @@ impl Ring {
             }
             events.extend(self.entries.get(row).map(|entry| entry.event));
             self.taken += 1;
-            self.tail().store(self.taken, Ordering::Release);
+            // Threads look at it: each change takes the line from them.
+            if self.taken.is_multiple_of(PUBLISHED) {
+                self.tail().store(self.taken, Ordering::Release);
+            }
         }
+        self.tail().store(self.taken, Ordering::Release);
         events
     }
 

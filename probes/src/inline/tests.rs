@@ -49,7 +49,7 @@ impl Mapped {
         let map = |file: BorrowedFd<'_>| MmapOptions::new().map_raw(&file).unwrap();
         let memory = [map(run.file()), map(process.file())];
         let at = |n: usize| memory[n].as_mut_ptr() as u64;
-        process.place(at(1), &run, at(0), &[], false);
+        process.place(at(1), &run, at(0), &[], RuntimeFacts::default());
         process.extend(Duration::from_secs(60));
         let size = (code_size() as usize).next_multiple_of(64);
         let mut code = MmapMut::map_anon(size + 2 * STUB).unwrap();

@@ -92,7 +92,7 @@ fn every_row_by_itself_on_this_host() {
     let cases = rows();
     let mut tally = Tally::new("cases by themselves, on this host");
     for build in PLAIN {
-        native::run(&alone(&cases, build, &Writer::OF_COMMANDS), &mut tally);
+        native::run(&alone(&cases, build, &Writer::ANYWHERE), &mut tally);
     }
     tally.finish();
 }
@@ -105,7 +105,7 @@ fn early_returns_panics_and_delays_in_other_releases() {
     for version in VERSIONS {
         let build = Build::plain(version);
         if !PLAIN.contains(&build) {
-            native::run(&together(&cases, build, &Writer::OF_COMMANDS), &mut tally);
+            native::run(&together(&cases, build, &Writer::ANYWHERE), &mut tally);
         }
     }
     tally.finish();
@@ -116,7 +116,7 @@ fn every_kind_of_value_on_this_host() {
     let cases = wanted(values::rows());
     let mut tally = Tally::new("values, on this host");
     for build in PLAIN {
-        native::run(&together(&cases, build, &Writer::OF_COMMANDS), &mut tally);
+        native::run(&together(&cases, build, &Writer::ANYWHERE), &mut tally);
     }
     tally.finish();
 }

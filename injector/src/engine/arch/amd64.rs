@@ -10,7 +10,7 @@ use crate::engine::stopped::stack_pointer;
 use crate::tracee::{GeneralRegisters, Memory};
 
 pub(in crate::engine) use self::displaced::displace;
-pub(in crate::engine) use self::trampoline::{STUB, jump, stub};
+pub(in crate::engine) use self::trampoline::{STUB, is_saved_pc, jump, stub};
 
 /// What the kernel writes over an instruction that a uprobe is at: int3.
 pub(in crate::engine) const PROBE: [u8; 1] = [0xcc];

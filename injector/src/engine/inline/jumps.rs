@@ -1,6 +1,7 @@
 //! Jumps in a running program: the core and a stub for each site in memory near the code, and what the jumps are over.
 
 use std::io;
+use std::ops::Range;
 
 use goinject_probes::inline::{Head, SharedProcess, code_size, entrance};
 
@@ -24,6 +25,11 @@ pub(super) struct Spot {
 }
 
 impl Spot {
+    /// What nobody may be in when the jump is put there: going on at its first byte does no harm.
+    pub(super) fn inside(&self) -> Range<u64> {
+        self.address + 1..self.address + self.bytes.len() as u64
+    }
+
     /// The plan's sites in a process.
     ///
     /// # Errors
@@ -82,6 +88,8 @@ pub fn fits(plan: &Plan) -> Result<(), String> {
 pub(super) struct Ground {
     /// Where each site's jump leads to.
     pub(super) stubs: Vec<u64>,
+    /// All of it.
+    pub(super) range: Range<u64>,
 }
 
 impl Ground {
@@ -131,7 +139,10 @@ impl Ground {
             stubs.push(at);
         }
         remote.memory().write(start, &image)?;
-        Ok(Ok(Ground { stubs }))
+        Ok(Ok(Ground {
+            stubs,
+            range: start..start + size,
+        }))
     }
 }
 

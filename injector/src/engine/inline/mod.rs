@@ -4,33 +4,37 @@
 //! target shares with goinject, and the core is compiled from the same source. goinject traces the target's threads only for
 //! their births and ends: it takes the jumps out of what they fork, and lets them go as they were found.
 //!
-//! Bytes are moved before the program's first goroutine runs. In a program that runs already, a goroutine that Go has
-//! preempted may be about to go on in the middle of them, and nothing tells.
+//! Bytes are moved before the program's first goroutine runs, or at a moment when neither a thread nor a goroutine that Go has
+//! preempted is to go on in the middle of them.
 
+mod attaching;
 mod handing;
 mod jumps;
+mod whereabouts;
 
 use std::cell::{OnceCell, RefCell};
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::rc::Rc;
 use std::time::Duration;
 
-use goinject_probes::inline::{Known, SharedProcess, SharedRun};
+use goinject_probes::inline::{Clock, Known, RuntimeFacts, SharedProcess, SharedRun};
 use goinject_probes::table::{TermCounters, WriterKind};
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
+use self::attaching::{stop_behind, unmap_all};
 use self::handing::hand;
 pub use self::jumps::fits;
 use self::jumps::{Ground, Spot, jumps};
 use super::code::{CodeError, Others, verify};
 use super::guard::{Guard, Patch, Way};
-use super::provision::{Provision, ProvisionError, WrittenBy, unmap, unused_copies, words_for_copies};
+use super::provision::{Provision, ProvisionError, WrittenBy, unused_copies};
 use super::starting::take_stop;
 use super::{Engine, Event, Leftover, Session, SessionError, Start, State, Subject, Tally};
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Loaded, Numbering, encode};
-use crate::tracee::{Family, Memory, Obstacle, Remote, Stop, mappings};
+use crate::tracee::{Family, Memory, Obstacle, Remote, Stop, mappings, page_size};
 
 /// Why a target can't be armed with jumps.
 #[derive(Debug, thiserror::Error)]
@@ -44,11 +48,11 @@ pub enum ArmError {
     /// Jumps can't be put in.
     #[error("{0}")]
     Unfit(String),
-    /// It runs already.
+    /// There was no moment for it.
     #[error(
-        "the inline engine can't be used on a program that runs already, since a goroutine may be about to go on within the bytes that a jump takes: have goinject start it, or use --engine bpf or --engine ptrace"
+        "a thread or goroutine of the target was about to go on within the bytes that a jump takes, each time that goinject looked: try again, or use --engine bpf or --engine ptrace"
     )]
-    Running,
+    Busy,
     /// The target was refused what the engine needs.
     #[error("cannot put the inline engine's code into the target: {0}; use --engine bpf or --engine ptrace")]
     Refused(io::Error),
@@ -99,6 +103,8 @@ struct Shared {
     /// Of those that are gone.
     events: RefCell<Vec<Event>>,
     timer: TimerFd,
+    /// None where the processor's counter is none.
+    clock: Option<Clock>,
 }
 
 impl InlineEngine {
@@ -117,6 +123,7 @@ impl InlineEngine {
                 processes: RefCell::default(),
                 events: RefCell::default(),
                 timer,
+                clock: Clock::new(),
             }),
         })
     }
@@ -136,6 +143,12 @@ impl Shared {
 
     fn run(&self) -> &SharedRun {
         self.run.get().expect("begun with the first process")
+    }
+
+    /// Lets a process know that goinject is there, and what time it is.
+    fn keep(&self, process: &SharedProcess) {
+        self.clock.iter().for_each(|clock| process.tell_time(clock));
+        process.extend(LEASE);
     }
 
     /// Takes the events of a process.
@@ -166,12 +179,16 @@ impl Shared {
 }
 
 impl Engine for InlineEngine {
-    fn arm(&mut self, subject: Subject<'_>, _: &mut Family) -> Result<Box<dyn Session>, super::ArmError> {
-        let Start::Executed(stop) = subject.start else {
-            return Err(ArmError::Running.into());
+    fn arm(
+        &mut self,
+        subject: Subject<'_>,
+        family: &mut Family,
+    ) -> Result<Box<dyn Session>, super::ArmError> {
+        let pid = match &subject.start {
+            Start::Executed(stop) => stop.tid(),
+            Start::Running(pid) => *pid,
         };
-        let pid = stop.tid();
-        let session = InlineSession {
+        let mut session = InlineSession {
             pid,
             plan: Rc::clone(subject.plan),
             bias: subject.bias,
@@ -179,8 +196,12 @@ impl Engine for InlineEngine {
             shared: Rc::clone(&self.shared),
             armed: None,
         };
-        // It runs until its Go runtime has set up threads and signal handlers, which is before any package is initialised.
-        stop.resume_to_system_call().map_err(ArmError::trace)?;
+        match subject.start {
+            // It runs until its Go runtime has set up threads and signal handlers, which is before any package is
+            // initialised.
+            Start::Executed(stop) => stop.resume_to_system_call().map_err(ArmError::trace)?,
+            Start::Running(_) => session.attach(family)?,
+        }
         Ok(Box::new(session))
     }
 
@@ -206,7 +227,7 @@ impl Engine for InlineEngine {
         // Read so that it becomes readable again.
         let _ = nix::unistd::read(self.shared.timer.as_fd(), &mut [0; 8]);
         for (pid, process) in &*self.shared.processes.borrow() {
-            process.borrow().extend(LEASE);
+            self.shared.keep(&process.borrow());
             self.shared.take(*pid, process);
         }
         let mut events = self.shared.events.take();
@@ -224,6 +245,10 @@ struct Armed {
     spots: Vec<Spot>,
     process: Rc<RefCell<SharedProcess>>,
     guard: Option<Guard>,
+    /// goinject's code in the process.
+    code: Range<u64>,
+    /// All memory that the process shares or got for it.
+    mapped: Vec<Range<u64>>,
 }
 
 /// A process with jumps.
@@ -242,6 +267,8 @@ struct Prepared {
     shared: SharedProcess,
     switch: u64,
     jumps: Vec<(u64, Vec<u8>)>,
+    code: Range<u64>,
+    mapped: Vec<Range<u64>>,
 }
 
 impl InlineSession {
@@ -272,13 +299,22 @@ impl InlineSession {
         let run = self.shared.run();
         let handed = hand(remote, run, &shared).map_err(ArmError::Refused)?;
         let known = self.known(&loaded).map_err(ArmError::trace)?;
-        let tls_is_known = self.plan.runtime.tls_g.is_some();
-        shared.place(handed.process, run, handed.run, &known, tls_is_known);
+        let runtime = RuntimeFacts {
+            tls_is_known: self.plan.runtime.tls_g.is_some(),
+            procid_offset: self.plan.runtime.procid_offset.unwrap_or_default(),
+        };
+        shared.place(handed.process, run, handed.run, &known, runtime);
         let ground = Ground::make(remote, spots, handed, &shared)
             .map_err(ArmError::Refused)?
             .map_err(ArmError::Unfit)?;
         Ok(Prepared {
             switch: run.switch(handed.run),
+            code: ground.range.clone(),
+            mapped: vec![
+                handed.run..handed.run + run.size().next_multiple_of(page_size()),
+                handed.process..handed.process + shared.size().next_multiple_of(page_size()),
+                ground.range.clone(),
+            ],
             jumps: jumps(spots, &ground).map_err(ArmError::Unfit)?,
             shared,
         })
@@ -313,8 +349,7 @@ impl InlineSession {
         Ok(known)
     }
 
-    /// Puts the jumps in. No thread runs code of the program but the one that is stopped: Go starts the first when its
-    /// runtime is set up.
+    /// Puts the jumps in. No thread of the program runs.
     fn arm(&mut self, prepared: Prepared, spots: Vec<Spot>) -> Result<(), ArmError> {
         let back = spots.iter().map(|spot| Patch {
             address: spot.address,
@@ -337,13 +372,15 @@ impl InlineSession {
             }
         }
         self.shared.add(self.pid, &process);
-        process.borrow().extend(LEASE);
+        self.shared.keep(&process.borrow());
         process.borrow().arm();
         self.shared.run().run().start();
         self.armed = Some(Armed {
             spots,
             process,
             guard: Some(guard),
+            code: prepared.code,
+            mapped: prepared.mapped,
         });
         Ok(())
     }
@@ -390,18 +427,24 @@ impl Session for InlineSession {
     }
 
     fn let_go(&mut self, family: &mut Family) -> io::Result<Option<Leftover>> {
-        let mut stops = family.stop_all(self.pid, &mut Stop::resume)?;
         let Some(mut armed) = self.armed.take() else {
+            let stops = family.stop_all(self.pid, &mut Stop::resume)?;
             family.let_go(self.pid, stops)?;
             return Ok(None);
         };
-        armed.process.borrow().disarm();
-        let lifted = lift(&armed.spots, &self.memory);
+        let mut lifted = Ok(());
+        let take_out = || {
+            armed.process.borrow().disarm();
+            lifted = lift(&armed.spots, &self.memory);
+        };
+        let is_idle = || armed.process.borrow().is_idle();
+        let code = armed.code.clone();
+        let (mut stops, is_outside) = stop_behind(self.pid, family, &self.memory, code, take_out, &is_idle)?;
         let is_there = self.memory.word(armed.spots[0].address).is_ok();
-        // A thread that is in the core goes on there, and may be handing out a copy. What it runs stays mapped.
-        let is_idle = armed.process.borrow().is_idle();
-        let unused = unused_copies(&armed.process.borrow().process(), &self.memory).filter(|_| is_there);
-        let lent = match is_idle && unused.is_some() {
+        let mut unused = armed.mapped.clone();
+        unused.extend(unused_copies(&armed.process.borrow().process(), &self.memory));
+        // Where the jumps are still in, so must be what they lead to.
+        let lent = match is_there && is_outside && lifted.is_ok() {
             true => stops.pop(),
             false => None,
         };
@@ -412,12 +455,18 @@ impl Session for InlineSession {
             lifted?;
         }
         armed.guard.take().into_iter().for_each(Guard::dismiss);
-        let Some(unused) = unused else { return Ok(None) };
+        if !is_there {
+            return Ok(None);
+        }
         let left = match lent {
-            Some(stop) => family.lend_last(self.pid, stop, |remote| unmap(remote, &unused)),
-            None => Err(io::Error::other("a thread was about to use it")),
+            Some(stop) => family.lend_last(self.pid, stop, |remote| unmap_all(remote, &unused)),
+            None => Err(io::Error::other("a thread was in it")),
         };
-        Ok(Leftover::of(words_for_copies(&unused), left))
+        let size: u64 = unused.iter().map(|range| range.end - range.start).sum();
+        Ok(Leftover::of(
+            format!("{} KB of addresses with memory that nothing uses", size / 1024),
+            left,
+        ))
     }
 
     fn term_counters(&self) -> Vec<TermCounters> {

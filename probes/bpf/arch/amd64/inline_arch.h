@@ -27,6 +27,15 @@ static gi_u64 gi_system_call(gi_u64 number, gi_u64 a, gi_u64 b, gi_u64 c, gi_u64
 	return result;
 }
 
+/* The processor's counter of time. */
+static gi_u64 gi_counter(void)
+{
+	gi_u32 low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+	return (gi_u64)high << 32 | low;
+}
+
 static void gi_pause(void)
 {
 	__asm__ volatile("pause");

@@ -19,6 +19,27 @@ fn relative_jump(from: u64, to: u64) -> Option<[u8; 5]> {
     Some(bytes)
 }
 
+/// Whether a word of the stack of a thread, whose stack pointer is `start`, is the program counter in the frame of a signal whose
+/// handler it runs. In front of it is the interrupted stack pointer, and the alternate stack; behind it are the flags, and the
+/// segments, of which that of code is the same in all programs.
+pub(in crate::engine) fn is_saved_pc(words: &[u64], n: usize, start: u64) -> bool {
+    const CODE: u64 = 0x33;
+    /// Bytes of a frame at the most, without an alternate stack.
+    const FRAME: u64 = 16 << 10;
+    let at = |distance: isize| n.checked_add_signed(distance).and_then(|n| words.get(n)).copied();
+    let (Some(stack), Some(size), Some(interrupted), Some(segments)) = (at(-19), at(-17), at(-1), at(2))
+    else {
+        return false;
+    };
+    let here = start + 8 * n as u64;
+    let is_alternate = |address: u64| address.wrapping_sub(stack) < size;
+    segments & 0xffff == CODE
+        && match is_alternate(here) {
+            true => is_alternate(start),
+            false => interrupted.wrapping_sub(here) < FRAME,
+        }
+}
+
 /// What a jump at a site leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::engine) struct Stub {
@@ -77,6 +98,25 @@ mod tests {
         assert_eq!(stub.code[5..11], [0x41, 0xbd, 3, 0, 0, 0]);
         assert_eq!(stub.code[11], 0xe9);
         assert_eq!(stub.code[stub.resume..], [0xc3]);
+    }
+
+    #[test]
+    fn a_signals_frame_counts_on_the_stack_of_its_handler() {
+        const START: u64 = 0x1000;
+        let frame = |stack: u64, interrupted: u64| {
+            let mut words = vec![0; 64];
+            let n = 40;
+            (words[n - 19], words[n - 17]) = (stack, 0x8000);
+            (words[n - 1], words[n], words[n + 2]) = (interrupted, 0x40_1000, 0x2b_0000_0000_0033);
+            is_saved_pc(&words, n, START)
+        };
+        assert!(frame(0x800, 0xc000));
+        assert!(
+            !frame(START + 8, 0xc000),
+            "the thread is on another stack, and this is left over"
+        );
+        assert!(frame(0x10_0000, START + 0x400));
+        assert!(!frame(0x10_0000, START + 0x10_0000));
     }
 
     #[test]

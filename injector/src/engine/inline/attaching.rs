@@ -1,0 +1,134 @@
+//! Jumps in a program that runs already, and what is taken back from one that goes on without.
+
+use std::io;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use super::whereabouts::{Code, is_goroutine_within, is_thread_within};
+use super::{ArmError, InlineSession, Spot, jumps, verify};
+use crate::engine::code::Others;
+use crate::engine::provision::unmap;
+use crate::tracee::{Family, Follow, Memory, Obstacle, Remote, Stop};
+
+/// How long the threads and goroutines of a program are waited for that are about to go on where a jump is to be.
+const TO_LEAVE: Duration = Duration::from_secs(2);
+/// How long those are waited for that are within goinject's code, which is microseconds unless the machine is busy.
+const TO_COME_BACK: Duration = Duration::from_secs(2);
+/// Between two looks, at first and at most: a busy machine may not run the thread that is waited for at once.
+const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(64)];
+
+impl InlineSession {
+    /// Arms a running process.
+    pub(super) fn attach(&mut self, family: &mut Family) -> Result<(), ArmError> {
+        Obstacle::if_traced(self.pid).map_err(ArmError::trace)?;
+        let spots = Spot::all(&self.plan, self.bias).map_err(ArmError::Unfit)?;
+        verify(&self.plan, self.bias, &self.memory, Others::None)?;
+        jumps::verify(&spots, &self.memory)?;
+        // Also where processes are not wanted: a jump must not be left in one.
+        family
+            .attach(self.pid, Follow::Processes)
+            .map_err(ArmError::trace)?;
+        let mut stops = self.stop_outside(&spots, family)?;
+        let armed = self.arm_stopped(&mut stops, spots, family);
+        if let Err(error) = armed {
+            family.let_go(self.pid, stops).map_err(ArmError::trace)?;
+            return Err(error);
+        }
+        stops
+            .into_iter()
+            .try_for_each(Stop::resume)
+            .map_err(ArmError::trace)
+    }
+
+    /// Stops every thread at a moment when neither one of them nor a preempted goroutine is to go on within what jumps take.
+    fn stop_outside(&self, spots: &[Spot], family: &mut Family) -> Result<Vec<Stop>, ArmError> {
+        let windows = || spots.iter().map(Spot::inside);
+        let preemption = self.preemption();
+        let (code, preempted) = (Code::new(windows()), Code::new(preemption.clone()));
+        // A thread that is about to save a goroutine's registers, or to load them, has not put its frame there, or no more.
+        let of_threads = Code::new(windows().chain(preemption));
+        let (pid, memory) = (self.pid, &self.memory);
+        let begun = Instant::now();
+        let mut pause = PAUSES[0];
+        loop {
+            let stops = family.stop_all(pid, &mut Stop::resume).map_err(ArmError::trace)?;
+            if stops.is_empty() {
+                return Err(ArmError::trace(io::Error::from_raw_os_error(libc::ESRCH)));
+            }
+            let is_within = is_thread_within(&stops, memory, &of_threads)
+                .and_then(|is_thread| Ok(is_thread || is_goroutine_within(pid, memory, &code, &preempted)?));
+            match is_within {
+                Ok(false) => return Ok(stops),
+                Ok(true) if begun.elapsed() < TO_LEAVE => {
+                    family.go_on_for(pid, stops, pause).map_err(ArmError::trace)?;
+                    pause = (2 * pause).min(PAUSES[1]);
+                }
+                within => {
+                    family.let_go(pid, stops).map_err(ArmError::trace)?;
+                    return Err(within.map_or_else(ArmError::trace, |_| ArmError::Busy));
+                }
+            }
+        }
+    }
+
+    /// The code of `runtime.asyncPreempt` in the process.
+    fn preemption(&self) -> Vec<Range<u64>> {
+        let ranges = self.plan.runtime.preemption.iter();
+        ranges
+            .map(|range| self.bias.apply(range.start)..self.bias.apply(range.end))
+            .collect()
+    }
+
+    /// Gives the process what it needs, through one of its stopped threads, and puts the jumps in.
+    fn arm_stopped(
+        &mut self,
+        stops: &mut Vec<Stop>,
+        spots: Vec<Spot>,
+        family: &Family,
+    ) -> Result<(), ArmError> {
+        let is_usable = |stop: &Stop| !stop.has_pending_trap();
+        let lent = stops.iter().position(is_usable).unwrap_or_default();
+        let mut remote = family
+            .remote(self.pid, stops.swap_remove(lent))
+            .map_err(ArmError::trace)?;
+        let prepared = self.prepare(&mut remote, &spots);
+        stops.push(remote.finish().map_err(ArmError::trace)?);
+        self.arm(prepared?, spots)
+    }
+}
+
+/// Stops every thread of a process, has `lift` take the jumps out, and waits until none is within goinject's code. Whether that
+/// came about.
+///
+/// # Errors
+/// Those of ptrace.
+pub(super) fn stop_behind(
+    pid: i32,
+    family: &mut Family,
+    memory: &Memory,
+    code: Range<u64>,
+    lift: impl FnOnce(),
+    is_idle: &dyn Fn() -> bool,
+) -> io::Result<(Vec<Stop>, bool)> {
+    let code = Code::new([code]);
+    let begun = Instant::now();
+    let mut pause = PAUSES[0];
+    let mut lift = Some(lift);
+    loop {
+        let stops = family.stop_all(pid, &mut Stop::resume)?;
+        if let Some(lift) = lift.take() {
+            lift();
+        }
+        let is_outside = is_idle() && !is_thread_within(&stops, memory, &code)?;
+        if is_outside || begun.elapsed() > TO_COME_BACK {
+            return Ok((stops, is_outside));
+        }
+        family.go_on_for(pid, stops, pause)?;
+        pause = (2 * pause).min(PAUSES[1]);
+    }
+}
+
+/// Unmaps memory that nothing leads to any more.
+pub(super) fn unmap_all(remote: &mut Remote, ranges: &[Range<u64>]) -> io::Result<()> {
+    ranges.iter().try_for_each(|range| unmap(remote, range))
+}
