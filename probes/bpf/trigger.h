@@ -47,13 +47,14 @@ static __inline__ int gi_in_window(const struct gi_rule *rule, gi_u64 since_arme
 	return !(rule->flags & GI_RULE_UNTIL_TIME) || since_armed < rule->until_time;
 }
 
-/* Whether it matters to a rule what time it is. Within the kernel it costs less to look than to ask. */
-static __inline__ int gi_is_timed(const struct gi_rule *rule, const struct gi_control *control)
+/* Whether it matters to the n-th call what time it is. Within the kernel it costs less to look than to ask. */
+static __inline__ int gi_is_timed(const struct gi_rule *rule, const struct gi_control *control, gi_u64 n)
 {
 #ifdef __bpf__
 	return 1;
 #else
-	return control->deadline || (rule->flags & (GI_RULE_AFTER_TIME | GI_RULE_UNTIL_TIME | GI_RULE_RATE));
+	return gi_counted(rule, n) && (control->deadline || *(const volatile gi_u64 *)&control->lease ||
+				       (rule->flags & (GI_RULE_AFTER_TIME | GI_RULE_UNTIL_TIME | GI_RULE_RATE)));
 #endif
 }
 
@@ -157,7 +158,7 @@ GI_SUBPROGRAM int gi_fires(struct gi_scratch *s, gi_u32 row, gi_u64 n, gi_u64 ca
 	rule = gi_rule_row(s, row);
 	if (!counters || !control || !rule)
 		return 0;
-	now = gi_is_timed(rule, control) ? gi_now(s) : 0;
+	now = gi_is_timed(rule, control, n) ? gi_now(s) : 0;
 	if (GI_NEEDS(TRIGGERS) && !gi_counted(rule, n)) {
 		held = GI_HELD_CALLS;
 	} else if (GI_NEEDS(TRIGGERS) && !gi_in_window(rule, now - control->armed_at)) {

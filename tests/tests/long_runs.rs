@@ -279,7 +279,7 @@ fn started(run: &Run) -> i32 {
 #[test]
 fn a_goinject_that_does_not_go_on_is_ended_and_the_program_goes_on() {
     thread::scope(|scope| {
-        for writer in Writer::OF_COMMANDS {
+        for writer in Writer::ANYWHERE {
             scope.spawn(move || {
                 let options = ["--lease", "2s", "--json", "events"];
                 let mut run = Run::start(writer, &busy::rules(&["leaf"], ""), &options);

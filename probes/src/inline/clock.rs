@@ -1,5 +1,7 @@
 //! The processor's own counter as a clock, which takes a few nanoseconds to read.
 
+mod arch;
+
 use std::cell::Cell;
 use std::fs;
 
@@ -77,10 +79,6 @@ fn pair() -> Pair {
     let best = (0..8).map(|_| take()).min_by_key(|(apart, _)| *apart);
     best.expect("eight of them").1
 }
-
-#[cfg(target_arch = "x86_64")]
-#[path = "clock/arch/amd64.rs"]
-mod arch;
 
 #[cfg(test)]
 mod tests {

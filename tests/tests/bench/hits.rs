@@ -66,7 +66,15 @@ impl Figure {
 
 /// A plan of rules over a program. None of them ever fires.
 pub(crate) fn plan_of(rules: &str, binary: &Binary) -> Rc<Plan> {
-    let text = format!("version: 1\nmode: observe\nrules:\n{rules}");
+    plan(format!("version: 1\nmode: observe\nrules:\n{rules}"), binary)
+}
+
+/// A plan of rules that act.
+pub(crate) fn acting_plan_of(rules: &str, binary: &Binary) -> Rc<Plan> {
+    plan(format!("version: 1\nrules:\n{rules}"), binary)
+}
+
+fn plan(text: String, binary: &Binary) -> Rc<Plan> {
     let source = Source::new("bench.yaml", text);
     let (rules, _) = goinject_rules::parse(&source).unwrap_or_else(|errors| panic!("{errors:?}"));
     let resolution = resolve(&rules, binary);
@@ -219,7 +227,7 @@ fn figures(binary: &Binary, multi: bool, sleep: bool) -> Vec<Figure> {
 }
 
 /// Calls of the program that one batch takes some ten milliseconds for, and the least of some batches.
-fn batches(target: &mut Target, first: f64) -> f64 {
+pub(crate) fn batches(target: &mut Target, first: f64) -> f64 {
     const BATCHES: usize = 10;
     let calls = ((1e7 / first.max(1.0)) as u64).clamp(200, 200_000);
     let measured: Vec<f64> = (0..BATCHES).map(|_| target.call(calls)).collect();
@@ -233,31 +241,7 @@ fn one_turn(figure: &Figure, path: &Path, target: &mut Target) -> f64 {
             let first = target.call(FIRST);
             batches(target, first)
         }
-        Attached::Empty(offset, attach) => {
-            let switches = Switches {
-                sleep: figure.sleep,
-                ..Switches::default()
-            };
-            let tables = Tables::default();
-            let capacity = Capacity::of(&tables);
-            let program =
-                Program::load(&tables, switches, *attach, capacity).unwrap_or_else(|error| panic!("{error}"));
-            let probe = Probe {
-                offset: *offset,
-                site: 0,
-            };
-            let mut rows = program
-                .add(&tables, target.pid())
-                .unwrap_or_else(|error| panic!("{error}"));
-            program
-                .attach(&mut rows, path, &[probe])
-                .unwrap_or_else(|error| panic!("{error}"));
-            let first = target.call(FIRST);
-            let ns = batches(target, first);
-            let _ = program.remove(rows);
-            program.finish();
-            ns
-        }
+        Attached::Empty(offset, attach) => with_empty(*offset, *attach, figure.sleep, path, target),
         Attached::Generic(plan, attach) => {
             let mut session = arm(plan, target.pid(), *attach, figure.sleep);
             let before: u64 = session.first().calls;
@@ -270,4 +254,33 @@ fn one_turn(figure: &Figure, path: &Path, target: &mut Target) -> f64 {
             ns
         }
     }
+}
+
+/// Nanoseconds of a call with an empty program at a file offset.
+pub(crate) fn with_empty_program(offset: u64, attach: Attach, target: &mut Target) -> f64 {
+    with_empty(offset, attach, false, &program(), target)
+}
+
+fn with_empty(offset: u64, attach: Attach, sleep: bool, path: &Path, target: &mut Target) -> f64 {
+    const FIRST: u64 = 1000;
+    let switches = Switches {
+        sleep,
+        ..Switches::default()
+    };
+    let tables = Tables::default();
+    let capacity = Capacity::of(&tables);
+    let program =
+        Program::load(&tables, switches, attach, capacity).unwrap_or_else(|error| panic!("{error}"));
+    let probe = Probe { offset, site: 0 };
+    let mut rows = program
+        .add(&tables, target.pid())
+        .unwrap_or_else(|error| panic!("{error}"));
+    program
+        .attach(&mut rows, path, &[probe])
+        .unwrap_or_else(|error| panic!("{error}"));
+    let first = target.call(FIRST);
+    let ns = batches(target, first);
+    let _ = program.remove(rows);
+    program.finish();
+    ns
 }

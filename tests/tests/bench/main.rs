@@ -4,6 +4,7 @@
 mod faults;
 mod files;
 mod hits;
+mod inside;
 mod processes;
 mod rules;
 mod target;
@@ -39,6 +40,12 @@ fn a_hit_that_does_not_fire_on_ptrace() {
 #[ignore = "long: `cargo xtask bench`"]
 fn a_hit_that_does_not_fire_inside() {
     faults::hits(&mut faults::native("trampoline"));
+}
+
+#[test]
+#[ignore = "long: `cargo xtask bench`"]
+fn calls_with_jumps() {
+    inside::measure(5);
 }
 
 #[test]

@@ -31,7 +31,16 @@ impl Target {
 
     /// Nanoseconds of one of so many calls.
     pub(crate) fn call(&mut self, calls: u64) -> f64 {
-        writeln!(self.input, "calls {calls}").expect("it reads its commands");
+        self.command("calls", calls)
+    }
+
+    /// The same where two threads make so many calls each.
+    pub(crate) fn call_on_both(&mut self, calls: u64) -> f64 {
+        self.command("both", calls)
+    }
+
+    fn command(&mut self, command: &str, calls: u64) -> f64 {
+        writeln!(self.input, "{command} {calls}").expect("it reads its commands");
         let line = self.line();
         let total: f64 = line
             .split_whitespace()
