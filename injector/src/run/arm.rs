@@ -24,7 +24,7 @@ use crate::event::line::{self, EngineName, Line, VERSION};
 use crate::go::GoError;
 use crate::host;
 use crate::resolve::Finding;
-use crate::tracee::{Follow, Stop, privileges};
+use crate::tracee::{Follow, Stop, is_ending, privileges};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -243,9 +243,13 @@ impl Run<'_> {
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
             return Err(Failure::because(ExitCode::Unarmable, error));
         }
+        // Its end is told by itself, and no failure of the run.
+        if is_ending(pid) {
+            return Ok(());
+        }
         self.results.not_armed = true;
         self.say(format!(
-            "error: process {pid} ({program}) goes on without rules: {error}"
+            "error: process {pid} ({program}) runs without rules: {error}"
         ));
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::engine::Start;
 use crate::error::ExitCode;
 use crate::event::line;
 use crate::resolve::Finding;
-use crate::tracee::End;
+use crate::tracee::{End, is_ending};
 
 /// How often the processes of a container are looked at.
 pub(super) const LOOK: Duration = Duration::from_millis(200);
@@ -228,7 +228,7 @@ impl Run<'_> {
             match self.arm_member(&candidate) {
                 Ok(()) => self.warn(&candidate.image),
                 // It was gone before it could be armed.
-                Err(_) if !std::path::Path::new(&format!("/proc/{pid}/exe")).exists() => {
+                Err(_) if is_ending(pid) => {
                     self.processes.remove(&pid);
                 }
                 Err(error) => {

@@ -5,6 +5,7 @@
 
 pub mod arch;
 mod deputy;
+mod ending;
 mod family;
 mod maps;
 mod memory;
@@ -21,6 +22,7 @@ mod way_back;
 
 pub use arch::{FloatRegisters, GeneralRegisters};
 pub use deputy::borrow_thread;
+pub use ending::is_ending;
 pub use family::{End, Family, Follow, News};
 pub use maps::{Mapping, hole_near, page_size, read as mappings};
 pub use memory::Memory;
