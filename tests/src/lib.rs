@@ -4,6 +4,7 @@
 //! natively or in a guest ([`native`], [`guest`]), with each [`Writer`]; what a host or a writer can't do is a skip, and a
 //! [`Tally`] counts it with goinject's own reason.
 
+pub mod attaching;
 mod batch;
 pub mod bundle;
 pub mod busy;

@@ -5,9 +5,9 @@ use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use goinject_tests::{Build, Flags, Outcome, busy, fixture, goinject};
+use goinject_tests::{Build, Flags, attaching, busy, fixture, goinject};
 
 /// Rules that replace what all functions of the program get or give.
 fn rules(version: &str) -> (tempfile::TempDir, std::path::PathBuf) {
@@ -24,60 +24,21 @@ fn rules(version: &str) -> (tempfile::TempDir, std::path::PathBuf) {
 fn a_running_program_is_changed_and_left_as_it_was() {
     const TIMES: u64 = 5;
     for build in [Build::plain("1.15"), Build::plain("1.19"), Build::plain("1.27")] {
-        let (folder, rules) = rules(build.version);
-        let json = folder.path().join("events");
+        let (_folder, rules) = rules(build.version);
         let mut command = Command::new(build.of("busy"));
         command.arg("-input").stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut program = goinject::Running::start(command.stderr(Stdio::piped()));
         thread::sleep(Duration::from_millis(200));
-        let (before, mut applied) = (code_of(program.pid()), 0);
-        for _ in 0..TIMES {
-            let mut command = goinject::command(["run", "--quiet", "--engine", "inline", "--pid"]);
-            command
-                .arg(program.pid().to_string())
-                .arg(&rules)
-                .arg("--json")
-                .arg(&json);
-            let mut injector = goinject::Running::start(&mut command);
-            let begun = Instant::now();
-            while code_of(program.pid()) == before
-                && begun.elapsed() < Duration::from_secs(60)
-                && injector.runs()
-            {
-                thread::sleep(Duration::from_millis(5));
-            }
-            thread::sleep(Duration::from_millis(100));
-            injector.signal(libc::SIGINT);
-            let mut outcome = injector.end();
-            outcome.json = Outcome::lines(&fs::read_to_string(&json).unwrap_or_default());
-            assert_eq!(outcome.code, Some(130), "{}", outcome.describe());
-            assert!(!outcome.stderr.contains("keeps"), "{}", outcome.describe());
-            applied += outcome.counts().iter().map(|counts| counts.applied).sum::<u64>();
-            assert_eq!(code_of(program.pid()), before, "{}", outcome.describe());
-        }
+        let change = |_| attaching::change_for(Duration::from_millis(100), program.pid(), &rules);
+        let applied: u64 = (0..TIMES).map(change).sum();
         drop(program.stdin());
         let outcome = program.end();
         assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
         let total = busy::total(&outcome.stdout).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(
-            (total.replaced, total.halfway),
-            (applied, 0),
-            "{}",
-            outcome.describe()
-        );
+        let counted = (total.replaced, total.halfway);
+        assert_eq!(counted, (applied, 0), "{}", outcome.describe());
         assert!(total.kept > 0 && applied > 0, "{}", outcome.describe());
     }
-}
-
-/// What of a process can be run, and what it shares with others.
-fn code_of(pid: i32) -> Vec<String> {
-    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).expect("it runs");
-    let is_meant = |line: &&str| {
-        line.split(' ')
-            .nth(1)
-            .is_some_and(|rights| rights.contains(['x', 's']))
-    };
-    maps.lines().filter(is_meant).map(str::to_owned).collect()
 }
 
 #[test]

@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use goinject_lab::guest::quote;
-use goinject_tests::{Build, Outcome, Writer, busy, goinject, guest};
+use goinject_tests::{Build, Outcome, Writer, attaching, busy, goinject, guest};
 
 const BUILDS: [Build; 3] = [Build::plain("1.15"), Build::plain("1.19"), Build::plain("1.27")];
 
@@ -69,6 +71,59 @@ fn a_million_calls_inside() {
 }
 
 #[test]
+#[ignore = "takes minutes, or an hour: cargo xtask stress --seconds 3600 attached_inside"]
+fn attached_inside_again_and_again() {
+    for build in BUILDS {
+        attached_inside(build, stress_time() / BUILDS.len() as u32);
+    }
+}
+
+/// Tells others that something is over, also where it panics.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Attaches with jumps and lets go for so long, while the collector never rests and clobbers what it frees, and signals come at
+/// some ten thousand a second.
+fn attached_inside(build: Build, time: Duration) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = folder.path().join("rules.yaml");
+    let functions = busy::functions(Writer::Trampoline, build.version);
+    fs::write(&rules, busy::rules(&functions, "")).expect("rules are written");
+    let mut command = Command::new(build.of("busy"));
+    command.env("GOGC", "1").env("GODEBUG", "clobberfree=1");
+    command.arg("-input").stdin(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut program = goinject::Running::start(&mut command);
+    std::thread::sleep(Duration::from_millis(200));
+    let (begun, is_over) = (Instant::now(), AtomicBool::new(false));
+    let (mut applied, mut times) = (0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                program.signal(libc::SIGURG);
+                std::thread::sleep(Duration::from_micros(50));
+            }
+        });
+        let _over = Over(&is_over);
+        while begun.elapsed() < time || times == 0 {
+            applied += attaching::change_for(Duration::from_millis(200), program.pid(), &rules);
+            times += 1;
+        }
+    });
+    drop(program.stdin());
+    let outcome = program.end();
+    let total = busy::total(&outcome.stdout).unwrap_or_else(|error| panic!("{error}"));
+    let counted = (total.replaced, total.halfway);
+    assert_eq!(counted, (applied, 0), "{}", outcome.describe());
+    println!("Go {}: attached to {times} times, {total:?}", build.version);
+}
+
+#[test]
 #[ignore = "takes minutes: cargo xtask stress --guest"]
 fn guest_many_calls() {
     for kernel in ["6.1", "6.12", "newest"] {
@@ -78,15 +133,19 @@ fn guest_many_calls() {
 
 /// A million calls at the least, and for as long as is asked for.
 fn many_calls(writer: Writer) {
-    let seconds = std::env::var("GOINJECT_STRESS_SECONDS").ok();
-    let seconds = seconds.map_or(0, |text| {
-        text.parse().expect("GOINJECT_STRESS_SECONDS is a number")
-    });
-    let start = Instant::now();
+    let (start, time) = (Instant::now(), stress_time());
     let mut made = 0;
-    while made < MANY_CALLS || start.elapsed() < Duration::from_secs(seconds) {
+    while made < MANY_CALLS || start.elapsed() < time {
         made += calls(writer, MANY_CALLS / 4);
     }
+}
+
+/// For how long something is asked to go on.
+fn stress_time() -> Duration {
+    let seconds = std::env::var("GOINJECT_STRESS_SECONDS").ok();
+    Duration::from_secs(seconds.map_or(0, |text| {
+        text.parse().expect("GOINJECT_STRESS_SECONDS is a number")
+    }))
 }
 
 /// Makes so many calls, of programs of each Go version.

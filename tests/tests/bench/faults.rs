@@ -36,6 +36,8 @@ pub(crate) fn write_rules(folder: &Path) {
     write("delay-20", acting("delay: 20ms", 50));
     write("delay-200", acting("delay: 200ms", 10));
     let idle = |rules: &str| format!("version: 1\nrules:\n{rules}");
+    write("edit", idle("- {function: main.hit, inject: {set: {n: 5}}}\n"));
+    write("end", idle("- {function: main.hit, inject: {return: {r: 5}}}\n"));
     write("no-turn", idle(NO_TURN));
     write("never", idle(NEVER));
     write("three", idle(THREE));
@@ -72,10 +74,10 @@ pub(crate) fn native(writer: &'static str) -> impl FnMut(&str, &str) -> Result<S
 }
 
 /// What the program prints in answer to a command: nanoseconds, and those of the processor.
-type Answer = (f64, f64);
+pub(crate) type Answer = (f64, f64);
 
 /// The answers among what the program printed.
-fn numbers(output: &str) -> Vec<Answer> {
+pub(crate) fn numbers(output: &str) -> Vec<Answer> {
     let pair = |line: &str| {
         let mut words = line.split_whitespace();
         Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))

@@ -66,15 +66,7 @@ impl Figure {
 
 /// A plan of rules over a program. None of them ever fires.
 pub(crate) fn plan_of(rules: &str, binary: &Binary) -> Rc<Plan> {
-    plan(format!("version: 1\nmode: observe\nrules:\n{rules}"), binary)
-}
-
-/// A plan of rules that act.
-pub(crate) fn acting_plan_of(rules: &str, binary: &Binary) -> Rc<Plan> {
-    plan(format!("version: 1\nrules:\n{rules}"), binary)
-}
-
-fn plan(text: String, binary: &Binary) -> Rc<Plan> {
+    let text = format!("version: 1\nmode: observe\nrules:\n{rules}");
     let source = Source::new("bench.yaml", text);
     let (rules, _) = goinject_rules::parse(&source).unwrap_or_else(|errors| panic!("{errors:?}"));
     let resolution = resolve(&rules, binary);

@@ -45,7 +45,7 @@ fn a_hit_that_does_not_fire_inside() {
 #[test]
 #[ignore = "long: `cargo xtask bench`"]
 fn calls_with_jumps() {
-    inside::measure(5);
+    inside::measure(&mut faults::native("trampoline"), 3);
 }
 
 #[test]

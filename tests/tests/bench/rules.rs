@@ -13,12 +13,6 @@ pub(crate) const NEVER: &str =
 /// Three, of which the last never holds.
 pub(crate) const THREE: &str = "- {name: three, function: main.hit, if: n >= 0 && b.size > 0 && text == \"other\", inject: {set: {n: 1}}, expect: {fired: 0}}\n";
 
-/// A parameter is changed in each call.
-pub(crate) const EDIT: &str = "- {name: edit, function: main.hit, inject: {set: {n: 5}}}\n";
-
-/// Each call ends before it begins.
-pub(crate) const EARLY: &str = "- {name: early, function: main.hit, inject: {return: {r: 5}}}\n";
-
 /// Nothing to look at: never is its turn.
 pub(crate) const NO_TURN: &str =
     "- {name: no-turn, function: main.hit, when: {nth: 0}, inject: {set: {n: 1}}, expect: {fired: 0}}\n";
