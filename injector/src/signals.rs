@@ -20,6 +20,8 @@ pub struct Signals {
     fd: SignalFd,
     former: SigSet,
     file_size: SigAction,
+    /// It was started at a terminal.
+    had_terminal: bool,
 }
 
 /// A signal that asks goinject for something, mostly to end.
@@ -40,6 +42,11 @@ impl Received {
     /// Whether it asks goinject to end.
     pub fn asks_for_end(self) -> bool {
         ENDING.iter().any(|ending| *ending as i32 == self.signal)
+    }
+
+    /// Whether it asks for the rule file to be read again: a SIGHUP that does not tell of the end of the terminal.
+    pub fn asks_for_reload(self) -> bool {
+        self.signal == Signal::SIGHUP as i32 && !self.from_terminal
     }
 
     /// Whether it stops a job, as Ctrl-Z does.
@@ -77,6 +84,7 @@ impl Signals {
             fd,
             former,
             file_size,
+            had_terminal: has_terminal(),
         })
     }
 
@@ -105,14 +113,21 @@ impl Signals {
         while let Some(info) = self.fd.read_signal()? {
             let signal = i32::try_from(info.ssi_signo).expect("signal numbers are small");
             if signal != libc::SIGCHLD {
+                // A shell tells its jobs of the end of its terminal as well.
+                let is_lost = signal == Signal::SIGHUP as i32 && self.had_terminal && !has_terminal();
                 received.push(Received {
                     signal,
-                    from_terminal: info.ssi_code == libc::SI_KERNEL,
+                    from_terminal: info.ssi_code == libc::SI_KERNEL || is_lost,
                 });
             }
         }
         Ok(received)
     }
+}
+
+/// Whether there is a terminal that goinject could be told of the end of.
+fn has_terminal() -> bool {
+    std::fs::File::open("/dev/tty").is_ok()
 }
 
 /// Stops goinject as SIGTSTP does where nobody looks at it; comes back with SIGCONT.

@@ -2,6 +2,7 @@
 //! a tracer writes. The C side is `bpf/native.c`; every unsafe call into it is below this module.
 
 mod host;
+mod inherit;
 mod memories;
 mod recent;
 mod run;
@@ -11,9 +12,10 @@ use std::rc::Rc;
 
 use zerocopy::FromZeros;
 
-pub use self::memories::Memories;
+pub use self::inherit::Moved;
+pub use self::memories::{Entries, Memories};
 pub use self::run::Run;
-pub(crate) use self::run::{Directory, FirstRows, TableRows};
+pub(crate) use self::run::{Directory, FirstRows, SPARE_RULES, TableRows};
 pub use self::scratch::{Hit, Scratch};
 
 use self::host::{
@@ -91,6 +93,22 @@ impl Core {
             process: None,
             memories,
             scratch: Box::new(Scratch::new_zeroed()),
+        }
+    }
+
+    /// Takes over what a former core of the same process has kept of calls and goroutines.
+    pub fn inherit(&mut self, mut former: Core, moved: &Moved) {
+        let entries = former.memories.entries(former.serial());
+        let (none, to) = (FirstRows::default(), self.serial());
+        inherit::inherit(&mut *self.memories, entries, to, moved, (none, none));
+    }
+
+    /// The same where both are of processes that this core decides for.
+    pub(crate) fn inherit_within(&mut self, from: u32, to: u32, moved: &Moved) {
+        let places = (self.directory.place(from), self.directory.place(to));
+        if let (Some(former), Some(place)) = places {
+            let entries = self.memories.entries(from);
+            inherit::inherit(&mut *self.memories, entries, to, moved, (former, place));
         }
     }
 

@@ -25,7 +25,7 @@ use self::capacity::Taken;
 use self::instance::{Instance, map_error};
 use self::memories::MapMemories;
 use crate::closer::Closer;
-use crate::native::{Core, Directory, FirstRows, Run, Scratch, Thread};
+use crate::native::{Core, Directory, FirstRows, Moved, Run, SPARE_RULES, Scratch, Thread};
 use crate::table::{
     CallKey, Control, Counters, Event, GKey, GoroutineKey, Process, Reason, Tables, TermCounters,
 };
@@ -177,7 +177,7 @@ impl Program {
         attach: Attach,
         capacity: Capacity,
     ) -> Result<Program, ProgramError> {
-        let (rules, forced) = (tables.rules.len(), tables.forced.len());
+        let (rules, forced) = (tables.rules.len() + SPARE_RULES, tables.forced.len());
         let instance = Instance::load(switches, attach, capacity, (rules, forced), None)?;
         let run = Run::of_rows(
             instance.table("gi_rules", rules)?,
@@ -326,6 +326,38 @@ impl Program {
         self.rows_of(rows).disarm(rows.place.process);
     }
 
+    /// Takes over what is kept of another process's calls and goroutines: of the same one, with other rules. Neither may be armed.
+    pub fn inherit(&self, rows: &ProcessRows, former: u32, moved: &Moved, core: &mut Core) {
+        core.inherit_within(former, rows.serial, moved);
+        let Some(place) = self.directory.place(former) else {
+            return;
+        };
+        let of_former = |key: &Vec<u8>| {
+            GKey::read_from_bytes(key)
+                .ok()
+                .filter(|key| key.process == former)
+        };
+        for key in self
+            .passes
+            .keys()
+            .filter_map(|key| of_former(&key))
+            .collect::<Vec<_>>()
+        {
+            let pass = self.passes.lookup(key.as_bytes(), MapFlags::ANY).ok().flatten();
+            let pass = pass.and_then(|bytes| Pass::read_from_bytes(&bytes).ok());
+            let site = pass.and_then(|pass| moved.sites.get(&pass.site.wrapping_sub(place.sites)));
+            if let (Some(pass), Some(site)) = (pass, site) {
+                let goroutine = GKey {
+                    process: rows.serial,
+                    ..key
+                };
+                let site = site + rows.place.sites;
+                // Where there is no room, the call counts twice.
+                let _ = self.let_pass(goroutine, Pass { site, ..pass });
+            }
+        }
+    }
+
     /// Waits for edits that threads of a process have begun and their signals are to end, while that lasts no longer
     /// than this.
     pub fn settle(&self, rows: &ProcessRows, patience: Duration) {
@@ -361,7 +393,7 @@ impl Program {
             term_counters: self.term_counters(&rows),
             process: self.process(&rows),
         };
-        self.instances.borrow()[rows.instance].unwatch(rows.pid);
+        self.instances.borrow()[rows.instance].unwatch(rows.pid, rows.place.process);
         self.leaving
             .borrow_mut()
             .insert(rows.serial, (rows.instance, std::mem::take(&mut rows.taken)));

@@ -451,3 +451,50 @@ pub enum Operand {
     /// `null`.
     Null,
 }
+
+/// Whether two parts of rule files mean the same, wherever they are written.
+pub fn mean_the_same<T: std::fmt::Debug>(one: &T, other: &T) -> bool {
+    without_places(&format!("{one:?}")) == without_places(&format!("{other:?}"))
+}
+
+/// What a part's fields hold, without the spans among them.
+fn without_places(text: &str) -> String {
+    let mut rest = text;
+    let mut left = String::new();
+    while let Some((before, after)) = rest.split_once("Span { start: ") {
+        left.push_str(before);
+        rest = after.split_once(" }").map_or("", |(_, rest)| rest);
+    }
+    left + rest
+}
+
+#[cfg(test)]
+mod same {
+    use super::*;
+
+    #[test]
+    fn places_do_not_matter() {
+        let rules = |text: &str| {
+            let source = Source::new("rules.yaml", text);
+            crate::parse(&source).expect("right").0.rules
+        };
+        let head = "version: 1\nrules:\n";
+        let rule = "- {name: a, function: main.f, if: n > 3, when: {every: 2}, inject: {delay: 1ms}}\n";
+        let one = rules(&format!("{head}{rule}"));
+        let other = rules(&format!(
+            "# moved\n\n{head}- {{function: main.g, inject: {{delay: 1s}}}}\n{rule}"
+        ));
+        assert!(mean_the_same(&one[0], &other[1]));
+        assert!(!mean_the_same(&one[0], &other[0]));
+        for changed in [
+            rule.replace("n > 3", "n > 4"),
+            rule.replace("every: 2", "every: 3"),
+            rule.replace("1ms", "2ms"),
+        ] {
+            assert!(
+                !mean_the_same(&one[0], &rules(&format!("{head}{changed}"))[0]),
+                "{changed}"
+            );
+        }
+    }
+}

@@ -100,6 +100,7 @@ pub fn carry_out(
         &mut metrics,
         witness,
     ]);
+    let is_forced = forced.is_some();
     let options = Options {
         engine: arguments.engine,
         writer: arguments.writer,
@@ -111,6 +112,7 @@ pub fn carry_out(
             None => Numbering::Off,
         },
         lease: arguments.lease.0,
+        reloads: !is_forced,
         rule_file: &arguments.file,
         command: &origin.command(seed),
     };

@@ -6,6 +6,7 @@
 mod arch;
 pub mod bpf;
 pub mod code;
+pub mod generation;
 pub mod guard;
 pub mod inline;
 pub mod provision;
@@ -20,8 +21,11 @@ use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::time::Duration;
 
+use goinject_probes::native::Core;
 use goinject_probes::table::{self, Counters, TermCounters};
+use goinject_rules::model::Limits;
 
+use self::generation::{Generation, NoRoom};
 use self::select::Fit;
 use crate::plan::Plan;
 use crate::plan::encode::LoadBias;
@@ -32,7 +36,9 @@ use crate::tracee::{Family, Follow, Obstacle, Stop};
 pub struct Event {
     /// The process.
     pub pid: i32,
-    /// What happened, in the words of the tables.
+    /// The rules that it is of.
+    pub generation: u32,
+    /// What happened, in the words of the tables; its rule is that of the plan.
     pub row: table::Event,
 }
 
@@ -42,7 +48,7 @@ pub(crate) type Events = Rc<RefCell<Vec<Event>>>;
 /// What all rules have done so far, in all processes of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// One for each rule of the plans.
+    /// One for each rule that there is or was, in the order of its row.
     pub counters: Vec<Counters>,
     /// Events that nobody took fast enough.
     pub dropped_events: u64,
@@ -57,6 +63,37 @@ pub enum Start {
     Executed(Stop),
     /// It runs, and nobody traces it.
     Running(i32),
+    /// It is one of the run: its former rules have just been retired, or it had none.
+    Retired {
+        /// The process.
+        pid: i32,
+        /// How it was left.
+        retired: Box<Retired>,
+    },
+}
+
+/// A process of the run whose rules act no longer, so that others can take their place.
+#[derive(Debug, Default)]
+pub struct Retired {
+    /// Its threads, stopped; none where nobody traces it, or it is still starting.
+    pub stops: Vec<Stop>,
+    /// Its program is still starting: its Go runtime is not set up.
+    pub is_starting: bool,
+    /// What its former rules leave to those that stay.
+    pub kept: Option<Kept>,
+    /// How each row of the former conditions came out.
+    pub term_counters: Vec<TermCounters>,
+}
+
+/// What a session leaves to the next one of the same process.
+#[derive(Debug)]
+pub struct Kept {
+    plan: Rc<Plan>,
+    generation: Rc<Generation>,
+    serial: u32,
+    core: Option<Core>,
+    /// Given back when this is dropped.
+    _former: Option<bpf::Former>,
 }
 
 /// A process to arm.
@@ -72,6 +109,8 @@ pub struct Subject<'a> {
     pub start: Start,
     /// Whether the processes that it starts are wanted, too.
     pub follow: Follow,
+    /// Whether it descends from goinject.
+    pub is_child: bool,
 }
 
 /// Why a process can't be armed.
@@ -95,6 +134,16 @@ pub trait Engine {
     /// # Errors
     /// The process is as it was; a stopped one is still stopped, and of the family.
     fn arm(&mut self, subject: Subject<'_>, family: &mut Family) -> Result<Box<dyn Session>, ArmError>;
+
+    /// Has processes that are armed from now on have other rules: `kept` says where each was in the generation before, if it was
+    /// there. Limits count from the start of the run.
+    ///
+    /// # Errors
+    /// There is no room for them.
+    fn turn(&mut self, kept: &[Option<usize>], limits: &Limits) -> Result<(), NoRoom>;
+
+    /// The generation of rules that processes are armed with now.
+    fn generation(&self) -> &Generation;
 
     /// What all rules have done so far.
     fn tally(&self) -> Tally;
@@ -163,6 +212,12 @@ pub trait Session {
 
     /// The program that was armed is gone: the process has ended, or executes another.
     fn gone(&mut self);
+
+    /// Takes the rules out and leaves the process as it is, for [`Start::Retired`]. What it was begun to do is done.
+    ///
+    /// # Errors
+    /// Those of ptrace, or the engine can't have other rules in a process that runs.
+    fn retire(&mut self, family: &mut Family) -> io::Result<Retired>;
 
     /// Takes every probe off. The process goes on as it was found, and is none of the family's any more. What it has to
     /// keep is returned.

@@ -36,6 +36,11 @@ impl Clock {
         monotonic.saturating_sub(self.monotonic)
     }
 
+    /// So many nanoseconds since the run began, as in RFC 3339, in UTC.
+    pub fn time_of(&self, elapsed: u64) -> String {
+        rfc3339(self.wall + Duration::from_nanos(elapsed))
+    }
+
     /// A time of the monotonic clock as in RFC 3339, in UTC.
     pub fn time(&self, monotonic: u64) -> String {
         rfc3339(self.wall + Duration::from_nanos(self.elapsed(monotonic)))

@@ -30,6 +30,8 @@ pub struct Origin<'a> {
     pub program: &'a str,
     /// Tells times.
     pub clock: &'a Clock,
+    /// The generation of its rules.
+    pub generation: u32,
 }
 
 /// A rule that fired.
@@ -44,6 +46,7 @@ pub fn fired(origin: &Origin<'_>, event: &Event) -> Fired {
         time: origin.clock.time(event.time),
         time_ns: event.time,
         elapsed_ns: origin.clock.elapsed(event.time),
+        generation: origin.generation,
         rule: plan.rules[event.rule as usize].name.clone(),
         function: plan.functions[site.function].name.clone(),
         site: match site.kind {

@@ -26,6 +26,10 @@ pub enum Line {
     Fired(Fired),
     /// A process executed another program, and its rules no longer act.
     Executed(Executed),
+    /// The rule file was read again; `process` follows for each process with rules.
+    Reloaded(Reloaded),
+    /// What a rule has done until another one, or none, took its place.
+    Replaced(RuleResult),
     /// A limit ended the faults; the target goes on.
     Limit {},
     /// Go programs that ran and have none of the functions.
@@ -138,6 +142,25 @@ pub struct ProcessResult {
     pub failed: BTreeMap<String, u64>,
 }
 
+/// The rule file was read again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Reloaded {
+    /// When, as in RFC 3339.
+    pub time: String,
+    /// Nanoseconds since the run began.
+    pub elapsed_ns: u64,
+    /// The generation of rules that acts from now on.
+    pub generation: u32,
+    /// Why it acts still, and not the one that was read; null if it was taken.
+    pub refused: Option<String>,
+    /// The names of its rules.
+    pub rules: Vec<String>,
+    /// Those of them that were there before, and count on.
+    pub kept: Vec<String>,
+    /// The rule file, as it was read; null if it was refused.
+    pub rule_file: Option<RuleFile>,
+}
+
 /// Go programs that ran and have none of the functions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PassedOver {
@@ -174,6 +197,9 @@ pub struct Fired {
     pub time_ns: u64,
     /// Nanoseconds since the run began.
     pub elapsed_ns: u64,
+    /// The generation of rules that it is of: 1, and one more each time the rule file was read again.
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub generation: u32,
     /// The process.
     pub pid: i32,
     /// The file name of its program.
@@ -214,6 +240,15 @@ pub struct Fired {
     pub panicked: bool,
     /// The values it set, in the rule's order; none if it failed, and as many as an event has room for.
     pub values: Vec<Shown>,
+}
+
+fn first() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_first(generation: &u32) -> bool {
+    *generation == 1
 }
 
 /// A call among those that match a rule in the same Go test and with the same call stack.

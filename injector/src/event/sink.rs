@@ -1,6 +1,7 @@
 //! Where a run tells what happens: the seam between runs and reports.
 
 use goinject_rules::diagnostic::Diagnostic;
+use goinject_rules::source::Source;
 
 use super::line::Line;
 
@@ -9,6 +10,8 @@ use super::line::Line;
 pub enum Notice {
     /// Mistakes and warnings about the rule file, seen from a program of the run.
     Findings(Vec<Diagnostic>),
+    /// The same of a rule file that was read while the run went on: later findings are of it.
+    FindingsOf(Source, Vec<Diagnostic>),
     /// Something that a person watching the run wants to know now.
     Words(String),
     /// How far the rules are, for somebody who has just asked for it.

@@ -63,6 +63,7 @@ fn carry_out(request: &Request, tape: &mut Tape) -> Result<(), String> {
         seed: request.seed,
         numbering: Numbering::Off,
         lease: None,
+        reloads: false,
         rule_file: &request.rule_file,
         command: &[],
     };

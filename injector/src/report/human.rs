@@ -13,7 +13,7 @@ use super::place::Workspace;
 use crate::console;
 use crate::error::ExitCode;
 use crate::event::line::{
-    Armed, Container, End, Fired, Line, OutcomeName, Process, ProcessResult, RuleResult, TargetEnd,
+    Armed, Container, End, Fired, Line, OutcomeName, Process, ProcessResult, Reloaded, RuleResult, TargetEnd,
 };
 use crate::event::{Notice, Sink};
 use crate::words::{self, aligned, count, in_shell};
@@ -153,6 +153,17 @@ impl Sink for Terminal<'_> {
                 "process {} executed another program: the rules no longer act in it",
                 executed.pid
             )),
+            Line::Reloaded(reloaded) if reloaded.refused.is_some() => {}
+            Line::Reloaded(reloaded) => say(reloaded_words(reloaded)),
+            Line::Replaced(result) => say(format!(
+                "{} is no more: {}, {} matched, {} fired, {} applied, {} failed",
+                inert(&result.rule),
+                count_of(result.calls, "call"),
+                result.matched,
+                result.fired,
+                result.applied,
+                result.failed
+            )),
             Line::Limit {} => say("limit reached: no more faults; the target keeps running"),
             Line::PassedOver(passed_over) => say(format!(
                 "no rule was armed in {}",
@@ -171,6 +182,9 @@ impl Sink for Terminal<'_> {
             Notice::Findings(findings) => {
                 console::write(&render(findings, self.source, self.style));
             }
+            Notice::FindingsOf(source, findings) => {
+                console::write(&render(findings, source, self.style));
+            }
         }
     }
 }
@@ -185,6 +199,19 @@ fn inside(namespace_pid: Option<i32>, container: Option<&Container>) -> String {
         (Some(pid), None) => format!("{pid} in its PID namespace, "),
         (None, None) => String::new(),
     }
+}
+
+fn reloaded_words(reloaded: &Reloaded) -> String {
+    let count_on = match reloaded.kept.as_slice() {
+        [] => String::new(),
+        kept => format!("; as before, and counting on: {}", kept.join(", ")),
+    };
+    format!(
+        "the rule file was read again: generation {}, {}{}",
+        reloaded.generation,
+        count(reloaded.rules.len(), "rule"),
+        inert(&count_on)
+    )
 }
 
 /// What fired in a process of a container.

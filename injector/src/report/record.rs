@@ -96,6 +96,8 @@ impl Record {
             Line::Executed(_) => self.executed = true,
             // Its events have told the same.
             Line::ProcessResult(_) => {}
+            // A report has the rules that the run ended with.
+            Line::Reloaded(_) | Line::Replaced(_) => {}
             Line::Limit {} => self.limit = true,
             Line::PassedOver(passed) => self.passed_over.extend(passed.programs.iter().cloned()),
             Line::Rule(result) => self.rules.push(result.clone()),

@@ -19,7 +19,6 @@ use crate::engine::ptrace::PtraceEngine;
 use crate::engine::select::{EngineChoice, Fit, Selection, may_be_bpf, select};
 use crate::engine::{Engine, Start, Subject, Tally};
 use crate::error::ExitCode;
-use crate::event::Notice;
 use crate::event::line::{self, EngineName, Line, VERSION};
 use crate::go::GoError;
 use crate::host;
@@ -119,10 +118,8 @@ impl Run<'_> {
     /// Tells findings, each once in a run.
     pub(super) fn tell(&mut self, mut findings: Vec<Diagnostic>) {
         findings.retain(|finding| !self.told.contains(finding));
-        if !findings.is_empty() {
-            self.told.extend(findings.iter().cloned());
-            self.sink.notice(&Notice::Findings(findings));
-        }
+        self.told.extend(findings.iter().cloned());
+        self.tell_findings(findings);
     }
 
     /// Lets a process go that has just executed its program, if that is to have privileges that it does not get below
@@ -209,6 +206,7 @@ impl Run<'_> {
             bias,
             start,
             follow,
+            is_child: self.outcome.started,
         };
         let process = self.processes.entry(pid).or_insert_with(|| Process::new(false));
         process.program = image.program();
@@ -219,7 +217,7 @@ impl Run<'_> {
     }
 
     /// The engine and writers for a program: an engine that was chosen once is kept.
-    fn selection(&mut self, image: &Image) -> Result<Selection, Failure> {
+    pub(super) fn selection(&mut self, image: &Image) -> Result<Selection, Failure> {
         let armable = image.armable.as_ref().expect("asked before");
         let (engine, writer) = (self.options.engine, self.options.writer);
         let engine = self.engine.as_ref().map_or(engine, |(chosen, _)| *chosen);
@@ -266,11 +264,7 @@ impl Run<'_> {
         process.is_told = true;
         let armable = image.armable.as_ref().expect("it is armed");
         if self.results.armed_nowhere() {
-            self.deadline = self
-                .rules
-                .limits
-                .duration
-                .map(|duration| Instant::now() + duration);
+            self.begin_limits();
             let mut selection = self.selection(&image).expect("it was selected before");
             // By now it is kept to; what counts is why it was taken.
             selection.explanation = self.chosen.clone().unwrap_or_default();
@@ -332,6 +326,12 @@ impl Run<'_> {
             command: self.options.command.to_vec(),
             folder: std::env::current_dir().unwrap_or_default(),
         }
+    }
+
+    /// Has limits count from now on, if they do not yet.
+    pub(super) fn begin_limits(&mut self) {
+        let from = *self.limits_from.get_or_insert_with(Instant::now);
+        self.deadline = self.rules.limits.duration.map(|duration| from + duration);
     }
 
     /// What all rules have done so far.

@@ -110,6 +110,11 @@ impl Watched {
         })
     }
 
+    /// Has every process looked into again: the rules are others.
+    pub(super) fn look_anew(&mut self) {
+        self.seen.clear();
+    }
+
     /// When its processes are looked at next; never where only one is meant.
     pub(super) fn pause(&self) -> Option<Duration> {
         self.all.then(|| LOOK.saturating_sub(self.looked.elapsed()))
@@ -137,11 +142,7 @@ impl Run<'_> {
             (false, []) => Err(self.nothing_to_arm(name)),
             (false, several) => Err(unarmable(several_words(name, several))),
             (true, _) => {
-                self.deadline = self
-                    .rules
-                    .limits
-                    .duration
-                    .map(|duration| Instant::now() + duration);
+                self.begin_limits();
                 self.take_in(candidates)?;
                 if self.results.armed_nowhere() {
                     self.say(format!(

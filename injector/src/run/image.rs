@@ -99,7 +99,7 @@ pub(super) enum Role {
 
 /// The programs of a run.
 pub(super) struct Images<'a> {
-    rules: &'a RuleSet,
+    rules: Rc<RuleSet>,
     debug: Option<&'a Path>,
     images: HashMap<FileIdentity, Rc<Image>>,
     /// In the order in which they were first seen.
@@ -108,7 +108,7 @@ pub(super) struct Images<'a> {
 
 impl<'a> Images<'a> {
     /// None yet. `debug` is where the target's debug information is, if not in the binary.
-    pub(super) fn new(rules: &'a RuleSet, debug: Option<&'a Path>) -> Images<'a> {
+    pub(super) fn new(rules: Rc<RuleSet>, debug: Option<&'a Path>) -> Images<'a> {
         Images {
             rules,
             debug,
@@ -165,7 +165,7 @@ impl<'a> Images<'a> {
                 ..nothing(reason.to_owned())
             };
         }
-        let mut resolution = resolve_some(self.rules, &binary, wants);
+        let mut resolution = resolve_some(&self.rules, &binary, wants);
         drop_wrong_rules(&mut resolution);
         let findings = std::mem::take(&mut resolution.findings);
         if binary.has_changed() {
@@ -179,7 +179,7 @@ impl<'a> Images<'a> {
             is_passed_over: !armable,
             armable: armable.then(|| Armable {
                 stacks: Stacks::default(),
-                plan: Rc::new(compile(self.rules, &resolution, &binary)),
+                plan: Rc::new(compile(&self.rules, &resolution, &binary)),
                 binary,
             }),
             findings,

@@ -10,6 +10,7 @@ mod container;
 mod image;
 mod process;
 mod react;
+mod reload;
 mod results;
 pub mod target;
 mod toolchain;
@@ -20,6 +21,7 @@ mod whereabouts;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use goinject_rules::diagnostic::Diagnostic;
@@ -56,6 +58,8 @@ pub struct Options<'a> {
     pub debug: Option<&'a Path>,
     /// Of every chance decision.
     pub seed: u64,
+    /// Whether SIGHUP has the rule file read again. Else it asks for the end.
+    pub reloads: bool,
     /// Whether calls are numbered, and which are to fire.
     pub numbering: Numbering,
     /// How long faults go on when goinject does not.
@@ -118,7 +122,7 @@ struct Outcome {
 
 /// A run under way.
 struct Run<'a> {
-    rules: &'a RuleSet,
+    rules: Rc<RuleSet>,
     options: &'a Options<'a>,
     signals: &'a mut Signals,
     sink: &'a mut dyn Sink,
@@ -136,6 +140,8 @@ struct Run<'a> {
     follow: bool,
     /// The target's process.
     target: i32,
+    /// When limits began to count.
+    limits_from: Option<Instant>,
     /// When faults end.
     deadline: Option<Instant>,
     clock: Clock,
@@ -169,18 +175,19 @@ pub fn run(
     sink: &mut dyn Sink,
 ) -> Result<Finished, Failure> {
     let started = matches!(target, Target::Command(_));
+    let results = Results::new(rules);
+    let rules = Rc::new(rules.clone());
     let run = Run {
-        rules,
         options,
         signals,
         sink,
-        images: Images::new(rules, options.debug),
+        images: Images::new(Rc::clone(&rules), options.debug),
         host: None,
         engine: None,
         chosen: None,
         family: Family::default(),
         processes: BTreeMap::new(),
-        results: Results::new(rules),
+        results,
         outcome: Outcome {
             started,
             ..Outcome::default()
@@ -189,6 +196,7 @@ pub fn run(
             .follow
             .unwrap_or(started || matches!(target, Target::Container { all: true, .. })),
         target: 0,
+        limits_from: None,
         deadline: None,
         clock: Clock::start(),
         ticked: Instant::now(),
@@ -199,6 +207,7 @@ pub fn run(
         watchdog: None,
         has_no_watchdog: false,
         began: Instant::now(),
+        rules,
     };
     run.carry_out(target)
 }
@@ -222,7 +231,7 @@ impl Run<'_> {
         loop {
             self.show_life();
             // Signals first: a SIGCHLD taken here belongs to a stop that the next look finds.
-            if self.react_to_signals().map_err(Failure::lost)? {
+            if self.react_to_signals()? {
                 return Ok(());
             }
             let busy = self.take_turn()?;
@@ -372,7 +381,7 @@ impl Run<'_> {
             let Some(process) = self.processes.get(&event.pid) else {
                 continue;
             };
-            let Some(armable) = process.armable() else {
+            let Some(armable) = process.armable_of(event.generation) else {
                 continue;
             };
             let origin = Origin {
@@ -384,6 +393,7 @@ impl Run<'_> {
                 pid: event.pid,
                 program: &process.program,
                 clock: &self.clock,
+                generation: event.generation,
             };
             let fired = fired(&origin, &event.row);
             self.results.add_fired(&fired);

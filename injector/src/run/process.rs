@@ -14,6 +14,8 @@ pub(super) struct Process {
     pub(super) program: String,
     /// How far that lies from where it was linked to.
     pub(super) bias: LoadBias,
+    /// What its program was to the rules before, by their generations.
+    pub(super) former: Vec<(u32, Rc<Image>)>,
     /// Its rules, if it has any.
     pub(super) session: Option<Box<dyn Session>>,
     /// Whether it was told that they are armed.
@@ -29,6 +31,7 @@ impl Process {
             image: None,
             program: String::new(),
             bias: LoadBias::default(),
+            former: Vec::new(),
             session: None,
             is_told: false,
             is_copy,
@@ -38,6 +41,20 @@ impl Process {
     /// What is armed in its program.
     pub(super) fn armable(&self) -> Option<&Armable> {
         self.image.as_ref()?.armable.as_ref()
+    }
+
+    /// What was armed in its program by the rules of a generation.
+    pub(super) fn armable_of(&self, generation: u32) -> Option<&Armable> {
+        let former = self.former.iter().find(|(number, _)| *number == generation);
+        match former {
+            Some((_, image)) => image.armable.as_ref(),
+            None => self.armable(),
+        }
+    }
+
+    /// Whether it is a copy of the process that forked it.
+    pub(super) fn is_copy(&self) -> bool {
+        self.is_copy
     }
 
     /// Whether its rules act.

@@ -9,7 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::container::Watched;
 use super::target::shares_terminal;
 use super::watchdog::{self, Watchdog};
-use super::{IDLE, Run};
+use super::{Failure, IDLE, Run};
 use crate::event::line::Line;
 use crate::event::{Notice, Progress, Standing};
 use crate::signals::Received;
@@ -17,13 +17,15 @@ use crate::tracee::signal_name;
 
 impl Run<'_> {
     /// Whether the processes are to be let go.
-    pub(super) fn react_to_signals(&mut self) -> io::Result<bool> {
-        for signal in self.signals.received()? {
+    pub(super) fn react_to_signals(&mut self) -> Result<bool, Failure> {
+        for signal in self.signals.received().map_err(Failure::lost)? {
             if signal.asks_for_standing() {
                 let progress = self.progress();
                 self.sink.notice(&Notice::Standing(progress));
             } else if signal.asks_for_stop() {
                 self.stop_with_job();
+            } else if self.options.reloads && signal.asks_for_reload() && self.outcome.end.is_none() {
+                self.reload()?;
             } else if self.react(signal) {
                 return Ok(true);
             }
@@ -95,7 +97,7 @@ impl Run<'_> {
         !self.outcome.started
     }
 
-    fn is_beyond_limits(&self) -> bool {
+    pub(super) fn is_beyond_limits(&self) -> bool {
         let fired = || {
             self.tally()
                 .counters
@@ -131,8 +133,8 @@ impl Run<'_> {
     }
 
     fn progress(&self) -> Vec<Progress> {
-        let tally = self.tally();
-        let rules = self.rules.rules.iter().zip(&tally.counters);
+        let counters = self.counters_of(&self.generation());
+        let rules = self.rules.rules.iter().zip(&counters);
         rules
             .map(|(rule, counters)| Progress {
                 rule: rule.name.clone(),

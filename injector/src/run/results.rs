@@ -12,6 +12,7 @@ use super::verdict::{self, RuleVerdict};
 use super::whereabouts::{Called, explanation};
 use super::{Failure, Finished, Run};
 use crate::engine::Tally;
+use crate::engine::generation::Generation;
 use crate::error::ExitCode;
 use crate::event::Notice;
 use crate::event::line::{
@@ -35,6 +36,10 @@ pub(super) struct Results {
     armed_in: Vec<PathBuf>,
     /// A process that should have been armed could not be.
     pub(super) not_armed: bool,
+    /// Some process was armed.
+    has_begun: bool,
+    /// A rule that was replaced had done more than it was to.
+    pub(super) replaced_unmet: bool,
     /// What fired in each process, where it is told of each.
     processes: Vec<ProcessResult>,
 }
@@ -49,6 +54,8 @@ impl Results {
             sites: vec![0; count],
             armed_in: Vec::new(),
             not_armed: false,
+            has_begun: false,
+            replaced_unmet: false,
             processes: Vec::new(),
         }
     }
@@ -79,11 +86,24 @@ impl Results {
 
     /// Whether no process was armed so far.
     pub(super) fn armed_nowhere(&self) -> bool {
-        self.armed_in.is_empty()
+        !self.has_begun
+    }
+
+    /// Other rules take the place of the former: `kept` says where each was before. Their sites are counted anew.
+    pub(super) fn turn(&mut self, kept: &[Option<usize>], count: usize) {
+        let rules = || kept.iter().take(count);
+        let tests = rules().map(|kept| kept.map(|rule| self.tests[rule].clone()).unwrap_or_default());
+        let functions = rules().map(|kept| kept.map(|rule| self.functions[rule].clone()).unwrap_or_default());
+        let unseen = rules().map(|kept| kept.map(|rule| self.unseen[rule].clone()).unwrap_or_default());
+        let (tests, functions, unseen) = (tests.collect(), functions.collect(), unseen.collect());
+        (self.tests, self.functions, self.unseen) = (tests, functions, unseen);
+        self.sites = vec![0; count];
+        self.armed_in.clear();
     }
 
     /// Notes that rules were armed in a program.
     pub(super) fn add_image(&mut self, plan: &Plan, path: &Path) {
+        self.has_begun = true;
         if self.armed_in.iter().any(|armed| armed == path) {
             return;
         }
@@ -127,7 +147,14 @@ impl Results {
         }
     }
 
-    fn rule(&self, n: usize, rules: &RuleSet, counters: &Counters, verdict: &RuleVerdict) -> RuleResult {
+    /// What a rule has done.
+    pub(super) fn rule(
+        &self,
+        n: usize,
+        rules: &RuleSet,
+        counters: &Counters,
+        verdict: &RuleVerdict,
+    ) -> RuleResult {
         let rule = &rules.rules[n];
         let failures = Reason::FAILURES
             .into_iter()
@@ -198,20 +225,21 @@ impl Run<'_> {
             }));
         }
         let Tally {
-            mut counters,
             dropped_events,
             lost_hits,
+            ..
         } = self.tally();
-        // Without a program to arm there is no engine that counts.
-        counters.resize(self.rules.rules.len().max(counters.len()), Counters::default());
-        let verdicts = verdict::judge_rules(self.rules, &counters);
-        let panics = verdict::unexpected_panics(self.rules, &counters);
+        let counters = self.counters_of(&self.generation());
+        let rules = std::rc::Rc::clone(&self.rules);
+        let verdicts = verdict::judge_rules(&rules, &counters);
+        let panics = verdict::unexpected_panics(&rules, &counters);
         let code = ExitCode::first(
             [
                 absent,
                 self.results.not_armed.then_some(ExitCode::Unarmable),
+                self.results.replaced_unmet.then_some(ExitCode::Unmet),
                 Some(verdict::exit_code(
-                    self.rules,
+                    &rules,
                     &verdicts,
                     panics.as_ref(),
                     &self.outcome,
@@ -224,7 +252,7 @@ impl Run<'_> {
             self.sink.line(&Line::ProcessResult(process));
         }
         for (n, verdict) in verdicts.iter().enumerate() {
-            let result = self.results.rule(n, self.rules, &counters[n], verdict);
+            let result = self.results.rule(n, &rules, &counters[n], verdict);
             self.sink.line(&Line::Rule(result));
         }
         let (target, status, signal) = match self.outcome.end {
@@ -237,7 +265,7 @@ impl Run<'_> {
             target,
             status,
             signal,
-            expected_status: verdict::unexpected_exit(self.rules, &self.outcome),
+            expected_status: verdict::unexpected_exit(&rules, &self.outcome),
             panics: panics.map(|panics| UnmetExpectation {
                 counter: panics.what.to_owned(),
                 expected: range_words(panics.expected),
@@ -289,9 +317,7 @@ impl Run<'_> {
                 findings
             });
         }
-        if !told.is_empty() {
-            self.sink.notice(&Notice::Findings(told));
-        }
+        self.tell_findings(told);
         (!codes.is_empty()).then(|| ExitCode::first(codes.into_iter()))
     }
 
@@ -325,9 +351,27 @@ impl Run<'_> {
             .into_iter()
             .map(|(diagnostic, programs)| diagnostic.note(format!("not armed in {}", programs.join(", "))))
             .collect();
-        if !told.is_empty() {
-            self.sink.notice(&Notice::Findings(told));
+        self.tell_findings(told);
+    }
+
+    /// Tells findings about the rules as they are now.
+    pub(super) fn tell_findings(&mut self, findings: Vec<Diagnostic>) {
+        if findings.is_empty() {
+            return;
         }
+        self.sink.notice(&match self.generation().number {
+            1 => Notice::Findings(findings),
+            _ => Notice::FindingsOf(self.rules.source.clone(), findings),
+        });
+    }
+
+    /// What each rule of a generation has done so far.
+    pub(super) fn counters_of(&self, generation: &Generation) -> Vec<Counters> {
+        let all = self.tally().counters;
+        let counted = self.rules.rules.len() + usize::from(self.rules.expect.panics.is_some());
+        let of = |rule| all.get(generation.row(rule) as usize).copied();
+        // Without a program to arm there is no engine that counts.
+        (0..counted).map(|rule| of(rule).unwrap_or_default()).collect()
     }
 }
 

@@ -33,6 +33,23 @@ pub trait Memories: fmt::Debug {
     fn test(&mut self, key: &MemberKey) -> Option<GoTest>;
     /// Keeps it; false if there is no room.
     fn set_test(&mut self, key: &MemberKey, test: &GoTest) -> bool;
+    /// All that is kept of a process.
+    fn entries(&mut self, process: u32) -> Entries;
+}
+
+/// What is kept of a process.
+#[derive(Clone, Debug, Default)]
+pub struct Entries {
+    /// Calls under way.
+    pub calls: Vec<(CallKey, Call)>,
+    /// Goroutines that sleep.
+    pub delays: Vec<(GKey, Delay)>,
+    /// Calls by scope.
+    pub goroutines: Vec<(GoroutineKey, Goroutine)>,
+    /// Goroutines of Go tests.
+    pub members: Vec<(MemberKey, Member)>,
+    /// Go tests.
+    pub tests: Vec<(MemberKey, GoTest)>,
 }
 
 /// Memories of goinject's own.
@@ -107,5 +124,16 @@ impl Memories for OwnMemories {
     fn set_test(&mut self, key: &MemberKey, test: &GoTest) -> bool {
         self.tests.insert(*key, *test);
         true
+    }
+    fn entries(&mut self, _: u32) -> Entries {
+        // They are of one process.
+        let own = |(key, value): (&GoroutineKey, &Goroutine)| (*key, *value);
+        Entries {
+            calls: self.calls.entries(),
+            delays: self.delays.iter().map(|(key, delay)| (*key, *delay)).collect(),
+            goroutines: self.goroutines.iter().map(own).collect(),
+            members: self.members.entries(),
+            tests: self.tests.entries(),
+        }
     }
 }

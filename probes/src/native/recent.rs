@@ -48,6 +48,14 @@ impl<K: Copy + Eq + Hash, V: Copy> Recent<K, V> {
         }
     }
 
+    /// All of them, what came first before what came later.
+    pub(super) fn entries(&self) -> Vec<(K, V)> {
+        let mut seen = std::collections::HashSet::new();
+        let keys = self.order.iter().filter(|key| seen.insert(**key));
+        keys.filter_map(|key| Some((*key, self.entries.get(key)?.value)))
+            .collect()
+    }
+
     pub(super) fn remove(&mut self, key: &K) {
         self.entries.remove(key);
     }

@@ -12,6 +12,9 @@ use crate::table::{
     Site, State, Tables, Term, TermCounters, now,
 };
 
+/// Rules that a run has room for beyond those that it begins with, for those that take their place.
+pub(crate) const SPARE_RULES: usize = 1000;
+
 /// What all processes of a run share: how rules decide, what they have done, and the switch. With BPF it is shared
 /// with the program, too.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub struct Run {
     /// Calls by where they were made, in whichever process: of a run of goinject's own.
     pub(super) places: Rc<RefCell<HashMap<GoroutineKey, Goroutine>>>,
     last_serial: Cell<u32>,
+    /// Rules that there are, or were.
+    used: Cell<usize>,
 }
 
 impl Run {
@@ -32,8 +37,8 @@ impl Run {
     /// If there is no memory for it.
     pub fn new(tables: &Tables) -> Run {
         let run = Run::of_rows(
-            own(tables.rules.len()),
-            own(tables.rules.len()),
+            own(tables.rules.len() + SPARE_RULES),
+            own(tables.rules.len() + SPARE_RULES),
             own(1),
             own(tables.forced.len()),
         );
@@ -54,12 +59,14 @@ impl Run {
             forced,
             places: Rc::default(),
             last_serial: Cell::new(0),
+            used: Cell::new(0),
         }
     }
 
     /// Fills in what the run's processes share, disarmed.
     pub(crate) fn set(&self, tables: &Tables) {
         self.rules.set(0, &tables.rules);
+        self.used.set(tables.rules.len());
         self.forced.set(0, &tables.forced);
         let control = Control {
             armed: 0,
@@ -105,7 +112,34 @@ impl Run {
 
     /// What each rule has done so far, in all processes.
     pub fn counters(&self) -> Vec<Counters> {
-        self.counters.range(0, self.counters.len())
+        self.counters.range(0, self.used.get())
+    }
+
+    /// Rows for more rules; none if there is no room.
+    pub fn add_rules(&self, count: usize) -> Option<u32> {
+        let first = self.used.get();
+        if first + count > self.rules.len() {
+            return None;
+        }
+        self.used.set(first + count);
+        u32::try_from(first).ok()
+    }
+
+    /// Says how a rule decides. It must act nowhere yet.
+    pub fn set_rule(&self, row: u32, rule: &Rule) {
+        self.rules.set(row as usize, &[*rule]);
+    }
+
+    /// Sets limits, which count from the start of the run.
+    pub fn set_limits(&self, duration: Option<Duration>, faults: Option<u64>) {
+        let after = duration.map(|duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+        let deadline = after.map_or(0, |after| self.control().armed_at.saturating_add(after));
+        let control = self.control.as_mut_ptr();
+        // SAFETY: as in `start`.
+        unsafe {
+            (&raw mut (*control).deadline).write_volatile(deadline);
+            (&raw mut (*control).fault_limit).write_volatile(faults.unwrap_or(u64::MAX));
+        }
     }
 
     /// A serial that no other process of the run has or had.

@@ -105,10 +105,13 @@ impl Instance {
             .map_err(|error| map_error("gi_pids", error))
     }
 
-    /// No longer.
-    pub(super) fn unwatch(&self, pid: u32) {
-        // A missing key is what is wanted.
-        let _ = self.pids.delete(&pid.to_ne_bytes());
+    /// No longer, unless it has got other rows meanwhile.
+    pub(super) fn unwatch(&self, pid: u32, row: u32) {
+        let noted = self.pids.lookup(&pid.to_ne_bytes(), MapFlags::ANY).ok().flatten();
+        if noted.is_some_and(|noted| noted == row.to_ne_bytes()) {
+            // A missing key is what is wanted.
+            let _ = self.pids.delete(&pid.to_ne_bytes());
+        }
     }
 
     /// Whether an `exec` is noticed at once.

@@ -3,7 +3,7 @@
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use crate::native::Memories;
+use crate::native::{Entries, Memories};
 use crate::table::{Call, CallKey, Delay, GKey, GoTest, Goroutine, GoroutineKey, Member, MemberKey};
 
 /// What the core remembers, where the BPF program remembers it.
@@ -31,7 +31,28 @@ fn save<V: IntoBytes + Immutable>(map: &MapHandle, key: &[u8], value: Option<&V>
     }
 }
 
+/// Those of a process.
+fn all<K: FromBytes, V: FromBytes>(map: &MapHandle, is_of: impl Fn(&K) -> bool) -> Vec<(K, V)> {
+    let keys = map.keys().filter_map(|bytes| {
+        let key = K::read_from_bytes(&bytes).ok().filter(|key| is_of(key))?;
+        Some((key, bytes))
+    });
+    let keys: Vec<(K, Vec<u8>)> = keys.collect();
+    keys.into_iter()
+        .filter_map(|(key, bytes)| Some((key, load(map, &bytes)?)))
+        .collect()
+}
+
 impl Memories for MapMemories {
+    fn entries(&mut self, process: u32) -> Entries {
+        Entries {
+            calls: all(&self.calls, |key: &CallKey| key.process == process),
+            delays: all(&self.delays, |key: &GKey| key.process == process),
+            goroutines: all(&self.goroutines, |key: &GoroutineKey| key.process == process),
+            members: all(&self.members, |key: &MemberKey| key.process == u64::from(process)),
+            tests: all(&self.tests, |key: &MemberKey| key.process == u64::from(process)),
+        }
+    }
     fn call(&mut self, key: &CallKey) -> Option<Call> {
         load(&self.calls, key.as_bytes())
     }

@@ -109,6 +109,7 @@ pub(crate) fn arm(plan: &Rc<Plan>, pid: i32, attach: Attach, sleep: bool) -> Arm
         bias: load_bias(plan, pid).expect("it runs the planned program"),
         start: Start::Running(pid),
         follow: Follow::Threads,
+        is_child: false,
     };
     let (mut engine, mut family) = (BpfEngine::new(1, Numbering::Off), Family::default());
     let session = engine

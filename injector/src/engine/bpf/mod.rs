@@ -19,13 +19,18 @@ use goinject_probes::native::Core;
 use goinject_probes::program::{
     Attach, Capacity, Probe, ProcessRows, Program, ProgramError, Removed, Switches,
 };
-use goinject_probes::table::{Lead, Site, SiteKind, Tables, TermCounters, WriterKind};
+use goinject_probes::table::{self, Lead, Site, SiteKind, Tables, TermCounters, WriterKind};
+
+use goinject_rules::model::Limits;
 
 use self::tracer::Tracer;
 use super::code::{CodeError, Others, verify};
-use super::provision::{Provision, ProvisionError, WrittenBy, give_back, unused_copies};
+use super::provision::{Provision, ProvisionError, WrittenBy, give_back, unmap, unused_copies};
 use super::select::Fit;
-use super::{Engine, Event, Events, Leftover, Session, SessionError, Start, State, Subject, Tally};
+use super::{
+    Engine, Event, Events, Generation, Kept, Leftover, NoRoom, Retired, Session, SessionError, Start, State,
+    Subject, Tally,
+};
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Loaded, Numbering, encode};
 use crate::tracee::{Family, Follow, Memory, Stop};
@@ -67,11 +72,28 @@ pub struct BpfEngine {
     events: Events,
     /// Loaded when the first process is armed.
     loaded: Option<Rc<LoadedProgram>>,
-    /// The processes by what their events call them.
-    pids: HashMap<u32, i32>,
+    /// The processes by what their events call them, and the rules that they were armed with.
+    pids: HashMap<u32, (i32, Rc<Generation>)>,
+    generation: Rc<Generation>,
+}
+
+/// The rows that a process had for its former rules. They are given back in the end.
+#[derive(Debug)]
+pub struct Former {
+    loaded: Rc<LoadedProgram>,
+    rows: Option<ProcessRows>,
+}
+
+impl Drop for Former {
+    fn drop(&mut self) {
+        if let Some(rows) = self.rows.take() {
+            let _ = self.loaded.program.remove(rows);
+        }
+    }
 }
 
 /// The program of a run, and the core that makes the edits it leaves to goinject.
+#[derive(Debug)]
 struct LoadedProgram {
     program: Program,
     core: RefCell<Core>,
@@ -86,6 +108,7 @@ impl BpfEngine {
             events: Events::default(),
             loaded: None,
             pids: HashMap::new(),
+            generation: Rc::new(Generation::first()),
         }
     }
 
@@ -134,8 +157,27 @@ impl Engine for BpfEngine {
             Start::Running(pid) => {
                 self.arm_running(subject.plan, subject.bias, &setup, pid, subject.follow, family)
             }
+            Start::Retired { pid, retired } => self.arm_retired(
+                subject.plan,
+                subject.bias,
+                &setup,
+                pid,
+                *retired,
+                family,
+                subject.follow,
+            ),
         };
         Ok(Box::new(session?))
+    }
+
+    fn turn(&mut self, kept: &[Option<usize>], limits: &Limits) -> Result<(), NoRoom> {
+        let run = self.loaded.as_ref().map(|loaded| &**loaded.program.run());
+        self.generation = Rc::new(self.generation.next(kept, limits, run)?);
+        Ok(())
+    }
+
+    fn generation(&self) -> &Generation {
+        &self.generation
     }
 
     fn tally(&self) -> Tally {
@@ -156,12 +198,18 @@ impl Engine for BpfEngine {
     }
 
     fn take_events(&mut self) -> Vec<Event> {
-        let mut events = self.events.take();
-        let rows = self.loaded.iter().flat_map(|loaded| loaded.program.take_events());
-        events.extend(rows.filter_map(|row| {
-            let pid = *self.pids.get(&row.process)?;
-            Some(Event { pid, row })
-        }));
+        let made = self.events.take().into_iter().map(|event| event.row);
+        let sent = self.loaded.iter().flat_map(|loaded| loaded.program.take_events());
+        let whose = |mut row: table::Event| {
+            let (pid, rules) = self.pids.get(&row.process)?;
+            row.rule = rules.rule(row.rule);
+            Some(Event {
+                pid: *pid,
+                generation: rules.number,
+                row,
+            })
+        };
+        let mut events: Vec<Event> = made.chain(sent).filter_map(whose).collect();
         events.sort_by_key(|event| event.row.time);
         events
     }
@@ -178,7 +226,7 @@ impl BpfEngine {
     /// Arms a program before its first instruction, and lets it go on.
     fn arm_executed(
         &mut self,
-        plan: &Plan,
+        plan: &Rc<Plan>,
         bias: LoadBias,
         setup: &Setup<'_>,
         stop: Stop,
@@ -188,7 +236,7 @@ impl BpfEngine {
         let pid = stop.tid();
         let memory = Memory::open(pid).map_err(ArmError::Trace)?;
         let (loaded, stop) = Provision::of(plan, bias, setup.written_by()).give(family, pid, stop)?;
-        let session = self.session(plan, &loaded, setup, pid, memory)?;
+        let session = self.session(plan, &loaded, setup, pid, memory, None)?;
         if setup.is_traced() || follow == Follow::Processes {
             stop.resume().map_err(ArmError::Trace)?;
         } else {
@@ -200,7 +248,7 @@ impl BpfEngine {
     /// Arms a running process. It is stopped for a moment if it must be given memory.
     fn arm_running(
         &mut self,
-        plan: &Plan,
+        plan: &Rc<Plan>,
         bias: LoadBias,
         setup: &Setup<'_>,
         pid: i32,
@@ -214,16 +262,59 @@ impl BpfEngine {
         } else {
             family.watch(pid).map_err(ArmError::Trace)?;
         }
-        self.session(plan, &loaded, setup, pid, memory)
+        self.session(plan, &loaded, setup, pid, memory, None)
+    }
+
+    /// Arms a process of the run, with what its former rules leave, and lets it go on.
+    #[expect(clippy::too_many_arguments, reason = "they are what a process is armed with")]
+    fn arm_retired(
+        &mut self,
+        plan: &Rc<Plan>,
+        bias: LoadBias,
+        setup: &Setup<'_>,
+        pid: i32,
+        retired: Retired,
+        family: &mut Family,
+        follow: Follow,
+    ) -> Result<BpfSession, ArmError> {
+        let memory = Memory::open(pid).map_err(ArmError::Trace)?;
+        let provision = Provision::of(plan, bias, setup.written_by());
+        let Retired { mut stops, kept, .. } = retired;
+        if setup.is_traced() && !family.traces(pid) {
+            family.attach(pid, follow).map_err(ArmError::Trace)?;
+        }
+        if !family.traces(pid) {
+            let loaded = provision.give_running(pid)?;
+            return self.session(plan, &loaded, setup, pid, memory, kept);
+        }
+        if stops.is_empty() {
+            stops = family.stop_all(pid, &mut Stop::resume).map_err(ArmError::Trace)?;
+        }
+        // One that has ended is told of by its end.
+        let session = match stops.pop() {
+            None => Err(ArmError::Executed),
+            Some(stop) => match provision.give(family, pid, stop) {
+                Ok((loaded, stop)) => {
+                    stops.push(stop);
+                    self.session(plan, &loaded, setup, pid, memory, kept)
+                }
+                Err(error) => Err(error.into()),
+            },
+        };
+        for stop in stops {
+            stop.resume().map_err(ArmError::Trace)?;
+        }
+        session
     }
 
     fn session(
         &mut self,
-        plan: &Plan,
+        plan: &Rc<Plan>,
         loaded: &Loaded,
         setup: &Setup<'_>,
         pid: i32,
         memory: Memory,
+        kept: Option<Kept>,
     ) -> Result<BpfSession, ArmError> {
         verify(plan, loaded.bias, &memory, Others::Probes)?;
         let mut tables = encode(plan, loaded, setup.seed, setup.writers);
@@ -242,6 +333,7 @@ impl BpfEngine {
         }
         let loaded = self.load(&tables, setup)?;
         let program = &loaded.program;
+        self.generation.place(&mut tables, program.run());
         let mut rows = program.add(&tables, pid)?;
         // An `exec` from here on is noticed, and what `memory` shows is gone after one that came before.
         let is_gone = tables
@@ -250,6 +342,10 @@ impl BpfEngine {
             .is_some_and(|site| memory.word(site.address).is_err());
         let attached = program.attach(&mut rows, &PathBuf::from(format!("/proc/{pid}/exe")), &probes);
         program.start();
+        if let Some(kept) = &kept {
+            let moved = kept.generation.moved(&kept.plan, plan, &self.generation);
+            program.inherit(&rows, kept.serial, &moved, &mut loaded.core.borrow_mut());
+        }
         if attached.is_err() || is_gone || !program.arm(&rows) {
             let _ = program.remove(rows);
             attached?;
@@ -257,9 +353,12 @@ impl BpfEngine {
         }
         let tracer = setup.is_traced().then(|| Tracer::new(pid, &self.events));
         let tracer = tracer.transpose().map_err(ArmError::Trace)?;
-        self.pids.insert(rows.serial(), pid);
+        self.pids
+            .insert(rows.serial(), (pid, Rc::clone(&self.generation)));
         Ok(BpfSession {
             pid,
+            plan: Rc::clone(plan),
+            generation: Rc::clone(&self.generation),
             loaded,
             rows: Some(rows),
             removed: Removed::default(),
@@ -273,6 +372,8 @@ impl BpfEngine {
 /// A process with uprobes.
 pub struct BpfSession {
     pid: i32,
+    plan: Rc<Plan>,
+    generation: Rc<Generation>,
     loaded: Rc<LoadedProgram>,
     /// None once they were given back.
     rows: Option<ProcessRows>,
@@ -343,6 +444,24 @@ impl BpfSession {
         }
     }
 
+    /// Every thread, stopped, with the edits made that waited for it.
+    fn stop_settled(&self, family: &mut Family) -> io::Result<Vec<Stop>> {
+        let LoadedProgram { program, core } = &*self.loaded;
+        let tracer = self.tracer.as_ref();
+        let mut serve = |stop: Stop| match tracer {
+            Some(tracer) => tracer.stopped(stop, program, core),
+            None => stop.resume(),
+        };
+        let stops = family.stop_all(self.pid, &mut serve)?;
+        match tracer {
+            Some(tracer) => stops
+                .into_iter()
+                .map(|stop| tracer.edit(stop, program, core))
+                .collect(),
+            None => Ok(stops),
+        }
+    }
+
     /// Has all probes pass at once; they come off in the background.
     fn remove(&mut self) {
         if let Some(rows) = self.rows.take() {
@@ -399,8 +518,47 @@ impl Session for BpfSession {
         self.remove();
     }
 
+    fn retire(&mut self, family: &mut Family) -> io::Result<Retired> {
+        let (loaded, Some(rows)) = (Rc::clone(&self.loaded), self.rows.take()) else {
+            return Ok(Retired::default());
+        };
+        let program = &loaded.program;
+        program.disarm(&rows);
+        let mut stops = Vec::new();
+        if family.traces(self.pid) {
+            stops = self.stop_settled(family)?;
+        } else {
+            program.settle(&rows, SETTLING);
+        }
+        let term_counters = program.term_counters(&rows);
+        // No thread is in a probe while all are stopped. Where they are not, it is kept until the process ends.
+        if let Some(unused) = unused_copies(&program.process(&rows), &self.memory)
+            && let Some(stop) = stops.pop()
+        {
+            let mut remote = family.remote(self.pid, stop)?;
+            let unmapped = unmap(&mut remote, &unused);
+            stops.push(remote.finish()?);
+            unmapped?;
+        }
+        Ok(Retired {
+            stops,
+            is_starting: false,
+            term_counters,
+            kept: Some(Kept {
+                plan: Rc::clone(&self.plan),
+                generation: Rc::clone(&self.generation),
+                serial: rows.serial(),
+                core: None,
+                _former: Some(Former {
+                    rows: Some(rows),
+                    loaded,
+                }),
+            }),
+        })
+    }
+
     fn let_go(&mut self, family: &mut Family) -> io::Result<Option<Leftover>> {
-        let LoadedProgram { program, core } = &*self.loaded;
+        let program = &self.loaded.program;
         if let Some(rows) = &self.rows {
             program.disarm(rows);
             if self.tracer.is_none() {
@@ -408,16 +566,7 @@ impl Session for BpfSession {
             }
         }
         if family.traces(self.pid) {
-            let tracer = self.tracer.as_ref();
-            let mut serve = |stop: Stop| match tracer {
-                Some(tracer) => tracer.stopped(stop, program, core),
-                None => stop.resume(),
-            };
-            let mut stops = family.stop_all(self.pid, &mut serve)?;
-            if let Some(tracer) = tracer {
-                let edited = stops.into_iter().map(|stop| tracer.edit(stop, program, core));
-                stops = edited.collect::<io::Result<_>>()?;
-            }
+            let stops = self.stop_settled(family)?;
             family.let_go(self.pid, stops)?;
         }
         self.remove();

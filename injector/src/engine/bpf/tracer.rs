@@ -47,7 +47,9 @@ impl Tracer {
         let mut events = Vec::new();
         let edited = self.make_edits(&stop, program, &mut core.borrow_mut(), &mut events);
         let pid = self.pid;
-        let events = events.into_iter().map(|row| Event { pid, row });
+        // Whose rules they are of is found by the process's serial.
+        let generation = 0;
+        let events = events.into_iter().map(|row| Event { pid, generation, row });
         self.events.borrow_mut().extend(events);
         let edited = edited.or_else(gone)?;
         Ok(match edited && is_fault(stop.why()) {

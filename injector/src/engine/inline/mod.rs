@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use goinject_probes::inline::{Clock, Known, RuntimeFacts, SharedProcess, SharedRun};
 use goinject_probes::table::{TermCounters, WriterKind};
+use goinject_rules::model::Limits;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
 use self::attaching::{stop_behind, unmap_all};
@@ -31,7 +32,9 @@ use super::code::{CodeError, Others, verify};
 use super::guard::{Guard, Patch, Way};
 use super::provision::{Provision, ProvisionError, WrittenBy, unused_copies};
 use super::starting::take_stop;
-use super::{Engine, Event, Leftover, Session, SessionError, Start, State, Subject, Tally};
+use super::{
+    Engine, Event, Generation, Leftover, NoRoom, Retired, Session, SessionError, Start, State, Subject, Tally,
+};
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Loaded, Numbering, encode};
 use crate::tracee::{Family, Memory, Obstacle, Remote, Stop, mappings, page_size};
@@ -81,6 +84,10 @@ impl From<ProvisionError> for ArmError {
     }
 }
 
+/// Why the rules of a run can't be changed.
+pub const CANNOT_TURN: &str =
+    "the inline engine can't swap the rules of a run: use --engine bpf or --engine ptrace";
+
 /// How often events are looked for.
 const BEAT: Duration = Duration::from_millis(10);
 
@@ -89,6 +96,7 @@ const LEASE: Duration = Duration::from_secs(5);
 
 /// Jumps in every process of a run.
 pub struct InlineEngine {
+    generation: Generation,
     shared: Rc<Shared>,
 }
 
@@ -116,6 +124,7 @@ impl InlineEngine {
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
         Ok(InlineEngine {
+            generation: Generation::first(),
             shared: Rc::new(Shared {
                 seed,
                 numbering,
@@ -154,7 +163,9 @@ impl Shared {
     /// Takes the events of a process.
     fn take(&self, pid: i32, process: &Rc<RefCell<SharedProcess>>) {
         let rows = process.borrow_mut().take_events();
-        let events = rows.into_iter().map(|row| Event { pid, row });
+        // It has the rules that it began with.
+        let generation = 1;
+        let events = rows.into_iter().map(|row| Event { pid, generation, row });
         self.events.borrow_mut().extend(events);
     }
 
@@ -187,6 +198,7 @@ impl Engine for InlineEngine {
         let pid = match &subject.start {
             Start::Executed(stop) => stop.tid(),
             Start::Running(pid) => *pid,
+            Start::Retired { .. } => return Err(ArmError::Unfit(CANNOT_TURN.to_owned()).into()),
         };
         let mut session = InlineSession {
             pid,
@@ -201,8 +213,19 @@ impl Engine for InlineEngine {
             // initialised.
             Start::Executed(stop) => stop.resume_to_system_call().map_err(ArmError::trace)?,
             Start::Running(_) => session.attach(family)?,
+            Start::Retired { .. } => unreachable!("refused above"),
         }
         Ok(Box::new(session))
+    }
+
+    fn turn(&mut self, kept: &[Option<usize>], limits: &Limits) -> Result<(), NoRoom> {
+        let run = self.shared.run.get().map(|run| run.run());
+        self.generation = self.generation.next(kept, limits, run)?;
+        Ok(())
+    }
+
+    fn generation(&self) -> &Generation {
+        &self.generation
     }
 
     fn tally(&self) -> Tally {
@@ -424,6 +447,10 @@ impl Session for InlineSession {
             self.shared.remove(self.pid, &armed.process);
             armed.guard.take().into_iter().for_each(Guard::dismiss);
         }
+    }
+
+    fn retire(&mut self, _: &mut Family) -> io::Result<Retired> {
+        Err(io::Error::other(CANNOT_TURN))
     }
 
     fn let_go(&mut self, family: &mut Family) -> io::Result<Option<Leftover>> {

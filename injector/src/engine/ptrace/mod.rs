@@ -13,13 +13,17 @@ use std::time::Duration;
 
 use goinject_probes::native::{Core, Run};
 use goinject_probes::table::{TermCounters, WriterKind};
+use goinject_rules::model::Limits;
 
 use self::breakpoints::{Breakpoints, Ground, Refusal, Spot};
 use super::code::{CodeError, Others, verify};
 use super::provision::{Provision, ProvisionError, WrittenBy, unmap, unused_copies, words_for_copies};
 use super::starting::take_stop;
 use super::stopped::{StoppedThread, commit, hit};
-use super::{Engine, Event, Events, Leftover, Session, SessionError, Start, State, Subject, Tally};
+use super::{
+    Engine, Event, Events, Generation, Kept, Leftover, NoRoom, Retired, Session, SessionError, Start, State,
+    Subject, Tally,
+};
 use crate::plan::encode::{LoadBias, Loaded, Numbering, encode};
 use crate::plan::{Plan, Site};
 use crate::tracee::arch::pc;
@@ -64,6 +68,7 @@ impl From<Refusal> for ArmError {
 
 /// Breakpoints in every process of a run.
 pub struct PtraceEngine {
+    generation: Rc<Generation>,
     shared: Rc<Shared>,
 }
 
@@ -80,6 +85,7 @@ impl PtraceEngine {
     /// With the seed of every chance decision.
     pub fn new(seed: u64, numbering: Numbering) -> PtraceEngine {
         PtraceEngine {
+            generation: Rc::new(Generation::first()),
             shared: Rc::new(Shared {
                 seed,
                 numbering,
@@ -92,11 +98,12 @@ impl PtraceEngine {
 
 impl Shared {
     /// The core for one more process.
-    fn core(&self, plan: &Plan, loaded: &Loaded) -> Core {
+    fn core(&self, plan: &Plan, loaded: &Loaded, generation: &Generation) -> Core {
         let writers = vec![WriterKind::Direct; plan.sites.len()];
         let mut tables = encode(plan, loaded, self.seed, &writers);
         self.numbering.apply(plan, loaded.bias, &mut tables);
         let run = self.run.get_or_init(|| Rc::new(Run::new(&tables)));
+        generation.place(&mut tables, run);
         let core = Core::of(run, &tables);
         core.start();
         core
@@ -112,6 +119,7 @@ impl Engine for PtraceEngine {
         let (pid, is_child) = match &subject.start {
             Start::Executed(stop) => (stop.tid(), true),
             Start::Running(pid) => (*pid, false),
+            Start::Retired { pid, .. } => (*pid, subject.is_child),
         };
         let mut session = PtraceSession {
             pid,
@@ -121,14 +129,27 @@ impl Engine for PtraceEngine {
             shared: Rc::clone(&self.shared),
             armed: None,
             is_child,
+            generation: Rc::clone(&self.generation),
         };
         match subject.start {
             // It runs until its Go runtime has installed its signal handlers, which is before any package is
             // initialised.
             Start::Executed(stop) => stop.resume_to_system_call().map_err(ArmError::trace)?,
             Start::Running(_) => session.attach(family)?,
+            Start::Retired { retired, .. } if retired.is_starting => {}
+            Start::Retired { retired, .. } => session.arm_retired(*retired, family)?,
         }
         Ok(Box::new(session))
+    }
+
+    fn turn(&mut self, kept: &[Option<usize>], limits: &Limits) -> Result<(), NoRoom> {
+        let run = self.shared.run.get().map(|run| &**run);
+        self.generation = Rc::new(self.generation.next(kept, limits, run)?);
+        Ok(())
+    }
+
+    fn generation(&self) -> &Generation {
+        &self.generation
     }
 
     fn tally(&self) -> Tally {
@@ -171,6 +192,8 @@ pub struct PtraceSession {
     armed: Option<Armed>,
     /// Whether it descends from goinject.
     is_child: bool,
+    /// Of its rules.
+    generation: Rc<Generation>,
 }
 
 impl PtraceSession {
@@ -208,10 +231,61 @@ impl PtraceSession {
         stop.resume().map_err(ArmError::trace)
     }
 
+    /// Arms a process of the run whose threads are stopped, or are to be, and lets it go on.
+    fn arm_retired(&mut self, retired: Retired, family: &mut Family) -> Result<(), ArmError> {
+        let Retired { mut stops, kept, .. } = retired;
+        if stops.is_empty() {
+            stops = family
+                .stop_all(self.pid, &mut Stop::resume)
+                .map_err(ArmError::trace)?;
+        }
+        let armed = self.arm_stopped(&mut stops, kept, family);
+        for stop in stops {
+            stop.resume().map_err(ArmError::trace)?;
+        }
+        armed
+    }
+
+    fn arm_stopped(
+        &mut self,
+        stops: &mut Vec<Stop>,
+        kept: Option<Kept>,
+        family: &Family,
+    ) -> Result<(), ArmError> {
+        // One that has ended is told of by its end.
+        let Some(stop) = stops.pop() else {
+            return Ok(());
+        };
+        let spots = self.spots();
+        if let Err(error) = verify(&self.plan, self.bias, &self.memory, Others::None) {
+            stops.push(stop);
+            return Err(error.into());
+        }
+        let mut remote = family.remote(self.pid, stop).map_err(ArmError::trace)?;
+        let prepared = prepare(&self.plan, self.bias, &spots, &mut remote).map_err(ArmError::trace);
+        stops.push(remote.finish().map_err(ArmError::trace)?);
+        let (loaded, ground) = prepared??;
+        self.arm(&loaded, ground, spots)?;
+        if let (
+            Some(Kept {
+                plan,
+                generation,
+                core: Some(core),
+                ..
+            }),
+            Some(armed),
+        ) = (kept, &self.armed)
+        {
+            let moved = generation.moved(&plan, &self.plan, &self.generation);
+            armed.core.borrow_mut().inherit(core, &moved);
+        }
+        Ok(())
+    }
+
     /// Puts the breakpoints in, while every thread is stopped.
     fn arm(&mut self, loaded: &Loaded, ground: Ground, spots: Vec<Spot>) -> Result<(), ArmError> {
         self.armed = Some(Armed {
-            core: RefCell::new(self.shared.core(&self.plan, loaded)),
+            core: RefCell::new(self.shared.core(&self.plan, loaded, &self.generation)),
             breakpoints: Breakpoints::insert(&self.memory, self.pid, ground, spots)?,
         });
         Ok(())
@@ -245,7 +319,11 @@ impl PtraceSession {
         let mut thread = StoppedThread::new(stop, &registers, &self.memory, &mut events);
         armed.core.borrow_mut().hit(&mut thread, &mut hit);
         let pid = self.pid;
-        let events = events.into_iter().map(|row| Event { pid, row });
+        let generation = self.generation.number;
+        let events = events.into_iter().map(|mut row| {
+            row.rule = self.generation.rule(row.rule);
+            Event { pid, generation, row }
+        });
         self.shared.events.borrow_mut().extend(events);
         commit(&hit, &mut registers, armed.breakpoints.copy(row));
         // If goinject is killed from here on, the trap is delivered, but nothing is left to do about it.
@@ -309,6 +387,47 @@ impl Session for PtraceSession {
         if let Some(mut armed) = self.armed.take() {
             armed.breakpoints.dismiss_guard();
         }
+    }
+
+    fn retire(&mut self, family: &mut Family) -> io::Result<Retired> {
+        if self.armed.is_none() {
+            return Ok(Retired {
+                is_starting: true,
+                ..Retired::default()
+            });
+        }
+        let mut stops = self.stop_clean(family)?;
+        let Some(mut armed) = self.armed.take() else {
+            return Ok(Retired::default());
+        };
+        armed.core.borrow().cease();
+        let lifted = armed.breakpoints.lift(&self.memory);
+        if let Some(stop) = stops.pop() {
+            let unused = unused_copies(&armed.core.borrow().process(), &self.memory);
+            let mut remote = family.remote(self.pid, stop)?;
+            let left = armed
+                .breakpoints
+                .restore_action(&mut remote)
+                .and_then(|()| unused.iter().try_for_each(|unused| unmap(&mut remote, unused)));
+            stops.push(remote.finish()?);
+            left?;
+        }
+        // The guard tries once more.
+        lifted?;
+        armed.breakpoints.dismiss_guard();
+        let core = armed.core.into_inner();
+        Ok(Retired {
+            stops,
+            is_starting: false,
+            term_counters: core.term_counters(),
+            kept: Some(Kept {
+                plan: Rc::clone(&self.plan),
+                generation: Rc::clone(&self.generation),
+                serial: core.serial(),
+                core: Some(core),
+                _former: None,
+            }),
+        })
     }
 
     fn let_go(&mut self, family: &mut Family) -> io::Result<Option<Leftover>> {

@@ -16,7 +16,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use crate::event::line::{Armed, Fired, Line, OutcomeName, Process, RuleResult};
+use crate::event::line::{Armed, Fired, Line, OutcomeName, Process, Reloaded, RuleResult};
 use crate::event::{Progress, Standing};
 use crate::words::inert;
 
@@ -28,6 +28,11 @@ const REMEMBERED: Duration = Duration::from_secs(600);
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfRule {
     rule: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfReload {
+    outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -59,6 +64,10 @@ pub(super) struct Series {
     dropped_events: Counter,
     lost_calls: Counter,
     updated: Time,
+    generation: Gauge,
+    reloads: Counters<OfReload>,
+    /// What rules of this name had counted that were replaced.
+    before: HashMap<String, [u64; 5]>,
     /// By process id.
     known: HashMap<i32, Known>,
     /// Those that have ended, and when.
@@ -97,6 +106,9 @@ impl Series {
             dropped_events: Counter::default(),
             lost_calls: Counter::default(),
             updated: Gauge::default(),
+            generation: Gauge::default(),
+            reloads: Family::default(),
+            before: HashMap::new(),
             known: HashMap::new(),
             ended: Vec::new(),
             registry,
@@ -141,6 +153,11 @@ impl Series {
         registry.register("calls_lost", help, self.lost_calls.clone());
         let help = "When goinject last looked at the run";
         registry.register("updated_time_seconds", help, self.updated.clone());
+        self.generation.set(1);
+        let help = "The generation of rules, from 1: how often the rule file was read";
+        registry.register("rules_generation", help, self.generation.clone());
+        let help = "Times that the rule file was read again";
+        registry.register("reloads", help, self.reloads.clone());
     }
 
     /// Takes in what has happened.
@@ -154,6 +171,8 @@ impl Series {
                 self.armed.set(0);
             }
             Line::Rule(rule) => self.result(rule),
+            Line::Replaced(rule) => self.replaced(rule),
+            Line::Reloaded(reloaded) => self.reloaded(reloaded),
             Line::End(end) => {
                 raise(&self.dropped_events, end.dropped_events);
                 raise(&self.lost_calls, end.lost_calls);
@@ -228,6 +247,28 @@ impl Series {
         self.progress_of(&rule.rule, counters);
     }
 
+    /// One that comes later under its name is counted from nothing, and the counter goes on.
+    fn replaced(&mut self, rule: &RuleResult) {
+        self.result(rule);
+        let before = self.before.entry(rule.rule.clone()).or_default();
+        let counters = [rule.calls, rule.matched, rule.fired, rule.applied, rule.failed];
+        for (before, counter) in before.iter_mut().zip(counters) {
+            *before += counter;
+        }
+    }
+
+    fn reloaded(&mut self, reloaded: &Reloaded) {
+        self.generation.set(reloaded.generation.into());
+        let outcome = match reloaded.refused {
+            Some(_) => "refused",
+            None => "applied",
+        };
+        self.reloads.get_or_create(&OfReload { outcome }).inc();
+        for rule in &reloaded.rules {
+            self.progress_of(rule, [0; 5]);
+        }
+    }
+
     /// Takes in how far the rules are.
     pub(super) fn progress(&mut self, progress: &[Progress]) {
         for rule in progress {
@@ -248,8 +289,9 @@ impl Series {
             &self.applied,
             &self.failed,
         ];
-        for (family, value) in families.into_iter().zip(counters) {
-            raise(&family.get_or_create(&labels), value);
+        let before = self.before.get(rule).copied().unwrap_or_default();
+        for ((family, value), before) in families.into_iter().zip(counters).zip(before) {
+            raise(&family.get_or_create(&labels), value + before);
         }
     }
 
