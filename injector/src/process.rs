@@ -3,6 +3,8 @@
 use std::fs;
 use std::io::ErrorKind;
 
+use crate::tracee::{Wanted, denial};
+
 /// What keeps a process id from naming a program; none if nothing does.
 pub fn refusal(pid: i32) -> Option<String> {
     let Ok(own) = fs::read_link("/proc/self") else {
@@ -31,12 +33,7 @@ pub fn refusal(pid: i32) -> Option<String> {
     match fs::read_link(format!("{folder}/exe")) {
         Ok(_) => None,
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            let user = field("Uid").unwrap_or_default();
-            let whose = match user.as_str() {
-                "0" => "root".to_owned(),
-                user => format!("user {user}"),
-            };
-            Some(format!("process {pid} belongs to {whose}: run goinject as root"))
+            Some(denial(pid, Wanted::Program).to_string())
         }
         Err(_) if is_kernel_thread(&folder) => {
             Some(format!("process {pid} is a kernel thread: it has no program"))

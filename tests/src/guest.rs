@@ -61,7 +61,7 @@ pub fn boot(kernel: &str, files: &[(PathBuf, PathBuf)]) -> Option<Booted> {
 
 fn start(kernel: &str, files: &[(PathBuf, PathBuf)], processors: Processors) -> Option<Booted> {
     if let Some(reason) = refused() {
-        println!("Linux {kernel}: skipped: {reason}");
+        Tally::skip(&format!("Linux {kernel}"), reason);
         return None;
     }
     let build = || {

@@ -30,5 +30,5 @@ pub use fixture::{Build, Flags, Strip, VERSIONS, fixture};
 pub use outcome::Outcome;
 pub use signature::written;
 pub use storm::{Seen, Storm};
-pub use tally::Tally;
+pub use tally::{Tally, Verdict};
 pub use writer::Writer;

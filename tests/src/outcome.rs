@@ -68,7 +68,8 @@ impl Outcome {
         }
         let (_, reasons) = self.stderr.split_once("no engine can do this here")?;
         let (_, reasons) = reasons.split_once('\n')?;
-        let reason = reasons.lines().take_while(|line| line.starts_with("  ")).last()?;
+        let is_reason = |line: &&str| line.starts_with("  ") && !line.starts_with("  to help: ");
+        let reason = reasons.lines().take_while(is_reason).last()?;
         let reason = reason.trim().trim_start_matches("bpf with the tracer: ");
         let reason = reason.trim_start_matches("bpf: ");
         let reason = reason

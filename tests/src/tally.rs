@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use goinject_lab::skips;
+
 use crate::Writer;
 
 /// How one case came out with one writer.
@@ -46,6 +48,11 @@ impl Tally {
         }
     }
 
+    /// Counts a whole test as skipped.
+    pub fn skip(title: &str, reason: &str) {
+        skips::note(title, 1, reason);
+    }
+
     /// How many passed with a writer.
     #[must_use]
     pub fn passed(&self, writer: Writer) -> usize {
@@ -60,6 +67,9 @@ impl Tally {
     pub fn finish(self) {
         const SHOWN: usize = 12;
         println!("{}", self.summary());
+        for ((_, reason), count) in &self.skipped {
+            skips::note(&self.title, *count, reason);
+        }
         let count = self.failures.len();
         let mut shown = self.failures[..count.min(SHOWN)].join("\n");
         if count > SHOWN {

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use goinject_tests::bundle::{self, Container, Runtime};
 use goinject_tests::goinject::Running;
-use goinject_tests::{Build, Outcome, Writer, busy, goinject};
+use goinject_tests::{Build, Outcome, Tally, Writer, busy, goinject};
 
 /// The jumps of the inline engine are refused where system calls are filtered.
 const WRITERS: [Writer; 2] = [Writer::Tracer, Writer::Breakpoints];
@@ -48,7 +48,7 @@ fn inject(arguments: &[&str], head: &str, more: &str) -> Outcome {
 fn have_containers() -> bool {
     let refused = bundle::refused();
     if let Some(reason) = &refused {
-        println!("containers: 1 skipped: {reason}");
+        Tally::skip("containers", reason);
     }
     refused.is_none()
 }

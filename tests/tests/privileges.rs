@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use goinject_tests::goinject::{self, Running};
 use goinject_tests::module::Module;
-use goinject_tests::{Outcome, Writer};
+use goinject_tests::{Outcome, Tally, Writer};
 
 const PROGRAM: &str = r#"package main
 
@@ -71,7 +71,10 @@ fn run(folder: &Path, as_root: bool, writer: Writer, command: &[&str]) -> Outcom
 fn folder() -> Option<tempfile::TempDir> {
     // SAFETY: no conditions.
     if unsafe { libc::geteuid() } != 0 {
-        println!("skipped: only root makes set-user-ID programs of root's");
+        Tally::skip(
+            "programs with privileges",
+            "only root makes set-user-ID programs of root's",
+        );
         return None;
     }
     let folder = tempfile::tempdir().expect("a folder");

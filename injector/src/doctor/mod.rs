@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::engine::select::{WriterChoice, outlook};
 use crate::host::Host;
 use crate::host::facts::Facts;
+use crate::host::needs::{Need, needs};
 use crate::host::refusal::{Feature, Refusal, refusal};
 use crate::plan::Needs;
 use crate::{host, tracee};
@@ -21,6 +22,8 @@ pub struct Diagnosis {
     pub facts: Facts,
     /// Engines, each with its writers and what else it can make use of.
     pub engines: Vec<Engine>,
+    /// What each of them needs.
+    pub needs: Vec<Need>,
     /// What `--engine auto` would use.
     pub auto: Vec<Outlook>,
 }
@@ -28,7 +31,7 @@ pub struct Diagnosis {
 /// An engine, or something that it can make use of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Engine {
-    /// `bpf` or `ptrace`.
+    /// `bpf`, `ptrace` or `inline`.
     pub name: &'static str,
     /// Whether it can be used at all.
     #[serde(flatten)]
@@ -124,7 +127,8 @@ impl Diagnosis {
         Diagnosis {
             goinject: env!("CARGO_PKG_VERSION"),
             facts: host.facts.clone(),
-            engines: vec![bpf(host), ptrace(host, others)],
+            engines: vec![bpf(host), ptrace(host, others), inline(host)],
+            needs: needs(host),
             auto: auto
                 .into_iter()
                 .map(|(rules, needs)| outlook_for(rules, needs, host))
@@ -230,6 +234,24 @@ fn ptrace(host: &Host, others: &Support) -> Engine {
     }
 }
 
+/// Only by name, so it is not among what `--engine auto` would use.
+fn inline(host: &Host) -> Engine {
+    let traced = Check::of(Feature::TraceChild, &host.ptrace, host);
+    let check = match traced.answer {
+        Answer::Yes => Check::of(Feature::ShareMemory, &host.sharing, host),
+        _ => traced,
+    };
+    Engine {
+        name: "inline",
+        check: check.clone(),
+        parts: vec![Part {
+            name: format!("writer {}", WriterChoice::Trampoline),
+            purpose: "everything, in commands",
+            check,
+        }],
+    }
+}
+
 impl Check {
     fn of(feature: Feature, support: &Support, host: &Host) -> Check {
         Check {
@@ -283,6 +305,7 @@ mod tests {
                 perfmon: true,
                 sys_admin: true,
                 sys_ptrace: true,
+                dac_override: true,
             },
             ..Facts::default()
         }
@@ -300,6 +323,7 @@ mod tests {
                 sleep: yes(),
             },
             ptrace: Support::Yes,
+            sharing: Support::Yes,
             facts: facts(release, version),
         }
     }

@@ -4,6 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use super::{Answer, Check, Diagnosis};
 use crate::host::facts::{Facts, Lockdown};
+use crate::host::needs::Need;
 use crate::words::columns;
 
 impl Display for Diagnosis {
@@ -35,6 +36,7 @@ impl Display for Diagnosis {
             }
         }
         write!(f, "\n{}", columns(&rows, ""))?;
+        f.write_str(&needs(&self.needs))?;
         writeln!(f, "\n--engine auto uses for rules")?;
         let rows: Vec<[String; 2]> = self
             .auto
@@ -58,6 +60,27 @@ impl Display for Diagnosis {
         }
         Ok(())
     }
+}
+
+/// The table of needs; whose they are is said in the first row of several.
+fn needs(needs: &[Need]) -> String {
+    let mut last = "";
+    let mut rows = vec![["what each needs", "", "for", "here"].map(str::to_owned)];
+    rows.extend(needs.iter().map(|need| {
+        let of = if need.of == last { "" } else { need.of };
+        last = need.of;
+        let of = match of {
+            "" => String::new(),
+            of => format!("  {of}"),
+        };
+        [
+            of,
+            need.need.to_owned(),
+            need.purpose.to_owned(),
+            need.here.word().to_owned(),
+        ]
+    }));
+    format!("\n{}", columns(&rows, ""))
 }
 
 fn host_lines(facts: &Facts) -> Vec<String> {

@@ -112,10 +112,45 @@ impl Fit {
 
 /// Why no engine will do: one line for each that was considered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no engine can do this here (`goinject doctor` says what would help):\n{}", .reasons.iter().map(|reason| format!("  {reason}")).collect::<Vec<_>>().join("\n"))]
+#[error("no engine can do this here (`goinject doctor` says what would help):{}", in_lines(.reasons, .remedies))]
 pub struct NoEngine {
     /// The reasons.
     pub reasons: Vec<String>,
+    /// What would help, where something of the host is missing.
+    pub remedies: Vec<String>,
+}
+
+impl NoEngine {
+    fn of(reasons: Vec<String>, host: &Host) -> NoEngine {
+        let bpf = &host.bpf;
+        let tried = [
+            (Feature::Bpf, &bpf.load),
+            (Feature::WriteMemory, &bpf.memory),
+            (Feature::WriteContext, &bpf.context),
+            (Feature::SendSignal, &bpf.signal),
+            (Feature::TraceChild, &host.ptrace),
+            (Feature::ShareMemory, &host.sharing),
+        ];
+        let mut remedies = Vec::new();
+        for (feature, support) in tried {
+            let Some(refused) = refusal(feature, support, &host.facts) else {
+                continue;
+            };
+            let is_told = reasons.iter().any(|reason| reason.ends_with(&refused.reason));
+            remedies.extend(
+                refused
+                    .remedy
+                    .filter(|remedy| is_told && !remedies.contains(remedy)),
+            );
+        }
+        NoEngine { reasons, remedies }
+    }
+}
+
+fn in_lines(reasons: &[String], remedies: &[String]) -> String {
+    let reasons = reasons.iter().map(|reason| format!("\n  {reason}"));
+    let remedies = remedies.iter().map(|remedy| format!("\n  to help: {remedy}"));
+    reasons.chain(remedies).collect()
 }
 
 /// Whether a choice of these can come out as BPF.
@@ -193,7 +228,7 @@ pub fn select(
             },
         ));
     }
-    Err(NoEngine { reasons })
+    Err(NoEngine::of(reasons, host))
 }
 
 fn in_kernel(plan: &Plan, host: &Host, wanted: Option<WriterChoice>) -> Result<Selection, String> {
@@ -311,6 +346,7 @@ fn is_inline(engine: EngineChoice, writer: Option<WriterChoice>) -> bool {
 /// What jumps need of the host and the program.
 fn inline(plan: &Plan, host: &Host) -> Result<(), String> {
     require(Feature::TraceChild, &host.ptrace, host)?;
+    require(Feature::ShareMemory, &host.sharing, host)?;
     if plan.binary.c_archive {
         return Err(
             "in a C program (-buildmode=c-archive) other threads may run when Go's runtime is set up; use --engine bpf"

@@ -41,6 +41,8 @@ pub struct Capabilities {
     pub sys_admin: bool,
     /// Tracing processes of others.
     pub sys_ptrace: bool,
+    /// Opening the memory of processes of other users.
+    pub dac_override: bool,
 }
 
 /// How far the kernel is locked down against its own administrator.
@@ -100,6 +102,7 @@ impl Capabilities {
             perfmon: has(38) || sys_admin,
             sys_admin,
             sys_ptrace: has(19),
+            dac_override: has(1),
         }
     }
 
@@ -110,6 +113,7 @@ impl Capabilities {
             ("CAP_PERFMON", self.perfmon),
             ("CAP_SYS_ADMIN", self.sys_admin),
             ("CAP_SYS_PTRACE", self.sys_ptrace),
+            ("CAP_DAC_OVERRIDE", self.dac_override),
         ];
         all.into_iter()
             .filter(|(_, has)| *has == held)
@@ -196,6 +200,6 @@ mod tests {
     fn the_administrator_may_do_what_the_finer_capabilities_allow() {
         let capabilities = Capabilities::of(1 << 21);
         assert!(capabilities.bpf && capabilities.perfmon && !capabilities.sys_ptrace);
-        assert_eq!(capabilities.names(false), ["CAP_SYS_PTRACE"]);
+        assert_eq!(capabilities.names(false), ["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE"]);
     }
 }

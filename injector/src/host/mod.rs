@@ -1,6 +1,7 @@
 //! The machine that goinject runs on: what it is, what it allows, and why not more.
 
 pub mod facts;
+pub mod needs;
 pub mod refusal;
 mod remembered;
 
@@ -16,6 +17,8 @@ pub struct Host {
     pub bpf: BpfSupport,
     /// Tracing a child, or the process to attach to.
     pub ptrace: Support,
+    /// Sharing memory with a child, as the inline engine does.
+    pub sharing: Support,
     /// What explains refusals.
     pub facts: Facts,
 }
@@ -30,6 +33,7 @@ pub fn look(tries_bpf: bool) -> Host {
             false => not_tried(),
         },
         ptrace: ptrace(),
+        sharing: sharing(),
         facts,
     }
 }
@@ -39,6 +43,7 @@ pub fn look_at_all() -> Host {
     Host {
         bpf: BpfSupport::probe(),
         ptrace: ptrace(),
+        sharing: sharing(),
         facts: Facts::read(),
     }
 }
@@ -46,6 +51,14 @@ pub fn look_at_all() -> Host {
 /// Whether processes can be traced: tried on a child, as `run` would.
 fn ptrace() -> Support {
     match tracee::trace_child() {
+        Ok(()) => Support::Yes,
+        Err(error) => Support::No(error.to_string()),
+    }
+}
+
+/// Whether memory can be handed to a traced child.
+fn sharing() -> Support {
+    match tracee::share_memory() {
         Ok(()) => Support::Yes,
         Err(error) => Support::No(error.to_string()),
     }

@@ -4,6 +4,7 @@ use goinject_probes::capability::Support;
 use serde::Serialize;
 
 use super::facts::{Facts, Lockdown};
+use crate::tracee::yama;
 
 /// Something that the kernel may refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -23,6 +24,8 @@ pub enum Feature {
     Sleep,
     /// Tracing a child.
     TraceChild,
+    /// Sharing memory with a child.
+    ShareMemory,
     /// Tracing a process that was running before.
     TraceOthers,
 }
@@ -68,6 +71,7 @@ fn explain(feature: Feature, detail: &str, facts: &Facts) -> Explained {
         Feature::Multi => multi(detail, facts),
         Feature::Sleep => newer(facts, (6, 0), "BPF programs that wait for pages"),
         Feature::TraceChild | Feature::TraceOthers => trace(feature, detail, facts),
+        Feature::ShareMemory => share(detail, facts),
         Feature::SendSignal => (first_line(detail), None),
     }
 }
@@ -75,14 +79,18 @@ fn explain(feature: Feature, detail: &str, facts: &Facts) -> Explained {
 fn bpf(detail: &str, facts: &Facts) -> Explained {
     let caps = facts.capabilities;
     if is_not_permitted(detail) {
-        if !(caps.bpf && caps.perfmon) {
+        let missing: Vec<&str> = [("CAP_BPF", caps.bpf), ("CAP_PERFMON", caps.perfmon)]
+            .into_iter()
+            .filter_map(|(name, has)| (!has).then_some(name))
+            .collect();
+        if !missing.is_empty() {
+            let missing = missing.join(" and ");
             return (
-                "BPF needs root".to_owned(),
-                Some(
-                    "run goinject as root, or give it CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN \
-                     (`setcap cap_bpf,cap_perfmon,cap_sys_admin,cap_sys_ptrace+ep goinject`)"
-                        .to_owned(),
-                ),
+                format!("BPF needs {missing}"),
+                Some(format!(
+                    "run goinject as root, or give it {missing} \
+                     (`setcap cap_bpf,cap_perfmon+ep goinject`, with cap_sys_admin for BPF writes)"
+                )),
             );
         }
         let (what, remedy) = confinement(facts, "allow bpf() and perf_event_open()");
@@ -122,7 +130,7 @@ fn write_memory(detail: &str, facts: &Facts) -> Explained {
     if !facts.capabilities.sys_admin {
         return (
             "BPF writes need CAP_SYS_ADMIN".to_owned(),
-            Some("run goinject as root, or give it CAP_SYS_ADMIN as well".to_owned()),
+            Some("run goinject as root, or give it CAP_SYS_ADMIN; the tracer does without".to_owned()),
         );
     }
     lockdown(facts)
@@ -177,6 +185,20 @@ fn newer(facts: &Facts, (major, minor): (u32, u32), what: &str) -> Explained {
     )
 }
 
+fn share(detail: &str, facts: &Facts) -> Explained {
+    if detail.contains("Function not implemented") || !facts.is_at_least(5, 6) {
+        return newer(facts, (5, 6), "sharing memory with a child (pidfd_getfd)");
+    }
+    let (what, remedy) = confinement(
+        facts,
+        "allow memfd_create(), pidfd_open() and pidfd_getfd() (docker: `--cap-add SYS_PTRACE`)",
+    );
+    (
+        format!("{what} refuses to share memory with a child"),
+        Some(remedy),
+    )
+}
+
 fn trace(feature: Feature, detail: &str, facts: &Facts) -> Explained {
     if facts.traced {
         return (
@@ -187,30 +209,13 @@ fn trace(feature: Feature, detail: &str, facts: &Facts) -> Explained {
     if !is_not_permitted(detail) {
         return (first_line(detail), None);
     }
-    match facts.ptrace_scope {
-        Some(3) => (
-            "kernel.yama.ptrace_scope is 3: nobody may trace".to_owned(),
-            Some("it cannot be changed before the next boot".to_owned()),
-        ),
-        Some(scope @ 1..)
-            if !facts.capabilities.sys_ptrace && (scope > 1 || feature == Feature::TraceOthers) =>
-        {
-            let remedy = if scope == 1 {
-                "start the program through goinject instead of attaching, give goinject CAP_SYS_PTRACE, \
-                 or `sysctl kernel.yama.ptrace_scope=0`"
-            } else {
-                "give goinject CAP_SYS_PTRACE, or `sysctl kernel.yama.ptrace_scope=1`"
-            };
-            (
-                format!("kernel.yama.ptrace_scope is {scope}"),
-                Some(remedy.to_owned()),
-            )
-        }
-        _ => {
-            let (what, remedy) = confinement(facts, "allow ptrace (docker: `--cap-add SYS_PTRACE`)");
-            (format!("{what} refuses ptrace"), Some(remedy))
-        }
+    let is_free = facts.capabilities.sys_ptrace && facts.ptrace_scope != Some(3);
+    let is_descendant = feature == Feature::TraceChild;
+    if let Some((reason, remedy)) = yama(facts.ptrace_scope, is_descendant).filter(|_| !is_free) {
+        return (reason, Some(remedy));
     }
+    let (what, remedy) = confinement(facts, "allow ptrace (docker: `--cap-add SYS_PTRACE`)");
+    (format!("{what} refuses ptrace"), Some(remedy))
 }
 
 /// What keeps a process with the right capabilities from using them.
@@ -309,7 +314,13 @@ mod tests {
 
     #[test]
     fn loading_needs_rights_and_a_kernel() {
-        assert_eq!(reason(Feature::Bpf, EPERM, &Facts::default()), "BPF needs root");
+        assert_eq!(
+            reason(Feature::Bpf, EPERM, &Facts::default()),
+            "BPF needs CAP_BPF and CAP_PERFMON"
+        );
+        let mut half = root((6, 12));
+        half.capabilities.perfmon = false;
+        assert_eq!(reason(Feature::Bpf, EPERM, &half), "BPF needs CAP_PERFMON");
         let mut confined = root((6, 12));
         confined.container = Some("docker".to_owned());
         assert_eq!(

@@ -13,7 +13,7 @@ use crate::container::{Name, NameError};
 use crate::gotest;
 use crate::plan::Plan;
 use crate::plan::encode::LoadBias;
-use crate::tracee::{Follow, Spawned, mappings, page_size};
+use crate::tracee::{Follow, Spawned, Wanted, denial, mappings, page_size};
 
 /// The target that a run is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +127,12 @@ pub enum TargetError {
 fn no_process(pid: i32, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => format!("there is no process {pid}, or it runs no program"),
+        io::ErrorKind::PermissionDenied => {
+            format!(
+                "cannot see what process {pid} runs: {}",
+                denial(pid, Wanted::Program)
+            )
+        }
         _ => format!("cannot see what process {pid} runs: {error}"),
     }
 }

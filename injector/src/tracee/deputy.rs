@@ -143,7 +143,7 @@ fn stop_one(pid: i32) -> io::Result<Stop> {
         match ptrace::seize_alone(tid) {
             Ok(()) => {}
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => continue,
-            Err(error) => return Err(Obstacle::traced(pid, tid).map_or(error, io::Error::from)),
+            Err(error) => return Err(Obstacle::seizing(pid, tid, error)),
         }
         match stop(pid, tid) {
             Ok(Some(stop)) => return Ok(stop),

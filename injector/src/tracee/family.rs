@@ -150,10 +150,7 @@ impl Family {
                     Err(error) if error.raw_os_error() == Some(libc::EPERM) && is_traced_by_us(pid, tid) => {
                         found = true;
                     }
-                    Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
-                        return Err(Obstacle::traced(pid, tid).map_or(error, io::Error::from));
-                    }
-                    Err(error) => return Err(error),
+                    Err(error) => return Err(Obstacle::seizing(pid, tid, error)),
                 }
                 self.add(pid, tid);
             }

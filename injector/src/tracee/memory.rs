@@ -9,6 +9,8 @@ use nix::errno::Errno;
 use nix::sys::uio::{RemoteIoVec, process_vm_writev};
 use nix::unistd::Pid;
 
+use super::denial::{Wanted, denial};
+
 /// The memory of the program that a process runs now. After an `exec` it is gone, and every access
 /// fails, so nothing can be written into another program by mistake.
 ///
@@ -34,7 +36,11 @@ impl Memory {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
-            .open(format!("/proc/{pid}/task/{tid}/mem"))?;
+            .open(format!("/proc/{pid}/task/{tid}/mem"))
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::PermissionDenied => denial(pid, Wanted::Memory).into(),
+                _ => error,
+            })?;
         Ok(Memory {
             file,
             pid: Pid::from_raw(pid),

@@ -4,6 +4,7 @@
 //! ptrace binds a tracee to the *thread* that seized it, so a [`Family`] must stay on its thread.
 
 pub mod arch;
+mod denial;
 mod deputy;
 mod ending;
 mod family;
@@ -21,6 +22,7 @@ mod trial;
 mod way_back;
 
 pub use arch::{FloatRegisters, GeneralRegisters};
+pub use denial::{Wanted, denial, yama};
 pub use deputy::borrow_thread;
 pub use ending::is_ending;
 pub use family::{End, Family, Follow, News};
@@ -31,4 +33,4 @@ pub use ptrace::{seize_first_thread, signal_name};
 pub use remote::Remote;
 pub use spawn::Spawned;
 pub use stop::{Stop, Why};
-pub use trial::{trace_child, trace_stranger};
+pub use trial::{share_memory, trace_child, trace_stranger};

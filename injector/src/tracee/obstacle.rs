@@ -5,6 +5,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use super::denial::{Wanted, denial};
 use super::stop::has_pending_trap;
 
 /// What is in the way. It travels as the inner error of an [`io::Error`].
@@ -43,6 +44,14 @@ pub enum Obstacle {
         name: String,
         /// A letter, as in `/proc/PID/stat`.
         state: char,
+    },
+    /// Linux does not let goinject near it.
+    #[error("{reason}: {remedy}")]
+    Denied {
+        /// In words.
+        reason: String,
+        /// What would help.
+        remedy: String,
     },
     /// It did not live to see it.
     #[error("it ended meanwhile")]
@@ -83,8 +92,18 @@ impl Obstacle {
         Obstacle::traced(pid, pid).map_or(Ok(()), |obstacle| Err(obstacle.into()))
     }
 
+    /// What a refusal to seize a thread is about: somebody else who traces it, else the want of a privilege.
+    pub(super) fn seizing(pid: i32, tid: i32, error: io::Error) -> io::Error {
+        match error.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES) => Obstacle::traced(pid, tid)
+                .unwrap_or_else(|| denial(pid, Wanted::Tracing))
+                .into(),
+            _ => error,
+        }
+    }
+
     /// Somebody else who traces a thread.
-    pub(super) fn traced(pid: i32, tid: i32) -> Option<Obstacle> {
+    fn traced(pid: i32, tid: i32) -> Option<Obstacle> {
         let tracer = field(&status(pid, tid)?, "TracerPid")?;
         let tracer = i32::try_from(tracer).ok()?;
         let own = std::process::id().cast_signed();

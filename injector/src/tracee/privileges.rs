@@ -66,7 +66,7 @@ fn has_capabilities(exe: &Path) -> bool {
 }
 
 /// A field of `/proc/PID/status`; of several values the second, which is the effective one.
-fn field<'s>(status: &'s str, name: &str) -> Option<&'s str> {
+pub(super) fn field<'s>(status: &'s str, name: &str) -> Option<&'s str> {
     let of_line = |line: &'s str| line.strip_prefix(name)?.strip_prefix(':');
     let mut values = status.lines().find_map(of_line)?.split_whitespace();
     let first = values.next()?;

@@ -1,8 +1,9 @@
 //! Whether this process may trace others: found out by doing it.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid};
@@ -44,6 +45,22 @@ fn trace(pid: Pid) -> io::Result<()> {
     let (code, mut byte) = (trace as *const () as u64, [0]);
     memory.read(code, &mut byte)?;
     memory.write(code, &byte)
+}
+
+/// Makes memory without a name and gets at a descriptor of a process, which here is this one: with ptrace, what it takes to
+/// share memory with a child.
+pub fn share_memory() -> io::Result<()> {
+    let file = memfd_create(c"goinject", MFdFlags::MFD_CLOEXEC)?;
+    let own = |result: libc::c_long| match i32::try_from(result) {
+        // SAFETY: a descriptor that the kernel has just made for us.
+        Ok(fd @ 0..) => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        _ => Err(io::Error::last_os_error()),
+    };
+    // SAFETY: the system calls take numbers alone.
+    let process = own(unsafe { libc::syscall(libc::SYS_pidfd_open, getpid().as_raw(), 0) })?;
+    // SAFETY: as above.
+    own(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), file.as_raw_fd(), 0) })?;
+    Ok(())
 }
 
 /// Traces a process of the same user that is no descendant: what attaching to a running program takes.

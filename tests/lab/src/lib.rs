@@ -7,6 +7,7 @@ mod cache;
 pub mod guest;
 mod kernel;
 mod published;
+pub mod skips;
 mod toolchain;
 
 pub use cache::{Cache, NotSetUp};

@@ -10,7 +10,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// A guest with the newest kernel, or none where the user wants none.
 fn guest() -> Option<Guest> {
     if let Some(reason) = refused() {
-        eprintln!("skipped: {reason}");
+        goinject_lab::skips::note("guests", 1, reason);
         return None;
     }
     match Guest::new(&Cache::from_env(), "newest") {

@@ -10,12 +10,11 @@ mod installed;
 mod kubernetes;
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use goinject_lab::Cache;
-use goinject_tests::{Flags, fixture};
+use goinject_tests::{Flags, Tally, fixture};
 
 /// The folder with all that is published.
 fn folder() -> PathBuf {
@@ -81,12 +80,12 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Why containers and other roots can't be made here, told where the tests' output is; none where they can.
+/// Why containers and other roots can't be made here, which is counted as a skip; none where they can.
 fn no_namespaces() -> Option<String> {
     let output = output(Command::new("unshare").args(["--mount", "--pid", "--fork", "true"]));
     let why = (!output.status.success()).then(|| text(&output.stderr).trim().to_owned());
     if let Some(why) = &why {
-        let _ = writeln!(std::io::stderr(), "skipped: {why}");
+        Tally::skip("packages", why);
     }
     why
 }

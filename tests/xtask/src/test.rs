@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, mem};
 
 use clap::Args;
+use goinject_lab::skips;
 
 use crate::repository::{build_goinject, cargo, locked};
 use crate::run::{Result, output, shown_by_lines, shown_to_user};
@@ -87,12 +88,23 @@ fn tests(arguments: &[String], no_guest: bool) -> Result<bool> {
     if no_guest {
         command.env("GOINJECT_NO_GUEST", "1");
     }
-    if nextest {
-        return shown_to_user(&mut command);
+    let skipped = std::env::temp_dir().join(format!("goinject-skips-{}", std::process::id()));
+    command.env(skips::VARIABLE, &skipped);
+    let passed = match nextest {
+        true => shown_to_user(&mut command)?,
+        false => {
+            let mut counts = Counts::default();
+            let passed = shown_by_lines(&mut command, &mut |line| counts.add(line))?;
+            println!("{counts}");
+            passed
+        }
+    };
+    // There is no file where nothing was skipped.
+    let notes = std::fs::read_to_string(&skipped).unwrap_or_default();
+    let _ = std::fs::remove_file(&skipped);
+    if let Some(summary) = skips::summary(&notes) {
+        println!("=== {summary}");
     }
-    let mut counts = Counts::default();
-    let passed = shown_by_lines(&mut command, &mut |line| counts.add(line))?;
-    println!("{counts}");
     Ok(passed)
 }
 
