@@ -34,7 +34,9 @@ impl Runtime {
         }
     }
 
-    fn command(self) -> Command {
+    /// Its command line, to which a subcommand is added.
+    #[must_use]
+    pub fn command(self) -> Command {
         match self {
             Runtime::Runc => Command::new("runc"),
             Runtime::Crun => {
@@ -149,6 +151,19 @@ impl Container {
         assert!(status.success(), "{command:?}: {status}\n{said}");
     }
 
+    /// The number of its first process on the host.
+    ///
+    /// # Panics
+    /// If the runtime does not tell.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.tell("state", &[]);
+        let said = fs::read_to_string(self.folder.path().join("said")).expect("said");
+        let state: Value = serde_json::from_str(&said).expect("JSON");
+        let pid = state["pid"].as_u64().expect("a number");
+        u32::try_from(pid).expect("process ids are small")
+    }
+
     /// What its first process has printed.
     #[must_use]
     pub fn output(&self) -> String {
@@ -219,6 +234,44 @@ pub fn with_user_namespace(config: &mut Value) {
     let ids = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
     config["linux"]["uidMappings"] = ids.clone();
     config["linux"]["gidMappings"] = ids;
+}
+
+/// The filter that Podman and others give to containers by default, for one with these capabilities.
+///
+/// # Panics
+/// If the file of Debian's package does not have it.
+#[must_use]
+pub fn default_seccomp(capabilities: &[&str]) -> Value {
+    let text = fs::read_to_string("/usr/share/containers/seccomp.json")
+        .expect("of golang-github-containers-common, which Podman brings");
+    let profile: Value = serde_json::from_str(&text).expect("JSON");
+    let names = |value: &Value| -> Vec<String> {
+        let list = value.as_array().map_or(&[][..], Vec::as_slice);
+        list.iter()
+            .filter_map(|name| name.as_str().map(str::to_owned))
+            .collect()
+    };
+    let has = |name: &String| capabilities.contains(&name.as_str());
+    let is_meant = |row: &&Value| {
+        let arches = names(&row["includes"]["arches"]);
+        (arches.is_empty() || arches.iter().any(|arch| arch == "amd64"))
+            && names(&row["includes"]["caps"]).iter().all(has)
+            && !names(&row["excludes"]["caps"]).iter().any(has)
+    };
+    let rows = profile["syscalls"].as_array().expect("rows").iter();
+    let rows = rows.filter(is_meant).map(|row| {
+        let mut row = row.clone();
+        let keys = ["names", "action", "args", "errnoRet"];
+        let row = row.as_object_mut().expect("an object");
+        row.retain(|key, value| keys.contains(&key.as_str()) && !value.is_null());
+        Value::Object(row.clone())
+    });
+    json!({
+        "defaultAction": profile["defaultAction"],
+        "defaultErrnoRet": profile["defaultErrnoRet"],
+        "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
+        "syscalls": rows.collect::<Vec<_>>(),
+    })
 }
 
 /// A filter that refuses what those of runtimes refuse by default, and what tracers use.

@@ -95,6 +95,12 @@ pub fn needs(host: &Host) -> Vec<Need> {
             "to attach it, and read memory",
             capabilities.perfmon.into(),
         ),
+        row(
+            "bpf",
+            "perf_event_paranoid at most 2",
+            "to attach it one by one, or CAP_SYS_ADMIN",
+            attaching(host),
+        ),
     ];
     for writer in ["bpf, user-memory", "bpf, signal-frame"] {
         rows.push(row(
@@ -144,6 +150,13 @@ pub fn needs(host: &Host) -> Vec<Need> {
     ]);
     rows.extend(targets(facts));
     rows
+}
+
+/// Perf events are used where one link can't serve all sites.
+fn attaching(host: &Host) -> Here {
+    let facts = &host.facts;
+    let is_guarded = facts.perf_event_paranoid.is_some_and(|paranoid| paranoid > 2);
+    Here::from(host.bpf.multi.is_yes() || facts.capabilities.sys_admin || !is_guarded)
 }
 
 /// What ptrace needs, by whose the target is. All engines use it for running processes.

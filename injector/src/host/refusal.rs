@@ -96,6 +96,18 @@ fn bpf(detail: &str, facts: &Facts) -> Explained {
         let (what, remedy) = confinement(facts, "allow bpf() and perf_event_open()");
         return (format!("{what} refuses BPF"), Some(remedy));
     }
+    if let Some(paranoid @ 3..) = facts.perf_event_paranoid
+        && !caps.sys_admin
+        && detail.contains("uprobe")
+    {
+        return (
+            format!("attaching BPF needs CAP_SYS_ADMIN where kernel.perf_event_paranoid is {paranoid}"),
+            Some(
+                "run goinject as root, give it CAP_SYS_ADMIN, or `sysctl kernel.perf_event_paranoid=2`"
+                    .to_owned(),
+            ),
+        );
+    }
     if detail.contains("Function not implemented") {
         return ("this kernel is built without BPF".to_owned(), None);
     }
@@ -334,6 +346,18 @@ mod tests {
                 &root((5, 10))
             ),
             "the BPF engine came with Linux 5.15, this is 5.10.0"
+        );
+    }
+
+    #[test]
+    fn attaching_one_by_one_needs_more_where_perf_events_are_guarded() {
+        let mut facts = root((6, 1));
+        let refused = "the kernel refused a probe at file offset 0x99d190: failed to attach uprobe";
+        facts.perf_event_paranoid = Some(3);
+        facts.capabilities.sys_admin = false;
+        assert_eq!(
+            reason(Feature::Bpf, refused, &facts),
+            "attaching BPF needs CAP_SYS_ADMIN where kernel.perf_event_paranoid is 3"
         );
     }
 

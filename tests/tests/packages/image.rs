@@ -1,4 +1,5 @@
-//! The container image: read by skopeo, and run by runc next to a target.
+//! The container image: read by skopeo, and run by runc, crun and Podman next to a target, with nothing but the capabilities
+//! that it asks for and under the seccomp filter that containers have by default.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -6,6 +7,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use goinject_tests::Tally;
+use goinject_tests::bundle::{self, Container, Runtime};
 use serde_json::{Value, json};
 
 use crate::{RULES, no_namespaces, output, package, succeeds, target, text};
@@ -56,21 +59,14 @@ impl Unpacked {
         }
     }
 
-    /// runc on the image with these arguments. Its PID namespace is a process's, or the host's; its root is read-only.
-    fn run(&self, arguments: &[&str], joined: Option<u32>) -> (Option<i32>, String) {
+    /// A runtime on the image with these arguments. Its PID namespace is a process's, or the host's; its root is read-only.
+    fn run(&self, runtime: Runtime, arguments: &[&str], joined: Option<u32>) -> (Option<i32>, String) {
         let rules = self.folder.path().join("rules.yaml");
         fs::write(&rules, RULES).expect("written");
         let words = |value: &Value| value.as_array().cloned().unwrap_or_default();
         let configuration = &self.configuration["config"];
         let mut typed = words(&configuration["Entrypoint"]);
         typed.extend(arguments.iter().map(|word| json!(word)));
-        let capabilities = [
-            "CAP_SYS_PTRACE",
-            "CAP_SYS_ADMIN",
-            "CAP_BPF",
-            "CAP_PERFMON",
-            "CAP_DAC_READ_SEARCH",
-        ];
         let mut namespaces = vec![json!({"type": "mount"})];
         if let Some(pid) = joined {
             namespaces.push(json!({"type": "pid", "path": format!("/proc/{pid}/ns/pid")}));
@@ -83,7 +79,7 @@ impl Unpacked {
                 "env": words(&configuration["Env"]),
                 "cwd": configuration["WorkingDir"],
                 "noNewPrivileges": true,
-                "capabilities": {"bounding": capabilities, "effective": capabilities, "permitted": capabilities},
+                "capabilities": {"bounding": CAPABILITIES, "effective": CAPABILITIES, "permitted": CAPABILITIES},
             },
             "root": {"path": "rootfs", "readonly": true},
             "mounts": [
@@ -92,14 +88,15 @@ impl Unpacked {
                 {"destination": "/tmp", "type": "tmpfs", "source": "tmpfs"},
                 {"destination": "/rules.yaml", "type": "bind", "source": rules, "options": ["bind", "ro"]},
             ],
-            "linux": {"namespaces": namespaces},
+            "linux": {"namespaces": namespaces, "seccomp": bundle::default_seccomp(&CAPABILITIES)},
         });
         // runc makes the place of a mount only where the root can be written.
         fs::write(self.folder.path().join("rootfs/rules.yaml"), "").expect("written");
         fs::write(self.folder.path().join("config.json"), specification.to_string()).expect("written");
         let name = format!("goinject-test-{}-{}", std::process::id(), joined.unwrap_or(0));
         let output = output(
-            Command::new("runc")
+            runtime
+                .command()
                 .arg("--root")
                 .arg(self.folder.path().join("state"))
                 .args(["run", "--bundle"])
@@ -109,6 +106,15 @@ impl Unpacked {
         (output.status.code(), text(&output.stdout) + &text(&output.stderr))
     }
 }
+
+/// What packaging/README.md has the image run with.
+const CAPABILITIES: [&str; 5] = [
+    "CAP_SYS_PTRACE",
+    "CAP_SYS_ADMIN",
+    "CAP_BPF",
+    "CAP_PERFMON",
+    "CAP_DAC_OVERRIDE",
+];
 
 /// A target that runs for itself, in a PID namespace of its own or not.
 struct Alone {
@@ -192,14 +198,140 @@ fn the_recipe_makes_the_same_image() {
 }
 
 #[test]
-fn runc_runs_the_image() {
+fn runc_and_crun_run_the_image() {
     if no_namespaces().is_some() {
         return;
     }
     let image = Unpacked::new();
-    let (code, said) = image.run(&["--version"], None);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.starts_with("goinject "), "{said}");
+    for runtime in Runtime::ALL {
+        let (code, said) = image.run(runtime, &["--version"], None);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.starts_with("goinject "), "{said}");
+    }
+}
+
+/// The target has mount, PID and user namespaces of its own, a root that can only be read, and the default filter.
+#[test]
+fn the_image_injects_into_another_container() {
+    if no_namespaces().is_some() {
+        return;
+    }
+    let image = Unpacked::new();
+    // Names are looked up in the files of the host, which its first process sees.
+    let sees_host = fs::read_dir("/proc/1/root/").is_ok();
+    if !sees_host {
+        Tally::skip(
+            "containers by name from the image",
+            "the root of the host's first process can't be read",
+        );
+    }
+    for runtime in Runtime::ALL {
+        let arguments = ["-only", "number", "-for", "100s"];
+        let container = Container::start(runtime, &target(), &arguments, |config, _| {
+            bundle::with_user_namespace(config);
+            config["linux"]["seccomp"] = bundle::default_seccomp(&[]);
+        });
+        let first = container.pid();
+        for engine in ["ptrace", "bpf"] {
+            let run = ["run", "/rules.yaml", "--quiet", "--engine", engine];
+            // By its number in its own PID namespace, and from the host's by name.
+            let from_inside = [&run[..], &["--pid", "1"]].concat();
+            let by_name = [&run[..], &["--container", &container.id]].concat();
+            let runs = [(from_inside, Some(first)), (by_name, None)];
+            for (run, joined) in runs.into_iter().take(1 + usize::from(sees_host)) {
+                let (code, said) = image.run(runtime, &run, joined);
+                assert_eq!(code, Some(5), "{} {run:?}: {said}", runtime.name());
+                assert!(said.contains(&format!("engine {engine}")), "{said}");
+            }
+        }
+    }
+}
+
+/// Podman loads the image, and runs it and the target with defaults of its own, and no more privileges than are documented.
+#[test]
+fn podman_loads_and_runs_the_image() {
+    if no_namespaces().is_some() {
+        return;
+    }
+    let podman = Podman::new();
+    let root = podman.path("image");
+    fs::create_dir(&root).expect("a folder");
+    fs::copy(target(), root.join("app")).expect("a copy");
+    let layer = podman.path("image.tar");
+    succeeds(
+        Command::new("tar")
+            .arg("-cf")
+            .arg(&layer)
+            .arg("-C")
+            .arg(&root)
+            .arg("app"),
+    );
+    succeeds(podman.command().arg("import").arg(&layer).arg("target:latest"));
+    succeeds(
+        podman
+            .command()
+            .args(["load", "--input"])
+            .arg(package(".oci.tar")),
+    );
+    let mut start = podman.command();
+    start.args(["run", "--detach", "--read-only"]).args(PODMAN_LIMITS);
+    start.args(["--uidmap", "0:100000:60000", "--gidmap", "0:100000:60000"]);
+    start.args(["--name", "target", "localhost/target:latest", "/app"]);
+    succeeds(start.args(["-only", "number", "-for", "100s"]));
+    let rules = podman.path("rules.yaml");
+    fs::write(&rules, RULES).expect("written");
+    let image = concat!("localhost/goinject:", env!("CARGO_PKG_VERSION"));
+    let capabilities = CAPABILITIES.map(|name| name.trim_start_matches("CAP_")).join(",");
+    for engine in ["ptrace", "bpf"] {
+        let mut run = podman.command();
+        run.args(["run", "--rm", "--pid", "container:target", "--read-only"])
+            .args(PODMAN_LIMITS)
+            .args(["--cap-drop", "ALL", "--cap-add", &capabilities])
+            .arg(format!("--volume={}:/rules.yaml:ro", rules.display()))
+            .arg(image)
+            .args(["run", "/rules.yaml", "--quiet", "--engine", engine, "--pid", "1"]);
+        let output = output(&mut run);
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(5), "{said}");
+        assert!(said.contains(&format!("engine {engine}")), "{said}");
+    }
+}
+
+/// Limits that this machine may set, and its network.
+const PODMAN_LIMITS: [&str; 4] = [
+    "--network=host",
+    "--ulimit=nofile=512:512",
+    "--ulimit=nproc=512:512",
+    "--log-driver=k8s-file",
+];
+
+/// Podman with stores of its own. Its containers end with it.
+struct Podman(tempfile::TempDir);
+
+impl Podman {
+    fn new() -> Podman {
+        Podman(tempfile::tempdir().expect("a folder"))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("podman");
+        for (option, folder) in [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
+            command.arg(option).arg(self.path(folder));
+        }
+        command.args(["--storage-driver=vfs", "--cgroup-manager=cgroupfs"]);
+        command.args(["--events-backend=file", "--runtime=runc"]);
+        command
+    }
+}
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        let _ = output(self.command().args(["rm", "--force", "--all", "--time", "0"]));
+    }
 }
 
 /// What the image's goinject makes of a target outside of its container.
@@ -216,7 +348,7 @@ fn injects(engine: &str, own_namespace: bool) {
         target.pid.to_string()
     };
     let run = ["run", "/rules.yaml", "--quiet", "--engine", engine, "--pid", &pid];
-    let (code, said) = image.run(&run, own_namespace.then_some(target.pid));
+    let (code, said) = image.run(Runtime::Runc, &run, own_namespace.then_some(target.pid));
     assert_eq!(code, Some(5), "{said}");
     assert!(said.contains(&format!("engine {engine}")), "{said}");
     assert_eq!(target.end(), Some(0));

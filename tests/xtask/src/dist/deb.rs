@@ -113,7 +113,7 @@ fn control(version: &str, files: &[Entry]) -> String {
     )
 }
 
-const MAINTAINER: &str = "goinject developers <goinject@localhost.localdomain>";
+const MAINTAINER: &str = "goinject developers <goinject@goinject.invalid>";
 
 fn md5sums(files: &[Entry]) -> String {
     let mut sums = String::new();
