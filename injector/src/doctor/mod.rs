@@ -246,7 +246,7 @@ fn inline(host: &Host) -> Engine {
         check: check.clone(),
         parts: vec![Part {
             name: format!("writer {}", WriterChoice::Trampoline),
-            purpose: "everything, in commands",
+            purpose: "everything, by jumps",
             check,
         }],
     }

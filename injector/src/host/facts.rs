@@ -20,8 +20,6 @@ pub struct Facts {
     pub lockdown: Lockdown,
     /// `kernel.yama.ptrace_scope`; absent where the kernel has no Yama.
     pub ptrace_scope: Option<u8>,
-    /// `kernel.perf_event_paranoid`: above 2, which Debian's and Ubuntu's kernels know, perf events need CAP_SYS_ADMIN.
-    pub perf_event_paranoid: Option<i8>,
     /// Whether system calls are filtered.
     pub seccomp: bool,
     /// What kind of container this is, if it looks like one.
@@ -82,7 +80,6 @@ impl Facts {
             capabilities: Capabilities::of(effective.unwrap_or_default()),
             lockdown: lockdown(&text("/sys/kernel/security/lockdown")),
             ptrace_scope: text("/proc/sys/kernel/yama/ptrace_scope").trim().parse().ok(),
-            perf_event_paranoid: text("/proc/sys/kernel/perf_event_paranoid").trim().parse().ok(),
             seccomp: number("Seccomp").is_some_and(|mode| mode > 0),
             container: container(),
             user_namespace: !is_initial_namespace(&text("/proc/self/uid_map")),

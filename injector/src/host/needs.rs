@@ -97,8 +97,8 @@ pub fn needs(host: &Host) -> Vec<Need> {
         ),
         row(
             "bpf",
-            "perf_event_paranoid at most 2",
-            "to attach it one by one, or CAP_SYS_ADMIN",
+            "Linux 6.10 or CAP_SYS_ADMIN",
+            "one link, or probes one by one",
             attaching(host),
         ),
     ];
@@ -152,11 +152,13 @@ pub fn needs(host: &Host) -> Vec<Need> {
     rows
 }
 
-/// Perf events are used where one link can't serve all sites.
+/// One link for all sites, or what attaching them one by one takes.
 fn attaching(host: &Host) -> Here {
-    let facts = &host.facts;
-    let is_guarded = facts.perf_event_paranoid.is_some_and(|paranoid| paranoid > 2);
-    Here::from(host.bpf.multi.is_yes() || facts.capabilities.sys_admin || !is_guarded)
+    match Here::of(&host.bpf.multi) {
+        Here::Yes => Here::Yes,
+        _ if host.facts.capabilities.sys_admin => Here::Yes,
+        other => other,
+    }
 }
 
 /// What ptrace needs, by whose the target is. All engines use it for running processes.

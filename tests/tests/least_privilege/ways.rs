@@ -27,7 +27,7 @@ const fn way(writer: Writer, whose: Whose, needs: &'static [&'static str]) -> Wa
 }
 
 /// What works on a locked-down host, too. Running processes are those of a host without Yama, or with it at 0.
-pub(crate) const ANYWHERE: [Way; 7] = [
+pub(crate) const ANYWHERE: [Way; 9] = [
     way(Writer::Breakpoints, Whose::Started, &[]),
     way(Writer::Breakpoints, Whose::Own, &[]),
     way(
@@ -42,6 +42,12 @@ pub(crate) const ANYWHERE: [Way; 7] = [
         Writer::Tracer,
         Whose::Foreign,
         &["bpf", "perfmon", "sys_ptrace", "dac_override"],
+    ),
+    way(Writer::Trampoline, Whose::Own, &[]),
+    way(
+        Writer::Trampoline,
+        Whose::Foreign,
+        &["sys_ptrace", "dac_override"],
     ),
 ];
 
