@@ -1,6 +1,6 @@
 //! What `goinject explore` and `goinject sweep` share: the folder of results, the loop, what is told in the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use super::{Told, fail, say};
@@ -10,7 +10,7 @@ use crate::error::ExitCode;
 use crate::explore::class::{Class, Worth};
 use crate::explore::experiment::Experiment;
 use crate::explore::explorer::{End, Settings, Trials, try_all};
-use crate::explore::point::hash;
+use crate::explore::point::{Place, hash};
 use crate::explore::results::{Ended, Exploration, Finding, Result as Outcome, VERSION};
 use crate::explore::rule_text::Mode;
 use crate::explore::store::{Store, read_baseline};
@@ -117,12 +117,13 @@ impl<'a> Session<'a> {
         exploration.left = experiments.len() - outcomes.len();
         for finding in &mut exploration.findings {
             let known = self.baseline.iter().flat_map(|baseline| &baseline.findings);
-            finding.known = known.into_iter().any(|known| known.id == finding.id);
+            finding.known = known.into_iter().any(|known| known.is_same(finding));
             let of = experiments
                 .iter()
                 .find(|experiment| experiment.id() == finding.fault);
             if let Some(experiment) = of {
-                let text = experiment.rule_file(&planned.subjects[experiment.subject()], finding);
+                let subject = &planned.subjects[experiment.subject()];
+                let text = experiment.rule_file(subject, finding, &self.store.rules());
                 let written = self.store.write_rule(&finding.id, &text);
                 finding.rule = written.map_err(|error| fail(ExitCode::Defect, error))?;
             }
@@ -160,6 +161,7 @@ impl<'a> Session<'a> {
             outcomes: outcomes
                 .iter()
                 .map(|outcome| Outcome {
+                    finding_id: outcome.finding.as_ref().map(|finding| finding.id.clone()),
                     finding: None,
                     ..outcome.clone()
                 })
@@ -247,21 +249,35 @@ fn counts(outcomes: &[Outcome], unstable: usize) -> BTreeMap<Class, usize> {
     counts
 }
 
-/// One finding for all outcomes of a class at a frame.
+/// One finding for all outcomes of a class at a frame: the first of them, by whichever call failed.
 fn cluster(outcomes: &[Outcome]) -> Vec<Finding> {
-    let mut findings: BTreeMap<String, Finding> = BTreeMap::new();
     let mut all: Vec<&Finding> = outcomes
         .iter()
         .filter_map(|outcome| outcome.finding.as_ref())
         .collect();
-    all.sort_by_key(|finding| (&finding.id, finding.mode == Mode::Always, &finding.stack));
+    all.sort_by_key(|finding| (finding.mode == Mode::Always, &finding.id, &finding.stack));
+    let mut findings: Vec<Finding> = Vec::new();
+    let mut places: HashMap<(Class, &Place), usize> = HashMap::new();
+    let mut names: HashMap<&str, usize> = HashMap::new();
     for finding in all {
-        findings
-            .entry(finding.id.clone())
-            .and_modify(|first| first.others += 1)
-            .or_insert_with(|| finding.clone());
+        let place = finding.frame.as_ref().map(|place| (finding.class, place));
+        let there = place.and_then(|place| places.get(&place));
+        // Those that have one name share a rule file.
+        let at = names.get(finding.id.as_str()).or(there).copied();
+        let at = at.unwrap_or(findings.len());
+        names.entry(&finding.id).or_insert(at);
+        if let Some(place) = place {
+            places.entry(place).or_insert(at);
+        }
+        let Some(first) = findings.get_mut(at) else {
+            findings.push(finding.clone());
+            continue;
+        };
+        first.others += 1;
+        if first.id != finding.id && !first.also.contains(&finding.id) {
+            first.also.push(finding.id.clone());
+        }
     }
-    let mut findings: Vec<Finding> = findings.into_values().collect();
     findings.sort_by(|a, b| (a.class, &a.function, &a.stack).cmp(&(b.class, &b.function, &b.stack)));
     findings
 }

@@ -83,6 +83,7 @@ impl Experiment for AtPoint {
             class,
             runs,
             words,
+            finding_id: None,
             finding: None,
         }
     }
@@ -111,6 +112,7 @@ impl Experiment for AtPoint {
                 subject: subject.name.clone(),
                 rule: PathBuf::new(),
                 others: 0,
+                also: Vec::new(),
                 known: false,
             }),
             ..self.outcome(subject, verdict.class, runs, words)
@@ -171,9 +173,10 @@ impl Experiment for AtPoint {
         Tried::Judged(leak.unwrap_or(judged))
     }
 
-    fn rule_file(&self, subject: &Subject, finding: &Finding) -> String {
+    fn rule_file(&self, subject: &Subject, finding: &Finding, folder: &Path) -> String {
         let callers = self.point.callers();
-        replay::rule_file(subject, finding, &self.fault(&callers), self.patience)
+        let dir = replay::dir_from(folder);
+        replay::rule_file(subject, finding, &self.fault(&callers), (self.patience, &dir))
     }
 }
 

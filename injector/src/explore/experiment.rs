@@ -1,5 +1,7 @@
 //! Faults to be tried.
 
+use std::path::Path;
+
 use super::class::Class;
 use super::explorer::Trials;
 use super::judge::Verdict;
@@ -28,8 +30,8 @@ pub trait Experiment: Sync {
     /// What came of it: a finding.
     fn finding(&self, subject: &Subject, verdict: Verdict, runs: usize) -> Outcome;
 
-    /// The rule file that repeats a finding, with what is expected of the mended program.
-    fn rule_file(&self, subject: &Subject, finding: &Finding) -> String;
+    /// The rule file that repeats a finding, with what is expected of the mended program. It will be in this folder.
+    fn rule_file(&self, subject: &Subject, finding: &Finding, folder: &Path) -> String;
 }
 
 /// What came of trying.

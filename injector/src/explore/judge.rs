@@ -2,28 +2,18 @@
 
 use super::class::Class;
 use super::code::Side;
+use super::intent;
 use super::point::{Place, Point, Reach};
 use super::program::Program;
 use super::results::Lost;
 use super::rule_text::Mode;
-use super::traceback::{self, Goroutine, goroutines};
 use super::trail::{self, Fate};
-use super::trial::{Outcome, Stopped};
+use super::trial::Outcome;
 use crate::event::line::{Fired, Frame, OutcomeName};
 use crate::event::seen::Seen;
 
-/// More firings than a caller makes who means to stop.
-const MANY: u64 = 20;
-/// Retries with less than this between them do not wait.
-const NO_PAUSE_NS: u64 = 500_000;
 /// What `fmt.Errorf` makes of a `%w` whose error is nil or none.
 const WRAPS_NOTHING: &str = "%!w(";
-/// What is said of a test that waits for itself.
-const WAITS_FOR_ITSELF: &str =
-    "does not end: the test gave up, and its clean-up waits for what the test had begun";
-/// A hang is a retry if a fault fired in this last part of the time.
-const RECENTLY: f64 = 0.75;
-
 /// What is known of a trial.
 #[derive(Clone, Copy, Debug)]
 pub struct Evidence<'a> {
@@ -90,15 +80,17 @@ impl Evidence<'_> {
         if record.stopped.is_some() {
             return self.endless(fault);
         }
-        if let Some(verdict) = self.died() {
+        let fate = self.fate(fault);
+        if let Some(verdict) = self.died(fault, &fate) {
             return verdict;
         }
         let mut verdict = match record.status {
-            Some(0) => self.passed(fault),
-            _ => self.failed(fault),
+            Some(0) => self.passed(fault, &fate),
+            _ => self.failed(fault, &fate),
         };
         let is_lost = matches!(verdict.class, Class::Swallowed | Class::Corrupt) && verdict.lost.is_none();
-        if is_lost && let Some(words) = self.kept(fault) {
+        let no_loss = || self.kept(fault).or_else(|| self.was_a_question(fault, &fate));
+        if is_lost && let Some(words) = no_loss() {
             let class = match record.status {
                 Some(0) => Class::Recovered,
                 _ => Class::Reported,
@@ -108,7 +100,7 @@ impl Evidence<'_> {
                 ..Verdict::new(class, None, words)
             };
         }
-        if is_lost && matches!(self.fate(fault), Fate::BecameNil(_)) {
+        if is_lost && matches!(fate, Fate::BecameNil(_)) {
             verdict.lost = Some(Lost::BecameNil);
         }
         verdict
@@ -147,127 +139,40 @@ impl Evidence<'_> {
         }
     }
 
+    /// Why an error that was lost was an answer: something that only reads a text was asked for its form, and the caller
+    /// looked at the answer. It has no error of its own to return, or it went on to the next text.
+    fn was_a_question(&self, fault: &Fired, fate: &Fate) -> Option<String> {
+        let place = match fate {
+            Fate::Dropped(place) => place,
+            Fate::BecameNil(place) if self.calls() > self.reach.nth => place,
+            _ => return None,
+        };
+        let looked =
+            intent::reads_text(fault) && intent::looks_at_it(self.program, fault, place) == Some(true);
+        looked.then(|| {
+            format!(
+                "{} goes on where {} says that a text has another form",
+                place.function, fault.function
+            )
+        })
+    }
+
     /// Whether the program told of the error.
-    fn is_told(&self) -> bool {
+    pub(super) fn is_told(&self) -> bool {
         let output = self.output();
         self.marks.iter().any(|mark| output.contains(mark.as_str()))
     }
 
     /// All that the program wrote.
-    fn output(&self) -> String {
+    pub(super) fn output(&self) -> String {
         format!("{}\n{}", self.outcome.stdout, self.outcome.stderr)
     }
 
-    fn own(&self, frames: &[Frame]) -> Option<Place> {
+    pub(super) fn own(&self, frames: &[Frame]) -> Option<Place> {
         frames
             .iter()
             .find(|frame| self.program.code.side_of(frame) == Side::Own)
             .map(Place::from)
-    }
-
-    /// It did not end by itself.
-    fn endless(&self, fault: &Fired) -> Verdict {
-        let record = &self.outcome.record;
-        let firings = record.firings.get(self.rule).copied().unwrap_or_default();
-        let stack = self.own(fault.stack.get(1..).unwrap_or_default());
-        let last = firings.last_ns as f64 / record.elapsed.as_nanos().max(1) as f64;
-        let runaway = record.stopped == Some(Stopped::Runaway);
-        if firings.count >= MANY && (runaway || last > RECENTLY) {
-            let between = (firings.last_ns - firings.first_ns) / (firings.count - 1);
-            let words = format!(
-                "failed {} times, {} apart, and would have gone on",
-                firings.count,
-                goinject_rules::units::format_duration(std::time::Duration::from_nanos(between))
-            );
-            let class = if between < NO_PAUSE_NS {
-                Class::HotRetry
-            } else {
-                Class::UnboundedRetry
-            };
-            return Verdict::new(class, stack, words);
-        }
-        let all = self.outcome.dump.as_deref().map(goroutines).unwrap_or_default();
-        let culprit = all
-            .iter()
-            .find(|goroutine| Some(goroutine.id) == fault.goroutine)
-            .filter(|goroutine| self.own(&goroutine.frames).is_some())
-            .or_else(|| all.iter().find(|goroutine| self.own(&goroutine.frames).is_some()));
-        if culprit.is_none() && !all.is_empty() {
-            let words = "does not end: the test itself waits, and nothing of the program does";
-            return Verdict::new(Class::Reported, None, words);
-        }
-        if culprit.is_some_and(|goroutine| self.waits_for_the_tests_own(goroutine, &all)) {
-            return Verdict::new(Class::Reported, None, WAITS_FOR_ITSELF);
-        }
-        let place = culprit.and_then(|goroutine| self.own(&goroutine.frames));
-        let state = culprit.map_or("somewhere", |goroutine| goroutine.state.as_str());
-        let id = culprit.map_or(0, |goroutine| goroutine.id);
-        let got = if Some(id) == fault.goroutine {
-            ", which got the error,"
-        } else {
-            ""
-        };
-        let words = match &place {
-            Some(place) => format!("goroutine {id}{got} waits in {} ({state})", place.function),
-            None => "does not end, and prints no goroutines".to_owned(),
-        };
-        let alive: Vec<&Goroutine> = all
-            .iter()
-            .filter(|goroutine| !is_of_framework(goroutine))
-            .collect();
-        let class = match !alive.is_empty() && alive.iter().all(|goroutine| is_blocked(goroutine)) {
-            true => Class::Deadlock,
-            false => Class::Hang,
-        };
-        Verdict::new(class, place.or(stack), words)
-    }
-
-    /// Whether a goroutine is that of a test which gave up, and others are still at work that it had begun: a lock that the
-    /// fault left locked has nobody at work behind it.
-    fn waits_for_the_tests_own(&self, goroutine: &Goroutine, all: &[Goroutine]) -> bool {
-        let gave_up = |frame: &Frame| frame.function == "runtime.Goexit";
-        goroutine.frames.iter().any(gave_up)
-            && all
-                .iter()
-                .any(|other| other.id != goroutine.id && self.own(&other.frames).is_some())
-    }
-
-    /// It died, rather than failing.
-    fn died(&self) -> Option<Verdict> {
-        let output = self.output();
-        let all = goroutines(&output);
-        if let Some(signal) = &self.outcome.record.signal {
-            let words = format!("killed by {signal}");
-            return Some(Verdict::new(Class::Crash, None, words));
-        }
-        let fatal = output.lines().find_map(|line| line.strip_prefix("fatal error: "));
-        if let Some(why) = fatal {
-            if all
-                .iter()
-                .any(|goroutine| self.waits_for_the_tests_own(goroutine, &all))
-            {
-                return Some(Verdict::new(Class::Reported, None, WAITS_FOR_ITSELF));
-            }
-            let class = match why.starts_with("all goroutines are asleep") {
-                true => Class::Deadlock,
-                false => Class::Crash,
-            };
-            let place = all.iter().find_map(|goroutine| self.own(&goroutine.frames));
-            return Some(Verdict::new(class, place, format!("fatal error: {why}")));
-        }
-        let (message, frames) = traceback::panic(&output)?;
-        let own = frames
-            .iter()
-            .find(|frame| self.program.code.side_of(frame) != Side::Foreign);
-        let is_of_test = own.is_none_or(|frame| self.program.code.side_of(frame) == Side::Test);
-        let own = own.map(Place::from);
-        // One that panics with the error tells of it, as far as a library can know.
-        let has_error = self.marks.iter().any(|mark| message.contains(mark.as_str()));
-        let means_to = has_error || own.as_ref().is_some_and(|place| is_must(&place.function));
-        Some(match is_of_test || means_to {
-            true => Verdict::new(Class::Reported, own, format!("panic: {message}")),
-            false => Verdict::new(Class::Panic, own, format!("panic: {message}")),
-        })
     }
 
     fn fate(&self, fault: &Fired) -> Fate {
@@ -284,7 +189,7 @@ impl Evidence<'_> {
         Some(format!("the error was kept, and {function} returned it later"))
     }
 
-    fn failed(&self, fault: &Fired) -> Verdict {
+    fn failed(&self, fault: &Fired, fate: &Fate) -> Verdict {
         let status = self.outcome.record.status.unwrap_or_default();
         if self.marks.is_empty() {
             return Verdict::new(Class::Reported, None, format!("exit status {status}"));
@@ -304,8 +209,7 @@ impl Evidence<'_> {
                 ..Verdict::new(Class::Corrupt, caller, words)
             };
         }
-        let fate = self.fate(fault);
-        match &fate {
+        match fate {
             Fate::ReachedTest(place) => Verdict::new(
                 Class::Reported,
                 Some(place.clone()),
@@ -315,6 +219,14 @@ impl Evidence<'_> {
                 Class::Reported,
                 None,
                 format!("exit status {status}, without the error's text; where it went is not known"),
+            ),
+            Fate::Kept(place) => Verdict::new(
+                Class::Reported,
+                Some(place.clone()),
+                format!(
+                    "exit status {status}, without the error's text; {} may keep it in a field",
+                    place.function
+                ),
             ),
             _ if self.only_asked(fault) => Verdict::new(
                 Class::Reported,
@@ -345,7 +257,7 @@ impl Evidence<'_> {
         }
     }
 
-    fn passed(&self, fault: &Fired) -> Verdict {
+    fn passed(&self, fault: &Fired, fate: &Fate) -> Verdict {
         if self.is_told() {
             return Verdict::new(Class::Recovered, None, "passes, and the error is in the output");
         }
@@ -374,15 +286,15 @@ impl Evidence<'_> {
         if let Some(why) = self.is_nothing(fault) {
             return Verdict::new(Class::Recovered, None, why);
         }
-        match self.fate(fault) {
+        match fate {
             Fate::ReachedTest(place) => Verdict::new(
                 Class::Unasserted,
-                Some(place),
+                Some(place.clone()),
                 "passes, though the error came to the test",
             ),
             Fate::BecameNil(place) => {
                 let words = format!("passes: the error became nil in {}", place.function);
-                Verdict::new(Class::Swallowed, Some(place), words)
+                Verdict::new(Class::Swallowed, Some(place.clone()), words)
             }
             Fate::SaidNo(place) => Verdict::new(
                 Class::Recovered,
@@ -394,8 +306,16 @@ impl Evidence<'_> {
                     "passes: the error ended in {}, which returns none",
                     place.function
                 );
-                Verdict::new(Class::Swallowed, Some(place), words)
+                Verdict::new(Class::Swallowed, Some(place.clone()), words)
             }
+            Fate::Kept(place) => Verdict::new(
+                Class::Recovered,
+                Some(place.clone()),
+                format!(
+                    "passes; {} may keep the error in a field: who looks at that is not known",
+                    place.function
+                ),
+            ),
             Fate::Unknown => Verdict::new(
                 Class::Recovered,
                 None,
@@ -435,7 +355,7 @@ impl Evidence<'_> {
             return Some("passes: the call had failed by itself");
         }
         if method.eq_ignore_ascii_case("close") && !self.caller_writes {
-            return Some("passes: what was closed had only been read");
+            return Some("passes: what was closed had only been read, or was synced");
         }
         if function.starts_with("os/user.") {
             return Some("passes without the name of a user or group");
@@ -482,26 +402,4 @@ fn asks(function: &str) -> bool {
         .iter()
         .any(|word| last.starts_with(word))
         || last.ends_with("exists")
-}
-
-fn is_must(function: &str) -> bool {
-    let last = function.rsplit('.').next().unwrap_or(function);
-    last.starts_with("Must") || last.starts_with("must")
-}
-
-/// Whether a goroutine waits for another one.
-fn is_blocked(goroutine: &Goroutine) -> bool {
-    let state = goroutine.state.as_str();
-    state.starts_with("sync.")
-        || state.starts_with("chan ")
-        || matches!(state, "semacquire" | "select" | "select (no cases)")
-}
-
-/// Whether a goroutine belongs to the test framework or the runtime alone.
-fn is_of_framework(goroutine: &Goroutine) -> bool {
-    goroutine.frames.iter().all(|frame| {
-        let package = crate::go::Function::package_of(&frame.function);
-        ["testing", "runtime", "os/signal", "main", "flag", "os"].contains(&package)
-            && (package != "main" || frame.file.ends_with("_testmain.go"))
-    })
 }

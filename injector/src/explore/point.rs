@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::code::{Code, Side};
 use crate::event::line::{Fired, Frame};
+use crate::event::seen::Seen;
 
 /// Frames of the user's code that tell points apart.
 pub const DEPTH: usize = 4;
@@ -123,6 +124,20 @@ pub fn stands(callers: &[String], stack: &[Frame]) -> bool {
         .all(|caller| rest.any(|frame| frame.function == *caller))
 }
 
+/// What never fails when something is written to it, or does not forget that it did, and tells at the end.
+const NEVER_LOST: [&str; 4] = [
+    "*bytes.Buffer",
+    "*strings.Builder",
+    "*bufio.Writer",
+    "*text/tabwriter.Writer",
+];
+
+/// Whether a call writes where nothing is lost, as far as was looked at.
+fn writes_to_memory(call: &Fired) -> bool {
+    let to = call.values.first().and_then(|value| value.before.as_ref());
+    matches!(to, Some(Seen::Interface { type_name: Some(name), .. }) if NEVER_LOST.contains(&name.as_str()))
+}
+
 /// The points of the calls that were seen, in the order of their first calls.
 pub fn points(calls: &[Fired], code: &Code, passes_on: &dyn Fn(&str, &str) -> bool) -> Vec<Found> {
     let mut groups: BTreeMap<(&str, Option<&str>), Vec<&Fired>> = BTreeMap::new();
@@ -134,6 +149,9 @@ pub fn points(calls: &[Fired], code: &Code, passes_on: &dyn Fn(&str, &str) -> bo
     let mut index: BTreeMap<Point, usize> = BTreeMap::new();
     for ((function, test), calls) in groups {
         for (n, call) in calls.iter().enumerate() {
+            if writes_to_memory(call) {
+                continue;
+            }
             let Some(point) = Point::of(function, &call.stack, code, passes_on) else {
                 continue;
             };

@@ -9,6 +9,7 @@ use goinject_rules::source::Source;
 
 use super::code::{Code, Side};
 use super::errors;
+use super::point::Place;
 use super::rule_text::{self, Answer, Failing};
 use crate::go::address::Address;
 use crate::go::types::{Signature, Variable};
@@ -31,8 +32,11 @@ pub enum Scope {
 /// named alike.
 const LATE: [&str; 6] = ["Close", "Commit", "Rollback", "Unlock", "Flush", "Sync"];
 
-/// Functions whose error is none, or never comes: they make errors, or write to memory.
-const NEVER_FAIL: [&str; 14] = [
+/// Functions whose error is none, or never comes: they make errors, write to memory, or come again at the end, as those of
+/// a buffered writer do in `Flush`.
+const NEVER_FAIL: [&str; 16] = [
+    "bufio.(*Writer).Write",
+    "bufio.(*Writer).ReadFrom",
     "bytes.(*Buffer).",
     "strings.(*Builder).",
     "errors.",
@@ -247,6 +251,24 @@ impl Program {
         })
     }
 
+    /// Whether a function looks at the error of another one where it calls that at a place, which may be inlined in it; none
+    /// where that cannot be told.
+    pub fn looks_at_error(&self, caller: &str, callee: &str, place: &Place) -> Option<bool> {
+        let one = |name: &str| match &functions_without_wrappers(self.binary.functions().find(name))[..] {
+            [function] => Some(function.clone()),
+            _ => None,
+        };
+        let at = (place.function.as_str(), place.line);
+        self.binary.looks_at_last_result(&one(caller)?, &one(callee)?, at)
+    }
+
+    /// Whether a function keeps errors in a field of what it was called on, was given or returns a pointer to: they may come
+    /// out of there in ways that nobody watches.
+    pub fn keeps_errors(&self, name: &str) -> bool {
+        let functions = functions_without_wrappers(self.binary.functions().find(name));
+        matches!(&functions[..], [function] if self.binary.stores_error_in_field(function))
+    }
+
     /// Whether a function's last result is a truth value, as of those that say whether it has worked.
     pub fn says_whether(&self, name: &str) -> bool {
         let results = self.results(name).unwrap_or_default();
@@ -351,6 +373,7 @@ mod tests {
             "os.(*File).Close",
             "fmt.Fprintf",
             "bufio.(*Scanner).Err",
+            "bufio.(*Writer).Flush",
             "net/http.NewRequest",
         ] {
             assert!(can_fail(name), "{name}");
@@ -360,6 +383,7 @@ mod tests {
             "errors.New",
             "os.NewSyscallError",
             "bytes.(*Buffer).Write",
+            "bufio.(*Writer).WriteString",
             "main.(*E).Unwrap",
             "fmt.Println",
         ] {

@@ -1,5 +1,6 @@
 //! The rule file of a finding: it repeats the fault, and expects of the program what is wanted of it.
 
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::class::Class;
@@ -40,11 +41,10 @@ pub(super) fn rule_file(
     subject: &Subject,
     finding: &Finding,
     fault: &Fault<'_>,
-    patience: Duration,
+    (patience, dir): (Duration, &Path),
 ) -> String {
     let wanted = wanted(subject, finding, fault.failing);
     let command = command(subject, finding, patience.max(AT_LEAST));
-    let dir = std::env::current_dir().unwrap_or_default();
     let title = format!(
         "{}: {} fails in {}",
         finding.class,
@@ -52,7 +52,7 @@ pub(super) fn rule_file(
         fault.callers.first().map_or("", |name| name)
     );
     format!(
-        "# {title}\n# {}\n# {}\nversion: 1\nname: {}\ntarget:\n  command: {}\n  dir: {}\nexpect: {}\nrules:\n{}{}",
+        "# {title}\n# {}\n# {}\nversion: 1\nname: {}\ntarget:\n  command: {}\n  # From the folder of this file: change it where the file moves.\n  dir: {}\nexpect: {}\nrules:\n{}{}",
         finding.words,
         wanted.words,
         rule_text::quoted(&title),
@@ -62,6 +62,31 @@ pub(super) fn rule_file(
         rule_text::fault(fault, &format!("{{fired: \"{}\"}}", wanted.fired)),
         wanted.rule,
     )
+}
+
+/// The current folder, as a rule file in another one names it: from there, so that both can move together, or in full where
+/// they are not in one module or repository.
+pub(super) fn dir_from(folder: &Path) -> PathBuf {
+    let here = std::env::current_dir().unwrap_or_default();
+    let is_root = |folder: &&Path| folder.join("go.mod").exists() || folder.join(".git").exists();
+    let root = here.ancestors().find(is_root).unwrap_or(&here);
+    let folder = std::path::absolute(folder).unwrap_or_default();
+    match folder.starts_with(root) {
+        true => between(&folder, &here),
+        false => here,
+    }
+}
+
+/// The way from a folder to another.
+fn between(from: &Path, to: &Path) -> PathBuf {
+    let shared = from.components().zip(to.components());
+    let shared = shared.take_while(|(a, b)| a == b).count();
+    let up = from.components().skip(shared).map(|_| Component::ParentDir);
+    let way: PathBuf = up.chain(to.components().skip(shared)).collect();
+    match way.as_os_str().is_empty() {
+        true => PathBuf::from("."),
+        false => way,
+    }
 }
 
 fn wanted(subject: &Subject, finding: &Finding, failing: &Failing) -> Wanted {
@@ -171,6 +196,14 @@ fn command(subject: &Subject, finding: &Finding, timeout: Duration) -> Vec<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folders_are_named_from_where_the_rule_file_is() {
+        let of = |from: &str, to: &str| between(Path::new(from), Path::new(to)).display().to_string();
+        assert_eq!(of("/shop/.goinject/rules", "/shop"), "../..");
+        assert_eq!(of("/shop/.goinject/rules", "/shop/store"), "../../store");
+        assert_eq!(of("/shop", "/shop"), ".");
+    }
 
     #[test]
     fn what_an_error_wraps() {

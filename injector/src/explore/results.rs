@@ -93,6 +93,9 @@ pub struct Finding {
     pub rule: PathBuf,
     /// Other calls with the same outcome at the same frame.
     pub others: usize,
+    /// The names of those among them whose calls are others.
+    #[serde(default)]
+    pub also: Vec<String>,
     /// Whether the baseline has it.
     #[serde(default)]
     pub known: bool,
@@ -129,6 +132,9 @@ pub struct Result {
     pub runs: usize,
     /// In words.
     pub words: String,
+    /// The name of the finding, if it is one: among `id` and `also` of one of the findings.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub finding_id: Option<String>,
     /// The finding, if it is one; only in `state.jsonl`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schemars(skip)]
@@ -152,6 +158,16 @@ impl Exploration {
 }
 
 impl Finding {
+    /// Its names, the first of which is its own.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.id).chain(&self.also)
+    }
+
+    /// Whether this is the other one: any of its calls is among the other's.
+    pub fn is_same(&self, other: &Finding) -> bool {
+        self.names().any(|name| other.names().any(|of| of == name))
+    }
+
     /// A name that outlives lines: by class, function and frame.
     pub fn make_id(class: Class, function: &str, stack: &[Place], frame: Option<&Place>) -> String {
         let mut text = format!("{class}\n{function}");

@@ -160,11 +160,18 @@ pub fn removes() -> String {
     )
 }
 
-/// The rule that watches calls of a function.
+/// Functions that fail as what they write to does, which is their parameter `w`.
+const WRITE_TO: [&str; 4] = ["fmt.Fprint", "fmt.Fprintf", "fmt.Fprintln", "io.WriteString"];
+
+/// The rule that watches calls of a function, and what it writes to where that decides whether it can fail.
 pub fn watch(name: &str, function: &str, times: u64, scope: Option<&str>) -> String {
+    let inject = match WRITE_TO.contains(&function) {
+        true => "set: {w: null}",
+        false => "panic: true",
+    };
     let scope = scope.map(|scope| format!(", scope: {scope}")).unwrap_or_default();
     format!(
-        "  - {{name: {name}, function: {}, mode: observe, when: {{times: {times}{scope}}}, inject: {{panic: true}}, expect: {{fired: \">=0\"}}}}\n",
+        "  - {{name: {name}, function: {}, mode: observe, when: {{times: {times}{scope}}}, inject: {{{inject}}}, expect: {{fired: \">=0\"}}}}\n",
         quoted(function)
     )
 }

@@ -192,6 +192,7 @@ mod tests {
             subject: "shop".to_owned(),
             class: Class::Reported,
             runs: 1,
+            finding_id: None,
             finding: None,
             words: String::new(),
         };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -118,7 +118,7 @@ impl Tests {
             "d=$(mktemp -d) && {} -o \"$d/x.test\" {} && cd {} && {{ \"$d/x.test\" {}; s=$?; rm -r \"$d\"; test $s -le 1; }}",
             in_shell(&build),
             in_shell(std::slice::from_ref(&self.package)),
-            in_shell(&[self.dir.display().to_string()]),
+            in_shell(&[from_here(&self.dir)]),
             in_shell(&run)
         )
     }
@@ -248,6 +248,16 @@ impl Subject {
             output: format!("{stdout}{}", String::from_utf8_lossy(&stderr)),
             stdout,
         })
+    }
+}
+
+/// A folder as it is named from the current one, if it is below that.
+fn from_here(folder: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    let below = folder.strip_prefix(&here).unwrap_or(folder);
+    match below.as_os_str().is_empty() {
+        true => ".".to_owned(),
+        false => below.display().to_string(),
     }
 }
 

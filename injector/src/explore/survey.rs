@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::at_point::AtPoint;
 use super::code::Side;
 use super::explorer::{Settings, Trials};
-use super::point::{Found, Reach, points};
+use super::point::{Found, Place, Reach, points};
 use super::program::{Program, Scope};
 use super::rule_text::{self, Mode};
 use super::subject::{Plain, Subject};
@@ -31,6 +31,10 @@ const AT_LEAST: Duration = Duration::from_secs(3);
 const WRITES: [&str; 9] = [
     "Write", "ReadFrom", "Copy", "Fprint", "Encode", "Flush", "Sync", "Create", "Truncate",
 ];
+/// Functions that open files, by the beginning of their names.
+const OPENS_FILES: [&str; 3] = ["Open", "Create", "TempFile"];
+/// Functions that have what was written put on the disk, by the beginning of their names.
+const SYNCS: [&str; 4] = ["Sync", "Fsync", "Fdatasync", "fsync"];
 /// Functions that open sockets or pipes, by the beginning of their names.
 const OPENS: [&str; 4] = ["Dial", "Listen", "Accept", "Pipe"];
 
@@ -234,6 +238,9 @@ fn cheapest<'f>(found: &'f Found, stability: &Stability) -> Option<(Option<&'f s
 struct Habits {
     writers: BTreeSet<String>,
     openers: BTreeSet<String>,
+    /// Those that open files themselves.
+    file_openers: BTreeSet<String>,
+    syncers: BTreeSet<String>,
 }
 
 impl Habits {
@@ -241,11 +248,13 @@ impl Habits {
         let mut habits = Habits {
             writers: BTreeSet::new(),
             openers: BTreeSet::new(),
+            file_openers: BTreeSet::new(),
+            syncers: BTreeSet::new(),
         };
         for call in &survey.calls {
             let method = call.function.rsplit('.').next().unwrap_or(&call.function);
             let begins = |words: &[&str]| words.iter().any(|word| method.starts_with(word));
-            let own = call
+            let mut own = call
                 .stack
                 .iter()
                 .filter(|frame| program.code.side_of(frame) == Side::Own)
@@ -253,19 +262,29 @@ impl Habits {
             if begins(&WRITES) {
                 habits.writers.extend(own.clone());
             }
+            if begins(&SYNCS) {
+                habits.syncers.extend(own.clone());
+            }
             if begins(&OPENS) {
-                habits.openers.extend(own);
+                habits.openers.extend(own.clone());
+            }
+            if begins(&OPENS_FILES) {
+                habits.file_openers.extend(own.next());
             }
         }
         habits
     }
 
+    /// Whether what a function closes may have been written to, as far as is known: by itself if it has opened it, else by
+    /// any of its callers. What was synced is safe.
     fn writes(&self, found: &Found) -> bool {
-        found
-            .point
-            .stack
-            .iter()
-            .any(|place| self.writers.contains(&place.function))
+        let stack = &found.point.stack;
+        let writes = |place: &Place| self.writers.contains(&place.function);
+        match stack.first() {
+            Some(inner) if self.syncers.contains(&inner.function) => false,
+            Some(inner) if self.file_openers.contains(&inner.function) => writes(inner),
+            _ => stack.iter().any(writes),
+        }
     }
 
     fn opens(&self, found: &Found) -> bool {

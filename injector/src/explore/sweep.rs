@@ -1,7 +1,7 @@
 //! One rule, its first, second, … n-th call: a run each.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use goinject_rules::model::{self, Mode as RuleMode, RuleSet, Value};
@@ -352,6 +352,7 @@ impl Experiment for AtCall {
             class,
             runs,
             words: format!("{}: {words}", self.words()),
+            finding_id: None,
             finding: None,
         }
     }
@@ -375,13 +376,14 @@ impl Experiment for AtCall {
                 subject: subject.name.clone(),
                 rule: PathBuf::new(),
                 others: 0,
+                also: Vec::new(),
                 known: false,
             }),
             ..self.outcome(subject, verdict.class, runs, verdict.words)
         }
     }
 
-    fn rule_file(&self, _: &Subject, finding: &Finding) -> String {
+    fn rule_file(&self, _: &Subject, finding: &Finding, _: &Path) -> String {
         let title = format!("# {}: {}\n# {}\n", finding.class, self.words(), finding.words);
         title + &self.template.firing(self.nth, self.mode, &[])
     }

@@ -16,6 +16,8 @@ pub enum Fate {
     Dropped(Place),
     /// This function, which returns no error, said that it had not worked.
     SaidNo(Place),
+    /// This function keeps errors in a field; who looks at that is not known.
+    Kept(Place),
     /// A test got it.
     ReachedTest(Place),
     /// Nobody knows.
@@ -29,6 +31,7 @@ impl Fate {
             Fate::BecameNil(place)
             | Fate::Dropped(place)
             | Fate::SaidNo(place)
+            | Fate::Kept(place)
             | Fate::ReachedTest(place) => Some(place),
             Fate::Unknown => None,
         }
@@ -66,6 +69,7 @@ pub fn follow(program: &Program, fault: &Fired, events: &[Fired], marks: &[Strin
             // It came out by another way: a variable, or a field.
             _ if returns.carried_out_of(&fault.stack[n + 1..]) => is_unseen = false,
             Some(event) => match returned(event) {
+                Some(Seen::Nil) if program.keeps_errors(&place.function) => return Fate::Kept(place),
                 Some(Seen::Nil) => return Fate::BecameNil(place),
                 Some(Seen::Bool(false)) => return Fate::SaidNo(place),
                 Some(Seen::Bool(true)) => return dropped(program, place),
@@ -140,9 +144,12 @@ impl<'a> Returns<'a> {
 }
 
 fn dropped(program: &Program, place: Place) -> Fate {
-    match program.answers_otherwise(&place.function) {
-        true => Fate::Unknown,
-        false => Fate::Dropped(place),
+    if program.answers_otherwise(&place.function) {
+        Fate::Unknown
+    } else if program.keeps_errors(&place.function) {
+        Fate::Kept(place)
+    } else {
+        Fate::Dropped(place)
     }
 }
 

@@ -11,6 +11,7 @@ mod build;
 mod build_version;
 mod buildinfo;
 mod bytes;
+mod callers;
 mod closures;
 mod debug_file;
 mod described;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::arguments::takes_a_word;
 use super::package::build_command;
+use super::support;
 
 /// Flags of test binaries whose value may be the next word.
 const TEST_WORDS: [&str; 24] = [
@@ -133,7 +134,8 @@ pub struct Module {
 pub struct Listing {
     /// Those with tests.
     pub packages: Vec<Listed>,
-    /// Packages outside of test files that use `testing`.
+    /// Packages that are there for tests: those outside of test files that use `testing`, and internal ones that only tests
+    /// use.
     pub for_tests: BTreeSet<String>,
 }
 
@@ -156,6 +158,7 @@ pub fn list(go: &OsStr, dir: Option<&Path>, arguments: &Arguments) -> Result<Lis
         return Err(String::from_utf8_lossy(&listed.stderr).trim_end().to_owned());
     }
     let mut listing = Listing::default();
+    let mut plain = Vec::new();
     for package in serde_json::Deserializer::from_slice(&listed.stdout).into_iter::<Listed>() {
         let package = package.map_err(|error| format!("`go list` is not understood: {error}"))?;
         if !package.for_test.is_empty() || package.import_path.ends_with(".test") {
@@ -166,9 +169,13 @@ pub fn list(go: &OsStr, dir: Option<&Path>, arguments: &Arguments) -> Result<Lis
         }
         let has_tests = !(package.test_go_files.is_empty() && package.x_test_go_files.is_empty());
         if !package.dep_only && has_tests {
-            listing.packages.push(package);
+            listing.packages.push(package.clone());
         }
+        plain.push(package);
     }
+    listing
+        .for_tests
+        .extend(support::for_tests_alone(go, dir, &plain));
     Ok(listing)
 }
 

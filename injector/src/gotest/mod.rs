@@ -10,6 +10,7 @@ mod arguments;
 mod goflags;
 pub mod listing;
 mod package;
+mod support;
 mod toolchain;
 
 use std::ffi::{OsStr, OsString};

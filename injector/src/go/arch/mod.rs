@@ -53,6 +53,17 @@ impl Instruction {
     }
 }
 
+/// What code does with a result in a register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::go) enum Use {
+    /// It reads it.
+    Read,
+    /// It does not.
+    None,
+    /// It calls something at once, which may take it: where, if that is told.
+    Passed(Option<Address>),
+}
+
 /// What an instruction may be to a function's stack check, and to the code that grows the stack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::go) struct CheckPart {
@@ -269,6 +280,25 @@ impl Architecture {
     pub(in crate::go) fn references(self, code: &[u8], start: Address) -> Vec<Address> {
         match self {
             Architecture::Amd64 => amd64::references(code, start),
+        }
+    }
+
+    /// For each call in some code: what becomes of the result in this register.
+    pub(in crate::go) fn reads_result(
+        self,
+        code: &[u8],
+        start: Address,
+        result: Register,
+    ) -> Vec<(Instruction, Use)> {
+        match self {
+            Architecture::Amd64 => amd64::reads_result(code, start, result),
+        }
+    }
+
+    /// The offsets at which a function stores words behind pointers.
+    pub(in crate::go) fn stores(self, code: &[u8], start: Address) -> Vec<u64> {
+        match self {
+            Architecture::Amd64 => amd64::stores(code, start),
         }
     }
 

@@ -186,19 +186,21 @@ fn line_of(outcome: &Outcome) -> u32 {
 fn finding_of<'a>(of: &'a Exploration, outcome: &Outcome) -> Option<&'a Finding> {
     let caller = outcome.caller.as_ref();
     let name = |place: Option<&Place>| place.map(|place| place.function.clone());
-    of.findings
-        .iter()
-        .filter(|finding| {
+    let is_of = |finding: &&Finding| match &outcome.finding_id {
+        Some(id) => finding.names().any(|name| name == id),
+        // Written before outcomes had the names of their findings.
+        None => {
             finding.class == outcome.class
                 && finding.function == outcome.function
                 && name(finding.stack.first()) == name(caller)
-        })
-        .max_by_key(|finding| {
-            (
-                finding.words == outcome.words,
-                finding.subject == outcome.subject && finding.test == outcome.test,
-                finding.stack.first() == caller,
-                finding.mode == outcome.mode,
-            )
-        })
+        }
+    };
+    of.findings.iter().filter(is_of).max_by_key(|finding| {
+        (
+            finding.words == outcome.words,
+            finding.subject == outcome.subject && finding.test == outcome.test,
+            finding.stack.first() == caller,
+            finding.mode == outcome.mode,
+        )
+    })
 }

@@ -2,7 +2,7 @@
 
 use super::Report;
 use super::case::what;
-use crate::explore::class::Class;
+use crate::explore::class::{Class, Worth};
 use crate::report::github::{MOST, annotation, data};
 
 /// The worst of the new findings as commands to the runner, a line each.
@@ -37,6 +37,7 @@ pub(super) fn annotations(report: &Report<'_>) -> Vec<String> {
 pub(super) fn level(class: Class) -> &'static str {
     match class {
         Class::Crash | Class::Panic | Class::Deadlock | Class::Hang | Class::Corrupt => "error",
-        _ => "warning",
+        _ if class.worth() == Worth::Finding => "warning",
+        _ => "note",
     }
 }

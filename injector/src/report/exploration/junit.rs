@@ -11,7 +11,7 @@ use super::Report;
 use super::case::{Case, replay};
 use crate::explore::results::Finding;
 use crate::report::html::legible;
-use crate::words::in_shell;
+use crate::words::{in_shell, inert};
 
 /// A suite for each package or command, a test case for each outcome.
 pub fn junit(report: &Report<'_>) -> String {
@@ -69,7 +69,7 @@ fn test_case(report: &Report<'_>, subject: &str, name: &str, case: &Case<'_>) ->
     if let Some(place) = place.or(outcome.caller.as_ref()) {
         let own = report.own(place);
         let file = own.map_or_else(|| place.file.clone(), |own| own.file);
-        test.extra.insert("file".into(), file.as_str().into());
+        test.extra.insert("file".into(), inert(&file).as_ref().into());
         // Code that the compiler made has no line.
         if place.line > 0 {
             let line = place.line.to_string();

@@ -1,5 +1,6 @@
 //! Findings as SARIF 2.1.0, the format that code scanning takes.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta};
@@ -11,7 +12,7 @@ use super::classes::meaning;
 use super::github::level;
 use crate::explore::class::{Class, Worth};
 use crate::explore::point::Place;
-use crate::explore::results::{Ended, Finding};
+use crate::explore::results::{Ended, Finding, Result as Outcome};
 use crate::report::html::shown;
 use crate::words::in_shell;
 
@@ -111,7 +112,9 @@ struct SarifResult {
     level: &'static str,
     message: Message,
     locations: Vec<Location>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     code_flows: Vec<CodeFlow>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     stacks: Vec<Stack>,
     partial_fingerprints: Fingerprints,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,13 +132,16 @@ struct Fingerprints {
 #[derive(Serialize)]
 struct Properties {
     function: String,
-    error: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
     mode: String,
     subject: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     test: Option<String>,
-    rule: String,
-    replay: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replay: Option<String>,
     others: usize,
 }
 
@@ -192,12 +198,13 @@ struct Framed {
     location: Location,
 }
 
-/// All findings; those of the baseline are marked as unchanged.
+/// All findings, and notes on tests; findings of the baseline are marked as unchanged.
 pub fn sarif(report: &Report<'_>) -> String {
     let classes: Vec<Class> = Class::ALL
         .into_iter()
-        .filter(|class| class.worth() == Worth::Finding)
+        .filter(|class| matches!(class.worth(), Worth::Finding | Worth::Note))
         .collect();
+    let index = |class: Class| classes.iter().position(|of| *of == class).unwrap_or_default();
     let folder = |folder: &Path| Artifact {
         uri: format!(
             "file://{}/",
@@ -205,16 +212,23 @@ pub fn sarif(report: &Report<'_>) -> String {
         ),
         uri_base_id: None,
     };
-    let results = report.of.findings.iter().map(|finding| {
-        let index = classes.iter().position(|class| *class == finding.class);
-        result(report, finding, index.unwrap_or_default())
-    });
+    let findings = report.of.findings.iter();
+    let mut results: Vec<SarifResult> = findings
+        .map(|finding| result(report, finding, index(finding.class)))
+        .collect();
+    let mut noted = HashSet::new();
+    for outcome in &report.of.outcomes {
+        let name = (outcome.class, &outcome.function, &outcome.caller);
+        if outcome.class.worth() == Worth::Note && noted.insert(name) {
+            results.push(note(report, outcome, index(outcome.class)));
+        }
+    }
     let begun = DateTime::parse_from_rfc3339(&report.of.time).ok();
     let elapsed = TimeDelta::milliseconds(i64::try_from(report.of.elapsed_ms).unwrap_or(i64::MAX / 2));
     let ended = begun.and_then(|begun| begun.checked_add_signed(elapsed));
     let utc = |time: DateTime<_>| time.to_utc().to_rfc3339_opts(SecondsFormat::Secs, true);
     let run = Run {
-        results: results.collect(),
+        results,
         tool: Tool {
             driver: Driver {
                 name: "goinject",
@@ -314,13 +328,41 @@ fn result(report: &Report<'_>, finding: &Finding, rule_index: usize) -> SarifRes
         }),
         properties: Properties {
             function: shown(&finding.function),
-            error: shown(&finding.error),
+            error: Some(shown(&finding.error)),
             mode: finding.mode.to_string(),
             subject: shown(&finding.subject),
             test: finding.test.as_deref().map(shown),
-            rule: shown(&finding.rule.to_string_lossy()),
-            replay: shown(&replay(finding)),
+            rule: Some(shown(&finding.rule.to_string_lossy())),
+            replay: Some(shown(&replay(finding))),
             others: finding.others,
+        },
+    }
+}
+
+/// An outcome that is no finding and worth a look: at the call that failed.
+fn note(report: &Report<'_>, outcome: &Outcome, rule_index: usize) -> SarifResult {
+    let caller = outcome.caller.iter();
+    let id = Finding::make_id(outcome.class, &outcome.function, outcome.caller.as_slice(), None);
+    SarifResult {
+        rule_id: outcome.class.name(),
+        rule_index,
+        level: level(outcome.class),
+        message: message(&format!("{} fails: {}", outcome.function, outcome.words)),
+        locations: caller.map(|place| location(report, place, None)).collect(),
+        code_flows: Vec::new(),
+        stacks: Vec::new(),
+        partial_fingerprints: Fingerprints { finding: id },
+        // They never count: with a baseline, all of them pass for known.
+        baseline_state: report.has_baseline.then_some("unchanged"),
+        properties: Properties {
+            function: shown(&outcome.function),
+            error: None,
+            mode: outcome.mode.to_string(),
+            subject: shown(&outcome.subject),
+            test: outcome.test.as_deref().map(shown),
+            rule: None,
+            replay: None,
+            others: 0,
         },
     }
 }

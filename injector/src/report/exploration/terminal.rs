@@ -45,7 +45,7 @@ impl Exploring {
             here: 0,
             found: 0,
             told: Vec::new(),
-            known: known.map(|finding| finding.id.clone()).collect(),
+            known: known.flat_map(Finding::names).cloned().collect(),
             is_drawn: false,
         }
     }

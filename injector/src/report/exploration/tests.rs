@@ -42,6 +42,7 @@ fn finding(class: Class, function: &str, words: &str, known: bool) -> Finding {
         subject: "example.com/shop".to_owned(),
         rule: PathBuf::from(format!(".goinject/rules/{class} $1.yaml")),
         others: 1,
+        also: Vec::new(),
         known,
     }
 }
@@ -57,6 +58,7 @@ fn outcome(class: Class, of: Option<&Finding>, function: &str, line: u32, mode: 
         class,
         runs: 3,
         words: of.map_or("told by the test".to_owned(), |finding| finding.words.clone()),
+        finding_id: None,
         finding: None,
     }
 }
@@ -197,6 +199,35 @@ fn findings_are_results_of_sarif_in_files_of_the_repository() {
     assert!(log.contains("\"uri\": \"store/a%20file.go\""), "{log}");
     let log = sarif(&Report::within(&alone, false, Path::new("/home/you")));
     assert!(!log.contains("baselineState"), "{log}");
+}
+
+#[test]
+fn what_tests_do_not_look_at_is_a_note_of_sarif() {
+    let mut exploration = exploration();
+    for mode in [Mode::Once, Mode::Always] {
+        let told = outcome(Class::Unasserted, None, "os.Remove", 15, mode);
+        exploration.outcomes.push(told);
+    }
+    let log = sarif(&Report::within(&exploration, true, Path::new("/home/you")));
+    let log: Value = serde_json::from_str(&log).expect("JSON");
+    let run = &log["runs"][0];
+    let results = run["results"].as_array().expect("results");
+    // Once, whichever calls failed.
+    assert_eq!(results.len(), 3);
+    let note = &results[2];
+    assert_eq!(
+        (&note["level"], &note["ruleId"]),
+        (&json!("note"), &json!("unasserted"))
+    );
+    let index = usize::try_from(note["ruleIndex"].as_u64().expect("a number")).expect("small");
+    let rule = &run["tool"]["driver"]["rules"][index];
+    assert_eq!(
+        (&rule["id"], &rule["defaultConfiguration"]["level"]),
+        (&json!("unasserted"), &json!("note"))
+    );
+    let place = &note["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], "shop/store/a%20file.go");
+    assert_eq!(place["region"]["startLine"], 15);
 }
 
 #[test]

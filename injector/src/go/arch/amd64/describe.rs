@@ -98,7 +98,8 @@ pub(super) fn reads(access: OpAccess) -> bool {
     )
 }
 
-fn writes(access: OpAccess) -> bool {
+/// Whether an instruction may write what it has such access to.
+pub(super) fn writes(access: OpAccess) -> bool {
     matches!(
         access,
         OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite

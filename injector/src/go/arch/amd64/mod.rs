@@ -7,6 +7,7 @@ mod describe;
 mod kernel;
 mod moved;
 mod panic;
+mod results;
 mod runtime;
 mod sleeper;
 
@@ -18,6 +19,7 @@ pub(super) use self::decode::{check_part, decode, references, returns_from_regis
 pub(super) use self::describe::describe;
 pub(super) use self::moved::{JUMP, is_padding, moved};
 pub(super) use self::panic::behind_panic_call;
+pub(super) use self::results::{reads_result, stores};
 pub(super) use self::runtime::{
     flags_and_calls, sets_registers_up, thread_local_load, thread_pointer_offset,
 };

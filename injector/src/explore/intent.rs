@@ -1,0 +1,48 @@
+//! What code means to do with an error that ends in it: asked whether a text is of some form, it looks at the error and
+//! goes on; a struct keeps it for later; a test does not look at all.
+
+use super::point::Place;
+use super::program::Program;
+use crate::event::line::{Fired, Frame};
+
+/// Functions that only read a text: they fail where it has another form, and never else.
+const READ_TEXT: [&str; 14] = [
+    "strconv.",
+    "time.Parse",
+    "time.parse",
+    "regexp.Compile",
+    "regexp.compile",
+    "regexp/syntax.Parse",
+    "net/url.Parse",
+    "net.Parse",
+    "net/netip.Parse",
+    "net/mail.Parse",
+    "mime.ParseMediaType",
+    "encoding/hex.Decode",
+    "path.Match",
+    "path/filepath.Match",
+];
+/// The same of `fmt`, which may be inlined around those that read files.
+const SCANS_TEXT: [&str; 3] = ["fmt.Sscan", "fmt.Sscanf", "fmt.Sscanln"];
+
+/// Whether what failed only looked at a text.
+pub(super) fn reads_text(fault: &Fired) -> bool {
+    let begins = |name: &str| READ_TEXT.iter().any(|prefix| name.starts_with(prefix));
+    let around = fault.stack.iter().skip(1).take_while(|frame| frame.inlined);
+    let scans = |name: &str| SCANS_TEXT.contains(&name);
+    begins(&fault.function)
+        || scans(&fault.function)
+        || around.map(|frame| frame.function.as_str()).any(scans)
+}
+
+/// Whether the code at a frame of a fault's stack looks at the error of the function that it called there. None where
+/// that cannot be told.
+pub(super) fn looks_at_it(program: &Program, fault: &Fired, place: &Place) -> Option<bool> {
+    let stack = &fault.stack;
+    let at = (1..stack.len()).find(|n| Place::from(&stack[*n]) == *place)?;
+    // Inlined functions are in the code of the function around them.
+    let real = |frame: &&Frame| !frame.inlined;
+    let caller = stack[at..].iter().find(real)?;
+    let callee = stack[..at].iter().rev().find(real)?;
+    program.looks_at_error(&caller.function, &callee.function, place)
+}
