@@ -70,11 +70,31 @@ pub fn path(path: &Path) -> String {
 
 /// A command as it can be pasted into a shell.
 pub fn in_shell(command: &[String]) -> String {
-    let quoted = command.iter().map(|word| {
-        // A word with a NUL can't be an argument in the first place.
-        shlex::try_quote(word).map_or_else(|_| word.replace('\0', ""), |word| word.into_owned())
+    let quoted = command.iter().map(|word| match shlex::try_quote(word) {
+        Ok(quoted) if inert(word) == *word => quoted.into_owned(),
+        _ => by_bytes(word),
     });
     quoted.collect::<Vec<String>>().join(" ")
+}
+
+/// A word with characters that a terminal or the reader of a log would obey, in the form of bash, ksh, zsh and POSIX 2024.
+fn by_bytes(word: &str) -> String {
+    let mut quoted = "$'".to_owned();
+    for c in word.chars() {
+        match c {
+            // No argument has one.
+            '\0' => {}
+            '\n' => quoted.push_str("\\n"),
+            '\\' | '\'' => quoted.extend(['\\', c]),
+            c if inert(c.encode_utf8(&mut [0; 4])).len() == c.len_utf8() => quoted.push(c),
+            c => {
+                let octal = |byte: &u8| format!("\\{byte:03o}");
+                quoted.extend(c.encode_utf8(&mut [0; 4]).as_bytes().iter().map(octal));
+            }
+        }
+    }
+    quoted.push('\'');
+    quoted
 }
 
 #[cfg(test)]
@@ -88,6 +108,22 @@ mod tests {
         assert_eq!(path(&here.join("bin/shop")), "bin/shop");
         assert_eq!(path(Path::new("/nonexistent/shop")), "/nonexistent/shop");
         assert!(!path(Path::new("/proc/self/exe")).starts_with("/proc"));
+    }
+
+    #[test]
+    fn commands_can_be_pasted_and_obeyed_by_nothing_else() {
+        let words = ["sh", "-c", "a\nb'\\\u{1b}[2J\u{202e}é", "it's", "\t"].map(str::to_owned);
+        let command = in_shell(&words);
+        assert_eq!(command, r#"sh -c $'a\nb\'\\\033[2J\342\200\256é' "it's" $'\011'"#);
+        let mut bash = std::process::Command::new("bash");
+        let said = bash
+            .args(["-c", &format!("printf '%s|' {command}")])
+            .output()
+            .expect("bash");
+        assert_eq!(
+            String::from_utf8_lossy(&said.stdout),
+            words.map(|word| word + "|").concat()
+        );
     }
 
     #[test]

@@ -278,7 +278,9 @@ fn events_and_rules_tell_tests_apart() {
                 "{version}: {}",
                 outcome.describe()
             );
-            let told = outcome.stderr.contains("do not record which goroutine started them");
+            let told = outcome
+                .stderr
+                .contains("do not record which goroutine started them");
             assert_eq!(told, !knows_parents(version), "{version}: {}", outcome.describe());
         }
     }

@@ -236,7 +236,7 @@ fn process_words(process: &ProcessResult) -> String {
 
 /// Prints a line of goinject's own to standard error.
 fn say(line: impl std::fmt::Display) {
-    console::write(&format!("goinject: {line}\n"));
+    console::write(&format!("goinject: {}\n", inert(&line.to_string())));
 }
 
 /// The line of a rule that fired. In a run of several processes it names the process, in a Go test that and the place in

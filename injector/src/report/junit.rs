@@ -85,7 +85,8 @@ impl<'a> Cases<'a> {
         let mut case = TestCase::new(name, status);
         case.set_classname(format!("{}.{class}", self.stem));
         case.set_time(Duration::ZERO);
-        case.extra.insert("file".into(), self.file.as_str().into());
+        case.extra
+            .insert("file".into(), crate::words::inert(&self.file).as_ref().into());
         case
     }
 

@@ -190,7 +190,10 @@ impl Series {
             ("engine", engine.as_str().unwrap_or_default().to_owned()),
             ("writers", armed.writers.join(",")),
             ("seed", armed.seed.to_string()),
-            ("rule_file", armed.rule_file.path.display().to_string()),
+            (
+                "rule_file",
+                inert(&armed.rule_file.path.to_string_lossy()).into_owned(),
+            ),
         ]);
         self.registry.register("run", "The run", run);
         for rule in &armed.rules {
