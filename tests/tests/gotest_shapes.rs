@@ -258,7 +258,11 @@ fn a_recorded_run_comes_up_again() {
         ] {
             assert!(outcome.stderr.contains(words), "{words}: {}", outcome.describe());
         }
-        assert!(!outcome.stderr.contains("more came up"), "{}", outcome.describe());
+        assert!(
+            !outcome.stderr.contains("more occurred"),
+            "{}",
+            outcome.describe()
+        );
         assert!(module.path("again.xml").is_file());
 
         // A command of another name, whose tests are fewer.

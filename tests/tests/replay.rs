@@ -75,7 +75,8 @@ fn record(module: &Module, writer: Writer) -> u64 {
 #[test]
 fn goroutines_that_race_are_hit_in_the_same_calls() {
     let module = module();
-    for writer in Writer::ANYWHERE {
+    // The functions are too small for jumps.
+    for writer in [Writer::Tracer, Writer::Breakpoints] {
         let faults = record(&module, writer);
         assert!(faults > 50, "{faults}");
         // Whichever engine repeats it.
@@ -85,7 +86,11 @@ fn goroutines_that_race_are_hit_in_the_same_calls() {
             assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
             let words = format!("{faults} of {faults} recorded faults occurred again");
             assert!(outcome.stderr.contains(&words), "{words}: {}", outcome.describe());
-            assert!(!outcome.stderr.contains("more came up"), "{}", outcome.describe());
+            assert!(
+                !outcome.stderr.contains("more occurred"),
+                "{}",
+                outcome.describe()
+            );
             let repeat = format!(" --writer {} rules.yaml -- ./...", again.name());
             assert!(
                 outcome.stderr.contains(&repeat),

@@ -246,8 +246,11 @@ impl Run<'_> {
             return Ok(());
         }
         self.results.not_armed = true;
+        let error = error.to_string();
+        let error: Vec<&str> = error.lines().map(str::trim).collect();
         self.say(format!(
-            "error: process {pid} ({program}) runs without rules: {error}"
+            "error: process {pid} ({program}) runs without rules: {}",
+            error.join(" ")
         ));
         Ok(())
     }
