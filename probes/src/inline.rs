@@ -2,6 +2,7 @@
 //! `bpf/inline.h`.
 
 mod clock;
+mod counted;
 mod layout;
 mod ring;
 
@@ -11,16 +12,18 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::ftruncate;
 
 pub use self::clock::Clock;
+use self::counted::counted;
 pub use self::layout::Known;
 use self::layout::{Inside, KEPT, KeptTable, Memory, Room, SLOT, SLOTS, Slot};
 use self::ring::Ring;
 use crate::native::{FirstRows, Run, TableRows};
 use crate::rows::Rows;
-use crate::table::{Event, Process, Tables, TermCounters, now};
+use crate::table::{Counters, Event, Process, Tables, TermCounters, now};
 
 /// The code: the same for every target, but for the words of its [`Head`].
 static CORE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/inline.core"));
@@ -79,7 +82,7 @@ impl SharedRun {
         let mut room = Room::default();
         let places = RunPlaces {
             rules: room.rows::<crate::table::Rule>(tables.rules.len()),
-            counters: room.rows::<crate::table::Counters>(tables.rules.len()),
+            counters: room.rows::<Counters>(tables.rules.len()),
             control: room.rows::<crate::table::Control>(1),
             forced: room.rows::<u64>(tables.forced.len()),
             goroutines: room.bytes(KEPT[Memory::Goroutines as usize].size()),
@@ -103,9 +106,20 @@ impl SharedRun {
         })
     }
 
-    /// What the run's rules have done, and its switch.
+    /// The run's switch and its rules.
     pub fn run(&self) -> &Run {
         &self.run
+    }
+
+    /// What each rule has done so far, in all processes.
+    pub fn counters(&self) -> Vec<Counters> {
+        self.run.counters().into_iter().map(counted).collect()
+    }
+
+    /// Events that found no room, and calls that could not be looked at.
+    pub fn lost(&self) -> [u64; 2] {
+        let control = self.run.control();
+        counted([control.dropped_events, control.lost_hits])
     }
 
     /// The memory.
@@ -139,6 +153,8 @@ pub struct SharedProcess {
     memory: OwnedFd,
     size: u64,
     serial: u32,
+    /// As they were handed out: the target can write to its own.
+    facts: Process,
     rows: TableRows,
     inside: Rows<Inside>,
     slots: Rows<Slot>,
@@ -206,6 +222,7 @@ impl SharedProcess {
         Ok(SharedProcess {
             size: room.size(),
             serial,
+            facts: tables.process,
             inside: Rows::of_file(fd, places.inside, 1)?,
             slots: Rows::of_file(fd, places.slots, SLOTS as usize)?,
             ring: Ring::new(
@@ -349,12 +366,22 @@ impl SharedProcess {
 
     /// Facts of the process, and what it hands out, as they are now.
     pub fn process(&self) -> Process {
-        self.rows.processes.get(0).unwrap_or_default()
+        let Process {
+            copies_next,
+            copies_end,
+            ..
+        } = self.facts;
+        let now = self.rows.processes.get(0).unwrap_or_default().copies_next;
+        Process {
+            copies_next: now.clamp(copies_next.min(copies_end), copies_end),
+            ..self.facts
+        }
     }
 
     /// How each row of its conditions has come out so far.
     pub fn term_counters(&self) -> Vec<TermCounters> {
-        self.rows.term_counters.range(0, self.rows.term_counters.len())
+        let rows = self.rows.term_counters.range(0, self.rows.term_counters.len());
+        rows.into_iter().map(counted).collect()
     }
 
     /// The events since the last call.
@@ -367,10 +394,12 @@ fn count(rows: usize) -> u32 {
     u32::try_from(rows).expect("tables have fewer than 2^32 rows")
 }
 
-/// Memory that can be shared, all zero, of which only what is used takes any.
+/// Memory that can be shared, all zero, of which only what is used takes any. Nobody can take of it what goinject would miss.
 fn anonymous_file(name: &str, size: u64) -> io::Result<OwnedFd> {
-    let file = memfd_create(name, MFdFlags::MFD_CLOEXEC)?;
+    let file = memfd_create(name, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
     ftruncate(&file, i64::try_from(size).map_err(io::Error::other)?)?;
+    let sealed = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(sealed))?;
     Ok(file)
 }
 

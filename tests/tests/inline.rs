@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use goinject_tests::{Build, Flags, attaching, busy, fixture, goinject};
+use goinject_probes::table::Event;
+use goinject_tests::{Build, Flags, Outcome, attaching, busy, fixture, goinject};
 
 /// Rules that replace what all functions of the program get or give.
 fn rules(version: &str) -> (tempfile::TempDir, std::path::PathBuf) {
@@ -84,6 +85,35 @@ fn another_engines_writer_is_refused() {
     assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
     let expected = "writer breakpoints does not belong to engine inline";
     assert!(outcome.stderr.contains(expected), "{}", outcome.describe());
+}
+
+/// A target that writes events itself, which are none: they are counted as dropped, it is told of once, and the rest of the
+/// run is as ever.
+#[test]
+fn what_a_target_writes_among_its_events_is_no_harm() {
+    const ENTRIES: usize = 4096;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (rules, json) = (folder.path().join("rules.yaml"), folder.path().join("json"));
+    let text = "version: 1\nrules:\n- {name: work, function: main.work, inject: {set: {m: 3, err: {message: broken}}}}\n";
+    fs::write(&rules, text).expect("rules are written");
+    let stride = size_of::<u64>() + size_of::<Event>();
+    let mut command = goinject::command(["run", "--engine", "inline", "--json"]);
+    command.args([&json, &rules]).arg("--");
+    command.arg(Build::plain("1.27").of("scribbler"));
+    command.args(["-stride", &stride.to_string(), "-entries", &ENTRIES.to_string()]);
+    let mut outcome = goinject::Running::start(&mut command).end();
+    outcome.json = Outcome::lines(&fs::read_to_string(&json).expect("it is written"));
+    assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+    assert!(outcome.stdout.contains("written "), "{}", outcome.describe());
+    let told = outcome.stderr.matches("has damaged events of its own").count();
+    assert_eq!(told, 1, "{}", outcome.describe());
+    let end = outcome.of_type("end").next().expect("it ends");
+    assert!(end["dropped_events"].as_u64() > Some(0), "{end}");
+    let counts = outcome.counts();
+    assert!(
+        counts[0].applied > 0 && counts[0].applied == counts[0].fired,
+        "{end}"
+    );
 }
 
 /// Nobody is left to switch the rules off, so the lease ends.

@@ -34,20 +34,22 @@ pub struct Origin<'a> {
     pub generation: u32,
 }
 
-/// A rule that fired.
-pub fn fired(origin: &Origin<'_>, event: &Event) -> Fired {
+/// A rule that fired. None where the event can be none of the plan's: a target may write into the memory that its events come
+/// through.
+pub fn fired(origin: &Origin<'_>, event: &Event) -> Option<Fired> {
     let plan = origin.plan;
-    let site = &plan.sites[event.site as usize];
-    let reason = Reason::from_number(event.reason);
+    let site = plan.sites.get(event.site as usize)?;
+    let rule = plan.rules.get(event.rule as usize)?;
+    let reason = Reason::of(event.reason)?;
     let binding = binding(site, event).filter(|_| reason == Reason::Ok);
     let values = binding.map(|binding| shown(plan, &origin.types, binding, event));
     let does = |what: fn(&Fault) -> bool| binding.is_some_and(|binding| what(&binding.fault));
-    Fired {
+    Some(Fired {
         time: origin.clock.time(event.time),
         time_ns: event.time,
         elapsed_ns: origin.clock.elapsed(event.time),
         generation: origin.generation,
-        rule: plan.rules[event.rule as usize].name.clone(),
+        rule: rule.name.clone(),
         function: plan.functions[site.function].name.clone(),
         site: match site.kind {
             SiteKind::Return => SiteName::Return,
@@ -59,7 +61,7 @@ pub fn fired(origin: &Origin<'_>, event: &Event) -> Fired {
         thread: event.tid,
         goroutine: Some(event.goid).filter(|goid| *goid > 0),
         test: event.test.name(),
-        stack: origin.stacks.of(origin.binary, origin.bias, plan, event),
+        stack: origin.stacks.of(origin.binary, origin.bias, site, event),
         occurrence: (event.number > 0).then(|| Occurrence {
             place: format!("{:016x}", event.place),
             number: event.number,
@@ -75,7 +77,7 @@ pub fn fired(origin: &Origin<'_>, event: &Event) -> Fired {
         returned_early: does(|fault| fault.early_return),
         panicked: does(|fault| fault.panic),
         values: values.unwrap_or_default(),
-    }
+    })
 }
 
 /// The binding of an event: the one of its rule at its site.

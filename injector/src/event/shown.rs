@@ -287,11 +287,14 @@ impl<'a> Reader<'a> {
     fn next_text(&mut self, n: usize) -> (&'a [u8], u64) {
         let event = self.event;
         let known = event.known >> n & 3 == 3;
-        if !known || self.text >= event.texts as usize {
+        let mut texts = event
+            .text_length
+            .iter()
+            .zip(&event.text)
+            .take(event.texts as usize);
+        let Some((&length, text)) = texts.nth(self.text).filter(|_| known) else {
             return (&[], 0);
-        }
-        let length = event.text_length[self.text];
-        let text = &event.text[self.text];
+        };
         self.text += 1;
         (&text[..TEXT.min(length as usize)], length.into())
     }

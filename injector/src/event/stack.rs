@@ -9,11 +9,14 @@ use goinject_probes::table::Event;
 use super::line::Frame;
 use crate::go::Binary;
 use crate::go::address::Address;
-use crate::plan::Plan;
+use crate::plan::Site;
 use crate::plan::encode::LoadBias;
 
 /// The code below all goroutines, which Go's own traces leave out.
 const BOTTOM: &str = "runtime.goexit";
+
+/// Addresses that are remembered at the most: a hostile program may show others in each event.
+const KNOWN: usize = 1 << 16;
 
 /// What turns the addresses of one program into functions, files and lines.
 #[derive(Debug, Default)]
@@ -23,9 +26,8 @@ pub struct Stacks {
 }
 
 impl Stacks {
-    /// The stack of an event's call in a process that runs the binary, the function itself first.
-    pub fn of(&self, binary: &Binary, bias: LoadBias, plan: &Plan, event: &Event) -> Vec<Frame> {
-        let site = &plan.sites[event.site as usize];
+    /// The stack of an event's call at a site in a process that runs the binary, the function itself first.
+    pub fn of(&self, binary: &Binary, bias: LoadBias, site: &Site, event: &Event) -> Vec<Frame> {
         let mut stack = self.frames(binary, site.instruction.address).to_vec();
         // What is inlined at the probe is part of the function.
         let own = stack.len().saturating_sub(1);
@@ -41,6 +43,9 @@ impl Stacks {
 
     fn frames(&self, binary: &Binary, address: Address) -> Rc<[Frame]> {
         let mut known = self.known.borrow_mut();
+        if known.len() >= KNOWN {
+            known.clear();
+        }
         let frames = known.entry(address).or_insert_with(|| {
             let frames = binary.frames(address).into_iter();
             frames

@@ -342,6 +342,10 @@ impl Run<'_> {
         self.engine
             .as_ref()
             .map(|(_, engine)| engine.tally())
+            .map(|tally| Tally {
+                dropped_events: tally.dropped_events.saturating_add(self.results.damaged_events),
+                ..tally
+            })
             .unwrap_or_default()
     }
 }

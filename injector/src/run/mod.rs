@@ -20,6 +20,7 @@ mod whereabouts;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::mem;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -153,6 +154,8 @@ struct Run<'a> {
     told: Vec<Diagnostic>,
     /// Whether it was told that the run goes on without the command.
     told_of_rest: bool,
+    /// Whether it was told that events came damaged.
+    told_of_damage: bool,
     /// The container that the run is about, if it is about one.
     watched: Option<Watched>,
     /// Ends goinject if it does not go on.
@@ -203,6 +206,7 @@ pub fn run(
         watches_rest: true,
         told: Vec::new(),
         told_of_rest: false,
+        told_of_damage: false,
         watched: None,
         watchdog: None,
         has_no_watchdog: false,
@@ -377,6 +381,7 @@ impl Run<'_> {
         let Some((_, engine)) = &mut self.engine else {
             return;
         };
+        let mut damaged_in = None;
         for event in engine.take_events() {
             let Some(process) = self.processes.get(&event.pid) else {
                 continue;
@@ -395,9 +400,20 @@ impl Run<'_> {
                 clock: &self.clock,
                 generation: event.generation,
             };
-            let fired = fired(&origin, &event.row);
+            let Some(fired) = fired(&origin, &event.row) else {
+                self.results.damaged_events += 1;
+                damaged_in = Some(event.pid);
+                continue;
+            };
             self.results.add_fired(&fired);
             self.sink.line(&Line::Fired(fired));
+        }
+        if let Some(pid) = damaged_in
+            && !mem::replace(&mut self.told_of_damage, true)
+        {
+            self.say(format!(
+                "warning: process {pid} has damaged events of its own, in the memory that it shares with goinject; such events count as dropped"
+            ));
         }
     }
 

@@ -40,6 +40,8 @@ pub(super) struct Results {
     has_begun: bool,
     /// A rule that was replaced had done more than it was to.
     pub(super) replaced_unmet: bool,
+    /// Events that were none when they came: a target has written into them.
+    pub(super) damaged_events: u64,
     /// What fired in each process, where it is told of each.
     processes: Vec<ProcessResult>,
 }
@@ -56,6 +58,7 @@ impl Results {
             not_armed: false,
             has_begun: false,
             replaced_unmet: false,
+            damaged_events: 0,
             processes: Vec::new(),
         }
     }

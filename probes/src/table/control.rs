@@ -111,7 +111,7 @@ impl Control {
     pub fn start(&mut self) {
         self.armed_at = now();
         if self.deadline != 0 {
-            self.deadline += self.armed_at;
+            self.deadline = self.deadline.saturating_add(self.armed_at);
         }
         self.armed = 1;
     }

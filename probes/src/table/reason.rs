@@ -66,14 +66,11 @@ impl Reason {
         Reason::NoCopies,
     ];
 
-    /// The reason of a number in a table.
-    pub fn from_number(number: u32) -> Reason {
-        match number {
-            0 => Reason::Ok,
-            n => Reason::FAILURES
-                .get(n as usize - 1)
-                .copied()
-                .unwrap_or(Reason::NoRow),
+    /// The reason of a number in a table, if there is one.
+    pub fn of(number: u32) -> Option<Reason> {
+        match number.checked_sub(1) {
+            None => Some(Reason::Ok),
+            Some(n) => Reason::FAILURES.get(n as usize).copied(),
         }
     }
 

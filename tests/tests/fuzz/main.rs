@@ -4,6 +4,7 @@
 //! `GOINJECT_FUZZ` is another number of inputs per reader, `GOINJECT_SEED` repeats a run. `go_damage` asks more of fewer
 //! files.
 
+mod events;
 mod tiny;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

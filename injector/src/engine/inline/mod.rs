@@ -232,11 +232,11 @@ impl Engine for InlineEngine {
         let Some(run) = self.shared.run.get() else {
             return Tally::default();
         };
-        let control = run.run().control();
+        let [dropped_events, lost_hits] = run.lost();
         Tally {
-            counters: run.run().counters(),
-            dropped_events: control.dropped_events,
-            lost_hits: control.lost_hits,
+            counters: run.counters(),
+            dropped_events,
+            lost_hits,
         }
     }
 
