@@ -88,7 +88,7 @@ impl Birth {
     fn of(child: i32, parent: i32, shares_memory: bool) -> Birth {
         Birth {
             parent,
-            is_process: thread_group(child).is_none_or(|group| group != parent),
+            is_process: !is_thread_of(child, parent),
             shares_memory,
         }
     }
@@ -500,6 +500,11 @@ fn status_field(path: &str, field: &str) -> Option<i32> {
 fn is_traced_by_us(pid: i32, tid: i32) -> bool {
     let tracer = status_field(&format!("/proc/{pid}/task/{tid}/status"), "TracerPid:");
     tracer.is_some_and(|tracer| tracer.unsigned_abs() == std::process::id())
+}
+
+/// Whether a thread is one of a process. Asked of each new one, so it costs one system call.
+fn is_thread_of(tid: i32, pid: i32) -> bool {
+    std::path::Path::new(&format!("/proc/{pid}/task/{tid}")).exists()
 }
 
 /// The process that a thread belongs to.
