@@ -51,6 +51,7 @@ pub use self::module_data::{Itabs, ModuleData};
 pub use self::panic::PanicFrame;
 pub use self::pclntab::functions::{Function, FunctionTable};
 pub use self::pclntab::inline_tree::InlinedCall;
+pub(crate) use self::resolve::wrapper_name;
 pub use self::runtime_facts::GoroutineLayout;
 pub use self::signature::SignatureError;
 pub use self::sleep::Sleep;

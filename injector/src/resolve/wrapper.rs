@@ -3,13 +3,16 @@
 //! A wrapper `(*T).M` often has the body of `T.M` inlined. A rule on the method then acts in both, and in no wrapper
 //! that calls the method: each call counts once, whichever way it came.
 
+use std::collections::{BTreeMap, HashMap};
+
 use goinject_rules::diagnostic::Diagnostic;
 use goinject_rules::model::Rule;
 
 use super::Finding;
 use super::signature::signature;
+use crate::go::address::Address;
 use crate::go::types::{Kind, Signature, Type};
-use crate::go::{Binary, Function};
+use crate::go::{Binary, Function, wrapper_name};
 
 /// A function that a rule acts in.
 #[derive(Clone, Debug)]
@@ -24,33 +27,41 @@ pub(super) struct Selected {
 
 /// The functions that were selected, and the wrappers that calls of them go through unseen.
 pub(super) fn with_wrappers(functions: Vec<Function>, name: Option<&str>, binary: &Binary) -> Vec<Selected> {
-    let mut all = Vec::new();
-    for function in &functions {
-        let method = functions
-            .iter()
-            .find(|method| !method.is_wrapper && binary.calls_method(function, method));
-        // Each call of it comes to the method.
-        if method.is_some() {
-            continue;
+    let methods = || functions.iter().filter(|function| !function.is_wrapper);
+    let mut methods_of: HashMap<String, Vec<&Function>> = HashMap::new();
+    for method in methods() {
+        if let Some(wrapper) = wrapper_name(&method.name) {
+            methods_of.entry(wrapper).or_default().push(method);
         }
-        let stands_for = name.filter(|name| function.is_wrapper && !name.contains("(*"));
-        all.push(Selected {
+    }
+    // Each call of such a wrapper comes to the method.
+    let calls_one = |function: &Function| {
+        let mut methods = methods_of.get(&function.name).into_iter().flatten();
+        methods.any(|method| binary.calls_method(function, method))
+    };
+    let in_wrappers: BTreeMap<Address, (Function, &Function)> = methods()
+        .filter_map(|method| {
+            let wrapper = binary.wrapper_with_body(method)?;
+            Some((wrapper.entry, (wrapper, method)))
+        })
+        .collect();
+    let as_they_are = functions
+        .iter()
+        .filter(|function| !calls_one(function) && !in_wrappers.contains_key(&function.entry));
+    let mut all: Vec<Selected> = as_they_are
+        .map(|function| Selected {
             function: function.clone(),
-            stands_for: stands_for.map(str::to_owned),
+            stands_for: name
+                .filter(|name| function.is_wrapper && !name.contains("(*"))
+                .map(str::to_owned),
             method: None,
-        });
-    }
-    for method in functions.iter().filter(|function| !function.is_wrapper) {
-        let Some(wrapper) = binary.wrapper_with_body(method) else {
-            continue;
-        };
-        all.retain(|selected| selected.function.entry != wrapper.entry);
-        all.push(Selected {
-            function: wrapper,
-            stands_for: Some(method.name.clone()),
-            method: Some(method.clone()),
-        });
-    }
+        })
+        .collect();
+    all.extend(in_wrappers.into_values().map(|(wrapper, method)| Selected {
+        function: wrapper,
+        stands_for: Some(method.name.clone()),
+        method: Some(method.clone()),
+    }));
     all
 }
 

@@ -26,7 +26,8 @@ use super::version::GoVersion;
 
 pub(super) use self::captures::ClosureFacts;
 use self::names::Method;
-pub(super) use self::names::{is_closure, wrapper_name};
+pub(super) use self::names::is_closure;
+pub(crate) use self::names::wrapper_name;
 use self::witness::expected_spills;
 
 /// What is known of a function beside its listing.

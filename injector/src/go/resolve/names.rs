@@ -84,7 +84,7 @@ fn is_closure_name(name: &str) -> bool {
 
 /// The wrapper `pkg.(*T).M` of a method `pkg.T.M`; none for what is no method with a value receiver, and for methods of
 /// generic types, whose wrappers are named by other type arguments.
-pub(in crate::go) fn wrapper_name(name: &str) -> Option<String> {
+pub(crate) fn wrapper_name(name: &str) -> Option<String> {
     let method = Method::of(name).filter(|method| !method.is_pointer && !name.contains('['))?;
     let package = super::super::pclntab::functions::package_of(name);
     let ty = method.receiver.get(package.len() + 1..)?;
