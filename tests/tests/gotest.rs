@@ -255,3 +255,55 @@ fn a_function_that_no_program_has_is_an_error_also_where_nothing_is_to_fire() {
     assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
     assert!(outcome.stderr.contains("store.Gone"), "{}", outcome.describe());
 }
+
+/// A mistake is told once, however many programs lack the function, with what any of them says to it.
+#[test]
+fn a_function_that_several_programs_lack_is_told_once() {
+    let module = store("1.27");
+    module.write(
+        "broken/broken_test.go",
+        "package broken\n\nimport \"testing\"\n\nfunc TestNothing(t *testing.T) {}\n",
+    );
+    let run = |rules: &str| {
+        module.write("none.yaml", &format!("version: 1\nrules:\n- {rules}\n"));
+        module.goinject(&["test", "--engine", "ptrace", "none.yaml", "--", "./..."], &[])
+    };
+    let outcome = run("{function: example.com/m/store.Ad, inject: {delay: 1ms}}");
+    assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+    assert_eq!(
+        outcome.stderr.matches("error: ").count(),
+        1,
+        "{}",
+        outcome.describe()
+    );
+    for words in [
+        "error: there is no function `example.com/m/store.Ad` in ",
+        "did you mean `example.com/m/store.Add`?",
+        "note: looked for in broken.test, store.test",
+    ] {
+        assert!(outcome.stderr.contains(words), "{}", outcome.describe());
+    }
+    let outcome = run("{function: example.com/m/other.Gone, inject: {delay: 1ms}}");
+    assert_eq!(
+        outcome.stderr.matches("error: ").count(),
+        1,
+        "{}",
+        outcome.describe()
+    );
+    let listing = "`goinject inspect --package PACKAGE` lists them";
+    assert!(outcome.stderr.contains(listing), "{}", outcome.describe());
+    // Another program does not have it, which is no matter: here it does not fit.
+    let outcome = run("{function: example.com/m/store.Add, inject: {set: {a: \"three\"}}}");
+    assert_eq!(outcome.code, Some(2), "{}", outcome.describe());
+    assert_eq!(
+        outcome.stderr.matches("error: ").count(),
+        1,
+        "{}",
+        outcome.describe()
+    );
+    assert!(
+        !outcome.stderr.contains("there is no function"),
+        "{}",
+        outcome.describe()
+    );
+}

@@ -3,10 +3,10 @@
 use goinject_rules::diagnostic::Diagnostic;
 use goinject_rules::model::{FunctionSelector, Pattern, Rule};
 
-use super::Finding;
-use super::missing::{missing, with_last_element};
+use super::missing::{inspection, missing, with_last_element};
 use super::path::list;
 use super::spelling::{spellings, unescaped};
+use super::{Absence, Finding};
 use crate::go::{Binary, Function, InlinedCall};
 
 /// The functions of a rule, or what is wrong with its selection.
@@ -96,11 +96,8 @@ fn by_pattern(rule: &Rule, pattern: &Pattern, binary: &Binary) -> Result<Vec<Fun
         let diagnostic = Diagnostic::error(format!("no function matches `{}`", pattern.text))
             .at(at)
             .rule(&rule.name)
-            .help(format!(
-                "`goinject inspect {}` lists the functions there are",
-                binary.path().display()
-            ));
-        return Err(Finding::absence(diagnostic));
+            .help(format!("`{}` lists the functions there are", inspection(binary)));
+        return Err(Finding::absence(Absence::Unknown, diagnostic));
     }
     if found.len() > pattern.max_matches as usize {
         let names: Vec<String> = found.iter().map(|function| function.name.clone()).collect();

@@ -6,7 +6,7 @@ use goinject_rules::model::{Rule, RuleSet, Scope};
 use goinject_rules::source::Span;
 
 use super::rule::watched;
-use super::{Finding, Resolution, ResolvedFunction, within};
+use super::{Absence, Finding, Resolution, ResolvedFunction, within};
 use crate::go::Binary;
 use crate::plan::{Automata, Walk};
 
@@ -68,7 +68,12 @@ pub(super) fn resolve(rules: &RuleSet, binary: &Binary, resolution: &mut Resolut
         let why = format!("{} is not a test binary", binary.path().display());
         let help = "`test` and `scope: test` are for what `go test` builds; `within` and `callers` are for any program";
         // Another program of the run may be one.
-        refuse(resolution, Finding::absence, &why, help);
+        refuse(
+            resolution,
+            |diagnostic| Finding::absence(Absence::NoTests, diagnostic),
+            &why,
+            help,
+        );
         return;
     }
     warn_of_printing(rules, resolution);

@@ -1,15 +1,16 @@
 //! Names that are no function of the binary: what they are instead, and what was probably meant.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use goinject_rules::diagnostic::{Diagnostic, did_you_mean, near_misses};
 use goinject_rules::model::Rule;
 
-use super::Finding;
 use super::function::{inlined_calls, traced_name};
 use super::inlined::with_places;
 use super::path::list;
 use super::spelling::{spellings, unescaped};
+use super::{Absence, Finding};
 use crate::go::types::Kind;
 use crate::go::{Binary, Function, InlinedCall};
 
@@ -32,14 +33,14 @@ pub(super) fn missing(rule: &Rule, name: &str, binary: &Binary) -> Finding {
             "every call of `{only}` is inlined, so none can be reached"
         ));
         let diagnostic = at(diagnostic).help(instead_of_inlined(only, &calls, binary));
-        return Finding::absence(with_places(diagnostic, &calls));
+        return Finding::absence(Absence::Inlined, with_places(diagnostic, &calls));
     }
     if !calls.is_empty() {
         let diagnostic = Diagnostic::error(format!(
             "every call of `{name}` is inlined, so none can be reached"
         ));
         let diagnostic = at(diagnostic).help(instead_of_inlined(name, &calls, binary));
-        return Finding::absence(with_places(diagnostic, &calls));
+        return Finding::absence(Absence::Inlined, with_places(diagnostic, &calls));
     }
     if let Some(methods) = implementations(name, binary) {
         let (interface, _) = name.rsplit_once('.').unwrap_or((name, ""));
@@ -64,20 +65,34 @@ pub(super) fn missing(rule: &Rule, name: &str, binary: &Binary) -> Finding {
         return Finding::unarmable(diagnostic.help(help));
     }
     let near = near(name, binary);
-    Finding::absence(match near.split_first() {
-        Some((nearest, others)) => {
-            let diagnostic = diagnostic.help(format!("did you mean `{nearest}`?"));
-            match others {
-                [] => diagnostic,
-                others => diagnostic.note(format!("others like it: {}", list(others))),
-            }
-        }
-        None => diagnostic.help(format!(
-            "names are as in a stack trace (`main.run`, `net/http.(*Client).Do`); \
-             `goinject inspect {}` lists them; a function that nothing calls is not linked in",
-            binary.path().display()
-        )),
-    })
+    let Some((nearest, others)) = near.split_first() else {
+        let help = format!(
+            "names are as in a stack trace (`main.run`, `net/http.(*Client).Do`); `{}` lists them; a function that nothing \
+             calls is not linked in",
+            inspection(binary)
+        );
+        return Finding::absence(Absence::Unknown, diagnostic.help(help));
+    };
+    let diagnostic = diagnostic.help(format!("did you mean `{nearest}`?"));
+    let diagnostic = match others {
+        [] => diagnostic,
+        others => diagnostic.note(format!("others like it: {}", list(others))),
+    };
+    Finding::absence(Absence::Similar, diagnostic)
+}
+
+/// The command that lists a program's functions. What `go test` builds is gone when it has run.
+pub(super) fn inspection(binary: &Binary) -> String {
+    let path = binary.path().display();
+    match is_go_tests(binary.path()) {
+        true => "goinject inspect --package PACKAGE".to_owned(),
+        false => format!("goinject inspect {path}"),
+    }
+}
+
+fn is_go_tests(path: &Path) -> bool {
+    let is_folder = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("go-build");
+    path.extension().is_some_and(|extension| extension == "test") && path.iter().any(is_folder)
 }
 
 /// The names that end in this one, whose package is written by the last element of its path: `store.(*File).Put` for

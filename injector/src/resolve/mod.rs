@@ -100,7 +100,20 @@ pub struct Finding {
     /// The rule that it is about, as an index into the rule set; none: the file.
     pub rule: Option<usize>,
     /// The binary has no such function, or none that can be reached: another program of the run may have it.
-    pub is_absence: bool,
+    pub absence: Option<Absence>,
+}
+
+/// Why a program has no function that a rule could act in. What tells more of the rule is greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Absence {
+    /// Nothing in it is called anything like that.
+    Unknown,
+    /// The rule is about Go tests, and it is not a test binary.
+    NoTests,
+    /// It has functions that may have been meant.
+    Similar,
+    /// It has the function, and every call of it is inlined.
+    Inlined,
 }
 
 impl Finding {
@@ -109,7 +122,7 @@ impl Finding {
             diagnostic: Box::new(diagnostic),
             code: ExitCode::Invalid,
             rule: None,
-            is_absence: false,
+            absence: None,
         }
     }
 
@@ -118,14 +131,14 @@ impl Finding {
             diagnostic: Box::new(diagnostic),
             code: ExitCode::Unarmable,
             rule: None,
-            is_absence: false,
+            absence: None,
         }
     }
 
     /// The binary has no such function, or none that can be reached.
-    fn absence(diagnostic: Diagnostic) -> Finding {
+    fn absence(absence: Absence, diagnostic: Diagnostic) -> Finding {
         Finding {
-            is_absence: true,
+            absence: Some(absence),
             ..Finding::unarmable(diagnostic)
         }
     }

@@ -89,7 +89,7 @@ impl Run<'_> {
     /// Tells what is wrong with the rules in the target's own program. Where its processes are followed, another one
     /// may have a function that it lacks.
     fn check(&mut self, image: &Image) -> Result<(), Failure> {
-        let may_be_elsewhere = |finding: &Finding| self.follow && finding.is_absence;
+        let may_be_elsewhere = |finding: &Finding| self.follow && finding.absence.is_some();
         let wrong = image.findings.iter().filter(|finding| !may_be_elsewhere(finding));
         let code = failure(wrong);
         if !self.follow && image.armable.is_none() && code.is_none() {
@@ -97,7 +97,7 @@ impl Run<'_> {
         }
         let softened = |finding: &Finding| {
             let diagnostic = (*finding.diagnostic).clone();
-            match code.is_none() && finding.is_absence {
+            match code.is_none() && finding.absence.is_some() {
                 true => Diagnostic {
                     severity: Severity::Warning,
                     ..diagnostic

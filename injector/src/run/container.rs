@@ -180,7 +180,7 @@ impl Run<'_> {
 
     /// Tells what is wrong with rules in programs that have their functions: that would be so in any container.
     fn tell_misfits(&mut self) -> Result<(), Failure> {
-        let wrong = |finding: &&Finding| finding.is_error() && !finding.is_absence;
+        let wrong = |finding: &&Finding| finding.is_error() && finding.absence.is_none();
         let images = self.images.seen().to_vec();
         let findings = images.iter().flat_map(|image| &image.findings).filter(wrong);
         let Some(code) = failure(findings.clone()) else {

@@ -196,9 +196,16 @@ impl<'a> Images<'a> {
         self.names(|image| image.is_passed_over)
     }
 
+    /// What is wrong with rules, and in which program.
+    pub(super) fn findings(&self) -> impl Iterator<Item = (&Image, &Finding)> + Clone {
+        self.seen
+            .iter()
+            .flat_map(|image| image.findings.iter().map(move |finding| (&**image, finding)))
+    }
+
     /// What is wrong with rules in programs that have their functions, and the file names of these.
     pub(super) fn unfit(&self) -> impl Iterator<Item = (&Finding, String)> {
-        let unfit = |finding: &&Finding| finding.is_error() && !finding.is_absence;
+        let unfit = |finding: &&Finding| finding.is_error() && finding.absence.is_none();
         self.seen.iter().flat_map(move |image| {
             let findings = image.findings.iter().filter(unfit);
             findings.map(|finding| (finding, image.program()))
@@ -246,10 +253,67 @@ fn reason_of(error: &GoError) -> String {
 fn reason_of_findings(findings: &[Finding]) -> String {
     let other = findings
         .iter()
-        .find(|finding| finding.is_error() && !finding.is_absence);
+        .find(|finding| finding.is_error() && finding.absence.is_none());
     match other {
         Some(finding) => finding.diagnostic.message.clone(),
         None => "it has none of the functions".to_owned(),
+    }
+}
+
+/// What is wrong with rules in several programs, each thing once. A function that is in none of them is told with what
+/// tells most about it; and where it was found and something else is wrong, not being in others is no matter.
+pub(super) fn told_once<'a>(
+    findings: impl Iterator<Item = (&'a Image, &'a Finding)> + Clone,
+) -> Vec<Finding> {
+    let is_wrong = |finding: &Finding| finding.is_error() && finding.absence.is_none();
+    let mut told: Vec<(Finding, Vec<String>)> = Vec::new();
+    for (image, finding) in findings.clone() {
+        let of_same_rule = |other: &Finding| other.rule == finding.rule;
+        if finding.absence.is_none() {
+            if !told.iter().any(|(of, _)| of.diagnostic == finding.diagnostic) {
+                told.push((finding.clone(), Vec::new()));
+            }
+            continue;
+        }
+        if findings
+            .clone()
+            .any(|(_, other)| is_wrong(other) && of_same_rule(other))
+        {
+            continue;
+        }
+        let program = image.program();
+        let same = told
+            .iter_mut()
+            .find(|(of, _)| of.absence.is_some() && of_same_rule(of));
+        match same {
+            Some((best, programs)) => {
+                if finding.absence > best.absence {
+                    *best = finding.clone();
+                }
+                if !programs.contains(&program) {
+                    programs.push(program);
+                }
+            }
+            None => told.push((finding.clone(), vec![program])),
+        }
+    }
+    told.into_iter()
+        .map(|(mut finding, programs)| {
+            if programs.len() > 1 {
+                let looked_for = format!("looked for in {}", listed(&programs));
+                *finding.diagnostic = finding.diagnostic.note(looked_for);
+            }
+            finding
+        })
+        .collect()
+}
+
+/// Names in a sentence, the first of many.
+fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 12;
+    match names.len() {
+        0..=SHOWN => names.join(", "),
+        many => format!("{} and {} more", names[..SHOWN].join(", "), many - SHOWN),
     }
 }
 

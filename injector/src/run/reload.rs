@@ -9,7 +9,7 @@ use std::rc::Rc;
 use goinject_rules::diagnostic::{Diagnostic, Severity};
 use goinject_rules::model::{RuleSet, mean_the_same};
 
-use super::image::{Image, Images, Role};
+use super::image::{Image, Images, Role, told_once};
 use super::verdict;
 use super::{Failure, Run};
 use crate::engine::generation::Generation;
@@ -132,15 +132,14 @@ impl<'a> Run<'a> {
         };
         let mut wrong = false;
         let mut told: Vec<Diagnostic> = Vec::new();
-        for finding in images.seen().iter().flat_map(|image| &image.findings) {
-            let mut diagnostic = (*finding.diagnostic).clone();
-            if finding.is_error() && finding.is_absence && is_elsewhere(finding.rule) {
+        for finding in told_once(images.findings()) {
+            let mut diagnostic = *finding.diagnostic;
+            let is_error = diagnostic.severity == Severity::Error;
+            if is_error && finding.absence.is_some() && is_elsewhere(finding.rule) {
                 diagnostic.severity = Severity::Warning;
             }
             wrong |= diagnostic.severity == Severity::Error;
-            if !told.contains(&diagnostic) {
-                told.push(diagnostic);
-            }
+            told.push(diagnostic);
         }
         if !told.is_empty() {
             self.sink.notice(&Notice::FindingsOf(rules.source.clone(), told));

@@ -7,7 +7,7 @@ use goinject_probes::table::{Counters, Held, Reason, TermCounters};
 use goinject_rules::diagnostic::{Diagnostic, Severity};
 use goinject_rules::model::{CountRange, Mode, Rule, RuleSet};
 
-use super::image::{Images, failure};
+use super::image::{Images, failure, told_once};
 use super::verdict::{self, RuleVerdict};
 use super::whereabouts::{Called, explanation};
 use super::{Failure, Finished, Run};
@@ -19,6 +19,7 @@ use crate::event::line::{
     self, Fired, Line, OutcomeName, ProcessResult, RuleResult, TargetEnd, TestResult, UnmetExpectation,
 };
 use crate::plan::{Plan, Term};
+use crate::resolve::Finding;
 use crate::tracee::{End, signal_name};
 
 /// What a run has added up to, beside the counters of the engine.
@@ -378,20 +379,13 @@ impl Run<'_> {
     }
 }
 
-/// What is wrong with a rule in every program that was seen: each message once, naming the programs.
+/// What is wrong with a rule in every program that was seen.
 fn absence(images: &Images<'_>, rule: usize) -> (Vec<Diagnostic>, Option<ExitCode>) {
-    let of_rule = images
-        .seen()
-        .iter()
-        .flat_map(|image| &image.findings)
-        .filter(|finding| finding.is_error() && finding.rule.is_none_or(|of| of == rule));
-    let mut messages: Vec<Diagnostic> = Vec::new();
-    for finding in of_rule.clone() {
-        if !messages.contains(&finding.diagnostic) {
-            messages.push((*finding.diagnostic).clone());
-        }
-    }
-    (messages, failure(of_rule))
+    let is_of_rule = |finding: &Finding| finding.is_error() && finding.rule.is_none_or(|of| of == rule);
+    let findings = told_once(images.findings().filter(|(_, finding)| is_of_rule(finding)));
+    let code = failure(findings.iter());
+    let messages = findings.into_iter().map(|finding| *finding.diagnostic);
+    (messages.collect(), code)
 }
 
 /// A range of counts as rule files write it.
