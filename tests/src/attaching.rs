@@ -39,7 +39,7 @@ pub fn change_for(period: Duration, pid: i32, rules: &Path) -> u64 {
     thread::sleep(period);
     injector.signal(libc::SIGINT);
     let mut outcome = injector.end();
-    outcome.json = Outcome::lines(&fs::read_to_string(&json).unwrap_or_default());
+    outcome.json = Outcome::results(&fs::read_to_string(&json).unwrap_or_default());
     assert_eq!(outcome.code, Some(130), "{}", outcome.describe());
     assert!(
         !outcome.stderr.contains("could not take it back"),

@@ -77,6 +77,36 @@ fn unoptimised_race_and_position_independent_builds_are_changed_in_each_call() {
 }
 
 #[test]
+fn plan_says_which_sites_get_a_jump_and_why_others_do_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = folder.path().join("rules.yaml");
+    let plan = |function: &str, set: &str| {
+        let text = format!("version: 1\nrules:\n- {{function: main.{function}, inject: {{set: {set}}}}}\n");
+        fs::write(&rules, text).expect("rules are written");
+        let mut command = goinject::command(["plan", "--binary"]);
+        command.arg(Build::plain("1.27").of("cases")).arg(&rules);
+        let outcome = goinject::Running::start(&mut command).end();
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+        outcome.stdout
+    };
+    let fits = plan("slow", "{n: 1}");
+    assert!(fits.contains("(engine inline), no trap\n"), "{fits}");
+    assert!(
+        fits.ends_with("\nengine inline: a jump at each site, no traps\n"),
+        "{fits}"
+    );
+    let hindered = plan("leafMax", "{\"results[0]\": 1}");
+    assert!(
+        hindered.contains("no room for a jump (engine inline): what comes before"),
+        "{hindered}"
+    );
+    assert!(
+        hindered.contains("\nengine inline can't be used: 1 of 2 sites can't have a jump\n"),
+        "{hindered}"
+    );
+}
+
+#[test]
 fn another_engines_writer_is_refused() {
     let (_folder, rules) = rules("1.27");
     let mut command = goinject::command(["run", "--engine", "inline", "--writer", "breakpoints"]);

@@ -162,7 +162,7 @@ fn calls(writer: Writer, calls: u64) -> u64 {
         command.args(arguments(&functions, calls / BUILDS.len() as u64 + 1));
         let mut outcome = goinject::Running::start(&mut command).end();
         let lines = fs::read_to_string(&json).unwrap_or_default();
-        outcome.json = Outcome::lines(&without_events(&lines));
+        outcome.json = Outcome::results(&lines);
         made += agreed(build, writer, &outcome);
     }
     println!(
@@ -185,12 +185,6 @@ fn agreed(build: Build, writer: Writer, outcome: &Outcome) -> u64 {
 
 fn arguments(functions: &[&str], calls: u64) -> [String; 4] {
     ["-calls", &calls.to_string(), "-only", &functions.join(",")].map(str::to_owned)
-}
-
-/// Events are many, and counted by goinject itself.
-fn without_events(lines: &str) -> String {
-    let kept = lines.lines().filter(|line| !line.contains(r#""type":"fired""#));
-    kept.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// The writers inside the kernel, which are only to be had in guests: user memory where values are passed in it, context

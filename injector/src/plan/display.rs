@@ -6,8 +6,8 @@ use std::time::Duration;
 use goinject_rules::units::format_duration;
 
 use super::{
-    Assignment, Base, Binding, Consumes, Cost, Edit, Global, Instruction, NamedRegister, Place, Plan, Role,
-    Room, Site, SiteKind, Source, Term,
+    Assignment, Base, Binding, Consumes, Cost, Edit, Global, Instruction, NamedRegister, NoJump, Place, Plan,
+    Role, Room, Site, SiteKind, Source, Term,
 };
 use crate::words;
 
@@ -27,22 +27,43 @@ impl fmt::Display for Plan {
         if let Some(build_id) = &self.binary.build_id {
             writeln!(f, "build id {build_id}")?;
         }
+        let hindrances = self.without_jump();
         for (n, function) in self.functions.iter().enumerate() {
             writeln!(f, "\n{} at {}", function.name, function.address)?;
             writeln!(f, "  {}", function.signature)?;
-            for site in self.sites.iter().filter(|site| site.function == n) {
-                self.write_site(f, site)?;
+            let sites = self.sites.iter().zip(&hindrances);
+            for (site, hindrance) in sites.filter(|(site, _)| site.function == n) {
+                self.write_site(f, site, hindrance.as_ref())?;
             }
         }
         if !self.scratch.is_empty() {
             writeln!(f, "\nscratch memory: {} bytes", self.scratch.bytes.len())?;
         }
-        Ok(())
+        self.write_inline(f, &hindrances)
     }
 }
 
 impl Plan {
-    fn write_site(&self, f: &mut fmt::Formatter<'_>, site: &Site) -> fmt::Result {
+    /// Whether the engine that needs a jump at each site can be used.
+    fn write_inline(&self, f: &mut fmt::Formatter<'_>, hindrances: &[Option<NoJump>]) -> fmt::Result {
+        let hindered = hindrances.iter().flatten().count();
+        if self.binary.c_archive {
+            writeln!(
+                f,
+                "\nengine inline can't be used in a C program (-buildmode=c-archive)"
+            )
+        } else if hindered > 0 {
+            let all = words::count(hindrances.len(), "site");
+            writeln!(
+                f,
+                "\nengine inline can't be used: {hindered} of {all} can't have a jump"
+            )
+        } else {
+            writeln!(f, "\nengine inline: a jump at each site, no traps")
+        }
+    }
+
+    fn write_site(&self, f: &mut fmt::Formatter<'_>, site: &Site, hindrance: Option<&NoJump>) -> fmt::Result {
         let kind = site.kind.words();
         write!(f, "  {kind} {}", site.instruction)?;
         if let Some(slot) = site.slot.filter(|_| site.kind != SiteKind::Slot) {
@@ -52,8 +73,20 @@ impl Plan {
             }
         }
         writeln!(f)?;
-        if let Room::None(why) = &site.instruction.room {
-            writeln!(f, "    no room for a jump (engine inline): {why}")?;
+        match (hindrance, &site.instruction.room) {
+            (Some(NoJump::NoRoom(why)), _) | (None, Room::None(why)) => {
+                writeln!(f, "    no room for a jump (engine inline): {why}")?;
+            }
+            (Some(NoJump::Overlaps(other)), _) => writeln!(
+                f,
+                "    no jump (engine inline): that of {} would take the same bytes",
+                self.place_of(&self.sites[*other])
+            )?,
+            (None, Room::Jump { start, bytes }) => writeln!(
+                f,
+                "    a jump over {} from {start} on (engine inline), no trap",
+                words::count(bytes.len(), "byte")
+            )?,
         }
         site.bindings
             .iter()

@@ -10,12 +10,41 @@ use crate::engine::code::Others;
 use crate::engine::provision::unmap;
 use crate::tracee::{Family, Follow, Memory, Obstacle, Remote, Stop};
 
-/// How long the threads and goroutines of a program are waited for that are about to go on where a jump is to be.
-const TO_LEAVE: Duration = Duration::from_secs(2);
-/// How long those are waited for that are within goinject's code, which is microseconds unless the machine is busy.
-const TO_COME_BACK: Duration = Duration::from_secs(2);
+/// How long is waited for threads and goroutines to go on from where a jump is to be, and for threads to come back from
+/// goinject's code.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often it is looked for that at the least: on a busy machine, and with much memory, looks take long.
+const LOOKS: u32 = 40;
+/// For how long at the most.
+const LIMIT: Duration = Duration::from_secs(15);
 /// Between two looks, at first and at most: a busy machine may not run the thread that is waited for at once.
 const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(64)];
+
+/// Looks at a program that goes on in between, until it is seen as it is to be, or for long enough.
+struct Looks {
+    begun: Instant,
+    made: u32,
+    pause: Duration,
+}
+
+impl Looks {
+    fn begin() -> Looks {
+        Looks {
+            begun: Instant::now(),
+            made: 0,
+            pause: PAUSES[0],
+        }
+    }
+
+    /// How long the program is to go on before the next look. None after the last.
+    fn next(&mut self) -> Option<Duration> {
+        let (elapsed, pause) = (self.begun.elapsed(), self.pause);
+        self.made += 1;
+        self.pause = (2 * pause).min(PAUSES[1]);
+        let goes_on = elapsed < LIMIT && (elapsed < PATIENCE || self.made < LOOKS);
+        goes_on.then_some(pause)
+    }
+}
 
 impl InlineSession {
     /// Arms a running process.
@@ -48,8 +77,7 @@ impl InlineSession {
         // A thread that is about to save a goroutine's registers, or to load them, has not put its frame there, or no more.
         let of_threads = Code::new(windows().chain(preemption));
         let (pid, memory) = (self.pid, &self.memory);
-        let begun = Instant::now();
-        let mut pause = PAUSES[0];
+        let mut looks = Looks::begin();
         loop {
             let stops = family.stop_all(pid, &mut Stop::resume).map_err(ArmError::trace)?;
             if stops.is_empty() {
@@ -57,15 +85,16 @@ impl InlineSession {
             }
             let is_within = is_thread_within(&stops, memory, &of_threads)
                 .and_then(|is_thread| Ok(is_thread || is_goroutine_within(pid, memory, &code, &preempted)?));
-            match is_within {
+            let pause = match is_within {
                 Ok(false) => return Ok(stops),
-                Ok(true) if begun.elapsed() < TO_LEAVE => {
-                    family.go_on_for(pid, stops, pause).map_err(ArmError::trace)?;
-                    pause = (2 * pause).min(PAUSES[1]);
-                }
-                within => {
+                Ok(true) => looks.next().ok_or(ArmError::Busy),
+                Err(error) => Err(ArmError::trace(error)),
+            };
+            match pause {
+                Ok(pause) => family.go_on_for(pid, stops, pause).map_err(ArmError::trace)?,
+                Err(error) => {
                     family.let_go(pid, stops).map_err(ArmError::trace)?;
-                    return Err(within.map_or_else(ArmError::trace, |_| ArmError::Busy));
+                    return Err(error);
                 }
             }
         }
@@ -111,8 +140,7 @@ pub(super) fn stop_behind(
     is_idle: &dyn Fn() -> bool,
 ) -> io::Result<(Vec<Stop>, bool)> {
     let code = Code::new([code]);
-    let begun = Instant::now();
-    let mut pause = PAUSES[0];
+    let mut looks = Looks::begin();
     let mut lift = Some(lift);
     loop {
         let stops = family.stop_all(pid, &mut Stop::resume)?;
@@ -120,15 +148,41 @@ pub(super) fn stop_behind(
             lift();
         }
         let is_outside = is_idle() && !is_thread_within(&stops, memory, &code)?;
-        if is_outside || begun.elapsed() > TO_COME_BACK {
+        let pause = match is_outside {
+            true => None,
+            false => looks.next(),
+        };
+        let Some(pause) = pause else {
             return Ok((stops, is_outside));
-        }
+        };
         family.go_on_for(pid, stops, pause)?;
-        pause = (2 * pause).min(PAUSES[1]);
     }
 }
 
 /// Unmaps memory that nothing leads to any more.
 pub(super) fn unmap_all(remote: &mut Remote, ranges: &[Range<u64>]) -> io::Result<()> {
     ranges.iter().try_for_each(|range| unmap(remote, range))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_machine_gets_as_many_looks_as_another() {
+        let mut looks = Looks::begin();
+        let pauses: Vec<Duration> = (0..8).filter_map(|_| looks.next()).collect();
+        assert_eq!((pauses[0], pauses[7]), PAUSES.into());
+        // Each of them took half a second.
+        let slow = |made, seconds| Looks {
+            begun: Instant::now()
+                .checked_sub(Duration::from_secs(seconds))
+                .expect("the machine is up"),
+            made,
+            pause: PAUSES[1],
+        };
+        assert!(slow(8, 4).next().is_some());
+        assert!(slow(LOOKS, 4).next().is_none());
+        assert!(slow(LOOKS / 2, LIMIT.as_secs()).next().is_none());
+    }
 }

@@ -10,7 +10,7 @@ use crate::engine::arch::{STUB, jump, stub};
 use crate::engine::code::{CodeError, Others, compare};
 use crate::engine::provision::{map_code, unmap};
 use crate::plan::encode::LoadBias;
-use crate::plan::{Plan, Room};
+use crate::plan::{NoJump, Plan, Room};
 use crate::tracee::{Memory, Remote, page_size};
 
 /// A jump to be.
@@ -54,33 +54,20 @@ impl Spot {
 /// In words, with the site and what would do.
 pub fn fits(plan: &Plan) -> Result<(), String> {
     const INSTEAD: &str = "use --engine bpf or --engine ptrace";
-    let mut taken = Vec::new();
-    for site in &plan.sites {
-        let name = &plan.functions[site.function].name;
-        let place = || {
-            format!(
-                "`{}` at {} of {name}",
-                site.instruction.text, site.instruction.address
-            )
-        };
-        match &site.instruction.room {
-            Room::None(why) => {
-                return Err(format!(
-                    "there is no room for a jump at {}: {why}; {INSTEAD}",
-                    place()
-                ));
-            }
-            Room::Jump { start, bytes } => taken.push((start.0, start.0 + bytes.len() as u64, place())),
-        }
-    }
-    taken.sort();
-    match taken.windows(2).find(|pair| pair[0].1 > pair[1].0) {
-        Some(pair) => Err(format!(
-            "the jumps at {} and at {} would take the same bytes; {INSTEAD}",
-            pair[0].2, pair[1].2
-        )),
-        None => Ok(()),
-    }
+    let hindrances = plan.without_jump();
+    let mut hindered = plan.sites.iter().zip(&hindrances);
+    let found = hindered.find_map(|(site, hindrance)| Some((site, hindrance.as_ref()?)));
+    let Some((site, hindrance)) = found else {
+        return Ok(());
+    };
+    let place = plan.place_of(site);
+    Err(match hindrance {
+        NoJump::NoRoom(why) => format!("there is no room for a jump at {place}: {why}; {INSTEAD}"),
+        NoJump::Overlaps(other) => format!(
+            "the jumps at {place} and at {} would take the same bytes; {INSTEAD}",
+            plan.place_of(&plan.sites[*other])
+        ),
+    })
 }
 
 /// The memory with the core and the stubs in a target.
