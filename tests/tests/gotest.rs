@@ -307,3 +307,37 @@ fn a_function_that_several_programs_lack_is_told_once() {
         outcome.describe()
     );
 }
+
+/// A program that has the function and can't be armed is told by its name and with the reason, and not as one that lacks it.
+#[test]
+fn a_test_binary_that_cannot_be_armed_is_told_with_its_reason() {
+    let module = store("1.27");
+    module.write(
+        "mix/mix.go",
+        "package mix\n\nfunc Mix(a int) int\n\nfunc Twice(a int) int { return Mix(a) + Mix(a) }\n",
+    );
+    // Jumps need R12 and R13 for themselves.
+    module.write(
+        "mix/mix_amd64.s",
+        "#include \"textflag.h\"\n\nTEXT ·Mix(SB), NOSPLIT, $0-16\n\tMOVQ a+0(FP), R12\n\tADDQ $3, R12\n\tMOVQ R12, ret+8(FP)\n\tRET\n",
+    );
+    module.write(
+        "mix/mix_test.go",
+        "package mix\n\nimport \"testing\"\n\nfunc TestMix(t *testing.T) {\n\tif Twice(1) != 8 {\n\t\tt.Fatal(Twice(1))\n\t}\n}\n",
+    );
+    module.write(
+        "mix.yaml",
+        "version: 1\nrules:\n- function: example.com/m/mix.Mix\n  signature: \"func(a int) (sum int)\"\n  inject: {set: {a: 7}}\n",
+    );
+    let outcome = module.goinject(&["test", "--engine", "inline", "mix.yaml", "--", "./mix"], &[]);
+    assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+    for words in ["(mix.test) runs without rules: ", "of example.com/m/mix.Mix"] {
+        assert!(outcome.stderr.contains(words), "{}", outcome.describe());
+    }
+    assert!(
+        !outcome.stderr.contains("no program of this run"),
+        "{}",
+        outcome.describe()
+    );
+    assert!(outcome.stdout.contains("ok"), "{}", outcome.describe());
+}

@@ -186,6 +186,9 @@ impl Run<'_> {
 
     pub(super) fn arm(&mut self, pid: i32, image: &Rc<Image>, start: Start) -> Result<(), Error> {
         let armable = image.armable.as_ref().expect("asked before");
+        let process = self.processes.entry(pid).or_insert_with(|| Process::new(false));
+        // Also where it can't be armed, which is told with its name.
+        process.program = image.program();
         let bias = load_bias(&armable.plan, pid)?;
         let selection = self.selection(image)?;
         let follow = self.followed();
@@ -209,7 +212,6 @@ impl Run<'_> {
             is_child: self.outcome.started,
         };
         let process = self.processes.entry(pid).or_insert_with(|| Process::new(false));
-        process.program = image.program();
         process.image = Some(Rc::clone(image));
         process.bias = bias;
         process.session = Some(engine.arm(subject, &mut self.family)?);

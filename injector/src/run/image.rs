@@ -196,6 +196,12 @@ impl<'a> Images<'a> {
         self.names(|image| image.is_passed_over)
     }
 
+    /// Whether a program has functions of a rule. It may still have run without it, which was told then.
+    pub(super) fn can_arm(&self, rule: usize) -> bool {
+        let armable = self.seen.iter().filter_map(|image| image.armable.as_ref());
+        armable.flat_map(Armable::rules).any(|of| of == rule)
+    }
+
     /// What is wrong with rules, and in which program.
     pub(super) fn findings(&self) -> impl Iterator<Item = (&Image, &Finding)> + Clone {
         self.seen

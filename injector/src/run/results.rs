@@ -295,7 +295,7 @@ impl Run<'_> {
         let mut told = Vec::new();
         let mut codes = Vec::new();
         for (n, rule) in self.rules.rules.iter().enumerate() {
-            if !self.results.functions[n].is_empty() {
+            if !self.results.functions[n].is_empty() || self.images.can_arm(n) {
                 continue;
             }
             let (findings, code) = absence(&self.images, n);
