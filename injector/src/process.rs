@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::ErrorKind;
 
-use crate::tracee::{Wanted, denial};
+use crate::tracee::{KERNEL_THREAD, Wanted, denial, has_flag};
 
 /// What keeps a process id from naming a program; none if nothing does.
 pub fn refusal(pid: i32) -> Option<String> {
@@ -45,13 +45,8 @@ pub fn refusal(pid: i32) -> Option<String> {
 }
 
 fn is_kernel_thread(folder: &str) -> bool {
-    /// `PF_KTHREAD` in `include/linux/sched.h`.
-    const KERNEL_THREAD: u64 = 0x0020_0000;
     let stat = fs::read_to_string(format!("{folder}/stat")).unwrap_or_default();
-    // The name may have any characters; behind it are the state, five numbers and the flags.
-    let behind_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let flags = behind_name.split_whitespace().nth(6).map(str::parse::<u64>);
-    flags.is_some_and(|flags| flags.is_ok_and(|flags| flags & KERNEL_THREAD != 0))
+    has_flag(&stat, KERNEL_THREAD)
 }
 
 #[cfg(test)]

@@ -4,13 +4,10 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// How long a container may take to come up or to end.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::patience::holds_soon;
 
 /// A runtime of containers, and how it works on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +119,7 @@ impl Container {
         command.arg(&container.id);
         container.carry_out(&mut command, "out");
         let started = || container.output().contains("started");
-        assert!(wait_for(started), "{}: {}", container.id, container.output());
+        assert!(holds_soon(started), "{}: {}", container.id, container.output());
         container
     }
 
@@ -173,7 +170,7 @@ impl Container {
     /// Waits until its first process has printed all, and gives that.
     #[must_use]
     pub fn end(&self) -> String {
-        wait_for(|| self.output().contains(" wrong "));
+        holds_soon(|| self.output().contains(" wrong "));
         self.output()
     }
 }
@@ -184,18 +181,6 @@ impl Drop for Container {
         command.args(["delete", "--force", &self.id]);
         let _ = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
-}
-
-/// Waits until something holds, and tells whether it does.
-fn wait_for(holds: impl Fn() -> bool) -> bool {
-    let start = Instant::now();
-    while !holds() {
-        if start.elapsed() > PATIENCE {
-            return false;
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    true
 }
 
 /// Root of another user namespace is nobody here, and must get in.

@@ -39,6 +39,19 @@ fn counted(outcome: &Outcome) -> (u64, u64) {
     all.fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1))
 }
 
+/// That every call is counted once, and that rules replaced what each of them gets.
+fn all_were_replaced(outcome: &Outcome) {
+    let (calls, replaced) = counted(outcome);
+    let counts = &outcome.counts()[0];
+    assert_eq!(
+        (counts.calls, counts.applied, counts.failed),
+        (calls, replaced, 0),
+        "{}",
+        outcome.describe()
+    );
+    assert!(calls > 0 && calls == replaced, "{}", outcome.describe());
+}
+
 fn programs(outcome: &Outcome) -> Vec<String> {
     let name = |binary: &serde_json::Value| {
         let path = Path::new(binary.as_str().unwrap_or_default());
@@ -63,15 +76,7 @@ fn programs_of_a_script_share_their_counts() {
             "./newest -for 60ms; true | cat; ./oldest -for 60ms & ./newest -for 60ms; wait",
         );
         assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
-        let (calls, replaced) = counted(&outcome);
-        let counts = &outcome.counts()[0];
-        assert_eq!(
-            (counts.calls, counts.applied),
-            (calls, replaced),
-            "{}",
-            outcome.describe()
-        );
-        assert!(calls > 0 && calls == replaced, "{}", outcome.describe());
+        all_were_replaced(&outcome);
         let mut programs = programs(&outcome);
         programs.sort();
         assert_eq!(programs, ["newest", "newest", "oldest"], "{}", outcome.describe());
@@ -140,15 +145,7 @@ fn children_are_armed_however_they_are_made() {
             "{}",
             outcome.describe()
         );
-        let (calls, replaced) = counted(&outcome);
-        let counts = &outcome.counts()[0];
-        assert_eq!(
-            (counts.calls, counts.applied),
-            (calls, replaced),
-            "{}",
-            outcome.describe()
-        );
-        assert!(calls > 0 && calls == replaced, "{}", outcome.describe());
+        all_were_replaced(&outcome);
     }
 }
 
@@ -160,15 +157,7 @@ fn counts_are_exact_over_hundreds_of_short_processes() {
         let outcome = script(writer, "", "", SCRIPT);
         assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
         assert_eq!(programs(&outcome).len(), 50, "{}", outcome.describe());
-        let (calls, replaced) = counted(&outcome);
-        let counts = &outcome.counts()[0];
-        assert_eq!(
-            (counts.calls, counts.applied, counts.failed),
-            (calls, replaced, 0),
-            "{}",
-            outcome.describe()
-        );
-        assert!(calls > 0 && calls == replaced, "{}", outcome.describe());
+        all_were_replaced(&outcome);
     }
 }
 

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use goinject_tests::patience::wait_for;
 use goinject_tests::{Build, Writer, busy, goinject};
 
 const BUILDS: [Build; 3] = [Build::plain("1.15"), Build::plain("1.19"), Build::plain("1.27")];
@@ -24,9 +25,6 @@ const PARALLEL: usize = 4;
 
 /// How long the program calls its functions.
 const PERIOD: Duration = Duration::from_millis(150);
-
-/// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Children are shared by a test process; each test wants to see that none is left.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -408,19 +406,6 @@ fn all_ended() -> bool {
     // SAFETY: waits for any child and stores no status.
     wait_for(|| (unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } < 0).then_some(()))
         .is_some()
-}
-
-fn wait_for<T>(mut found: impl FnMut() -> Option<T>) -> Option<T> {
-    let start = Instant::now();
-    loop {
-        if let Some(found) = found() {
-            return Some(found);
-        }
-        if start.elapsed() > PATIENCE {
-            return None;
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
 }
 
 /// Between 0 and 1.

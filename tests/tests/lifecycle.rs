@@ -8,9 +8,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use goinject_tests::goinject::Running;
+use goinject_tests::patience::{is_stopped, is_traced, wait_for};
 use goinject_tests::{Build, Outcome, Writer, busy, goinject, guest};
 
 const BUILDS: [Build; 3] = [Build::plain("1.15"), Build::plain("1.19"), Build::plain("1.27")];
@@ -18,9 +19,6 @@ const NEWEST: Build = BUILDS[2];
 
 /// How often goinject is killed while it is attached to a program.
 const KILLS: u64 = 4;
-
-/// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A run of goinject, whose words can be read while it goes on.
 struct Injector {
@@ -111,24 +109,6 @@ fn target(build: Build, arguments: &[&str]) -> Running {
     let threads = wait_for(|| (fs::read_dir(&task).ok()?.count() > 3).then_some(()));
     assert!(threads.is_some(), "the program does not start");
     target
-}
-
-fn wait_for<T>(mut found: impl FnMut() -> Option<T>) -> Option<T> {
-    let start = Instant::now();
-    while start.elapsed() < PATIENCE {
-        if let Some(found) = found() {
-            return Some(found);
-        }
-        thread::sleep(Duration::from_millis(2));
-    }
-    None
-}
-
-/// Whether anybody traces a thread of the process.
-fn is_traced(pid: i32) -> bool {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
-    let mut status = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("status")).ok());
-    status.any(|status| !status.contains("TracerPid:\t0\n"))
 }
 
 fn for_each(test: impl Fn(Writer, Build) + Sync) {
@@ -561,8 +541,7 @@ fn a_job_is_stopped_and_goes_on() {
             unsafe { libc::kill(pid, signal) };
         };
         signal(libc::SIGTSTP);
-        let stat = format!("/proc/{}/stat", injector.running.pid());
-        let stopped = wait_for(|| fs::read_to_string(&stat).ok()?.contains(") T ").then_some(()));
+        let stopped = wait_for(|| is_stopped(injector.running.pid()).then_some(()));
         assert!(stopped.is_some(), "{}", injector.text("err"));
         let before = injector.text("events").len();
         thread::sleep(Duration::from_millis(200));

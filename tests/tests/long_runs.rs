@@ -5,80 +5,28 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::Stdio;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use goinject_tests::goinject::Running;
+use goinject_tests::long_run::LongRun;
+use goinject_tests::patience::{is_stopped, is_traced, wait_for};
 use goinject_tests::{Build, Outcome, Writer, busy, goinject, readers};
 use serde_json::Value;
 
-const NEWEST: Build = Build::plain("1.27");
-
-/// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-fn wait_for<T>(mut found: impl FnMut() -> Option<T>) -> Option<T> {
-    let start = Instant::now();
-    while start.elapsed() < PATIENCE {
-        if let Some(found) = found() {
-            return Some(found);
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    None
-}
-
 /// goinject on `busy`, which ends with its standard input.
-struct Run {
-    running: Running,
-    folder: tempfile::TempDir,
+fn start(writer: Writer, rules: &str, options: &[&str]) -> LongRun {
+    let target = ["--", "./busy", "-only", "leaf", "-input"];
+    LongRun::start(writer, "busy", rules, options, &target)
 }
 
-impl Run {
-    fn start(writer: Writer, rules: &str, options: &[&str]) -> Run {
-        let folder = tempfile::tempdir().expect("a folder");
-        fs::write(folder.path().join("rules.yaml"), rules).expect("written");
-        let mut command = goinject::command(["run", "--quiet", "--writer", writer.name()]);
-        command.args(options).arg("rules.yaml").arg("--");
-        command
-            .arg(NEWEST.of("busy"))
-            .args(["-only", "leaf", "-input"])
-            .current_dir(folder.path());
-        command.stdin(Stdio::piped());
-        command
-            .stdout(file(folder.path(), "out"))
-            .stderr(file(folder.path(), "err"));
-        let running = Running::start(&mut command);
-        Run { running, folder }
-    }
-
-    fn text(&self, name: &str) -> String {
-        fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
-    }
-
-    /// The address that it says metrics are at.
-    fn address(&self) -> String {
-        let address = wait_for(|| {
-            let said = self.text("err");
-            let (_, rest) = said.split_once("goinject: metrics at http://")?;
-            Some(rest.split_once("/metrics\n")?.0.to_owned())
-        });
-        address.unwrap_or_else(|| panic!("{}", self.text("err")))
-    }
-
-    /// Has the program end, and waits for goinject.
-    fn end(mut self) -> (Outcome, tempfile::TempDir) {
-        drop(self.running.stdin());
-        let mut outcome = self.running.end();
-        let text = |name: &str| fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
-        (outcome.stdout, outcome.stderr) = (text("out"), text("err"));
-        (outcome, self.folder)
-    }
-}
-
-fn file(folder: &Path, name: &str) -> fs::File {
-    fs::File::create(folder.join(name)).expect("a file")
+/// The address that it says metrics are at.
+fn address(run: &LongRun) -> String {
+    run.waits_for("metrics are nowhere", || {
+        let said = run.text("err");
+        let (_, rest) = said.split_once("goinject: metrics at http://")?;
+        Some(rest.split_once("/metrics\n")?.0.to_owned())
+    })
 }
 
 /// The head and the body of an answer.
@@ -115,8 +63,8 @@ fn metrics_are_what_the_run_counts() {
     for writer in Writer::ANYWHERE {
         let rules = busy::rules(&["leaf"], "when: {every: 100}, ");
         let options = ["--metrics-listen", "0", "--metrics-file", "goinject.prom"];
-        let run = Run::start(writer, &rules, &options);
-        let address = run.address();
+        let run = start(writer, &rules, &options);
+        let address = address(&run);
         assert!(address.starts_with("127.0.0.1:"), "{address}");
         let pid = wait_for(|| {
             let (head, body) = ask(&address, "GET /metrics");
@@ -164,7 +112,7 @@ fn what_metrics_can_not_be_had_for_is_told_before_anything_runs() {
             "cannot write no/folder/goinject.prom",
         ),
     ] {
-        let run = Run::start(Writer::Breakpoints, &busy::rules(&["leaf"], ""), &options);
+        let run = start(Writer::Breakpoints, &busy::rules(&["leaf"], ""), &options);
         let (outcome, _) = run.end();
         assert_eq!(outcome.code, Some(2), "{}", outcome.describe());
         assert!(outcome.stderr.contains(words), "{}", outcome.describe());
@@ -193,7 +141,7 @@ fn files_of_events_take_turns_and_lose_none() {
     for writer in Writer::ANYWHERE {
         let rules = format!("{}limits: {{faults: 500}}\n", busy::rules(&["leaf"], ""));
         let options = ["--json", "events", "--json-max-size", "64K", "--until-limit"];
-        let run = Run::start(writer, &rules, &options);
+        let run = start(writer, &rules, &options);
         let reached = wait_for(|| run.text("events").contains(r#""type":"limit""#).then_some(()));
         assert!(reached.is_some(), "{}", run.text("err"));
         let (outcome, folder) = run.end();
@@ -213,7 +161,7 @@ fn standard_output_and_descriptors_take_events() {
     for path in ["/dev/stdout", "/dev/fd/1"] {
         let mut command = goinject::command(["run", "--quiet", "--json", path, "rules.yaml", "--"]);
         command
-            .arg(NEWEST.of("busy"))
+            .arg(Build::plain("1.27").of("busy"))
             .args(["-only", "leaf", "-calls", "50"]);
         let outcome = Running::start(command.current_dir(folder.path())).end();
         let lines = outcome.stdout.lines().filter(|line| line.starts_with('{'));
@@ -229,7 +177,7 @@ fn a_reader_that_goes_away_holds_nothing_up() {
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
     assert!(made.is_ok_and(|status| status.success()));
     let rules = busy::rules(&["leaf"], "");
-    let run = Run::start(
+    let run = start(
         Writer::Breakpoints,
         &rules,
         &["--json", pipe.to_str().expect("a path")],
@@ -259,22 +207,6 @@ fn a_reader_that_goes_away_holds_nothing_up() {
     assert!(total.replaced > 0 && total.kept == 0, "{total:?}");
 }
 
-/// Whether anybody traces a thread of the process.
-fn is_traced(pid: i32) -> bool {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
-    let mut status = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("status")).ok());
-    status.any(|status| !status.contains("TracerPid:\t0\n"))
-}
-
-/// The program's own process, once it runs.
-fn started(run: &Run) -> i32 {
-    let pid = wait_for(|| {
-        let first = run.text("out");
-        first.split_once('\n')?.0.strip_prefix("started ")?.parse().ok()
-    });
-    pid.unwrap_or_else(|| panic!("{}", run.text("err")))
-}
-
 /// A goinject that somebody has stopped can neither end faults nor let a thread go: the watchdog ends it.
 #[test]
 fn a_goinject_that_does_not_go_on_is_ended_and_the_program_goes_on() {
@@ -282,8 +214,8 @@ fn a_goinject_that_does_not_go_on_is_ended_and_the_program_goes_on() {
         for writer in Writer::ANYWHERE {
             scope.spawn(move || {
                 let options = ["--lease", "2s", "--json", "events"];
-                let mut run = Run::start(writer, &busy::rules(&["leaf"], ""), &options);
-                let pid = started(&run);
+                let mut run = start(writer, &busy::rules(&["leaf"], ""), &options);
+                let pid = run.target();
                 let acted = wait_for(|| (run.text("events").len() > 64 << 10).then_some(()));
                 assert!(acted.is_some(), "{}: {}", writer.name(), run.text("err"));
                 // The watchdog comes when a run has lasted for a while.
@@ -325,13 +257,13 @@ fn a_goinject_that_does_not_go_on_is_ended_and_the_program_goes_on() {
 #[test]
 fn a_job_that_was_stopped_is_no_failure() {
     let options = ["--lease", "2s", "--json", "events"];
-    let run = Run::start(Writer::Breakpoints, &busy::rules(&["leaf"], ""), &options);
-    started(&run);
+    let run = start(Writer::Breakpoints, &busy::rules(&["leaf"], ""), &options);
+    let _ = run.target();
     thread::sleep(Duration::from_millis(2500));
     run.running.signal(libc::SIGTSTP);
-    let stat = format!("/proc/{}/stat", run.running.pid());
-    let stopped = wait_for(|| fs::read_to_string(&stat).ok()?.contains(") T ").then_some(()));
-    assert!(stopped.is_some(), "{}", run.text("err"));
+    run.waits_for("it is not stopped", || {
+        is_stopped(run.running.pid()).then_some(())
+    });
     thread::sleep(Duration::from_secs(4));
     run.running.signal(libc::SIGCONT);
     let before = run.text("events").len();

@@ -312,20 +312,7 @@ mod tests {
     }
 
     fn free(release: &str, version: (u32, u32)) -> Host {
-        let yes = || Support::Yes;
-        Host {
-            bpf: BpfSupport {
-                load: yes(),
-                memory: yes(),
-                context: yes(),
-                signal: yes(),
-                multi: yes(),
-                sleep: yes(),
-            },
-            ptrace: Support::Yes,
-            sharing: Support::Yes,
-            facts: facts(release, version),
-        }
+        Host::allowing_all(facts(release, version))
     }
 
     fn text(host: &Host, others: &Support) -> String {

@@ -75,3 +75,24 @@ fn not_tried() -> BpfSupport {
         sleep: unknown(),
     }
 }
+
+#[cfg(test)]
+impl Host {
+    /// One that allows everything.
+    pub(crate) fn allowing_all(facts: Facts) -> Host {
+        let yes = || Support::Yes;
+        Host {
+            bpf: BpfSupport {
+                load: yes(),
+                memory: yes(),
+                context: yes(),
+                signal: yes(),
+                multi: yes(),
+                sleep: yes(),
+            },
+            ptrace: yes(),
+            sharing: yes(),
+            facts,
+        }
+    }
+}

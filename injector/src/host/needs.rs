@@ -215,29 +215,10 @@ fn targets(facts: &Facts) -> Vec<Need> {
 
 #[cfg(test)]
 mod tests {
-    use goinject_probes::capability::BpfSupport;
-
     use super::*;
 
-    fn host(facts: Facts) -> Host {
-        let yes = || Support::Yes;
-        Host {
-            bpf: BpfSupport {
-                load: yes(),
-                memory: yes(),
-                context: yes(),
-                signal: yes(),
-                multi: yes(),
-                sleep: yes(),
-            },
-            ptrace: yes(),
-            sharing: yes(),
-            facts,
-        }
-    }
-
     fn here(facts: Facts, of: &str, need: &str) -> Here {
-        let rows = needs(&host(facts));
+        let rows = needs(&Host::allowing_all(facts));
         let row = rows.iter().find(|row| row.of == of && row.need.starts_with(need));
         row.expect("such a row").here
     }

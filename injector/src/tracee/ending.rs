@@ -4,8 +4,8 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
-/// `PF_EXITING` in `include/linux/sched.h`.
-const EXITING: u64 = 4;
+use super::flags::{EXITING, has_flag};
+
 /// SIGKILL in a mask of signals.
 const KILLED: u64 = 1 << (libc::SIGKILL - 1);
 /// How often to look: between taking its signal and leaving, a killed process shows nothing of it for a moment.
@@ -33,16 +33,10 @@ fn shows_ending(status: &str, stat: &str) -> bool {
         value.map(str::trim).unwrap_or_default()
     };
     let is_killed = |name| u64::from_str_radix(field(name), 16).is_ok_and(|signals| signals & KILLED != 0);
-    // The name may have any characters; behind it are the state, five numbers and the flags.
-    let behind_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let flags = behind_name
-        .split_whitespace()
-        .nth(6)
-        .and_then(|flags| flags.parse().ok());
     field("State").starts_with(['Z', 'X'])
         || is_killed("SigPnd")
         || is_killed("ShdPnd")
-        || flags.is_some_and(|flags: u64| flags & EXITING != 0)
+        || has_flag(stat, EXITING)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use libdeflater::{DecompressionError, Decompressor};
+use memmap2::MmapMut;
 
 use crate::go::bytes::{u32_at, u64_at};
 use crate::go::elf::Section;
@@ -50,7 +51,7 @@ pub(super) struct Sections {
 enum Contents {
     Absent,
     InFile(Range<usize>),
-    Inflated(Vec<u8>),
+    Inflated(MmapMut),
     Unreadable(String),
 }
 
@@ -135,10 +136,12 @@ fn inflate(compressed: &[u8], size: u64) -> Result<Contents, String> {
     if size > (compressed.len() as u64).saturating_mul(MAX_RATIO).min(MAX_SIZE) {
         return Err(format!("claims to inflate to {size} bytes, which it cannot"));
     }
+    if size == 0 {
+        return Ok(Contents::Absent);
+    }
     let size = usize::try_from(size).map_err(|e| e.to_string())?;
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(size).map_err(|e| e.to_string())?;
-    bytes.resize(size, 0);
+    // Pages of it are there once something is inflated into them: what a damaged file claims costs nothing.
+    let mut bytes = MmapMut::map_anon(size).map_err(|e| e.to_string())?;
     match Decompressor::new().zlib_decompress(compressed, &mut bytes) {
         Ok(inflated) if inflated == size => {}
         Ok(inflated) => return Err(format!("inflates to {inflated} bytes instead of {size}")),
@@ -170,10 +173,32 @@ mod tests {
     fn inflates_exactly_what_is_claimed() {
         let text = b"debug information ".repeat(100);
         let packed = compressed(&text);
-        assert!(matches!(inflate(&packed, 1800), Ok(Contents::Inflated(bytes)) if bytes == text));
+        assert!(matches!(inflate(&packed, 1800), Ok(Contents::Inflated(bytes)) if bytes[..] == text[..]));
         assert!(inflate(&packed, 1801).is_err());
         assert!(inflate(&packed, 1799).is_err());
         assert!(inflate(&packed[..10], 1800).is_err());
         assert!(inflate(&packed, u64::MAX).is_err());
+        assert!(matches!(inflate(&packed, 0), Ok(Contents::Absent)));
+    }
+
+    #[test]
+    fn what_is_claimed_and_not_there_costs_no_memory() {
+        /// In MB, the most that this process has had.
+        fn peak() -> u64 {
+            let status = std::fs::read_to_string("/proc/self/status").expect("a process");
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let words = line.and_then(|line| line.split_whitespace().next());
+            words.and_then(|kb| kb.parse::<u64>().ok()).expect("a number") >> 10
+        }
+        // Random enough to be long, so that much may be claimed; the end is missing.
+        let text: Vec<u8> = (0..2_000_000_u32)
+            .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+            .collect();
+        let packed = compressed(&text);
+        let before = peak();
+        let claimed = (packed.len() as u64 * MAX_RATIO).min(MAX_SIZE);
+        assert!(claimed > 1 << 30);
+        assert!(inflate(&packed[..packed.len() / 2], claimed / 2).is_err());
+        assert!(peak() < before + 500, "{} MB", peak() - before);
     }
 }
