@@ -248,7 +248,7 @@ fn counts_own_calls(attach: Attach, sleep: bool) -> Result<(), String> {
     let refused = |error: ProgramError| error.to_string();
     let program = Program::load(&tables, switches, attach, Capacity::of(&tables)).map_err(refused)?;
     let own = i32::try_from(std::process::id()).expect("process ids fit");
-    let mut rows = program.add(&tables, own).map_err(refused)?;
+    let mut rows = program.add(&tables, switches, own).map_err(refused)?;
     program
         .attach(
             &mut rows,

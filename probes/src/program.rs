@@ -3,32 +3,31 @@
 
 mod capacity;
 mod instance;
+mod leaving;
 mod memories;
 mod switches;
+mod threads;
 
 use std::cell::{Cell, Ref, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::os::fd::RawFd;
 use std::path::Path;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use libbpf_rs::{
-    Link, MapCore, MapFlags, MapHandle, RingBuffer, RingBufferBuilder, UprobeMultiOpts, UprobeOpts,
-};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use libbpf_rs::{Link, MapHandle, RingBuffer, RingBufferBuilder, UprobeMultiOpts, UprobeOpts};
 
 pub use self::capacity::Capacity;
+pub use self::leaving::Removed;
 pub use self::switches::Switches;
+pub use self::threads::Pass;
 
 use self::capacity::Taken;
 use self::instance::{Instance, map_error};
 use self::memories::MapMemories;
 use crate::closer::Closer;
-use crate::native::{Core, Directory, FirstRows, Moved, Run, SPARE_RULES, Scratch, Thread};
-use crate::table::{
-    CallKey, Control, Counters, Event, GKey, GoroutineKey, Process, Reason, Tables, TermCounters,
-};
+use crate::native::{Core, Directory, FirstRows, Run, SPARE_RULES};
+use crate::table::{Control, Counters, Event, Process, Tables, TermCounters};
 
 /// How probes are attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,18 +78,6 @@ pub struct Probe {
     pub site: u32,
 }
 
-/// A goroutine sent back to run an instruction again, as `gi_passes` holds it.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub struct Pass {
-    /// Distance of its stack pointer from its stack's high end.
-    pub depth: u64,
-    /// Row of the site, as a hit has it.
-    pub site: u32,
-    #[doc(hidden)]
-    pub padding: u32,
-}
-
 impl Attach {
     /// Whether what is attached decides anything.
     fn decides(self) -> bool {
@@ -128,19 +115,9 @@ impl Drop for ProcessRows {
     }
 }
 
-/// What is known of a process when its rows are given back.
-#[derive(Clone, Debug, Default)]
-pub struct Removed {
-    /// How each row of its conditions has come out.
-    pub term_counters: Vec<TermCounters>,
-    /// What it was given and has not used.
-    pub process: Process,
-}
-
 /// The program of a run with its maps. Dropping it takes every probe off.
 pub struct Program {
     attach: Attach,
-    switches: Switches,
     run: Rc<Run>,
     directory: Rc<Directory>,
     events: Rc<RefCell<Vec<Event>>>,
@@ -165,9 +142,6 @@ impl std::fmt::Debug for Program {
     }
 }
 
-/// How often at most rows are taken back from processes that left.
-const SWEEP: Duration = Duration::from_millis(250);
-
 impl Program {
     /// Loads the program for a run, with room for as many rows as `capacity` says. Where that is used up, it is loaded
     /// once more.
@@ -191,7 +165,6 @@ impl Program {
         let ring = ring(&instance.map("gi_events")?, &events, &directory)?;
         Ok(Program {
             attach,
-            switches,
             run: Rc::new(run),
             directory,
             events,
@@ -210,12 +183,13 @@ impl Program {
 
     /// Gives a process rows of its own, disarmed. The tables' rules and control row are the run's, and not looked at.
     /// From now on its `exec` is noticed: whoever looks at its memory after this and then arms it arms what it saw.
-    pub fn add(&self, tables: &Tables, pid: i32) -> Result<ProcessRows, ProgramError> {
+    /// `switches` are what its rules have the program do.
+    pub fn add(&self, tables: &Tables, switches: Switches, pid: i32) -> Result<ProcessRows, ProgramError> {
         self.reap(false);
         let wanted = Capacity::of(tables);
-        let (instance, taken) = match self.find_room(wanted) {
+        let (instance, taken) = match self.find_room(wanted, switches) {
             Some(found) => found,
-            None => self.make_room(wanted)?,
+            None => self.make_room(wanted, switches)?,
         };
         let pid = pid.cast_unsigned();
         let place = taken.place();
@@ -244,27 +218,28 @@ impl Program {
         }
     }
 
-    fn find_room(&self, wanted: Capacity) -> Option<(usize, Taken)> {
+    fn find_room(&self, wanted: Capacity, switches: Switches) -> Option<(usize, Taken)> {
         let mut instances = self.instances.borrow_mut();
         instances
             .iter_mut()
             .enumerate()
+            .filter(|(_, instance)| instance.switches.allow(switches))
             .filter(|(_, instance)| instance.capacity.needs.has(wanted.needs))
             .find_map(|(n, instance)| Some((n, instance.rooms.take(wanted)?)))
     }
 
     /// Takes back what is free by now; if that is not enough, loads the program once more, twice as large. So it does
     /// where rules need more of it in this process than in those before.
-    fn make_room(&self, wanted: Capacity) -> Result<(usize, Taken), ProgramError> {
+    fn make_room(&self, wanted: Capacity, switches: Switches) -> Result<(usize, Taken), ProgramError> {
         self.reap(true);
-        if let Some(found) = self.find_room(wanted) {
+        if let Some(found) = self.find_room(wanted, switches) {
             return Ok(found);
         }
         let mut instances = self.instances.borrow_mut();
         let last = instances.last().expect("there is one from the start");
         let capacity = last.capacity.times(2).or_more(wanted);
         let mut next = Instance::load(
-            self.switches,
+            last.switches.or(switches),
             self.attach,
             capacity,
             (self.run.rules.len(), self.run.forced.len()),
@@ -326,131 +301,9 @@ impl Program {
         self.rows_of(rows).disarm(rows.place.process);
     }
 
-    /// Takes over what is kept of another process's calls and goroutines: of the same one, with other rules. Neither may be armed.
-    pub fn inherit(&self, rows: &ProcessRows, former: u32, moved: &Moved, core: &mut Core) {
-        core.inherit_within(former, rows.serial, moved);
-        let Some(place) = self.directory.place(former) else {
-            return;
-        };
-        let of_former = |key: &Vec<u8>| {
-            GKey::read_from_bytes(key)
-                .ok()
-                .filter(|key| key.process == former)
-        };
-        for key in self
-            .passes
-            .keys()
-            .filter_map(|key| of_former(&key))
-            .collect::<Vec<_>>()
-        {
-            let pass = self.passes.lookup(key.as_bytes(), MapFlags::ANY).ok().flatten();
-            let pass = pass.and_then(|bytes| Pass::read_from_bytes(&bytes).ok());
-            let site = pass.and_then(|pass| moved.sites.get(&pass.site.wrapping_sub(place.sites)));
-            if let (Some(pass), Some(site)) = (pass, site) {
-                let goroutine = GKey {
-                    process: rows.serial,
-                    ..key
-                };
-                let site = site + rows.place.sites;
-                // Where there is no room, the call counts twice.
-                let _ = self.let_pass(goroutine, Pass { site, ..pass });
-            }
-        }
-    }
-
-    /// Waits for edits that threads of a process have begun and their signals are to end, while that lasts no longer
-    /// than this.
-    pub fn settle(&self, rows: &ProcessRows, patience: Duration) {
-        let begun = Instant::now();
-        let waits = |tid: &u32| {
-            let scratch = self.scratch(*tid);
-            scratch.is_some_and(|s| s.is_waiting() && s.hit.serial == rows.serial)
-        };
-        while self.threads().iter().any(waits) && begun.elapsed() < patience {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-
-    /// Drops the scratches of the threads of a process that has ended or runs another program: what waits in them ended with
-    /// their calls, and has not failed.
-    pub fn forget_threads(&self, rows: &ProcessRows) {
-        for tid in self.threads() {
-            if self.scratch(tid).is_some_and(|s| s.hit.serial == rows.serial) {
-                self.forget(tid);
-            }
-        }
-    }
-
     /// Lets all probes of all processes pass.
     pub fn cease(&self) {
         self.run.cease();
-    }
-
-    /// Takes a process's rows back. Its probes pass from now on and come off in the background.
-    pub fn remove(&self, mut rows: ProcessRows) -> Removed {
-        self.disarm(&rows);
-        let removed = Removed {
-            term_counters: self.term_counters(&rows),
-            process: self.process(&rows),
-        };
-        self.instances.borrow()[rows.instance].unwatch(rows.pid, rows.place.process);
-        self.leaving
-            .borrow_mut()
-            .insert(rows.serial, (rows.instance, std::mem::take(&mut rows.taken)));
-        let links = std::mem::take(&mut rows.links);
-        self.closer.borrow_mut().close(rows.serial, links);
-        removed
-    }
-
-    /// Waits until the probes of all processes that were removed are off.
-    pub fn finish(&self) {
-        self.closer.borrow_mut().finish();
-        self.reap(true);
-    }
-
-    /// Takes back the rows of processes whose probes are off, with what was kept of their threads and goroutines.
-    fn reap(&self, now: bool) {
-        if !now && self.swept.get().is_some_and(|swept| swept.elapsed() < SWEEP) {
-            return;
-        }
-        let closed: HashSet<u32> = self.closer.borrow().closed().into_iter().collect();
-        self.swept.set(Some(Instant::now()));
-        if closed.is_empty() {
-            return;
-        }
-        self.drop_scratches(&closed);
-        drop_keys(&self.passes, &closed, |key: GKey| key.process);
-        drop_keys(&self.delays, &closed, |key: GKey| key.process);
-        drop_keys(&self.calls, &closed, |key: CallKey| key.process);
-        drop_keys(&self.goroutines, &closed, |key: GoroutineKey| key.process);
-        let mut instances = self.instances.borrow_mut();
-        let mut leaving = self.leaving.borrow_mut();
-        for serial in closed {
-            self.directory.remove(serial);
-            if let Some((instance, taken)) = leaving.remove(&serial) {
-                instances[instance].rooms.give(&taken);
-            }
-        }
-    }
-
-    /// Drops the scratches of threads of processes that left. What still waits in one can't be done any more.
-    fn drop_scratches(&self, closed: &HashSet<u32>) {
-        let mut core = None;
-        for tid in self.threads() {
-            let Some(scratch) = self.scratch(tid).filter(|s| closed.contains(&s.hit.serial)) else {
-                continue;
-            };
-            self.forget(tid);
-            if !scratch.is_waiting() {
-                continue;
-            }
-            if core.is_none() {
-                core = self.core().ok();
-            }
-            if let Some(core) = &mut core {
-                core.abandon(&mut Left(&self.events), &scratch, Reason::Lost);
-            }
-        }
     }
 
     fn rows_of(&self, rows: &ProcessRows) -> Ref<'_, crate::native::TableRows> {
@@ -515,39 +368,6 @@ impl Program {
         self.events.take()
     }
 
-    /// The edits that wait for a thread, if any.
-    pub fn waiting(&self, tid: u32) -> Option<Scratch> {
-        let scratch = self.scratch(tid).filter(Scratch::is_waiting)?;
-        let left = self.leaving.borrow().contains_key(&scratch.hit.serial);
-        (!left && self.directory.find(scratch.hit.serial).is_some()).then_some(scratch)
-    }
-
-    fn scratch(&self, tid: u32) -> Option<Scratch> {
-        let bytes = self.scratches.lookup(&tid.to_ne_bytes(), MapFlags::ANY).ok()??;
-        Scratch::read_from_bytes(&bytes).ok()
-    }
-
-    /// Every thread that has a scratch.
-    pub fn threads(&self) -> Vec<u32> {
-        self.scratches
-            .keys()
-            .filter_map(|key| Some(u32::from_ne_bytes(key.try_into().ok()?)))
-            .collect()
-    }
-
-    /// Drops a thread's scratch: its edits are made, or the thread is gone.
-    pub fn forget(&self, tid: u32) {
-        // A missing key is what is wanted.
-        let _ = self.scratches.delete(&tid.to_ne_bytes());
-    }
-
-    /// Lets a goroutine pass a site once, because it is sent back to run the probed instruction again.
-    pub fn let_pass(&self, goroutine: GKey, pass: Pass) -> Result<(), ProgramError> {
-        self.passes
-            .update(goroutine.as_bytes(), pass.as_bytes(), MapFlags::ANY)
-            .map_err(|error| map_error("gi_passes", error))
-    }
-
     /// The native core over this program's rows and memories, of all processes: for edits that goinject makes itself.
     pub fn core(&self) -> Result<Core, ProgramError> {
         let instances = self.instances.borrow();
@@ -595,40 +415,6 @@ fn ring(
         .map(drop)
         .and_then(|()| builder.build())
         .map_err(|error| map_error("gi_events", error))
-}
-
-fn drop_keys<K: FromBytes>(map: &MapHandle, closed: &HashSet<u32>, process: impl Fn(K) -> u32) {
-    let keys = map
-        .keys()
-        .filter(|key| K::read_from_bytes(key).is_ok_and(|key| closed.contains(&process(key))));
-    // All of them first: where the key that was just seen is gone, the kernel starts again from the beginning.
-    for key in keys.collect::<Vec<_>>() {
-        let _ = map.delete(&key);
-    }
-}
-
-/// A thread of a process that left: nothing can be read or written, but what failed is told.
-struct Left<'a>(&'a RefCell<Vec<Event>>);
-
-impl Thread for Left<'_> {
-    fn read(&mut self, _: u64, _: &mut [u8]) -> bool {
-        false
-    }
-    fn write(&mut self, _: u64, _: &[u8]) -> bool {
-        false
-    }
-    fn float(&mut self, _: u32) -> Option<u64> {
-        None
-    }
-    fn set_float(&mut self, _: u32, _: u64) -> bool {
-        false
-    }
-    fn thread_pointer(&mut self) -> u64 {
-        0
-    }
-    fn emit(&mut self, event: &Event) {
-        self.0.borrow_mut().push(*event);
-    }
 }
 
 #[cfg(test)]

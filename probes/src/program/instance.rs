@@ -37,6 +37,7 @@ const EXECUTED: &str = "goinject_executed";
 
 pub(super) struct Instance {
     attach: Attach,
+    pub(super) switches: Switches,
     pub(super) capacity: Capacity,
     pub(super) rooms: Rooms,
     pub(super) rows: Rc<TableRows>,
@@ -74,6 +75,7 @@ impl Instance {
             .and_then(|program| program.attach_raw_tracepoint("sched_process_exec").ok());
         Ok(Instance {
             attach,
+            switches,
             capacity,
             rooms: Rooms::new(capacity),
             rows: Rc::new(table_rows(&object, capacity)?),

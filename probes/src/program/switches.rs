@@ -19,6 +19,29 @@ pub struct Switches {
     pub pid_namespace: Option<(u64, u64)>,
 }
 
+impl Switches {
+    /// Whether all that others have a program do is allowed.
+    pub(super) fn allow(self, others: Switches) -> bool {
+        let all = [
+            (self.memory, others.memory),
+            (self.context, others.context),
+            (self.signal, others.signal),
+        ];
+        all.iter().all(|(own, other)| *own || !other)
+    }
+
+    /// What either has it do.
+    pub(super) fn or(self, others: Switches) -> Switches {
+        Switches {
+            memory: self.memory || others.memory,
+            context: self.context || others.context,
+            signal: self.signal || others.signal,
+            sleep: self.sleep || others.sleep,
+            pid_namespace: self.pid_namespace.or(others.pid_namespace),
+        }
+    }
+}
+
 /// The read-only data of `bpf/inject.bpf.c`, in its order.
 #[derive(IntoBytes, Immutable)]
 #[repr(C)]

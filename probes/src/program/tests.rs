@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::time::Duration;
 
 use super::*;
 use crate::capability::{BpfSupport, Support, own_file_offset, probed};
@@ -51,7 +52,7 @@ fn tables() -> Tables {
 fn armed(program: &Program, tables: &Tables) -> ProcessRows {
     let own = std::process::id().cast_signed();
     let offset = own_file_offset(tables.sites[0].address).unwrap();
-    let mut rows = program.add(tables, own).unwrap();
+    let mut rows = program.add(tables, Switches::default(), own).unwrap();
     program
         .attach(
             &mut rows,
@@ -132,7 +133,7 @@ fn a_process_that_runs_another_program_is_disarmed_and_cannot_be_armed() {
         .stdin(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    let rows = program.add(&tables, child.id().cast_signed()).unwrap();
+    let rows = program.add(&tables, switches, child.id().cast_signed()).unwrap();
     assert!(program.arm(&rows));
     drop(child.stdin.take());
     let name = format!("/proc/{}/comm", child.id());
@@ -160,4 +161,28 @@ fn what_the_tracer_writes_needs_no_edits_in_the_program() {
     tables.rules[0].flags = RULE_OBSERVE | RULE_TIMES;
     tables.sites[0].writer = crate::table::WriterKind::Tracer as u8;
     assert_eq!(Needs::of(&tables), Needs::EDITS.and(Needs::TRIGGERS));
+}
+
+/// What comes later may have the program do more than what it was loaded for: it is loaded once more, and only then.
+#[test]
+fn what_it_may_do_grows_with_what_rules_need() {
+    let Some((attach, none)) = support() else {
+        return;
+    };
+    let tables = tables();
+    let signal = Switches { signal: true, ..none };
+    let own = std::process::id().cast_signed();
+    let program = Program::load(&tables, none, attach, Capacity::of(&tables).times(4)).unwrap();
+    let loaded = || program.instances.borrow().len();
+    let mut rows = vec![program.add(&tables, none, own).unwrap()];
+    assert_eq!(loaded(), 1);
+    for (switches, count) in [(signal, 2), (none, 2), (signal, 2)] {
+        rows.push(program.add(&tables, switches, own).unwrap());
+        assert_eq!(loaded(), count);
+        let instance = rows.last().unwrap().instance;
+        assert!(program.instances.borrow()[instance].switches.allow(switches));
+    }
+    for rows in rows {
+        let _ = program.remove(rows);
+    }
 }

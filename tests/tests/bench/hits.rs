@@ -266,7 +266,7 @@ fn with_empty(offset: u64, attach: Attach, sleep: bool, path: &Path, target: &mu
         Program::load(&tables, switches, attach, capacity).unwrap_or_else(|error| panic!("{error}"));
     let probe = Probe { offset, site: 0 };
     let mut rows = program
-        .add(&tables, target.pid())
+        .add(&tables, switches, target.pid())
         .unwrap_or_else(|error| panic!("{error}"));
     program
         .attach(&mut rows, path, &[probe])

@@ -334,7 +334,7 @@ impl BpfEngine {
         let loaded = self.load(&tables, setup)?;
         let program = &loaded.program;
         self.generation.place(&mut tables, program.run());
-        let mut rows = program.add(&tables, pid)?;
+        let mut rows = program.add(&tables, setup.switches, pid)?;
         // An `exec` from here on is noticed, and what `memory` shows is gone after one that came before.
         let is_gone = tables
             .sites
@@ -445,20 +445,31 @@ impl BpfSession {
     }
 
     /// Every thread, stopped, with the edits made that waited for it.
-    fn stop_settled(&self, family: &mut Family) -> io::Result<Vec<Stop>> {
+    fn stop_settled(&self, family: &mut Family, rows: Option<&ProcessRows>) -> io::Result<Vec<Stop>> {
         let LoadedProgram { program, core } = &*self.loaded;
-        let tracer = self.tracer.as_ref();
-        let mut serve = |stop: Stop| match tracer {
-            Some(tracer) => tracer.stopped(stop, program, core),
-            None => stop.resume(),
+        let Some(tracer) = &self.tracer else {
+            return self.stop_once_edited(family, rows);
         };
+        let mut serve = |stop: Stop| tracer.stopped(stop, program, core);
         let stops = family.stop_all(self.pid, &mut serve)?;
-        match tracer {
-            Some(tracer) => stops
-                .into_iter()
-                .map(|stop| tracer.edit(stop, program, core))
-                .collect(),
-            None => Ok(stops),
+        stops
+            .into_iter()
+            .map(|stop| tracer.edit(stop, program, core))
+            .collect()
+    }
+
+    /// Every thread, stopped, once what the program has begun by itself is done: a thread that has its signal still before it, which
+    /// ends the edit, goes on for a moment.
+    fn stop_once_edited(&self, family: &mut Family, rows: Option<&ProcessRows>) -> io::Result<Vec<Stop>> {
+        let begun = Instant::now();
+        loop {
+            let stops = family.stop_all(self.pid, &mut Stop::resume)?;
+            let waits = rows.is_some_and(|rows| self.loaded.program.has_begun_edits(rows));
+            if !waits || begun.elapsed() > SETTLING {
+                return Ok(stops);
+            }
+            stops.into_iter().try_for_each(Stop::resume)?;
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
@@ -526,7 +537,7 @@ impl Session for BpfSession {
         program.disarm(&rows);
         let mut stops = Vec::new();
         if family.traces(self.pid) {
-            stops = self.stop_settled(family)?;
+            stops = self.stop_settled(family, Some(&rows))?;
         } else {
             program.settle(&rows, SETTLING);
         }
@@ -561,12 +572,12 @@ impl Session for BpfSession {
         let program = &self.loaded.program;
         if let Some(rows) = &self.rows {
             program.disarm(rows);
-            if self.tracer.is_none() {
+            if self.tracer.is_none() && !family.traces(self.pid) {
                 program.settle(rows, SETTLING);
             }
         }
         if family.traces(self.pid) {
-            let stops = self.stop_settled(family)?;
+            let stops = self.stop_settled(family, self.rows.as_ref())?;
             family.let_go(self.pid, stops)?;
         }
         self.remove();

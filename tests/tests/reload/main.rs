@@ -1,12 +1,16 @@
 //! SIGHUP has goinject read its rule file again, and the rules are swapped while the program goes on.
 
+mod guests;
+mod under_way;
+
 use std::fs;
 use std::process::{Command, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use goinject_tests::goinject::Running;
-use goinject_tests::{Build, Outcome, Writer, busy, goinject};
+use goinject_tests::long_run::LongRun;
+use goinject_tests::patience::wait_for;
+use goinject_tests::{Build, Outcome, Writer, busy};
 use serde_json::Value;
 
 const NEWEST: Build = Build::plain("1.27");
@@ -14,83 +18,9 @@ const NEWEST: Build = Build::plain("1.27");
 /// Those whose engines can swap rules.
 const WRITERS: [Writer; 2] = [Writer::Tracer, Writer::Breakpoints];
 
-/// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-fn wait_for<T>(mut found: impl FnMut() -> Option<T>) -> Option<T> {
-    let start = Instant::now();
-    while start.elapsed() < PATIENCE {
-        if let Some(found) = found() {
-            return Some(found);
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    None
-}
-
-struct Run {
-    running: Running,
-    folder: tempfile::TempDir,
-}
-
-impl Run {
-    /// goinject with rules, in a folder that has the program as `busy`. `target` is the rest of the command line.
-    fn start(writer: Writer, rules: &str, target: &[&str]) -> Run {
-        let folder = tempfile::tempdir().expect("a folder");
-        std::os::unix::fs::symlink(NEWEST.of("busy"), folder.path().join("busy")).expect("a link");
-        fs::write(folder.path().join("rules.yaml"), rules).expect("written");
-        let create = |name: &str| fs::File::create(folder.path().join(name)).expect("a file");
-        let mut command = goinject::command(["run", "--quiet", "--writer", writer.name(), "--json"]);
-        command.args(["events", "rules.yaml"]).args(target);
-        command.current_dir(folder.path()).stdin(Stdio::piped());
-        command.stdout(create("out")).stderr(create("err"));
-        let running = Running::start(&mut command);
-        Run { running, folder }
-    }
-
-    fn text(&self, name: &str) -> String {
-        fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
-    }
-
-    /// Lines of events from an offset on that have all of these texts.
-    fn lines(&self, from: usize, texts: &[&str]) -> Vec<String> {
-        let text = self.text("events");
-        let new = text.get(from..).unwrap_or_default();
-        let whole = new.rfind('\n').map_or("", |end| &new[..end]);
-        let has_all = |line: &&str| texts.iter().all(|text| line.contains(text));
-        whole.lines().filter(has_all).map(str::to_owned).collect()
-    }
-
-    /// Waits until a rule of a generation fires from now on.
-    fn has_fired(&self, rule: &str, generation: u64) {
-        let from = self.text("events").rfind('\n').map_or(0, |end| end + 1);
-        let rule = format!("\"rule\":\"{rule}\"");
-        let generation = match generation {
-            1 => "\"type\":\"fired\"".to_owned(),
-            number => format!("\"generation\":{number},"),
-        };
-        let fired = wait_for(|| (self.lines(from, &[&rule, &generation]).len() > 5).then_some(()));
-        assert!(fired.is_some(), "{rule} does not fire: {}", self.text("err"));
-    }
-
-    /// Has it read other rules, and waits until it tells what came of that.
-    fn reload(&self, rules: &str) -> Value {
-        let from = self.text("events").rfind('\n').map_or(0, |end| end + 1);
-        fs::write(self.folder.path().join("rules.yaml"), rules).expect("written");
-        self.running.signal(libc::SIGHUP);
-        let told = wait_for(|| self.lines(from, &["\"type\":\"reloaded\""]).pop());
-        let told = told.unwrap_or_else(|| panic!("{}", self.text("err")));
-        serde_json::from_str(&told).expect("a line")
-    }
-
-    fn end(mut self) -> Outcome {
-        drop(self.running.stdin());
-        let mut outcome = self.running.end();
-        let text = |name: &str| fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
-        (outcome.stdout, outcome.stderr) = (text("out"), text("err"));
-        outcome.json = Outcome::lines(&text("events"));
-        outcome
-    }
+/// Rules for `busy`, which ends with its standard input unless `target` is another.
+fn start(writer: Writer, rules: &str, target: &[&str]) -> LongRun {
+    LongRun::start(writer, "busy", rules, &["--json", "events"], target)
 }
 
 fn rules(names: &[&str]) -> String {
@@ -121,7 +51,7 @@ fn rules_are_swapped_while_the_program_goes_on() {
                 Some(pid) => vec!["--pid", pid],
                 None => vec!["--", "./busy", "-input"],
             };
-            let run = Run::start(writer, &rules(&["leaf", "number"]), &command);
+            let run = start(writer, &rules(&["leaf", "number"]), &command);
             run.has_fired("leaf", 1);
             let told = run.reload(&rules(&["leaf", "result"]));
             assert_eq!(told["generation"], 2, "{told}");
@@ -145,12 +75,12 @@ fn rules_are_swapped_while_the_program_goes_on() {
             let (code, stdout, outcome) = match target {
                 Some(mut target) => {
                     run.running.signal(libc::SIGINT);
-                    let outcome = run.end();
+                    let outcome = run.end().0;
                     drop(target.stdin());
                     (130, target.end().stdout, outcome)
                 }
                 None => {
-                    let outcome = run.end();
+                    let outcome = run.end().0;
                     (0, outcome.stdout.clone(), outcome)
                 }
             };
@@ -175,6 +105,10 @@ fn rules_are_swapped_while_the_program_goes_on() {
                 assert!(calls.replaced > 0, "{rule}: {}", said());
                 assert_eq!(calls.halfway, 0, "{rule}: {}", said());
             }
+            // Nothing runs between two generations: no call of a program that goinject has started is missed.
+            let leaf = outcome.of_type("rule").find(|line| line["rule"] == "leaf");
+            let leaf = leaf.and_then(|line| line["calls"].as_u64());
+            assert!(attached || leaf == Some(counted["leaf"].calls), "{}", said());
             let failed = |line: &Value| line["failed"].as_u64() > Some(0);
             assert!(!outcome.of_type("rule").any(failed), "{}", said());
         }
@@ -188,7 +122,7 @@ fn counts_and_limits_go_on() {
         let leaf = "- {name: leaf, function: main.leaf, when: {times: 30}, inject: {set: {a: 1000003}}}\n";
         let number = "- {name: number, function: main.number, when: {times: 10}, inject: {set: {n: 1000003, on: false}}}\n";
         let head = "version: 1\nlimits: {faults: 45}\nrules:\n";
-        let run = Run::start(writer, &format!("{head}{leaf}"), &["--", "./busy", "-input"]);
+        let run = start(writer, &format!("{head}{leaf}"), &["--", "./busy", "-input"]);
         run.has_fired("leaf", 1);
         run.reload(&format!("{head}{number}{leaf}"));
         let number_fired = wait_for(|| (run.lines(0, &["\"rule\":\"number\""]).len() >= 10).then_some(()));
@@ -199,7 +133,7 @@ fn counts_and_limits_go_on() {
         ));
         let limit = wait_for(|| run.lines(0, &["\"type\":\"limit\""]).pop());
         assert!(limit.is_some(), "{}", run.text("err"));
-        let outcome = run.end();
+        let outcome = run.end().0;
         assert_eq!(outcome.code, Some(5), "{}", outcome.describe());
         assert_eq!(applied(&outcome, "rule", "leaf"), 30, "{}", outcome.describe());
         assert_eq!(
@@ -212,13 +146,58 @@ fn counts_and_limits_go_on() {
     }
 }
 
+/// A new file may end the faults, and have them go on: its limits count from the start of the run, too.
+#[test]
+fn limits_are_those_of_the_new_file() {
+    for writer in WRITERS {
+        let leaf =
+            "rules:\n- {name: leaf, function: main.leaf, when: {every: 20}, inject: {set: {a: 1000003}}}\n";
+        let file = |limits: &str| format!("version: 1\nlimits: {{{limits}}}\n{leaf}");
+        let begun = Instant::now();
+        let run = start(
+            writer,
+            &file("duration: 1h"),
+            &["--", "./busy", "-only", "leaf", "-input"],
+        );
+        run.has_fired("leaf", 1);
+        std::thread::sleep(Duration::from_secs(2).saturating_sub(begun.elapsed()));
+        let is_over = |number: usize| {
+            let lines = wait_for(|| (run.lines(0, &["\"type\":\"limit\""]).len() == number).then_some(()));
+            assert!(lines.is_some(), "{}", run.text("err"));
+            // What was on its way is told by then.
+            std::thread::sleep(Duration::from_millis(200));
+            let before = run.text("events").len();
+            std::thread::sleep(Duration::from_millis(300));
+            assert_eq!(run.text("events").len(), before, "faults go on");
+        };
+        assert_eq!(run.lines(0, &["\"type\":\"limit\""]).len(), 0);
+        run.reload(&file("duration: 1s"));
+        is_over(1);
+        run.reload(&file("duration: 1h, faults: 1000000000"));
+        run.has_fired("leaf", 3);
+        run.reload(&file("faults: 5"));
+        is_over(2);
+        run.reload(&file("duration: 1h"));
+        run.has_fired("leaf", 5);
+        let (outcome, _) = run.end();
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+        let replaced = busy::counted(&outcome.stdout)["leaf"].replaced;
+        assert_eq!(
+            applied(&outcome, "rule", "leaf"),
+            replaced,
+            "{}",
+            outcome.describe()
+        );
+    }
+}
+
 /// What a command starts has the rules of its time, and so has what runs already.
 #[test]
 fn processes_of_a_followed_tree_have_the_new_rules() {
     for writer in WRITERS {
         let script =
             "./busy -for 4s -only leaf,number & read line; ./busy -calls 200 -only leaf,number; wait";
-        let run = Run::start(writer, &rules(&["leaf"]), &["--", "sh", "-c", script]);
+        let run = start(writer, &rules(&["leaf"]), &["--", "sh", "-c", script]);
         run.has_fired("leaf", 1);
         let told = run.reload(&format!(
             "{}target: {{command: [nothing]}}\nseed: 5\n",
@@ -226,7 +205,7 @@ fn processes_of_a_followed_tree_have_the_new_rules() {
         ));
         assert_eq!(told["generation"], 2, "{told}");
         run.has_fired("number", 2);
-        let outcome = run.end();
+        let outcome = run.end().0;
         assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
         for key in ["target", "seed"] {
             let words = format!("`{key}` of the file that was read again is not used");
@@ -256,7 +235,7 @@ fn processes_of_a_followed_tree_have_the_new_rules() {
 
 #[test]
 fn jumps_are_not_swapped() {
-    let run = Run::start(Writer::Trampoline, &rules(&["leaf"]), &["--", "./busy", "-input"]);
+    let run = start(Writer::Trampoline, &rules(&["leaf"]), &["--", "./busy", "-input"]);
     run.has_fired("leaf", 1);
     let told = run.reload(&rules(&["number"]));
     assert!(
@@ -265,7 +244,7 @@ fn jumps_are_not_swapped() {
             .is_some_and(|why| why.contains("--engine bpf")),
         "{told}"
     );
-    let outcome = run.end();
+    let outcome = run.end().0;
     assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
     assert_eq!(
         applied(&outcome, "rule", "leaf"),
