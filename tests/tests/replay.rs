@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use goinject_tests::long_run::LongRun;
 use goinject_tests::module::Module;
 use goinject_tests::{Outcome, Writer, goinject};
 
@@ -120,5 +121,78 @@ fn moved_lines_are_the_same_calls() {
         "race.test has been rebuilt since",
     ] {
         assert!(outcome.stderr.contains(words), "{words}: {}", outcome.describe());
+    }
+}
+
+/// A run of `waiting` whose rules were swapped between its rounds, and what a replay of it comes to.
+fn replay_of_swapped(writer: Writer, later: &str) -> Outcome {
+    let rules = "version: 1
+limits: {faults: 5}
+rules:
+- {name: gone, function: main.slow, if: n == 2, inject: {set: {n: 12}}, expect: {fired: 1}}
+- {name: early, function: main.nap, if: n == 7, inject: {set: {n: 1}}}
+- {name: kept, function: main.slow, if: n == 1, inject: {set: {n: 11, r: 1000}}, expect: {fired: 2}}
+- {name: third, function: main.count, when: {scope: goroutine, nth: 3}, inject: {set: {n: 1000}}}
+";
+    let stay: Vec<&str> = rules.lines().skip(5).collect();
+    let later = format!(
+        "version: 1\nlimits: {{faults: 100}}\nrules:\n{later}{}\n",
+        stay.join("\n")
+    );
+    let options = ["--json", "events"];
+    let run = LongRun::start(writer, "waiting", rules, &options, &["--", "./waiting", "go."]);
+    let fired = || (run.lines(0, &["\"type\":\"fired\""]).len() == 2).then_some(());
+    run.waits_for("it does not fire", fired);
+    assert_eq!(run.reload(&later)["generation"], 2);
+    for round in ["go.1", "go.2"] {
+        fs::write(run.path(round), "").expect("written");
+    }
+    let (outcome, folder) = run.end();
+    assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+    let mut command = goinject::command(["replay", "--writer", writer.name(), "events"]);
+    goinject::Running::start(command.current_dir(folder.path())).end()
+}
+
+/// Calls that a rule fired in before others came and after it come up again, also those of a rule that was taken out.
+#[test]
+fn a_run_whose_rules_were_swapped_comes_up_again() {
+    for writer in [Writer::Tracer, Writer::Breakpoints] {
+        let outcome = replay_of_swapped(writer, "");
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+        for words in [
+            "the rules that it began with are repeated",
+            "11 of 11 recorded faults occurred again",
+        ] {
+            assert!(outcome.stderr.contains(words), "{words}: {}", outcome.describe());
+        }
+        for line in [
+            "round 1 n 1 saw 11 r 1000 ",
+            "round 1 n 2 saw 12 r 112 ",
+            "round 2 n 1 saw 11 r 1000 counts 1000 1",
+            "round 2 n 2 saw 2 r 102 counts 1000 2",
+        ] {
+            assert!(outcome.stdout.contains(line), "{line}: {}", outcome.describe());
+        }
+        assert!(
+            !outcome.stderr.contains("more occurred"),
+            "{}",
+            outcome.describe()
+        );
+    }
+}
+
+#[test]
+fn faults_of_rules_that_came_later_are_refused() {
+    for writer in [Writer::Tracer, Writer::Breakpoints] {
+        let later = "- {name: late, function: main.slow, if: n == 4, inject: {set: {n: 14}}}\n";
+        let outcome = replay_of_swapped(writer, later);
+        assert_eq!(outcome.code, Some(2), "{}", outcome.describe());
+        assert_eq!(outcome.stdout, "", "nothing runs");
+        for words in [
+            "rule `late`, which came with generation 2, fired 1 time",
+            "jq -r 'select(.type == \"reloaded\" and .generation == 2).rule_file.text' events",
+        ] {
+            assert!(outcome.stderr.contains(words), "{words}: {}", outcome.describe());
+        }
     }
 }

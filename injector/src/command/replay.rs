@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};
 use goinject_probes::native::forced_key;
-use goinject_rules::model::RuleSet;
+use goinject_rules::model::{Rule, RuleSet};
 use goinject_rules::source::Source;
 
 use super::run::{carry_out, exit_code};
@@ -15,6 +15,7 @@ use super::{Told, fail, parse_rules, say};
 use crate::cli::{Cli, Command, Replay, Run};
 use crate::error::ExitCode;
 use crate::event::line::Armed;
+use crate::report::Generations;
 use crate::report::comparison::Faults;
 use crate::report::outputs::Reports;
 use crate::report::repeat::{Origin, Setting, with_options};
@@ -43,7 +44,10 @@ impl Again {
         let path = self.armed.folder.join(&self.armed.rule_file.path);
         // The rules are the recorded ones, whatever has become of their file.
         let source = Source::new(path, self.armed.rule_file.text.clone());
-        let rules = parse_rules(&source)?;
+        let mut rules = parse_rules(&source)?;
+        if self.recorded.generations.are_several() {
+            repeat_swapped(&mut rules, &self.recorded.generations);
+        }
         let origin = Origin {
             command_line: self.armed.command.iter().map(OsString::from).collect(),
         };
@@ -66,6 +70,50 @@ impl Again {
         }
         Ok(Finished { code, ..finished })
     }
+}
+
+/// Has rules that were swapped in the recorded run repeat it: a rule that was taken out had less time than its expectations ask for, and
+/// limits were those of several files. Recorded faults are within all of them.
+fn repeat_swapped(rules: &mut RuleSet, generations: &Generations) {
+    rules.limits.duration = None;
+    rules.limits.faults = None;
+    let gone = |rule: &&mut Rule| !generations.has_stayed(&rule.name);
+    for rule in rules.rules.iter_mut().filter(gone) {
+        rule.expect.fired.value.min = 0;
+        for range in [&mut rule.expect.calls, &mut rule.expect.matched]
+            .into_iter()
+            .flatten()
+        {
+            range.value.min = 0;
+        }
+    }
+    say(
+        "the rule file was read again in the recorded run: the rules that it began with are repeated, and no other fired",
+    );
+}
+
+/// Why a run whose rules were swapped can't be repeated; none if it can.
+fn unrepeatable(recorded: &Faults, shown: impl std::fmt::Display) -> Option<String> {
+    let generations = &recorded.generations;
+    if !generations.are_several() {
+        return None;
+    }
+    if let Some((rule, generation, count)) = generations.later() {
+        let times = crate::words::count(usize::try_from(count).unwrap_or(usize::MAX), "time");
+        let chosen = format!("select(.type == \"reloaded\" and .generation == {generation}).rule_file.text");
+        let command = ["jq", "-r", &chosen, &shown.to_string()].map(str::to_owned);
+        return Some(format!(
+            "{shown}: this run cannot be repeated: its rule file was read again (SIGHUP) while it went on, and rule `{rule}`, which came with \
+             generation {generation}, fired {times}; which calls came before that is not recorded. To run that generation's rules from the start, \
+             write them to a file: {}",
+            crate::words::in_shell(&command)
+        ));
+    }
+    recorded.occurrences().is_none().then(|| {
+        format!(
+            "{shown}: this run cannot be repeated: its rule file was read again (SIGHUP) while it went on, and its events do not tell which calls fired"
+        )
+    })
 }
 
 /// The calls that are to fire so that recorded faults come up again; none where they can't be told.
@@ -92,6 +140,9 @@ fn prepare(arguments: Replay) -> Told<Again> {
             "{shown}: no run was recorded in it: it has no `armed` line"
         )));
     };
+    if let Some(why) = unrepeatable(&recorded, &shown) {
+        return Err(invalid(why));
+    }
     let mut run = command(&armed).ok_or_else(|| {
         invalid(format!(
             "{shown}: the recorded command is not one of `goinject run` or `goinject test`"

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Generations;
 use crate::event::line::{Armed, Fired, Frame, Line, SiteName};
 use crate::event::{Notice, Progress, Sink};
 use crate::words::count;
@@ -16,6 +17,8 @@ pub struct Faults {
     pub armed: Option<Armed>,
     /// Events that the run could not tell.
     pub dropped: u64,
+    /// The rules that it had.
+    pub generations: Generations,
     calls: BTreeMap<Call, u64>,
     /// The calls that can be told apart: rule, place, number.
     occurrences: BTreeSet<(String, u64, u64)>,
@@ -83,6 +86,7 @@ impl std::fmt::Display for Call {
 impl Faults {
     /// Takes in the next line of the run.
     pub fn add(&mut self, line: &Line) {
+        self.generations.add(line);
         match line {
             Line::Armed(armed) => self.armed = Some(armed.clone()),
             Line::Process(process) => {

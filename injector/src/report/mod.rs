@@ -3,6 +3,7 @@
 pub mod call_sites;
 pub mod comparison;
 pub mod exploration;
+mod generations;
 pub mod github;
 pub mod html;
 mod human;
@@ -18,6 +19,7 @@ mod several;
 pub mod stream;
 mod timeline;
 
+pub use self::generations::Generations;
 pub use self::human::Terminal;
 pub use self::live::Live;
 pub use self::several::Several;
