@@ -32,8 +32,8 @@ rules:
 "#;
 
 /// A run with every report.
-fn run(module: &Module, writer: Writer) -> Outcome {
-    module.write("all.yaml", RULES);
+fn run(module: &Module, writer: Writer, rules: &str) -> Outcome {
+    module.write("all.yaml", rules);
     let [json, junit, markdown, html, summary] = [
         "events.jsonl",
         "junit.xml",
@@ -163,7 +163,7 @@ fn check_tables(path: &Path, told: &Told<'_>) -> Value {
 }
 
 fn check_run(module: &Module, writer: Writer) {
-    let outcome = run(module, writer);
+    let outcome = run(module, writer, RULES);
     assert_eq!(outcome.code, Some(1), "{}", outcome.describe());
     let told = Told::of(&outcome);
     let fired: u64 = told
@@ -237,4 +237,79 @@ fn every_report_says_what_the_events_say() {
     for writer in Writer::ANYWHERE {
         check_run(&module, writer);
     }
+}
+
+/// Mistakes in a file of rules, and what every report says of each: its rule, its line, its words.
+fn check_mistakes(module: &Module, rules: &str, code: i32, mistakes: &[(&str, u64, &str)]) {
+    let outcome = run(module, Writer::Breakpoints, rules);
+    assert_eq!(outcome.code, Some(code), "{}", outcome.describe());
+    let told: Vec<(&str, u64, &str)> = outcome
+        .of_type("error")
+        .map(|error| {
+            (
+                error["rule"].as_str().unwrap_or_default(),
+                error["line"].as_u64().unwrap_or_default(),
+                error["message"].as_str().expect("words"),
+            )
+        })
+        .collect();
+    let is_told = |(rule, line, words): &(&str, u64, &str)| {
+        let same = |told: &(&str, u64, &str)| told.0 == *rule && told.1 == *line && told.2.contains(words);
+        told.iter().any(same)
+    };
+    assert!(mistakes.iter().all(is_told), "{told:?}");
+    assert_eq!(told.len(), mistakes.len(), "{told:?}");
+
+    let read = readers::junit(&module.path("junit.xml"));
+    let cases = read["cases"].as_array().expect("cases");
+    let [comment, summary, page] = ["comment.md", "summary.md", "page.html"]
+        .map(|name| fs::read_to_string(module.path(name)).expect("a report"));
+    assert!(comment.starts_with("## ❌ goinject: all.yaml\n"), "{comment}");
+    assert_eq!(summary.trim_end(), comment.trim_end());
+    let said = format!("{}{}", outcome.stdout, outcome.stderr);
+    for (rule, line, words) in mistakes {
+        // As texts are told apart from markup, differently in each.
+        let plain = words.trim_matches('`');
+        let case = cases.iter().find(|case| match *rule {
+            "" => case[1] == "run",
+            rule => case[1] == rule,
+        });
+        let case = case.unwrap_or_else(|| panic!("{rule}: {read}")).to_string();
+        assert!(case.contains("Error") && case.contains(plain), "{case}");
+        assert!(case.contains(&format!("all.yaml:{line}:")), "{case}");
+        assert!(comment.contains(&format!("all.yaml&#58;{line}")), "{comment}");
+        assert!(page.contains(&format!("all.yaml:{line}")), "{page}");
+        let annotation = format!("::error file=all.yaml,line={line},");
+        let annotated = said
+            .lines()
+            .any(|line| line.starts_with(&annotation) && line.contains(plain));
+        assert!(annotated, "{said}");
+    }
+}
+
+#[test]
+fn what_cannot_be_armed_is_in_every_report() {
+    let module = Module::copy(
+        "1.27",
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/shop"),
+    );
+    // In no program of the run.
+    let quota = "version: 1\nrules:\n- name: quota\n  function: example.com/shop/store.Quota\n";
+    let gone = "- name: gone\n  function: example.com/shop/store.Gone\n  inject: {delay: 1ms}\n";
+    let acting = format!("{quota}  inject: {{set: {{\"results[0]\": 50}}}}\n");
+    let words = "there is no function";
+    check_mistakes(
+        &module,
+        &format!("version: 1\nrules:\n{gone}"),
+        3,
+        &[("gone", 4, words)],
+    );
+    // The other rule acts.
+    check_mistakes(&module, &format!("{acting}{gone}"), 3, &[("gone", 7, words)]);
+    // It does not fit.
+    let unfit = format!("{quota}  inject: {{set: {{\"results[0]\": many}}}}\n");
+    check_mistakes(&module, &unfit, 2, &[("quota", 5, "many")]);
+    // Nothing runs.
+    let unknown = format!("{acting}  whn: {{nth: 1}}\n");
+    check_mistakes(&module, &unknown, 2, &[("quota", 6, "a rule has no key")]);
 }

@@ -93,6 +93,11 @@ pub fn read_rules(path: &Path) -> Told<RuleSet> {
 
 /// Checks the text of a rule file; its mistakes and warnings are printed.
 pub fn parse_rules(source: &Source) -> Told<RuleSet> {
+    parse_printing(source).map_err(|_| ExitCode::Invalid)
+}
+
+/// The same; the mistakes are also for somebody else.
+pub fn parse_printing(source: &Source) -> Result<RuleSet, Vec<Diagnostic>> {
     match goinject_rules::parse(source) {
         Ok((rules, warnings)) => {
             print_diagnostics(&warnings, source);
@@ -100,7 +105,7 @@ pub fn parse_rules(source: &Source) -> Told<RuleSet> {
         }
         Err(diagnostics) => {
             print_diagnostics(&diagnostics, source);
-            Err(ExitCode::Invalid)
+            Err(diagnostics)
         }
     }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use goinject_rules::model::RuleSet;
 
-use super::{Told, fail, read_rules, say, style};
+use super::{Told, fail, parse_printing, say, style};
 use crate::cli::Run;
 use crate::error::ExitCode;
 use crate::event::Sink;
+use crate::event::line::{Error, Line};
 use crate::report::metrics::Metrics;
 use crate::report::outputs::Outputs;
 use crate::report::repeat::Origin;
@@ -19,13 +20,39 @@ use crate::signals::Signals;
 
 /// Runs a rule file against its target.
 pub fn run(arguments: &Run) -> std::process::ExitCode {
-    let finished = read_rules(&arguments.file).and_then(|rules| {
+    let finished = rules_or_report(arguments).and_then(|rules| {
         let origin = Origin {
             command_line: std::env::args_os().collect(),
         };
         carry_out(arguments, &rules, &origin, None, &mut Several::default())
     });
     exit_code(arguments, finished)
+}
+
+/// The rules of a run. What is wrong with them is in its reports, too: a mistake is what many runs in CI end with.
+fn rules_or_report(arguments: &Run) -> Told<RuleSet> {
+    let source = goinject_rules::read(&arguments.file).map_err(|error| fail(ExitCode::Invalid, error))?;
+    parse_printing(&source).map_err(|mistakes| {
+        match Outputs::open(&arguments.reports, &arguments.file) {
+            Ok(mut outputs) => {
+                for error in mistakes.iter().filter_map(|mistake| Error::of(mistake, &source)) {
+                    outputs.line(&Line::Error(error));
+                }
+                say_failures(&outputs.close());
+            }
+            Err(error) => {
+                fail(ExitCode::Invalid, error);
+            }
+        }
+        ExitCode::Invalid
+    })
+}
+
+/// Says which reports could not be written.
+fn say_failures(failures: &[String]) {
+    for failure in failures {
+        say(format!("error: {failure}"));
+    }
 }
 
 /// The exit code of a run, or of what kept it from beginning.
@@ -118,11 +145,12 @@ pub fn carry_out(
     };
     let finished = run::run(rules, &target, &options, &mut signals, &mut sinks);
     live.end();
+    if let Err(Failure::Because(_, error)) = &finished {
+        outputs.line(&Line::Error(Error::of_run(error.to_string())));
+    }
     let mut failures = outputs.close();
     failures.extend(metrics.close());
-    for failure in &failures {
-        say(format!("error: {failure}"));
-    }
+    say_failures(&failures);
     let finished = finished.map_err(|failure| match &failure {
         Failure::Findings(code) => *code,
         Failure::Because(code, error) => fail(*code, error),

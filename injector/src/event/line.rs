@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use goinject_rules::diagnostic::{Diagnostic, Severity};
+use goinject_rules::source::Source;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +15,8 @@ use super::shown::Shown;
 pub const VERSION: u32 = 1;
 
 /// goinject events: each line of the file that `goinject run --json FILE` writes is one of these. The first
-/// is `armed`, the last is `end`, after one `rule` for each rule. A `process` comes before what fires in it.
+/// is `armed`, or an `error` where rules could not be armed; the last is `end`, after one `rule` for each rule, unless the
+/// run could not begin. A `process` comes before what fires in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[schemars(title = "goinject event")]
@@ -30,6 +33,8 @@ pub enum Line {
     Reloaded(Reloaded),
     /// What a rule has done until another one, or none, took its place.
     Replaced(RuleResult),
+    /// A rule, or the whole run, could not be armed.
+    Error(Error),
     /// A limit ended the faults; the target goes on.
     Limit {},
     /// Go programs that ran and have none of the functions.
@@ -159,6 +164,26 @@ pub struct Reloaded {
     pub kept: Vec<String>,
     /// The rule file, as it was read; null if it was refused.
     pub rule_file: Option<RuleFile>,
+}
+
+/// Why a rule, or the whole run, could not be armed: a mistake in the rule file, or what the program or the host does not
+/// allow.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Error {
+    /// What is wrong.
+    pub message: String,
+    /// The rule that it is about; null: the file as a whole, or the run.
+    pub rule: Option<String>,
+    /// The rule file; null where it is not about that.
+    pub file: Option<PathBuf>,
+    /// Where in the file, counted from 1; null: the file as a whole.
+    pub line: Option<usize>,
+    /// In characters, counted from 1.
+    pub column: Option<usize>,
+    /// Further facts.
+    pub notes: Vec<String>,
+    /// What to write instead, or what to do.
+    pub help: Option<String>,
 }
 
 /// Go programs that ran and have none of the functions.
@@ -359,6 +384,30 @@ pub struct UnmetExpectation {
     pub expected: String,
     /// What it was.
     pub actual: u64,
+}
+
+impl Error {
+    /// What is wrong with the run as a whole.
+    pub fn of_run(message: String) -> Error {
+        Error {
+            message,
+            ..Error::default()
+        }
+    }
+
+    /// A mistake in a rule file; none for a warning.
+    pub fn of(diagnostic: &Diagnostic, source: &Source) -> Option<Error> {
+        let place = diagnostic.span.map(|span| source.line_column(span.start));
+        (diagnostic.severity == Severity::Error).then(|| Error {
+            message: diagnostic.message.clone(),
+            rule: diagnostic.rule.clone(),
+            file: Some(source.path().to_owned()),
+            line: place.map(|(line, _)| line),
+            column: place.map(|(_, column)| column),
+            notes: diagnostic.notes.clone(),
+            help: diagnostic.help.clone(),
+        })
+    }
 }
 
 impl Fired {

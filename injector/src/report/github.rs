@@ -9,6 +9,7 @@ use super::html::legible;
 use super::markdown::{markdown, sentence};
 use super::place::Workspace;
 use super::record::Record;
+use crate::event::line::RuleResult;
 
 /// Annotations of a run; GitHub shows ten of a kind for each step.
 pub(super) const MOST: usize = 10;
@@ -56,21 +57,33 @@ impl Runner {
 
     /// The worst of a run as commands to the runner, a line each.
     pub fn annotations(&self, record: &Record) -> Vec<String> {
-        let Some(armed) = &record.armed else {
-            return Vec::new();
-        };
         let level = if record.passed() { "notice" } else { "error" };
         let lines = record.rule_lines();
         let mut found = Vec::new();
-        let rule_file = self.relative(&armed.folder.join(&armed.rule_file.path));
+        let folder = record.folder();
+        let rule_file = self.relative(&folder.join(record.path()));
+        for error in &record.errors {
+            let help = error.help.as_ref().map(|help| format!("\n{help}"));
+            let message = format!("{}{}", error.message, help.unwrap_or_default());
+            let rule = error.rule.as_deref().unwrap_or("not armed");
+            let line = error.line.unwrap_or(1);
+            found.push(annotation("error", &rule_file, line, rule, &message));
+        }
+        let is_wrong = |rule: &str| {
+            record
+                .errors
+                .iter()
+                .any(|error| error.rule.as_deref() == Some(rule))
+        };
         // A rule that did not do what was expected has perhaps no call to be shown at.
-        for rule in record.rules.iter().filter(|rule| !rule.unmet.is_empty()) {
+        let unmet = |rule: &&RuleResult| !rule.unmet.is_empty() && !is_wrong(&rule.rule);
+        for rule in record.rules.iter().filter(unmet) {
             let unmet: Vec<String> = rule.unmet.iter().map(ToString::to_string).collect();
             let message = format!("{}: {}", rule.rule, unmet.join("; "));
             let line = lines.get(&rule.rule).copied().unwrap_or(1);
             found.push(annotation("error", &rule_file, line, &rule.rule, &message));
         }
-        let workspace = Workspace::new(&armed.folder, self.workspace.as_deref());
+        let workspace = Workspace::new(&folder, self.workspace.as_deref());
         for site in call_sites(record, &workspace) {
             let Some(place) = &site.place else { continue };
             let level = if site.failed > 0 { "error" } else { level };

@@ -10,7 +10,7 @@ use super::markdown::sentence;
 use super::place::Workspace;
 use super::record::Record;
 use super::timeline::{Timeline, timelines};
-use crate::event::line::{Armed, Fired, OutcomeName, RuleResult};
+use crate::event::line::{self, Armed, Fired, OutcomeName, RuleResult};
 use crate::words::in_shell;
 
 /// Rows of the tables of places and of events.
@@ -23,6 +23,7 @@ struct Page {
     passed: bool,
     name: String,
     sentence: String,
+    errors: Vec<ErrorRow>,
     facts: Vec<(&'static str, String)>,
     command: Option<String>,
     rules: Vec<RuleRow>,
@@ -36,6 +37,12 @@ struct Page {
     events_words: String,
     armed_in: Vec<String>,
     passed_over: String,
+}
+
+struct ErrorRow {
+    place: String,
+    message: String,
+    help: String,
 }
 
 struct RuleRow {
@@ -78,6 +85,7 @@ pub fn html(record: &Record) -> String {
         passed: record.passed(),
         name: shown(&record.name()),
         sentence: shown(&sentence(record)),
+        errors: record.errors.iter().map(error_row).collect(),
         facts: armed.map(|armed| facts(record, armed)).unwrap_or_default(),
         command: armed.map(|armed| shown(&in_shell(&armed.command))),
         rules: record.rules.iter().map(rule_row).collect(),
@@ -99,6 +107,18 @@ pub fn html(record: &Record) -> String {
         passed_over: shown(&record.passed_over.join(", ")),
     };
     page.render().expect("a page can be written into memory")
+}
+
+fn error_row(error: &line::Error) -> ErrorRow {
+    let place = match (&error.file, error.line) {
+        (Some(file), Some(line)) => format!("{}:{line}", file.display()),
+        _ => String::new(),
+    };
+    ErrorRow {
+        place: shown(&place),
+        message: shown(&error.message),
+        help: shown(error.help.as_deref().unwrap_or_default()),
+    }
 }
 
 fn facts(record: &Record, armed: &Armed) -> Vec<(&'static str, String)> {

@@ -164,6 +164,8 @@ impl Sink for Terminal<'_> {
                 result.applied,
                 result.failed
             )),
+            // Told as a notice, with its place in the file.
+            Line::Error(_) => {}
             Line::Limit {} => say("limit reached: no more faults; the target keeps running"),
             Line::PassedOver(passed_over) => say(format!(
                 "no rule was armed in {}",

@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::call_sites::{CallSite, call_sites};
 use super::place::Workspace;
 use super::record::{Hits, Record, TestName};
-use crate::event::line::{Armed, RuleResult};
+use crate::event::line::{self, Armed, RuleResult};
 
 /// A run as JUnit XML: a suite for the rule file; a test case for each rule, for each Go test that was hit, and one
 /// for the run itself if that went wrong in a way no rule tells of.
@@ -19,14 +19,13 @@ pub fn junit(record: &Record) -> String {
     let elapsed = record.end.as_ref().map_or(0, |end| end.elapsed_ns);
     suite.set_time(Duration::from_nanos(elapsed));
     let cases = Cases::new(record);
-    if let Some(armed) = &record.armed {
-        if let Ok(time) = DateTime::parse_from_rfc3339(&armed.time) {
-            suite.set_timestamp(time);
-        }
-        properties(&mut suite, armed);
-        for name in &armed.rules {
-            suite.add_test_case(cases.rule(name));
-        }
+    properties(&mut suite, record.armed.as_ref());
+    let began = record.armed.as_ref().map(|armed| armed.time.as_str());
+    let began = began.and_then(|time| DateTime::parse_from_rfc3339(time).ok());
+    // The schema asks for one, and for properties, also of a run that did not begin.
+    suite.set_timestamp(began.unwrap_or_else(|| DateTime::<Utc>::from(SystemTime::now()).fixed_offset()));
+    for name in record.rule_names() {
+        suite.add_test_case(cases.rule(name));
     }
     for (test, hits) in &record.tests {
         suite.add_test_case(cases.test(test, hits));
@@ -40,11 +39,13 @@ pub fn junit(record: &Record) -> String {
     report.to_string().expect("XML can be written into memory")
 }
 
-fn properties(suite: &mut TestSuite, armed: &Armed) {
+fn properties(suite: &mut TestSuite, armed: Option<&Armed>) {
+    let version = armed.map_or(env!("CARGO_PKG_VERSION"), |armed| armed.goinject.as_str());
+    suite.add_property(("goinject", version));
+    let Some(armed) = armed else { return };
     let seed = armed.seed.to_string();
     let command = crate::words::in_shell(&armed.command);
     for (name, value) in [
-        ("goinject", armed.goinject.as_str()),
         ("engine", armed.engine_words()),
         ("seed", seed.as_str()),
         ("command", command.as_str()),
@@ -65,15 +66,11 @@ struct Cases<'a> {
 
 impl<'a> Cases<'a> {
     fn new(record: &'a Record) -> Cases<'a> {
-        let armed = record.armed.as_ref();
-        let path = armed
-            .map(|armed| armed.rule_file.path.clone())
-            .unwrap_or_default();
+        let path = record.path();
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        let folder = armed.map(|armed| armed.folder.clone()).unwrap_or_default();
         Cases {
             record,
-            sites: call_sites(record, &Workspace::of_environment(&folder)),
+            sites: call_sites(record, &Workspace::of_environment(&record.folder())),
             // Jenkins takes what is before the last dot for the package.
             stem: stem.replace('.', "_"),
             file: path.to_string_lossy().into_owned(),
@@ -92,7 +89,16 @@ impl<'a> Cases<'a> {
 
     fn rule(&self, name: &str) -> TestCase {
         let result = self.record.rules.iter().find(|result| result.rule == name);
+        let mut errors = self.record.errors.iter();
+        let error = errors.find(|error| error.rule.as_deref() == Some(name));
         let status = match result {
+            // Counts of what was not armed are no news.
+            _ if let Some(error) = error => failure(
+                NonSuccessKind::Error,
+                "not-armed",
+                &error.message,
+                &error_words(error),
+            ),
             None => failure(NonSuccessKind::Error, "no-result", "the run broke off", ""),
             Some(result) if result.unmet.is_empty() => TestCaseStatus::success(),
             Some(result) => {
@@ -111,7 +117,8 @@ impl<'a> Cases<'a> {
             }
         };
         let mut case = self.case("rules", name, status);
-        if let Some(line) = self.lines.get(name) {
+        let line = self.lines.get(name).copied();
+        if let Some(line) = line.or_else(|| error.and_then(|error| error.line)) {
             case.extra.insert("line".into(), line.to_string().into());
         }
         let mut text = result.map(result_words).unwrap_or_default();
@@ -154,7 +161,12 @@ impl<'a> Cases<'a> {
 
     fn run(&self) -> TestCase {
         let words = self.record.end_words();
-        self.case("run", "run", failure(NonSuccessKind::Error, "run", &words, ""))
+        let errors = self.record.errors.iter().filter(|error| error.rule.is_none());
+        let details: Vec<String> = errors
+            .map(|error| format!("{}\n{}", error.message, error_words(error)))
+            .collect();
+        let status = failure(NonSuccessKind::Error, "run", &words, &details.join("\n"));
+        self.case("run", "run", status)
     }
 }
 
@@ -172,6 +184,22 @@ fn failure(kind: NonSuccessKind, type_name: &str, message: &str, description: &s
     };
     status.set_description(if text.is_empty() { message } else { &text });
     status
+}
+
+/// Where a mistake is, and what to write instead.
+fn error_words(error: &line::Error) -> String {
+    let mut text = String::new();
+    if let (Some(file), Some(line)) = (&error.file, error.line) {
+        let column = error.column.unwrap_or(1);
+        let _ = writeln!(text, "at {}:{line}:{column}", file.display());
+    }
+    for note in &error.notes {
+        let _ = writeln!(text, "note: {note}");
+    }
+    if let Some(help) = &error.help {
+        let _ = writeln!(text, "help: {help}");
+    }
+    text
 }
 
 /// A rule's counts, and what held it back.

@@ -19,8 +19,11 @@ pub fn markdown(record: &Record) -> String {
     let mark = if record.passed() { "✅" } else { "❌" };
     let mut text = format!("## {mark} goinject: {}\n\n", plain(&record.name()));
     let _ = writeln!(text, "{}.", plain(&sentence(record)));
-    if let Some(armed) = &record.armed {
+    errors(&mut text, record);
+    if !record.rules.is_empty() {
         rules(&mut text, record);
+    }
+    if let Some(armed) = &record.armed {
         let workspace = Workspace::of_environment(&armed.folder);
         places(&mut text, record, &workspace);
         tests(&mut text, record);
@@ -64,6 +67,28 @@ pub fn sentence(record: &Record) -> String {
 
 fn count_of(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// What could not be armed.
+fn errors(text: &mut String, record: &Record) {
+    if record.errors.is_empty() {
+        return;
+    }
+    text.push('\n');
+    for error in record.errors.iter().take(ROWS) {
+        let place = match (&error.file, error.line) {
+            (Some(file), Some(line)) => format!("{}: ", code(&format!("{}:{line}", file.display()))),
+            _ => String::new(),
+        };
+        let help = error.help.as_ref().map(|help| format!(" — {}", plain(help)));
+        let _ = writeln!(
+            text,
+            "- {place}{}{}",
+            plain(&error.message),
+            help.unwrap_or_default()
+        );
+    }
+    more(text, record.errors.len(), "errors");
 }
 
 fn rules(text: &mut String, record: &Record) {

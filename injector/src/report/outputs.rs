@@ -72,6 +72,10 @@ impl Outputs {
         let mut taken = vec![rule_file.canonicalize().unwrap_or_else(|_| rule_file.to_owned())];
         let mut outputs = Outputs {
             github: Runner::of_environment().filter(|_| !reports.no_github),
+            record: Record {
+                rule_file: rule_file.to_owned(),
+                ..Record::default()
+            },
             ..Outputs::default()
         };
         if let Some(path) = &reports.json {

@@ -2,10 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use std::path::{Path, PathBuf};
+
 use goinject_rules::source::Source;
 
 use crate::error::ExitCode;
-use crate::event::line::{Armed, End, Fired, Frame, Line, OutcomeName, Process, RuleResult, TargetEnd};
+use crate::event::line::{
+    Armed, End, Error, Fired, Frame, Line, OutcomeName, Process, RuleResult, TargetEnd,
+};
 
 /// Events that are kept one by one; the rest is only counted, so that no run is too long.
 const KEPT: usize = 2000;
@@ -15,8 +19,12 @@ const STACKS: usize = 10_000;
 /// A run, as its lines tell it.
 #[derive(Clone, Debug, Default)]
 pub struct Record {
+    /// The rule file, where it is known before the run begins.
+    pub rule_file: PathBuf,
     /// How it began; absent if it never did.
     pub armed: Option<Armed>,
+    /// What could not be armed.
+    pub errors: Vec<Error>,
     /// The processes that had rules armed.
     pub processes: Vec<Process>,
     /// Programs that had none of the functions.
@@ -98,6 +106,7 @@ impl Record {
             Line::ProcessResult(_) => {}
             // A report has the rules that the run ended with.
             Line::Reloaded(_) | Line::Replaced(_) => {}
+            Line::Error(error) => self.errors.push(error.clone()),
             Line::Limit {} => self.limit = true,
             Line::PassedOver(passed) => self.passed_over.extend(passed.programs.iter().cloned()),
             Line::Rule(result) => self.rules.push(result.clone()),
@@ -121,10 +130,34 @@ impl Record {
 
     /// What the run is called: the rule file's `name`, or its path.
     pub fn name(&self) -> String {
+        let name = self.armed.as_ref().and_then(|armed| armed.name.clone());
+        name.unwrap_or_else(|| self.path().display().to_string())
+    }
+
+    /// The path of the rule file.
+    pub fn path(&self) -> &Path {
         let armed = self.armed.as_ref();
-        let path = armed.map(|armed| armed.rule_file.path.display().to_string());
-        let name = armed.and_then(|armed| armed.name.clone());
-        name.or(path).unwrap_or_default()
+        armed.map_or(&self.rule_file, |armed| &armed.rule_file.path)
+    }
+
+    /// The folder in which the run was started.
+    pub fn folder(&self) -> PathBuf {
+        let armed = self.armed.as_ref().map(|armed| armed.folder.clone());
+        armed.unwrap_or_else(|| std::env::current_dir().unwrap_or_default())
+    }
+
+    /// The rules, in file order as far as that is known.
+    pub fn rule_names(&self) -> Vec<&str> {
+        let armed = self.armed.iter().flat_map(|armed| &armed.rules);
+        let results = self.rules.iter().map(|result| &result.rule);
+        let wrong = self.errors.iter().filter_map(|error| error.rule.as_ref());
+        let mut names: Vec<&str> = Vec::new();
+        for name in armed.chain(results).chain(wrong) {
+            if !names.contains(&name.as_str()) {
+                names.push(name);
+            }
+        }
+        names
     }
 
     /// The line of each rule in the rule file, counted from 1, by its name.
@@ -176,6 +209,9 @@ impl Record {
     /// What became of the target and of the run, in a sentence.
     pub fn end_words(&self) -> String {
         let Some(end) = &self.end else {
+            if let Some(first) = self.errors.first() {
+                return format!("the run did not begin: {}", first.message);
+            }
             return "the run has no end: goinject was killed, or its events are not complete".to_owned();
         };
         let target = match (&end.signal, end.status) {

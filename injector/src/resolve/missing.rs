@@ -68,7 +68,7 @@ pub(super) fn missing(rule: &Rule, name: &str, binary: &Binary) -> Finding {
     let Some((nearest, others)) = near.split_first() else {
         let help = format!(
             "names are as in a stack trace (`main.run`, `net/http.(*Client).Do`); `{}` lists them; a function that nothing \
-             calls is not linked in",
+             calls, or that is inlined without a trace, is not linked in",
             inspection(binary)
         );
         return Finding::absence(Absence::Unknown, diagnostic.help(help));
@@ -91,7 +91,10 @@ pub(super) fn inspection(binary: &Binary) -> String {
 }
 
 fn is_go_tests(path: &Path) -> bool {
-    let is_folder = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("go-build");
+    let is_folder = |name: &std::ffi::OsStr| {
+        let name = name.to_string_lossy();
+        name.starts_with("go-build") || name.starts_with("goinject-")
+    };
     path.extension().is_some_and(|extension| extension == "test") && path.iter().any(is_folder)
 }
 

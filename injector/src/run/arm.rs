@@ -250,10 +250,12 @@ impl Run<'_> {
         self.results.not_armed = true;
         let error = error.to_string();
         let error: Vec<&str> = error.lines().map(str::trim).collect();
-        self.say(format!(
-            "error: process {pid} ({program}) runs without rules: {}",
+        let message = format!(
+            "process {pid} ({program}) runs without rules: {}",
             error.join(" ")
-        ));
+        );
+        self.say(format!("error: {message}"));
+        self.sink.line(&Line::Error(line::Error::of_run(message)));
         Ok(())
     }
 

@@ -363,6 +363,12 @@ impl Run<'_> {
         if findings.is_empty() {
             return;
         }
+        for error in findings
+            .iter()
+            .filter_map(|finding| line::Error::of(finding, &self.rules.source))
+        {
+            self.sink.line(&Line::Error(error));
+        }
         self.sink.notice(&match self.generation().number {
             1 => Notice::Findings(findings),
             _ => Notice::FindingsOf(self.rules.source.clone(), findings),
