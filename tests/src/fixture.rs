@@ -240,7 +240,7 @@ pub fn fixture(program: &str, version: &str, flags: Flags) -> PathBuf {
 }
 
 fn needs_cgo(program: &str, flags: Flags) -> bool {
-    program == "cgo" || program.starts_with("cmd/") || flags.race || flags.external
+    matches!(program, "cgo" | "callbacks") || program.starts_with("cmd/") || flags.race || flags.external
 }
 
 fn cache() -> PathBuf {

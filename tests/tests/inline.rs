@@ -117,6 +117,108 @@ fn another_engines_writer_is_refused() {
     assert!(outcome.stderr.contains(expected), "{}", outcome.describe());
 }
 
+/// Profiles at 1 kHz, traces, dumps of all stacks, commands, signals that debuggers use with handlers of its own, and nil
+/// pointers, while every call is changed: each comes to what it would, and no call goes wrong.
+#[test]
+fn what_watches_or_interrupts_a_program_works_while_calls_are_changed() {
+    const ALL: [&str; 6] = ["profile", "trace", "stacks", "exec", "signals", "faults"];
+    for version in ["1.15", "1.22", "1.27"] {
+        let (_folder, rules) = rules(version);
+        for watch in [ALL[0], ALL[1], "stacks,exec", "signals,faults", &ALL.join(",")] {
+            let mut command = goinject::command(["run", "--quiet", "--engine", "inline"]);
+            command
+                .arg(&rules)
+                .arg("--")
+                .arg(Build::plain(version).of("busy"));
+            command.args(["-for", "1500ms", "-watch", watch]);
+            let outcome = goinject::Running::start(&mut command).end();
+            let described = format!("Go {version}, {watch}: {}", outcome.describe());
+            assert_eq!(outcome.code, Some(0), "{described}");
+            let total = busy::total(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {described}"));
+            assert!(
+                total.calls > 10_000 && total.replaced == total.calls,
+                "{described}"
+            );
+            for name in watch.split(',') {
+                assert!(
+                    outcome.stdout.contains(&format!("watched {name} ")),
+                    "{described}"
+                );
+            }
+        }
+    }
+}
+
+/// A dump that ends the program tells all goroutines, wherever they are.
+#[test]
+fn sigquit_dumps_goroutines_whose_calls_are_changed() {
+    for version in ["1.15", "1.27"] {
+        let (_folder, rules) = rules(version);
+        let mut command = goinject::command(["run", "--quiet", "--engine", "inline"]);
+        command
+            .arg(&rules)
+            .arg("--")
+            .arg(Build::plain(version).of("busy"));
+        command.args(["-for", "60s"]).env("GOTRACEBACK", "all");
+        let injector = goinject::Running::start(&mut command);
+        thread::sleep(Duration::from_secs(2));
+        let target = fs::read_dir("/proc").expect("it is there").find_map(|entry| {
+            let pid: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let status = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            let parent = status
+                .rsplit_once(')')?
+                .1
+                .split_whitespace()
+                .nth(1)?
+                .parse::<i32>()
+                .ok()?;
+            (parent == injector.pid() && status.contains("(busy-")).then_some(pid)
+        });
+        // SAFETY: a process that goinject has started and not waited for yet.
+        unsafe { libc::kill(target.expect("goinject has a child"), libc::SIGQUIT) };
+        let outcome = injector.end();
+        let described = format!("Go {version}: {}", outcome.describe());
+        assert!(outcome.stderr.contains("SIGQUIT: quit"), "{described}");
+        let dumped = outcome.stderr.matches("main.main.func").count();
+        assert!(
+            dumped >= 8 && outcome.stderr.contains("main.main()"),
+            "{dumped} {described}"
+        );
+        for wrong in [
+            "fatal error",
+            "unexpected return pc",
+            "unknown pc",
+            "panic during",
+        ] {
+            assert!(!outcome.stderr.contains(wrong), "{described}");
+        }
+    }
+}
+
+/// C code that calls back, in threads of Go and in its own, and has handlers for signals that debuggers use.
+#[test]
+fn calls_from_c_are_changed_in_threads_of_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = folder.path().join("rules.yaml");
+    let text = "version: 1\nrules:\n- {name: work, function: main.work, inject: {set: {n: 1000}}}\n";
+    fs::write(&rules, text).expect("rules are written");
+    for version in ["1.15", "1.19", "1.27"] {
+        let mut command = goinject::command(["run", "--quiet", "--engine", "inline"]);
+        command
+            .arg(&rules)
+            .arg("--")
+            .arg(Build::plain(version).of("callbacks"));
+        let outcome = goinject::Running::start(&mut command).end();
+        assert_eq!(outcome.code, Some(0), "Go {version}: {}", outcome.describe());
+        let expected = "wrong: 0 of 40000\n";
+        assert!(
+            outcome.stdout.contains(expected),
+            "Go {version}: {}",
+            outcome.describe()
+        );
+    }
+}
+
 /// A target that writes events itself, which are none: they are counted as dropped, it is told of once, and the rest of the
 /// run is as ever.
 #[test]
