@@ -10,6 +10,7 @@ pub mod bundle;
 pub mod busy;
 mod case;
 mod decisions;
+pub mod exploration;
 mod fixture;
 pub mod goinject;
 pub mod guest;

@@ -3,51 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 
 use goinject_tests::Outcome;
+use goinject_tests::exploration::{explore, findings, fixture, list, results, text};
 use goinject_tests::module::Module;
 use serde_json::Value;
-
-/// A module of `fixtures/explore`.
-fn fixture(name: &str) -> Module {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/explore");
-    Module::copy("1.27", &folder.join(name))
-}
-
-fn explore(module: &Module, options: &[&str], command: &[&str], settings: &[(&str, &str)]) -> Outcome {
-    let mut all = vec!["explore", "--quiet"];
-    all.extend(options);
-    all.push("--");
-    all.extend(command);
-    module.goinject(&all, settings)
-}
-
-/// `explore.json`.
-fn results(module: &Module, out: &str) -> Value {
-    let file = module.path(out).join("explore.json");
-    let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    serde_json::from_str(&text).expect("JSON")
-}
-
-fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    value[key].as_array().map_or(&[], Vec::as_slice)
-}
-
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value[key].as_str().unwrap_or_default()
-}
-
-/// The findings as class, function, innermost frame and mode.
-fn findings(results: &Value) -> BTreeSet<[String; 3]> {
-    list(results, "findings")
-        .iter()
-        .map(|finding| {
-            let caller = text(&finding["stack"][0], "function");
-            [text(finding, "class"), text(finding, "function"), caller].map(str::to_owned)
-        })
-        .collect()
-}
 
 #[test]
 fn planted_faults_are_found_and_their_twins_are_not() {
@@ -173,12 +133,13 @@ fn parts_find_together_what_one_exploration_finds() {
     let mut tried = 0;
     for part in ["1/3", "2/3", "3/3"] {
         let out = format!("part{}", &part[..1]);
-        explore(
+        let outcome = explore(
             &module,
             &["--mode", "once", "--shard", part, "--out", &out],
             &FEW,
             &[],
         );
+        assert!(matches!(outcome.code, Some(0 | 1)), "{}", outcome.describe());
         let results = results(&module, &out);
         tried += list(&results, "outcomes").len();
         parts.extend(findings(&results));

@@ -102,7 +102,7 @@ fn survey(
         if signals::end_is_asked_for() {
             return Err(ExitCode::Interrupted);
         }
-        let factor = recorded.elapsed.as_secs_f64() / plain.elapsed.as_secs_f64().max(1e-3);
+        let factor = recorded.elapsed.as_secs_f64() / plain.least.as_secs_f64().max(1e-3);
         say(format!(
             "{}: {} watched, {} that they are called at; {:.2} s, {factor:.1} times the plain run",
             subject.name,

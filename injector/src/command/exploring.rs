@@ -114,6 +114,12 @@ impl<'a> Session<'a> {
         watcher.end();
         let (outcomes, end) = tried.map_err(|error| fail(ExitCode::Defect, error))?;
         let mut exploration = self.summary(&planned, &outcomes, end);
+        exploration.error_paths = trials.error_paths(&planned.subjects);
+        let alone = planned
+            .subjects
+            .iter()
+            .filter_map(|subject| Some((subject.name.clone(), trials.why_alone(subject)?)));
+        exploration.alone = alone.collect();
         exploration.left = experiments.len() - outcomes.len();
         for finding in &mut exploration.findings {
             let known = self.baseline.iter().flat_map(|baseline| &baseline.findings);
@@ -167,6 +173,8 @@ impl<'a> Session<'a> {
                 })
                 .collect(),
             unstable: planned.unstable.clone(),
+            alone: BTreeMap::new(),
+            error_paths: None,
             ended: match end {
                 End::Complete => Ended::Complete,
                 End::Budget => Ended::Budget,
@@ -185,6 +193,14 @@ pub(super) fn stability(subject: &Subject, trials: &Trials<'_>) -> Told<Stabilit
     let plain = plain.map_err(|error| fail(ExitCode::Unarmable, format!("{}: {error}", subject.name)))?;
     if asked() {
         return Err(ExitCode::Interrupted);
+    }
+    if let Some(why) = &plain.disturbed {
+        say(format!(
+            "warning: {} fails where it runs twice at a time: its trials are made one by one: {}",
+            subject.name,
+            indented(why)
+        ));
+        trials.set_alone(subject, why.clone());
     }
     match &plain.failure {
         Some(failure) => Err(fail(

@@ -10,7 +10,7 @@ use super::explorer::Trials;
 use super::judge::{Evidence, Verdict};
 use super::leak::{self, GRACE};
 use super::point::{Point, Reach};
-use super::replay;
+use super::replay::{self, Injected};
 use super::results::{Finding, Result as Outcome};
 use super::rule_text::{self, FAULT, Failing, Fault, Mode};
 use super::subject::Subject;
@@ -133,13 +133,15 @@ impl Experiment for AtPoint {
         let fitting = subject.program.fitting(&rules);
         let text = rule_text::head() + &fitting.concat();
         let test = self.test.as_deref();
+        let plain = trials.request(subject, test, (text, Path::new(rule_text::FILE)));
         let request = Request {
+            alone: plain.alone || trials.is_last(n),
             patience: trials.settings.patience.unwrap_or(self.patience),
             most_faults: MOST_FAULTS,
             kept_events: KEPT_EVENTS,
             grace: GRACE[n.min(1)],
             error_marks: vec![MARK.to_owned()],
-            ..trials.request(subject, test, (text, Path::new(rule_text::FILE)))
+            ..plain
         };
         let outcome = match trials.make(request.clone()) {
             Ok(outcome) => outcome,
@@ -176,7 +178,10 @@ impl Experiment for AtPoint {
     fn rule_file(&self, subject: &Subject, finding: &Finding, folder: &Path) -> String {
         let callers = self.point.callers();
         let dir = replay::dir_from(folder);
-        replay::rule_file(subject, finding, &self.fault(&callers), (self.patience, &dir))
+        let fault = self.fault(&callers);
+        let injected = Injected::AtPoint(&fault);
+        let test = finding.test.as_deref();
+        replay::rule_file(subject, finding, (&injected, test), (self.patience, &dir))
     }
 }
 

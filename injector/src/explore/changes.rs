@@ -12,28 +12,56 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Those since a revision of the current folder's repository.
+    /// Those of the current folder's repository since a revision, or since both have parted; files that git does not know
+    /// yet are changed, too.
     ///
     /// # Errors
     /// What git said.
     pub fn since(revision: &str) -> Result<Changes, String> {
-        let said = Command::new("git")
-            .args([
-                "diff",
-                "--no-color",
-                "--no-ext-diff",
-                "--unified=0",
-                "--function-context",
+        let base = match git(&["merge-base", "--end-of-options", revision, "HEAD"]) {
+            Ok(base) => base.trim_end().to_owned(),
+            // Nothing may be known of where they parted, as in a clone without history.
+            Err(_) => git(&[
+                "rev-parse",
+                "--verify",
+                "--end-of-options",
+                &format!("{revision}^{{commit}}"),
             ])
-            .arg(revision)
-            .args(["--", "*.go"])
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|error| format!("cannot run git: {error}"))?;
-        match said.status.success() {
-            true => Ok(Changes::parse(&String::from_utf8_lossy(&said.stdout))),
-            false => Err(String::from_utf8_lossy(&said.stderr).trim_end().to_owned()),
-        }
+            .map(|commit| commit.trim_end().to_owned())
+            .map_err(|error| {
+                format!("{error}\n(a clone without history has no other revisions: fetch it first)")
+            })?,
+        };
+        let mut words = vec![
+            "diff",
+            "--no-color",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--no-relative",
+        ];
+        // Whatever the user's settings are.
+        words.extend([
+            "--src-prefix=a/",
+            "--dst-prefix=b/",
+            "--unified=0",
+            "--function-context",
+        ]);
+        words.extend([base.as_str(), "--", ALL]);
+        let mut changes = Changes::parse(&git(&words)?);
+        let new = git(&[
+            "ls-files",
+            "--others",
+            "--exclude-standard",
+            "--full-name",
+            "-z",
+            "--",
+            ALL,
+        ])?;
+        let new = new
+            .split_terminator('\0')
+            .map(|path| (format!("/{path}"), 0..u32::MAX));
+        changes.lines.extend(new);
+        Ok(changes)
     }
 
     fn parse(diff: &str) -> Changes {
@@ -41,7 +69,8 @@ impl Changes {
         let mut file = None;
         for line in diff.lines() {
             if let Some(path) = line.strip_prefix("+++ b/") {
-                file = Some(format!("/{path}"));
+                // A name with a space has a tab at its end.
+                file = Some(format!("/{}", path.trim_end_matches('\t')));
             } else if line.starts_with("+++ ") {
                 // It is gone.
                 file = None;
@@ -64,6 +93,23 @@ impl Changes {
         self.lines.iter().any(|(file, lines)| {
             format!("/{}", place.file).ends_with(file.as_str()) && lines.contains(&place.line)
         })
+    }
+}
+
+/// The Go files of the whole repository.
+const ALL: &str = ":(top)*.go";
+
+/// What git says.
+fn git(words: &[&str]) -> Result<String, String> {
+    let said = Command::new("git")
+        .args(["-c", "core.quotePath=false"])
+        .args(words)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("cannot run git: {error}"))?;
+    match said.status.success() {
+        true => Ok(String::from_utf8_lossy(&said.stdout).into_owned()),
+        false => Err(String::from_utf8_lossy(&said.stderr).trim_end().to_owned()),
     }
 }
 

@@ -5,10 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::class::{Class, Worth};
+use super::coverage::Coverage;
 use super::experiment::{Experiment, Tried};
 use super::results::Result as Outcome;
 use super::store::Store;
@@ -48,7 +49,16 @@ pub struct Trials<'a> {
     pub settings: &'a Settings,
     /// Whether all are to end.
     pub abandoned: AtomicBool,
+    /// What trials covered so far.
+    pub coverage: Mutex<Coverage>,
+    /// Held by each trial, and by one that runs alone for itself.
+    gate: RwLock<()>,
+    /// Programs that disturb themselves where they run twice at a time, and the reason; none where it is not that.
+    disturbed: Mutex<BTreeMap<String, Option<String>>>,
 }
+
+/// What programs say which find a port taken.
+const IN_USE: [&str; 2] = ["address already in use", "EADDRINUSE"];
 
 /// A mark that no other process has.
 pub fn new_mark() -> String {
@@ -63,12 +73,50 @@ impl<'a> Trials<'a> {
         Trials {
             settings,
             abandoned: AtomicBool::new(false),
+            coverage: Mutex::default(),
+            gate: RwLock::default(),
+            disturbed: Mutex::default(),
         }
+    }
+
+    /// Has a subject's trials made one by one from now on: it disturbs itself.
+    pub fn set_alone(&self, subject: &Subject, why: String) {
+        let mut disturbed = self.disturbed.lock().unwrap_or_else(PoisonError::into_inner);
+        disturbed.insert(subject.file(), Some(why));
+    }
+
+    /// Why the trials of a subject are made one by one, if they are.
+    pub fn why_alone(&self, subject: &Subject) -> Option<String> {
+        self.is_disturbed(&subject.file()).flatten()
+    }
+
+    fn is_disturbed(&self, program: &str) -> Option<Option<String>> {
+        let disturbed = self.disturbed.lock().unwrap_or_else(PoisonError::into_inner);
+        disturbed.get(program).cloned()
     }
 
     /// Whether all are to end.
     pub fn are_abandoned(&self) -> bool {
         self.abandoned.load(Ordering::Relaxed)
+    }
+
+    /// What was covered until now was covered without faults.
+    pub fn begin_faults(&self) {
+        let mut coverage = self.coverage.lock().unwrap_or_else(PoisonError::into_inner);
+        coverage.begin_faults();
+    }
+
+    /// How much of the code for errors of these subjects was run; none where nothing was covered.
+    pub fn error_paths(&self, subjects: &[Subject]) -> Option<super::results::ErrorPaths> {
+        let coverage = self.coverage.lock().unwrap_or_else(PoisonError::into_inner);
+        coverage.error_paths(&|name| {
+            let file = subjects
+                .iter()
+                .filter_map(|subject| subject.source(name))
+                .find(|file| file.is_file())?;
+            let text = std::fs::read_to_string(&file).ok()?;
+            Some((file.to_string_lossy().into_owned(), text))
+        })
     }
 
     /// Ends those under way, and makes no more.
@@ -92,15 +140,56 @@ impl<'a> Trials<'a> {
             grace: Duration::ZERO,
             error_marks: Vec::new(),
             mark: String::new(),
+            alone: self.why_alone(subject).is_some(),
+            covers: subject.covers(),
         }
     }
 
-    /// Makes one. Nothing of it is left behind.
-    pub fn make(&self, mut request: Request) -> io::Result<trial::Outcome> {
+    /// Whether a repetition of a trial is the last one, which is made alone: what comes of others at the same time is no
+    /// finding.
+    pub fn is_last(&self, n: usize) -> bool {
+        n > 0 && n == self.settings.repetitions
+    }
+
+    /// Makes one. Nothing of it is left behind. One that finds a port taken is made again, alone.
+    pub fn make(&self, request: Request) -> io::Result<trial::Outcome> {
+        let program = request.command.first().cloned().unwrap_or_default();
+        let outcome = self.make_in_turn(request.clone())?;
+        if request.alone || self.settings.jobs < 2 || self.is_disturbed(&program) == Some(None) {
+            return Ok(outcome);
+        }
+        let Some(line) = in_use(&outcome, &request) else {
+            return Ok(outcome);
+        };
+        let alone = self.make_in_turn(Request {
+            alone: true,
+            ..request.clone()
+        })?;
+        // It may say so whenever it runs.
+        let why = in_use(&alone, &request).is_none().then_some(line);
+        let mut disturbed = self.disturbed.lock().unwrap_or_else(PoisonError::into_inner);
+        disturbed.insert(program, why);
+        Ok(alone)
+    }
+
+    fn make_in_turn(&self, request: Request) -> io::Result<trial::Outcome> {
+        if request.alone {
+            let _all = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+            return self.make_now(request);
+        }
+        let _one = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        self.make_now(request)
+    }
+
+    fn make_now(&self, mut request: Request) -> io::Result<trial::Outcome> {
         request.mark = new_mark();
         let folder = Folder::new(&self.settings.work)?;
         if self.settings.copy {
             request.dir = folder.copy_of(&request.dir)?;
+        }
+        if request.covers {
+            let profile = format!("-test.coverprofile={}", folder.profile().display());
+            request.command.insert(1, profile);
         }
         let mut child = folder.start(&request)?;
         let deadline = Instant::now() + request.patience + SLACK;
@@ -116,11 +205,26 @@ impl<'a> Trials<'a> {
             std::thread::sleep(Duration::from_millis(2));
         };
         trial::kill_rest(&request.mark);
+        // One that crashed has written none.
+        if let (true, Ok(profile)) = (request.covers, std::fs::read_to_string(folder.profile())) {
+            let mut coverage = self.coverage.lock().unwrap_or_else(PoisonError::into_inner);
+            coverage.add(&profile);
+        }
         match ended {
             true => folder.outcome(),
             false => Err(io::Error::new(io::ErrorKind::TimedOut, "the trial did not end")),
         }
     }
+}
+
+/// The line in which a program says that a port is taken, if no rule made it say so.
+fn in_use(outcome: &trial::Outcome, request: &Request) -> Option<String> {
+    let says = |text: &str| IN_USE.iter().any(|words| text.contains(words));
+    if says(&request.rules) {
+        return None;
+    }
+    let mut lines = outcome.stdout.lines().chain(outcome.stderr.lines());
+    lines.find(|line| says(line)).map(|line| line.trim().to_owned())
 }
 
 /// What the loop tells while it runs.

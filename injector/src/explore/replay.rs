@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::class::Class;
 use super::results::{Finding, Lost};
-use super::rule_text::{self, Failing, Fault};
+use super::rule_text::{self, Fault};
 use super::subject::{How, Subject};
 use crate::words::in_shell;
 
@@ -36,20 +36,55 @@ impl Default for Wanted {
     }
 }
 
-/// The rule file of a finding.
+/// The fault of a rule file.
+pub(super) enum Injected<'a> {
+    /// At a point: the rule is written for it.
+    AtPoint(&'a Fault<'a>),
+    /// A rule that somebody else has written, as an item of a list, which expects something itself or not.
+    Written {
+        /// The rule.
+        rule: String,
+        /// Whether it says how often it is to fire.
+        expects: bool,
+    },
+}
+
+impl Injected<'_> {
+    fn error(&self) -> &str {
+        match self {
+            Injected::AtPoint(fault) => &fault.failing.error,
+            Injected::Written { rule, .. } => rule,
+        }
+    }
+
+    /// The rule, which is to fire so often.
+    pub(super) fn rule(&self, fired: &str) -> String {
+        let expect = format!("{{fired: \"{fired}\"}}");
+        match self {
+            Injected::AtPoint(fault) => rule_text::fault(fault, &expect),
+            Injected::Written { rule, expects: true } => rule.clone(),
+            Injected::Written { rule, .. } => match rule.strip_suffix("}\n") {
+                Some(flow) if rule.trim_start().starts_with("- {") => format!("{flow}, expect: {expect}}}\n"),
+                _ => format!("{rule}    expect: {expect}\n"),
+            },
+        }
+    }
+}
+
+/// The rule file of a finding, in this test where there is one.
 pub(super) fn rule_file(
     subject: &Subject,
     finding: &Finding,
-    fault: &Fault<'_>,
+    (injected, test): (&Injected<'_>, Option<&str>),
     (patience, dir): (Duration, &Path),
 ) -> String {
-    let wanted = wanted(subject, finding, fault.failing);
-    let command = command(subject, finding, patience.max(AT_LEAST));
+    let wanted = wanted(subject, finding, injected.error());
+    let command = command(subject, (finding.class, test), patience.max(AT_LEAST));
     let title = format!(
         "{}: {} fails in {}",
         finding.class,
         finding.function,
-        fault.callers.first().map_or("", |name| name)
+        finding.stack.first().map_or("", |place| &place.function)
     );
     format!(
         "# {title}\n# {}\n# {}\nversion: 1\nname: {}\ntarget:\n  command: {}\n  # From the folder of this file: change it where the file moves.\n  dir: {}\nexpect: {}\nrules:\n{}{}",
@@ -59,7 +94,7 @@ pub(super) fn rule_file(
         rule_text::list(&command),
         rule_text::quoted(&dir.to_string_lossy()),
         wanted.expect,
-        rule_text::fault(fault, &format!("{{fired: \"{}\"}}", wanted.fired)),
+        injected.rule(wanted.fired),
         wanted.rule,
     )
 }
@@ -89,7 +124,7 @@ fn between(from: &Path, to: &Path) -> PathBuf {
     }
 }
 
-fn wanted(subject: &Subject, finding: &Finding, failing: &Failing) -> Wanted {
+fn wanted(subject: &Subject, finding: &Finding, error: &str) -> Wanted {
     let place = finding.frame.as_ref();
     let result = place.and_then(|place| subject.program.error_result(&place.function));
     match finding.class {
@@ -125,9 +160,9 @@ fn wanted(subject: &Subject, finding: &Finding, failing: &Failing) -> Wanted {
                 ..Wanted::default()
             },
             (Some(place), Some(result))
-                if finding.lost == Some(Lost::WrapsNothing) && cause(&failing.error).is_some() =>
+                if finding.lost == Some(Lost::WrapsNothing) && cause(error).is_some() =>
             {
-                let cause = cause(&failing.error).unwrap_or_default();
+                let cause = cause(error).unwrap_or_default();
                 Wanted {
                     rule: reports(&place.function, &format!("errors.Is({result}, {cause})"), &result),
                     words: "It is met once that function returns the error, or one that wraps it.",
@@ -156,7 +191,7 @@ fn wanted(subject: &Subject, finding: &Finding, failing: &Failing) -> Wanted {
 fn cause(error: &str) -> Option<String> {
     let word = |key: &str| {
         let (_, rest) = error.split_once(key)?;
-        let end = rest.find([',', '}']).unwrap_or(rest.len());
+        let end = rest.find([',', '}', '\n']).unwrap_or(rest.len());
         Some(rest[..end].trim().to_owned())
     };
     if let Some(errno) = word("errno: ") {
@@ -178,12 +213,12 @@ fn reports(function: &str, condition: &str, result: &str) -> String {
 }
 
 /// The command, as people would type it.
-fn command(subject: &Subject, finding: &Finding, timeout: Duration) -> Vec<String> {
+fn command(subject: &Subject, (class, test): (Class, Option<&str>), timeout: Duration) -> Vec<String> {
     let shell = |script: String| vec!["sh".to_owned(), "-c".to_owned(), script];
-    match (&subject.how, finding.class) {
+    match (&subject.how, class) {
         // `go test` tells a fatal error from a failure by its output only.
-        (How::Tests(tests), Class::Crash) => shell(tests.script(finding.test.as_deref(), timeout)),
-        (How::Tests(tests), _) => tests.go_test(finding.test.as_deref(), timeout),
+        (How::Tests(tests), Class::Crash) => shell(tests.script(test, timeout)),
+        (How::Tests(tests), _) => tests.go_test(test, timeout),
         (How::Command(command), Class::Hang | Class::Deadlock | Class::Crash) => shell(format!(
             "timeout {} {}; test $? -le 1",
             timeout.as_secs(),

@@ -41,12 +41,40 @@ pub struct Exploration {
     pub outcomes: Vec<Result>,
     /// Tests that were set aside, because they do not always pass without a fault.
     pub unstable: Vec<String>,
+    /// What disturbs itself where it runs twice at a time, so that its trials were made one by one, with the reason.
+    #[serde(default)]
+    pub alone: BTreeMap<String, String>,
+    /// How much of the code that handles errors was run; only of test binaries that were built with `-cover`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error_paths: Option<ErrorPaths>,
     /// How it ended.
     pub ended: Ended,
     /// Faults that were not tried: the budget ended first, or somebody interrupted it.
     pub left: usize,
     /// Points at which no error could be made, with the reason.
     pub passed_over: BTreeMap<String, String>,
+}
+
+/// How much of the code below conditions such as `err != nil` was run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ErrorPaths {
+    /// Basic blocks, as Go's coverage has them.
+    pub blocks: usize,
+    /// Those that are run without faults.
+    pub before: usize,
+    /// Those that were run without faults or with one.
+    pub after: usize,
+    /// Where the first of those begin that were never run.
+    pub never: Vec<SourceLine>,
+}
+
+/// A line of a source file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SourceLine {
+    /// The file.
+    pub file: String,
+    /// The line.
+    pub line: u32,
 }
 
 /// How an exploration ended.
@@ -154,6 +182,21 @@ impl Exploration {
     /// Findings that the baseline does not have.
     pub fn new_findings(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| !finding.known)
+    }
+}
+
+impl ErrorPaths {
+    /// In words.
+    pub fn words(&self) -> String {
+        let share = |of: usize| 100.0 * of as f64 / self.blocks.max(1) as f64;
+        format!(
+            "of {} for errors, {} ran without faults ({:.0} %), {} with them ({:.0} %)",
+            crate::words::count(self.blocks, "block"),
+            self.before,
+            share(self.before),
+            self.after,
+            share(self.after)
+        )
     }
 }
 

@@ -92,6 +92,7 @@ impl Store {
             folder: folder.to_owned(),
             state,
         };
+        super::trial::remove_left(&store.work()).map_err(failed)?;
         // Those of an earlier exploration, which may be mended by now.
         match fs::remove_dir_all(store.rules()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),

@@ -49,6 +49,8 @@ pub struct Tests {
     pub dir: PathBuf,
     /// The package.
     pub package: String,
+    /// The module that it belongs to: its path and folder.
+    pub module: Option<(String, PathBuf)>,
     /// As `go test` was called.
     pub arguments: Arguments,
 }
@@ -75,8 +77,34 @@ impl Tests {
             binary,
             dir: package.dir.clone(),
             package: package.import_path.clone(),
+            module: package
+                .module
+                .as_ref()
+                .filter(|module| !module.dir.as_os_str().is_empty())
+                .map(|module| (module.path.clone(), module.dir.clone())),
             arguments: arguments.clone(),
         }
+    }
+
+    /// Whether the binary writes coverage profiles.
+    fn covers(&self) -> bool {
+        let flags = self
+            .arguments
+            .build
+            .iter()
+            .map(|flag| flag.trim_start_matches('-'));
+        let mut names = flags.map(|flag| flag.split_once('=').unwrap_or((flag, "true")));
+        names.any(|(name, value)| name.starts_with("cover") && value != "false")
+    }
+
+    /// A source file that is named by import path, as coverage profiles do.
+    fn source(&self, name: &str) -> Option<PathBuf> {
+        let (package, file) = name.rsplit_once('/')?;
+        if package == self.package {
+            return Some(self.dir.join(file));
+        }
+        let (path, dir) = self.module.as_ref()?;
+        Some(dir.join(name.strip_prefix(path.as_str())?.strip_prefix('/')?))
     }
 
     /// What `-run` is given: everything, or one test with the user's choice of its subtests.
@@ -166,6 +194,24 @@ impl Subject {
     pub(super) fn note_leaves(&self, key: Leaving, left: Option<Left>) {
         let mut leaves = self.leaves.lock().unwrap_or_else(PoisonError::into_inner);
         leaves.insert(key, left);
+    }
+
+    /// Whether its runs write coverage profiles.
+    pub fn covers(&self) -> bool {
+        matches!(&self.how, How::Tests(tests) if tests.covers())
+    }
+
+    /// A source file that is named by import path, if it is of this subject's module.
+    pub fn source(&self, name: &str) -> Option<PathBuf> {
+        match &self.how {
+            How::Tests(tests) => tests.source(name),
+            How::Command(_) => None,
+        }
+    }
+
+    /// The program that is started.
+    pub fn file(&self) -> String {
+        self.command(None).into_iter().next().unwrap_or_default()
     }
 
     /// Whether it is a test binary.
@@ -314,12 +360,41 @@ mod tests {
     }
 
     #[test]
+    fn coverage_is_where_it_is_asked_for() {
+        let tests = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            Tests {
+                binary: "p.test".into(),
+                dir: "/src/store".into(),
+                package: "example.com/shop/store".to_owned(),
+                module: Some(("example.com/shop".to_owned(), "/src".into())),
+                arguments: Arguments::parse(&words),
+            }
+        };
+        for words in [
+            &["-cover"][..],
+            &["-coverpkg=./..."],
+            &["--covermode=atomic"],
+            &["-race", "-cover=true"],
+        ] {
+            assert!(tests(words).covers(), "{words:?}");
+        }
+        assert!(!tests(&["-race", "./cover"]).covers());
+        assert!(!tests(&["-cover=false"]).covers());
+        let of = |name: &str| tests(&[]).source(name);
+        assert_eq!(of("example.com/shop/store/s.go"), Some("/src/store/s.go".into()));
+        assert_eq!(of("example.com/shop/cart/c.go"), Some("/src/cart/c.go".into()));
+        assert_eq!(of("example.com/shopping/c.go"), None);
+    }
+
+    #[test]
     fn one_test_with_the_users_choice_of_subtests() {
         let words: Vec<String> = ["-race", "-run", "TestA/x", "./p"].map(str::to_owned).to_vec();
         let tests = Tests {
             binary: "p.test".into(),
             dir: "/p".into(),
             package: "example.com/p".to_owned(),
+            module: Some(("example.com".to_owned(), "/".into())),
             arguments: Arguments::parse(&words),
         };
         assert_eq!(

@@ -47,33 +47,72 @@ pub struct Stability {
     pub unstable: BTreeSet<String>,
     /// Tests that always failed.
     pub failing: BTreeSet<String>,
-    /// How long everything takes.
+    /// How long everything takes at most.
     pub elapsed: Duration,
+    /// How long it takes at least.
+    pub least: Duration,
     /// Standard output, where it was always the same.
     pub output: Option<String>,
     /// Why nothing can be explored.
     pub failure: Option<String>,
+    /// What fails where two run side by side, though none does alone.
+    pub disturbed: Option<String>,
 }
 
-/// Runs a subject without faults, several times.
+/// Runs a subject without faults, several times: alone first, then two side by side where trials will be. What fails only
+/// then is asked once more alone.
 pub fn run_plainly(
     subject: &Subject,
     settings: &Settings,
-    asked: &dyn Fn() -> bool,
+    asked: &(dyn Fn() -> bool + Sync),
 ) -> io::Result<Stability> {
-    let mut runs = Vec::new();
-    for _ in 0..PLAIN_RUNS {
-        if asked() {
-            break;
+    let run = || subject.run_plainly(settings, PATIENCE, asked);
+    let alone = |runs: &mut Vec<Plain>| {
+        while runs.len() < PLAIN_RUNS && !asked() {
+            runs.push(run()?);
         }
-        runs.push(subject.run_plainly(settings, PATIENCE, asked)?);
+        io::Result::Ok(compare(subject.is_test(), runs))
+    };
+    let mut runs = vec![run()?];
+    // Those that fail anyway need no company.
+    if settings.jobs < 2 || runs[0].status != Some(0) || asked() {
+        return alone(&mut runs);
     }
-    Ok(compare(subject.is_test(), &runs))
+    let (first, second) = std::thread::scope(|scope| {
+        let other = scope.spawn(run);
+        let one = run();
+        (one, other.join())
+    });
+    let second = second.map_err(|_| io::Error::other("a plain run panicked"))?;
+    let beside = [runs[0].clone(), first?, second?];
+    let together = compare(subject.is_test(), &beside);
+    if together.is_steady() || asked() {
+        return Ok(together);
+    }
+    let found = alone(&mut runs)?;
+    let disturbed = found.is_steady().then(|| {
+        let bad = beside.iter().find(|run| run.status != Some(0));
+        let named = together.unstable.iter().next();
+        bad.map(|run| tail(&run.output))
+            .or_else(|| named.cloned())
+            .unwrap_or_default()
+    });
+    Ok(Stability { disturbed, ..found })
+}
+
+impl Stability {
+    /// Whether every run went well, with every test.
+    fn is_steady(&self) -> bool {
+        self.failure.is_none() && self.unstable.is_empty()
+    }
 }
 
 fn compare(is_test: bool, runs: &[Plain]) -> Stability {
+    let mut times: Vec<Duration> = runs.iter().map(|run| run.elapsed).collect();
+    times.sort();
     let mut found = Stability {
-        elapsed: runs.iter().map(|run| run.elapsed).max().unwrap_or_default(),
+        elapsed: times.last().copied().unwrap_or_default(),
+        least: times.first().copied().unwrap_or_default(),
         ..Stability::default()
     };
     let names: BTreeSet<&String> = runs.iter().flat_map(|run| run.tests.keys()).collect();
@@ -149,6 +188,7 @@ pub fn record(subject: &Subject, scope: Scope, trials: &Trials<'_>, engine: &str
             tail(&format!("{}{}", outcome.stdout, outcome.stderr))
         ));
     }
+    trials.begin_faults();
     let calls = outcome.record.fired;
     Ok(Survey {
         points: points(&calls, &subject.program.code, &|name, callee| {

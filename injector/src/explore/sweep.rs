@@ -14,6 +14,7 @@ use super::explorer::Trials;
 use super::judge::{Evidence, Verdict};
 use super::leak::{self, GRACE};
 use super::point::{DEPTH, Place, Reach, hash};
+use super::replay::{self, Injected};
 use super::results::{Finding, Result as Outcome};
 use super::rule_text::Mode;
 use super::subject::Subject;
@@ -35,9 +36,12 @@ pub struct Template {
     pub rule: String,
     /// What is in the texts of the errors that it injects.
     marks: Vec<String>,
-    /// Where the rule's first key stands, and whether in braces.
+    /// Whether the rule says how often it is to fire.
+    expects: bool,
+    /// Where the rule's first key stands, whether in braces, and where the rule ends.
     key: usize,
     is_flow: bool,
+    end: usize,
 }
 
 /// Why a rule file can't be swept.
@@ -76,6 +80,8 @@ impl Template {
             file: std::path::absolute(rules.source.path()).unwrap_or_else(|_| rules.source.path().to_owned()),
             key: rule.span.start + usize::from(is_flow),
             is_flow,
+            end: rule.span.end.min(text.len()),
+            expects: rule.expect.fired.span.start > rule.span.start,
             rule: rule.name.clone(),
             marks: marks(&rule.inject),
             text,
@@ -110,19 +116,47 @@ impl Template {
         format!("{}{items}{}", &text[..dash], &text[dash..])
     }
 
+    /// The rule alone, as an item of a list, in which the n-th call fires, or that and all that follow.
+    fn item(&self, nth: u64, mode: Mode) -> String {
+        let (before, _) = self.text.split_at(self.key);
+        let line = before.rfind('\n').map_or(0, |at| at + 1);
+        let indent = before[line..].chars().count() - usize::from(self.is_flow);
+        let start = self.key - usize::from(self.is_flow);
+        let mut rule = self.text[start..self.end].trim_end().to_owned();
+        if let Some(key) = when(nth, mode) {
+            match self.is_flow {
+                true => rule.insert_str(1, &format!("{key}, ")),
+                false => rule.insert_str(0, &format!("{key}\n{}", " ".repeat(indent))),
+            }
+        }
+        let mut lines = rule.lines();
+        let mut item = format!("  - {}\n", lines.next().unwrap_or_default());
+        for line in lines {
+            let own = line.len() - line.trim_start_matches(' ').len();
+            let rest = &line[own.min(indent)..];
+            let padding = if rest.is_empty() { "" } else { "    " };
+            item.push_str(&format!("{padding}{rest}\n"));
+        }
+        item
+    }
+
     /// The file in which the n-th call fires, or that and all that follow.
     fn firing(&self, nth: u64, mode: Mode, rules: &[String]) -> String {
-        let key = match (mode, nth) {
-            (Mode::Once, nth) => Some(format!("when: {{nth: {nth}}}")),
-            (Mode::Always, 1) => None,
-            (Mode::Always, nth) => Some(format!("when: {{after: {}}}", nth - 1)),
-        };
-        self.with(key, rules)
+        self.with(when(nth, mode), rules)
     }
 
     /// The file in which nothing fires.
     fn observing(&self) -> String {
         self.with(Some("mode: observe".to_owned()), &[])
+    }
+}
+
+/// The key by which a call fires, or that and all that follow.
+fn when(nth: u64, mode: Mode) -> Option<String> {
+    match (mode, nth) {
+        (Mode::Once, nth) => Some(format!("when: {{nth: {nth}}}")),
+        (Mode::Always, 1) => None,
+        (Mode::Always, nth) => Some(format!("when: {{after: {}}}", nth - 1)),
     }
 }
 
@@ -214,6 +248,7 @@ pub fn count(template: &Template, subject: &Subject, trials: &Trials<'_>) -> Res
     if let Some(failure) = outcome.record.failure {
         return Err(failure);
     }
+    trials.begin_faults();
     let rule = outcome
         .record
         .rules
@@ -304,7 +339,9 @@ impl Experiment for AtCall {
         let rules = watching(subject, &trail::functions(&subject.program, &stack), n);
         let rules = subject.program.fitting(&rules);
         let rules = self.template.firing(self.nth, self.mode, &rules);
+        let plain = trials.request(subject, None, (rules, &self.template.file));
         let request = Request {
+            alone: plain.alone || trials.is_last(n),
             patience: trials.settings.patience.unwrap_or(self.patience),
             most_faults: MOST_FAULTS.max(self.calls * 2),
             kept_events: KEPT_EVENTS
@@ -312,7 +349,7 @@ impl Experiment for AtCall {
                 .min(STACKS),
             grace: GRACE[n.min(1)],
             error_marks: self.template.marks.clone(),
-            ..trials.request(subject, None, (rules, &self.template.file))
+            ..plain
         };
         let outcome = match trials.make(request.clone()) {
             Ok(outcome) => outcome,
@@ -383,9 +420,14 @@ impl Experiment for AtCall {
         }
     }
 
-    fn rule_file(&self, _: &Subject, finding: &Finding, _: &Path) -> String {
-        let title = format!("# {}: {}\n# {}\n", finding.class, self.words(), finding.words);
-        title + &self.template.firing(self.nth, self.mode, &[])
+    fn rule_file(&self, subject: &Subject, finding: &Finding, folder: &Path) -> String {
+        let dir = replay::dir_from(folder);
+        let injected = Injected::Written {
+            rule: self.template.item(self.nth, self.mode),
+            expects: self.template.expects,
+        };
+        // Calls are counted over all tests.
+        replay::rule_file(subject, finding, (&injected, None), (self.patience, &dir))
     }
 }
 
@@ -453,6 +495,28 @@ mod tests {
         let swept = parsed(&template.firing(2, Mode::Once, &[trail]));
         assert_eq!(swept.rules.len(), 2);
         assert_eq!(swept.rules[1].when.nth, Some(2));
+    }
+
+    #[test]
+    fn a_rule_is_taken_out_of_its_file() {
+        let comments = "version: 1\ntarget: {command: [./x]}\nexpect: {exit: 3}\nrules:\n    # The disk.\n    - inject:\n          return:\n            err: {errno: ENOSPC}\n      function: os.Open # opens\n";
+        let expecting = format!("{BLOCK}    expect: {{fired: \">=3\"}}\n");
+        for text in [BLOCK, FLOW, comments, &expecting] {
+            let template = Template::new(&parsed(text)).expect("fit");
+            for (nth, mode) in [(1, Mode::Always), (3, Mode::Once), (3, Mode::Always)] {
+                let injected = Injected::Written {
+                    rule: template.item(nth, mode),
+                    expects: template.expects,
+                };
+                let file = format!("version: 1\nrules:\n{}", injected.rule(">=1"));
+                let taken = &parsed(&file).rules[0];
+                let whole = &parsed(&template.firing(nth, mode, &[])).rules[0];
+                assert_eq!((&taken.when, &taken.name), (&whole.when, &whole.name), "{file}");
+                assert_eq!(taken.expect.fired.value, whole.expect.fired.value, "{file}");
+                let start = file.find("inject:").expect("kept");
+                assert!(file[start..].contains("err: {"), "{file}");
+            }
+        }
     }
 
     #[test]

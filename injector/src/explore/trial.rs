@@ -45,6 +45,10 @@ pub struct Request {
     pub error_marks: Vec<String>,
     /// What its processes have in their environment as [`MARK`].
     pub mark: String,
+    /// Whether no other trial may run at the same time.
+    pub alone: bool,
+    /// Whether the command is a test binary that writes a coverage profile.
+    pub covers: bool,
 }
 
 /// Why a trial did not end by itself.
@@ -128,6 +132,10 @@ pub struct Folder {
 
 /// What asks a Go program for its goroutines.
 const ASKED: &str = "SIGQUIT: quit";
+/// How the names of folders for temporary files begin.
+const TEMPORARY: &str = "gi-";
+/// What leads to that folder, for whoever removes it where goinject was killed.
+const LINK: &str = "temporary";
 /// More output than this is left out in the middle.
 const OUTPUT: usize = 2 << 20;
 
@@ -135,10 +143,12 @@ impl Folder {
     /// Makes one.
     pub fn new(within: &Path) -> io::Result<Folder> {
         fs::create_dir_all(within)?;
-        Ok(Folder {
+        let folder = Folder {
             own: tempfile::Builder::new().prefix("trial-").tempdir_in(within)?,
-            temporary: tempfile::Builder::new().prefix("gi-").tempdir()?,
-        })
+            temporary: tempfile::Builder::new().prefix(TEMPORARY).tempdir()?,
+        };
+        std::os::unix::fs::symlink(folder.temporary(), folder.file(LINK))?;
+        Ok(folder)
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -148,6 +158,11 @@ impl Folder {
     /// Where its processes put temporary files.
     pub fn temporary(&self) -> &Path {
         self.temporary.path()
+    }
+
+    /// The coverage profile of a test binary.
+    pub fn profile(&self) -> PathBuf {
+        self.file("profile")
     }
 
     /// A copy of the module that a folder is in, and the folder in that.
@@ -212,6 +227,27 @@ impl Folder {
             dump,
         })
     }
+}
+
+/// Removes the folders of trials whose goinject was killed.
+pub fn remove_left(within: &Path) -> io::Result<()> {
+    let trials = match fs::read_dir(within) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        trials => trials?,
+    };
+    for trial in trials {
+        let link = trial?.path().join(LINK);
+        let Ok(temporary) = fs::read_link(&link) else {
+            continue;
+        };
+        let name = temporary.file_name().unwrap_or_default().to_string_lossy();
+        // What is none of ours is left alone, whatever the link says.
+        if name.starts_with(TEMPORARY) && temporary.parent() == Some(&std::env::temp_dir()) {
+            // The system may have removed it.
+            let _ = fs::remove_dir_all(&temporary);
+        }
+    }
+    fs::remove_dir_all(within)
 }
 
 /// Copies a folder, without what belongs to git or goinject.

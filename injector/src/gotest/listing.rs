@@ -127,6 +127,8 @@ pub struct Listed {
 pub struct Module {
     /// Its path.
     pub path: String,
+    /// Its folder.
+    pub dir: PathBuf,
 }
 
 /// The packages that a command line names, and what they use.

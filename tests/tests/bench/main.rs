@@ -1,6 +1,7 @@
 //! What probes and faults cost: figures and ratios, each from one run. Nothing here asserts a time: how long something
 //! takes is the machine's business, and these are for people (`cargo xtask bench`).
 
+mod exploring;
 mod faults;
 mod files;
 mod hits;
@@ -86,6 +87,12 @@ fn tests_of_many_packages() {
 #[ignore = "long: `cargo xtask bench`"]
 fn short_children() {
     processes::children();
+}
+
+#[test]
+#[ignore = "long: `cargo xtask bench`"]
+fn exploring_a_module() {
+    exploring::measure();
 }
 
 #[test]

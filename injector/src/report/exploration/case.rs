@@ -8,7 +8,7 @@ use super::super::place::{self, Workspace};
 use crate::event::line::Frame;
 use crate::explore::class::Worth;
 use crate::explore::point::Place;
-use crate::explore::results::{Ended, Exploration, Finding, Result as Outcome};
+use crate::explore::results::{Ended, Exploration, Finding, Result as Outcome, SourceLine};
 use crate::explore::rule_text::Mode;
 use crate::words::in_shell;
 use crate::words::{count, inert};
@@ -64,6 +64,15 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// The same of a line.
+    pub fn line(&self, of: &SourceLine) -> String {
+        self.at(&Place {
+            function: String::new(),
+            file: of.file.clone(),
+            line: of.line,
+        })
+    }
+
     /// Where people should look first: the frame of a finding, or else the innermost call in a file of theirs.
     pub fn spot(&self, finding: &'a Finding) -> Option<&'a Place> {
         let mut places = finding.frame.iter().chain(&finding.stack);
@@ -117,6 +126,9 @@ impl<'a> Report<'a> {
             count(tried, "fault"),
             count(points, "point")
         ));
+        if let Some(paths) = &self.of.error_paths {
+            words.push_str(&format!("; {}", paths.words()));
+        }
         let left = count(self.of.left, "fault");
         match self.of.ended {
             Ended::Complete => {}

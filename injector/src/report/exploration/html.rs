@@ -30,6 +30,8 @@ struct Page {
     outcomes_words: String,
     passed_over: Vec<(String, String)>,
     unstable: Vec<String>,
+    alone: Vec<(String, String)>,
+    never: Vec<String>,
 }
 
 struct ClassRow {
@@ -128,6 +130,17 @@ pub fn html(report: &Report<'_>) -> String {
             .map(|(function, why)| (shown(function), shown(why)))
             .collect(),
         unstable: of.unstable.iter().map(|test| shown(test)).collect(),
+        alone: of
+            .alone
+            .iter()
+            .map(|(subject, why)| (shown(subject), shown(why)))
+            .collect(),
+        never: of
+            .error_paths
+            .iter()
+            .flat_map(|paths| &paths.never)
+            .map(|line| shown(&report.line(line)))
+            .collect(),
     };
     page.render().expect("a page can be written into memory")
 }

@@ -163,6 +163,13 @@ pub fn exploration(of: &Exploration, file: &Path, out: &Path) {
         if classes.is_empty() { "nothing" } else { &classes }
     );
     let _ = writeln!(text, "{:.0} faults a minute", tried as f64 / minutes.max(1e-6));
+    if let Some(paths) = &of.error_paths {
+        let _ = writeln!(text, "{}", paths.words());
+    }
+    for (subject, why) in &of.alone {
+        let why = why.lines().next().unwrap_or_default();
+        let _ = writeln!(text, "{subject}: its trials were made one by one: {why}");
+    }
     for finding in of.new_findings() {
         let _ = writeln!(text, "{}", line(finding));
         if finding.others > 0 {

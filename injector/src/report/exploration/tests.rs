@@ -10,7 +10,9 @@ use super::markdown::markdown;
 use super::sarif::sarif;
 use crate::explore::class::Class;
 use crate::explore::point::Place;
-use crate::explore::results::{Ended, Exploration, Finding, Result as Outcome, VERSION};
+use crate::explore::results::{
+    Ended, ErrorPaths, Exploration, Finding, Result as Outcome, SourceLine, VERSION,
+};
 use crate::explore::rule_text::Mode;
 
 /// A name as a target may have it that means harm.
@@ -97,6 +99,16 @@ fn exploration() -> Exploration {
         findings: vec![known, new],
         outcomes,
         unstable: vec![format!("example.com/shop: {HOSTILE}")],
+        alone: [(HOSTILE.to_owned(), HOSTILE.to_owned())].into(),
+        error_paths: Some(ErrorPaths {
+            blocks: 40,
+            before: 10,
+            after: 30,
+            never: vec![SourceLine {
+                file: HOSTILE.to_owned(),
+                line: 7,
+            }],
+        }),
         ended: Ended::Budget,
         left: 2,
         passed_over: [(HOSTILE.to_owned(), HOSTILE.to_owned())].into(),
