@@ -189,7 +189,9 @@ fn open_to_all(folder: &Path) {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("our own folder");
 }
 
-fn config(args: &[&str]) -> Value {
+/// What `config.json` says of a container with a program as its first process, before it is changed.
+#[must_use]
+pub fn config(args: &[&str]) -> Value {
     json!({
         "ociVersion": "1.0.2",
         "process": {
