@@ -176,10 +176,15 @@ mod tests {
             "s := \"if err != nil { return }\"",
             "if !errors.Is(err, io.EOF) { return }",
             "if err := g(); n > 0 { return }",
-            "if err != nil {",
         ] {
             assert_eq!(of(line), 0, "{line}");
         }
+    }
+
+    #[test]
+    fn what_is_not_closed_has_no_body() {
+        assert_eq!(bodies("package p\nfunc f() {\n\tif err != nil {\n"), []);
+        assert_eq!(bodies("if"), []);
     }
 
     #[test]

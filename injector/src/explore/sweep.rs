@@ -500,7 +500,7 @@ mod tests {
     #[test]
     fn a_rule_is_taken_out_of_its_file() {
         let comments = "version: 1\ntarget: {command: [./x]}\nexpect: {exit: 3}\nrules:\n    # The disk.\n    - inject:\n          return:\n            err: {errno: ENOSPC}\n      function: os.Open # opens\n";
-        let expecting = format!("{BLOCK}    expect: {{fired: \">=3\"}}\n");
+        let expecting = format!("{BLOCK}    expect: {{fired: \"<=3\"}}\n");
         for text in [BLOCK, FLOW, comments, &expecting] {
             let template = Template::new(&parsed(text)).expect("fit");
             for (nth, mode) in [(1, Mode::Always), (3, Mode::Once), (3, Mode::Always)] {
