@@ -1,19 +1,17 @@
 //! Calls that no probe sees: each function is told of where a rule has a few, and all of them at once where a pattern
 //! has many.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
 use goinject::go::Binary;
 use goinject::resolve::resolve;
-use goinject_lab::{Cache, Toolchain};
 use goinject_rules::diagnostic::Diagnostic;
 use goinject_rules::source::Source;
+use goinject_tests::module::Module;
 
 /// Functions of which one call is inlined, the second two, and so on, and which are called through a variable as well.
 const FUNCTIONS: usize = 8;
 
-fn program(folder: &Path) -> PathBuf {
+/// Keeps its folder.
+fn program() -> (Module, Binary) {
     let mut text = String::from("package main\n\nvar sum int\n\n");
     let mut main = String::from("func main() {\n");
     for n in 1..=FUNCTIONS {
@@ -28,20 +26,13 @@ fn program(folder: &Path) -> PathBuf {
     }
     text.push_str(&main);
     text.push_str("}\n");
-    fs::write(folder.join("main.go"), text).expect("written");
-    fs::write(folder.join("go.mod"), "module example.com/parts\n\ngo 1.21\n").expect("written");
-    let program = folder.join("parts");
-    let mut go = Toolchain::newest()
-        .command(&Cache::from_env())
-        .expect("Go is set up");
-    go.args(["build", "-buildvcs=false", "-o"]).arg(&program).arg(".");
-    let output = go.current_dir(folder).output().expect("go starts");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    program
+    let module = Module::new("1.27");
+    module.write("main.go", &text);
+    module.write("go.mod", "module example.com/parts\n\ngo 1.21\n");
+    let built = module.go(&["build", "-o", "parts", "."]);
+    assert_eq!(built.code, Some(0), "{}", built.describe());
+    let binary = Binary::open(&module.path("parts")).expect("a Go program");
+    (module, binary)
 }
 
 /// What is said of a rule, and what is kept for the end of its run.
@@ -56,8 +47,7 @@ fn said(selector: &str, binary: &Binary) -> (Vec<Diagnostic>, Vec<String>) {
 
 #[test]
 fn a_few_functions_are_told_of_each() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let binary = Binary::open(&program(folder.path())).expect("a Go program");
+    let (_module, binary) = program();
     let (said, kept) = said("{regex: 'main\\.part[12]'}", &binary);
     let messages: Vec<&str> = said.iter().map(|one| one.message.as_str()).collect();
     assert_eq!(
@@ -77,8 +67,7 @@ fn a_few_functions_are_told_of_each() {
 
 #[test]
 fn many_functions_are_told_of_at_once() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let binary = Binary::open(&program(folder.path())).expect("a Go program");
+    let (_module, binary) = program();
     let (said, kept) = said("{regex: 'main\\.part[0-9]'}", &binary);
     let [said] = said.as_slice() else {
         panic!("{said:?}");
