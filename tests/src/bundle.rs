@@ -124,12 +124,23 @@ impl Container {
     }
 
     /// Starts another program in it, and does not wait for its end.
+    ///
+    /// # Panics
+    /// If it does not start.
     pub fn exec(&self, arguments: &[&str]) {
         let mut command = self.runtime.command();
+        let pid_file = self.folder.path().join("pid-of-exec");
         command
-            .args(["exec", "--detach", &self.id, "/bin/app"])
+            .args(["exec", "--detach", "--pid-file"])
+            .arg(&pid_file)
+            .args([&self.id, "/bin/app"])
             .args(arguments);
         self.carry_out(&mut command, "out-of-exec");
+        let pid = fs::read_to_string(pid_file).expect("the runtime tells its number");
+        // The runtime may be back before its process has become the program.
+        let exe = format!("/proc/{}/exe", pid.trim());
+        let runs = || fs::read_link(&exe).is_ok_and(|path| path == Path::new("/bin/app"));
+        assert!(holds_soon(runs), "{exe} is not /bin/app");
     }
 
     /// Another command of the runtime about it, such as `pause`.

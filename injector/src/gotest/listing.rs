@@ -121,6 +121,19 @@ pub struct Listed {
     pub x_test_go_files: Vec<String>,
 }
 
+impl Listed {
+    /// A package that imports the one that is tested, and is compiled anew for its tests, under the name that it has in
+    /// the program; none for the tested package and its tests.
+    fn as_used_by_tests(mut self) -> Option<Listed> {
+        let plain = |path: &str| path.split(' ').next().unwrap_or(path).to_owned();
+        self.import_path = plain(&self.import_path);
+        self.imports = self.imports.iter().map(|import| plain(import)).collect();
+        let is_tested = self.import_path == self.for_test;
+        let is_test = self.import_path.strip_suffix("_test") == Some(self.for_test.as_str());
+        (!is_tested && !is_test).then_some(self)
+    }
+}
+
 /// A module.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -160,14 +173,15 @@ pub fn list(go: &OsStr, dir: Option<&Path>, arguments: &Arguments) -> Result<Lis
         return Err(String::from_utf8_lossy(&listed.stderr).trim_end().to_owned());
     }
     let mut listing = Listing::default();
-    let mut plain = Vec::new();
+    let (mut plain, mut recompiled) = (Vec::new(), Vec::new());
     for package in serde_json::Deserializer::from_slice(&listed.stdout).into_iter::<Listed>() {
         let package = package.map_err(|error| format!("`go list` is not understood: {error}"))?;
-        if !package.for_test.is_empty() || package.import_path.ends_with(".test") {
+        if package.import_path.ends_with(".test") {
             continue;
         }
-        if !package.standard && package.imports.iter().any(|import| import == "testing") {
-            listing.for_tests.insert(package.import_path.clone());
+        if !package.for_test.is_empty() {
+            recompiled.extend(package.as_used_by_tests());
+            continue;
         }
         let has_tests = !(package.test_go_files.is_empty() && package.x_test_go_files.is_empty());
         if !package.dep_only && has_tests {
@@ -175,6 +189,16 @@ pub fn list(go: &OsStr, dir: Option<&Path>, arguments: &Arguments) -> Result<Lis
         }
         plain.push(package);
     }
+    // Each is compiled anew for every package whose tests use it.
+    let mut known: BTreeSet<String> = plain.iter().map(|package| package.import_path.clone()).collect();
+    recompiled.retain(|package: &Listed| known.insert(package.import_path.clone()));
+    plain.append(&mut recompiled);
+    let imports_testing = |package: &&Listed| package.imports.iter().any(|import| import == "testing");
+    let own = plain.iter().filter(|package| !package.standard);
+    let for_tests = own
+        .filter(imports_testing)
+        .map(|package| package.import_path.clone());
+    listing.for_tests.extend(for_tests);
     listing
         .for_tests
         .extend(support::for_tests_alone(go, dir, &plain));

@@ -43,7 +43,7 @@ use crate::event::line::{Executed, Line};
 use crate::event::{Clock, DynamicTypes, Notice, Origin, Sink, fired};
 use crate::host::Host;
 use crate::signals::Signals;
-use crate::tracee::{End, Family, Follow, News, Stop, Why};
+use crate::tracee::{End, Family, Follow, News, Stop, Why, is_ending};
 
 /// Stops that are handled before signals, limits and events have their turn.
 const TURN: usize = 256;
@@ -304,6 +304,8 @@ impl Run<'_> {
         match taken {
             Ok(()) => self.tell_of_arming(pid),
             Err(SessionError::Arm(error)) => return self.not_armed(pid, Box::new(error)),
+            // Its end is told by itself.
+            Err(SessionError::Lost(_)) if is_ending(pid) => {}
             Err(SessionError::Lost(error)) => return Err(Failure::lost(error)),
         }
         Ok(())

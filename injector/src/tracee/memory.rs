@@ -53,16 +53,20 @@ impl Memory {
     }
 
     /// Reads all of `to` from an address.
+    ///
+    /// # Errors
+    /// There is no such memory (`EIO`), or none at all any more (`ESRCH`).
     pub fn read(&self, address: u64, to: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(to, address)
+        self.file.read_exact_at(to, address).map_err(gone)
     }
 
     /// Writes all of `from` to an address, whatever the page's protection.
     ///
     /// # Errors
-    /// There is no such memory (`EIO`), or the kernel lets no read-only page be written.
+    /// There is no such memory (`EIO`), none at all any more (`ESRCH`), or the kernel lets no read-only page be written.
     pub fn write(&self, address: u64, from: &[u8]) -> io::Result<()> {
         self.file.write_all_at(from, address).map_err(|error| {
+            let error = gone(error);
             match error.raw_os_error() == Some(libc::EIO) && self.read(address, &mut [0]).is_ok() {
                 true => io::Error::new(io::ErrorKind::PermissionDenied, READ_ONLY),
                 false => error,
@@ -99,5 +103,31 @@ impl Memory {
     /// Another handle to the same memory, for a process that inherits it.
     pub fn try_clone(&self) -> io::Result<File> {
         Ok(File::from(self.file.as_fd().try_clone_to_owned()?))
+    }
+}
+
+/// The file of a program that is gone, by its end or by an exec, is empty.
+fn gone(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::WriteZero => io::Error::from_raw_os_error(libc::ESRCH),
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn memory_of_a_program_that_is_gone_is_told_as_that() {
+        let mut child = Command::new("sleep").arg("60").spawn().expect("started");
+        let memory = Memory::open(i32::try_from(child.id()).expect("a process id")).expect("a child's");
+        child.kill().expect("ours");
+        child.wait().expect("ended");
+        let is_gone = |error: io::Error| error.raw_os_error() == Some(libc::ESRCH);
+        assert!(memory.word(0x1000).is_err_and(is_gone));
+        assert!(memory.write(0x1000, &[0; 8]).is_err_and(is_gone));
     }
 }
