@@ -286,7 +286,8 @@ impl Run<'_> {
         })
     }
 
-    /// Tells of rules that no program of the run has the functions of; their exit code, if there are any.
+    /// Tells of rules that no program of the run has the functions of; their exit code, if there are any. One that could have been armed
+    /// and was not has been told of already.
     fn tell_absent(&mut self) -> Option<ExitCode> {
         // What would have run later is not known.
         if self.outcome.interrupted {
@@ -295,7 +296,11 @@ impl Run<'_> {
         let mut told = Vec::new();
         let mut codes = Vec::new();
         for (n, rule) in self.rules.rules.iter().enumerate() {
-            if !self.results.functions[n].is_empty() || self.images.can_arm(n) {
+            if !self.results.functions[n].is_empty() {
+                continue;
+            }
+            if self.images.can_arm(n) {
+                codes.push(ExitCode::Unarmable);
                 continue;
             }
             let (findings, code) = absence(&self.images, n);

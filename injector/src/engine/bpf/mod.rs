@@ -58,7 +58,9 @@ pub enum ArmError {
 /// How often what dead threads left behind is looked for.
 const SWEEP: Duration = Duration::from_secs(1);
 /// How long the signals of begun edits may take when a process is let go.
-const SETTLING: Duration = Duration::from_secs(1);
+const SETTLING: Duration = Duration::from_secs(2);
+/// How long threads go on between two looks at the most.
+const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 /// As many threads may leave something behind before it is.
 const LEFT_BEHIND: usize = 512;
 
@@ -462,6 +464,7 @@ impl BpfSession {
     /// ends the edit, goes on for a moment.
     fn stop_once_edited(&self, family: &mut Family, rows: Option<&ProcessRows>) -> io::Result<Vec<Stop>> {
         let begun = Instant::now();
+        let mut pause = Duration::from_millis(1);
         loop {
             let stops = family.stop_all(self.pid, &mut Stop::resume)?;
             let waits = rows.is_some_and(|rows| self.loaded.program.has_begun_edits(rows));
@@ -469,7 +472,9 @@ impl BpfSession {
                 return Ok(stops);
             }
             stops.into_iter().try_for_each(Stop::resume)?;
-            std::thread::sleep(Duration::from_millis(1));
+            // On a slow machine a thread that is stopped again at once gets nowhere.
+            std::thread::sleep(pause);
+            pause = (2 * pause).min(LONGEST_PAUSE);
         }
     }
 
