@@ -43,6 +43,7 @@ fn guest_6_1() {
 }
 
 #[test]
+#[ignore = "what 6.1 and the newest do, it did, too: cargo xtask stress guest_6_12"]
 fn guest_6_12() {
     in_a_guest("6.12", CALLS);
 }
