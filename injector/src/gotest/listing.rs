@@ -124,7 +124,7 @@ pub struct Listed {
 impl Listed {
     /// A package that imports the one that is tested, and is compiled anew for its tests, under the name that it has in
     /// the program; none for the tested package and its tests.
-    fn as_used_by_tests(mut self) -> Option<Listed> {
+    fn used_by_tests(mut self) -> Option<Listed> {
         let plain = |path: &str| path.split(' ').next().unwrap_or(path).to_owned();
         self.import_path = plain(&self.import_path);
         self.imports = self.imports.iter().map(|import| plain(import)).collect();
@@ -180,7 +180,7 @@ pub fn list(go: &OsStr, dir: Option<&Path>, arguments: &Arguments) -> Result<Lis
             continue;
         }
         if !package.for_test.is_empty() {
-            recompiled.extend(package.as_used_by_tests());
+            recompiled.extend(package.used_by_tests());
             continue;
         }
         let has_tests = !(package.test_go_files.is_empty() && package.x_test_go_files.is_empty());
