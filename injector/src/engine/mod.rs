@@ -9,6 +9,7 @@ pub mod code;
 pub mod generation;
 pub mod guard;
 pub mod inline;
+mod looks;
 pub mod provision;
 pub mod ptrace;
 pub mod select;

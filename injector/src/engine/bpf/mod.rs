@@ -25,6 +25,7 @@ use goinject_rules::model::Limits;
 
 use self::tracer::Tracer;
 use super::code::{CodeError, Others, verify};
+use super::looks::Looks;
 use super::provision::{Provision, ProvisionError, WrittenBy, give_back, unmap, unused_copies};
 use super::select::Fit;
 use super::{
@@ -59,8 +60,6 @@ pub enum ArmError {
 const SWEEP: Duration = Duration::from_secs(1);
 /// How long the signals of begun edits may take when a process is let go.
 const SETTLING: Duration = Duration::from_secs(2);
-/// How long threads go on between two looks at the most.
-const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 /// As many threads may leave something behind before it is.
 const LEFT_BEHIND: usize = 512;
 
@@ -463,18 +462,14 @@ impl BpfSession {
     /// Every thread, stopped, once what the program has begun by itself is done: a thread that has its signal still before it, which
     /// ends the edit, goes on for a moment.
     fn stop_once_edited(&self, family: &mut Family, rows: Option<&ProcessRows>) -> io::Result<Vec<Stop>> {
-        let begun = Instant::now();
-        let mut pause = Duration::from_millis(1);
+        let mut looks = Looks::within(SETTLING);
         loop {
             let stops = family.stop_all(self.pid, &mut Stop::resume)?;
             let waits = rows.is_some_and(|rows| self.loaded.program.has_begun_edits(rows));
-            if !waits || begun.elapsed() > SETTLING {
+            let Some(pause) = looks.next().filter(|_| waits) else {
                 return Ok(stops);
-            }
-            stops.into_iter().try_for_each(Stop::resume)?;
-            // On a slow machine a thread that is stopped again at once gets nowhere.
-            std::thread::sleep(pause);
-            pause = (2 * pause).min(LONGEST_PAUSE);
+            };
+            family.go_on_for(self.pid, stops, pause)?;
         }
     }
 

@@ -2,49 +2,13 @@
 
 use std::io;
 use std::ops::Range;
-use std::time::{Duration, Instant};
 
 use super::whereabouts::{Code, is_goroutine_within, is_thread_within};
 use super::{ArmError, InlineSession, Spot, jumps, verify};
 use crate::engine::code::Others;
+use crate::engine::looks::Looks;
 use crate::engine::provision::unmap;
 use crate::tracee::{Family, Follow, Memory, Obstacle, Remote, Stop};
-
-/// How long is waited for threads and goroutines to go on from where a jump is to be, and for threads to come back from
-/// goinject's code.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How often it is looked for that at the least: on a busy machine, and with much memory, looks take long.
-const LOOKS: u32 = 40;
-/// For how long at the most.
-const LIMIT: Duration = Duration::from_secs(15);
-/// Between two looks, at first and at most: a busy machine may not run the thread that is waited for at once.
-const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(64)];
-
-/// Looks at a program that goes on in between, until it is seen as it is to be, or for long enough.
-struct Looks {
-    begun: Instant,
-    made: u32,
-    pause: Duration,
-}
-
-impl Looks {
-    fn begin() -> Looks {
-        Looks {
-            begun: Instant::now(),
-            made: 0,
-            pause: PAUSES[0],
-        }
-    }
-
-    /// How long the program is to go on before the next look. None after the last.
-    fn next(&mut self) -> Option<Duration> {
-        let (elapsed, pause) = (self.begun.elapsed(), self.pause);
-        self.made += 1;
-        self.pause = (2 * pause).min(PAUSES[1]);
-        let goes_on = elapsed < LIMIT && (elapsed < PATIENCE || self.made < LOOKS);
-        goes_on.then_some(pause)
-    }
-}
 
 impl InlineSession {
     /// Arms a running process.
@@ -162,27 +126,4 @@ pub(super) fn stop_behind(
 /// Unmaps memory that nothing leads to any more.
 pub(super) fn unmap_all(remote: &mut Remote, ranges: &[Range<u64>]) -> io::Result<()> {
     ranges.iter().try_for_each(|range| unmap(remote, range))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_busy_machine_gets_as_many_looks_as_another() {
-        let mut looks = Looks::begin();
-        let pauses: Vec<Duration> = (0..8).filter_map(|_| looks.next()).collect();
-        assert_eq!((pauses[0], pauses[7]), PAUSES.into());
-        // Each of them took half a second.
-        let slow = |made, seconds| Looks {
-            begun: Instant::now()
-                .checked_sub(Duration::from_secs(seconds))
-                .expect("the machine is up"),
-            made,
-            pause: PAUSES[1],
-        };
-        assert!(slow(8, 4).next().is_some());
-        assert!(slow(LOOKS, 4).next().is_none());
-        assert!(slow(LOOKS / 2, LIMIT.as_secs()).next().is_none());
-    }
 }
