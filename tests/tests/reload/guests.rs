@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use goinject_tests::{Build, Outcome, Writer, busy, guest};
 
-use super::{applied, under_way};
+use super::{check_exact, under_way};
 
 /// Runs of goinject in a folder each. What they print is handed out by `told`.
 const FUNCTIONS: &str = r#"
@@ -220,14 +220,7 @@ fn judge(text: &str, way: &Way) {
         for rule in way.generations.iter().copied().flatten() {
             let kind = if last.contains(rule) { "rule" } else { "replaced" };
             let calls = counted[*rule];
-            assert_eq!(
-                applied(&outcome, kind, rule),
-                calls.replaced,
-                "{rule}: {}",
-                said()
-            );
-            assert!(calls.replaced > 0, "{rule}: {}", said());
-            assert_eq!(calls.halfway, 0, "{rule}: {}", said());
+            check_exact(&outcome, (kind, rule), calls, &said);
         }
         let failed = |line: &serde_json::Value| line["failed"].as_u64() > Some(0);
         assert!(!outcome.json.iter().any(failed), "{}", said());
