@@ -133,15 +133,13 @@ impl Experiment for AtPoint {
         let fitting = subject.program.fitting(&rules);
         let text = rule_text::head() + &fitting.concat();
         let test = self.test.as_deref();
-        let plain = trials.request(subject, test, (text, Path::new(rule_text::FILE)));
         let request = Request {
-            alone: plain.alone || trials.is_last(n),
             patience: trials.settings.patience.unwrap_or(self.patience),
             most_faults: MOST_FAULTS,
             kept_events: KEPT_EVENTS,
             grace: GRACE[n.min(1)],
             error_marks: vec![MARK.to_owned()],
-            ..plain
+            ..trials.request(subject, test, (text, Path::new(rule_text::FILE)), n)
         };
         let outcome = match trials.make(request.clone()) {
             Ok(outcome) => outcome,

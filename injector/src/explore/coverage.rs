@@ -4,14 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::error_paths;
+use super::error_paths::{self, Position};
 use super::results::{ErrorPaths, SourceLine};
 
 /// Places that are told of all that never ran.
 const TOLD: usize = 200;
-
-/// A line and a column, from 1.
-type Position = (u32, u32);
 
 /// A basic block, as Go's coverage tells them apart.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

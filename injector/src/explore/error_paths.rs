@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// A line and a column in bytes, from 1.
-type Position = (u32, u32);
+pub(super) type Position = (u32, u32);
 
 /// The bodies of `if` statements whose condition says that there is an error (`err != nil`, `errors.Is`, `errors.As`), from
 /// brace to brace.

@@ -124,8 +124,15 @@ impl<'a> Trials<'a> {
         self.abandoned.store(true, Ordering::Relaxed);
     }
 
-    /// What is to be tried, for as long as it takes: a rule file's text, and the file that it is of.
-    pub fn request(&self, subject: &Subject, test: Option<&str>, rules: (String, &Path)) -> Request {
+    /// What is to be tried the n-th time, for as long as it takes: a rule file's text, and the file that it is of. The last repetition
+    /// is made alone: what comes of others at the same time is no finding.
+    pub fn request(
+        &self,
+        subject: &Subject,
+        test: Option<&str>,
+        rules: (String, &Path),
+        n: usize,
+    ) -> Request {
         let (rules, file) = rules;
         Request {
             rules,
@@ -140,15 +147,9 @@ impl<'a> Trials<'a> {
             grace: Duration::ZERO,
             error_marks: Vec::new(),
             mark: String::new(),
-            alone: self.why_alone(subject).is_some(),
+            alone: self.why_alone(subject).is_some() || (n > 0 && n == self.settings.repetitions),
             covers: subject.covers(),
         }
-    }
-
-    /// Whether a repetition of a trial is the last one, which is made alone: what comes of others at the same time is no
-    /// finding.
-    pub fn is_last(&self, n: usize) -> bool {
-        n > 0 && n == self.settings.repetitions
     }
 
     /// Makes one. Nothing of it is left behind. One that finds a port taken is made again, alone.

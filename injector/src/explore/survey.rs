@@ -176,7 +176,7 @@ pub fn record(subject: &Subject, scope: Scope, trials: &Trials<'_>, engine: &str
     let request = Request {
         engine: engine.to_owned(),
         kept_events: KEPT,
-        ..trials.request(subject, None, (text, Path::new(rule_text::FILE)))
+        ..trials.request(subject, None, (text, Path::new(rule_text::FILE)), 0)
     };
     let outcome = trials.make(request).map_err(|error| error.to_string())?;
     if let Some(failure) = outcome.record.failure {

@@ -242,7 +242,7 @@ pub struct Count {
 pub fn count(template: &Template, subject: &Subject, trials: &Trials<'_>) -> Result<Count, String> {
     let request = Request {
         kept_events: STACKS,
-        ..trials.request(subject, None, (template.observing(), &template.file))
+        ..trials.request(subject, None, (template.observing(), &template.file), 0)
     };
     let outcome = trials.make(request).map_err(|error| error.to_string())?;
     if let Some(failure) = outcome.record.failure {
@@ -339,9 +339,7 @@ impl Experiment for AtCall {
         let rules = watching(subject, &trail::functions(&subject.program, &stack), n);
         let rules = subject.program.fitting(&rules);
         let rules = self.template.firing(self.nth, self.mode, &rules);
-        let plain = trials.request(subject, None, (rules, &self.template.file));
         let request = Request {
-            alone: plain.alone || trials.is_last(n),
             patience: trials.settings.patience.unwrap_or(self.patience),
             most_faults: MOST_FAULTS.max(self.calls * 2),
             kept_events: KEPT_EVENTS
@@ -349,7 +347,7 @@ impl Experiment for AtCall {
                 .min(STACKS),
             grace: GRACE[n.min(1)],
             error_marks: self.template.marks.clone(),
-            ..plain
+            ..trials.request(subject, None, (rules, &self.template.file), n)
         };
         let outcome = match trials.make(request.clone()) {
             Ok(outcome) => outcome,
