@@ -395,6 +395,11 @@ impl Error {
         }
     }
 
+    /// Its place in the rule file, as `chaos.yaml:3`; none where it has none.
+    pub fn place(&self) -> Option<String> {
+        Some(format!("{}:{}", self.file.as_ref()?.display(), self.line?))
+    }
+
     /// A mistake in a rule file; none for a warning.
     pub fn of(diagnostic: &Diagnostic, source: &Source) -> Option<Error> {
         let place = diagnostic.span.map(|span| source.line_column(span.start));

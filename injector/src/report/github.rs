@@ -69,14 +69,8 @@ impl Runner {
             let line = error.line.unwrap_or(1);
             found.push(annotation("error", &rule_file, line, rule, &message));
         }
-        let is_wrong = |rule: &str| {
-            record
-                .errors
-                .iter()
-                .any(|error| error.rule.as_deref() == Some(rule))
-        };
         // A rule that did not do what was expected has perhaps no call to be shown at.
-        let unmet = |rule: &&RuleResult| !rule.unmet.is_empty() && !is_wrong(&rule.rule);
+        let unmet = |rule: &&RuleResult| !rule.unmet.is_empty() && record.error_of(&rule.rule).is_none();
         for rule in record.rules.iter().filter(unmet) {
             let unmet: Vec<String> = rule.unmet.iter().map(ToString::to_string).collect();
             let message = format!("{}: {}", rule.rule, unmet.join("; "));

@@ -110,12 +110,8 @@ pub fn html(record: &Record) -> String {
 }
 
 fn error_row(error: &line::Error) -> ErrorRow {
-    let place = match (&error.file, error.line) {
-        (Some(file), Some(line)) => format!("{}:{line}", file.display()),
-        _ => String::new(),
-    };
     ErrorRow {
-        place: shown(&place),
+        place: shown(&error.place().unwrap_or_default()),
         message: shown(&error.message),
         help: shown(error.help.as_deref().unwrap_or_default()),
     }

@@ -89,8 +89,7 @@ impl<'a> Cases<'a> {
 
     fn rule(&self, name: &str) -> TestCase {
         let result = self.record.rules.iter().find(|result| result.rule == name);
-        let mut errors = self.record.errors.iter();
-        let error = errors.find(|error| error.rule.as_deref() == Some(name));
+        let error = self.record.error_of(name);
         let status = match result {
             // Counts of what was not armed are no news.
             _ if let Some(error) = error => failure(
@@ -189,9 +188,8 @@ fn failure(kind: NonSuccessKind, type_name: &str, message: &str, description: &s
 /// Where a mistake is, and what to write instead.
 fn error_words(error: &line::Error) -> String {
     let mut text = String::new();
-    if let (Some(file), Some(line)) = (&error.file, error.line) {
-        let column = error.column.unwrap_or(1);
-        let _ = writeln!(text, "at {}:{line}:{column}", file.display());
+    if let Some(place) = error.place() {
+        let _ = writeln!(text, "at {place}:{}", error.column.unwrap_or(1));
     }
     for note in &error.notes {
         let _ = writeln!(text, "note: {note}");

@@ -76,10 +76,8 @@ fn errors(text: &mut String, record: &Record) {
     }
     text.push('\n');
     for error in record.errors.iter().take(ROWS) {
-        let place = match (&error.file, error.line) {
-            (Some(file), Some(line)) => format!("{}: ", code(&format!("{}:{line}", file.display()))),
-            _ => String::new(),
-        };
+        let place = error.place().map(|place| format!("{}: ", code(&place)));
+        let place = place.unwrap_or_default();
         let help = error.help.as_ref().map(|help| format!(" — {}", plain(help)));
         let _ = writeln!(
             text,

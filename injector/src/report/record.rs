@@ -1,7 +1,6 @@
 //! What a run has come to, put together from its lines: the one source of every report that is written at its end.
 
 use std::collections::{BTreeMap, HashMap};
-
 use std::path::{Path, PathBuf};
 
 use goinject_rules::source::Source;
@@ -158,6 +157,13 @@ impl Record {
             }
         }
         names
+    }
+
+    /// Why a rule could not be armed.
+    pub fn error_of(&self, rule: &str) -> Option<&Error> {
+        self.errors
+            .iter()
+            .find(|error| error.rule.as_deref() == Some(rule))
     }
 
     /// The line of each rule in the rule file, counted from 1, by its name.

@@ -143,6 +143,11 @@ impl Finding {
         }
     }
 
+    /// Whether something else is wrong than that the function is missing: it would be so in any program that has it.
+    pub fn is_misfit(&self) -> bool {
+        self.is_error() && self.absence.is_none()
+    }
+
     /// Whether nothing may run because of it.
     pub fn is_error(&self) -> bool {
         self.diagnostic.severity == Severity::Error

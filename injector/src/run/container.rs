@@ -12,7 +12,6 @@ use crate::container::{Found, Member, Name, View};
 use crate::engine::Start;
 use crate::error::ExitCode;
 use crate::event::line;
-use crate::resolve::Finding;
 use crate::tracee::{End, is_ending};
 
 /// How often the processes of a container are looked at.
@@ -180,9 +179,9 @@ impl Run<'_> {
 
     /// Tells what is wrong with rules in programs that have their functions: that would be so in any container.
     fn tell_misfits(&mut self) -> Result<(), Failure> {
-        let wrong = |finding: &&Finding| finding.is_error() && finding.absence.is_none();
         let images = self.images.seen().to_vec();
-        let findings = images.iter().flat_map(|image| &image.findings).filter(wrong);
+        let findings = images.iter().flat_map(|image| &image.findings);
+        let findings = findings.filter(|finding| finding.is_misfit());
         let Some(code) = failure(findings.clone()) else {
             return Ok(());
         };

@@ -211,11 +211,8 @@ impl<'a> Images<'a> {
 
     /// What is wrong with rules in programs that have their functions, and the file names of these.
     pub(super) fn unfit(&self) -> impl Iterator<Item = (&Finding, String)> {
-        let unfit = |finding: &&Finding| finding.is_error() && finding.absence.is_none();
-        self.seen.iter().flat_map(move |image| {
-            let findings = image.findings.iter().filter(unfit);
-            findings.map(|finding| (finding, image.program()))
-        })
+        let unfit = self.findings().filter(|(_, finding)| finding.is_misfit());
+        unfit.map(|(image, finding)| (finding, image.program()))
     }
 
     /// Whether a program that a rule is for was seen.
@@ -257,10 +254,7 @@ fn reason_of(error: &GoError) -> String {
 }
 
 fn reason_of_findings(findings: &[Finding]) -> String {
-    let other = findings
-        .iter()
-        .find(|finding| finding.is_error() && finding.absence.is_none());
-    match other {
+    match findings.iter().find(|finding| finding.is_misfit()) {
         Some(finding) => finding.diagnostic.message.clone(),
         None => "it has none of the functions".to_owned(),
     }
@@ -271,7 +265,6 @@ fn reason_of_findings(findings: &[Finding]) -> String {
 pub(super) fn told_once<'a>(
     findings: impl Iterator<Item = (&'a Image, &'a Finding)> + Clone,
 ) -> Vec<Finding> {
-    let is_wrong = |finding: &Finding| finding.is_error() && finding.absence.is_none();
     let mut told: Vec<(Finding, Vec<String>)> = Vec::new();
     for (image, finding) in findings.clone() {
         let of_same_rule = |other: &Finding| other.rule == finding.rule;
@@ -283,7 +276,7 @@ pub(super) fn told_once<'a>(
         }
         if findings
             .clone()
-            .any(|(_, other)| is_wrong(other) && of_same_rule(other))
+            .any(|(_, other)| other.is_misfit() && of_same_rule(other))
         {
             continue;
         }
