@@ -1,11 +1,13 @@
 //! Real containers, by name: of runc and crun as the tests make them, of Podman and containerd as those do.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use goinject_lab::{Cache, Published};
 use goinject_tests::bundle::{self, Container, Runtime};
 use goinject_tests::goinject::Running;
+use goinject_tests::patience::holds_soon;
 use goinject_tests::{Build, Outcome, Tally, Writer, busy, goinject};
 
 /// The jumps of the inline engine are refused where system calls are filtered.
@@ -247,6 +249,17 @@ fn said(command: &mut Command) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
+/// The root of an image, with one program, as an archive.
+fn image(folder: &Path) -> PathBuf {
+    let image = folder.join("image.tar");
+    let root = folder.join("image");
+    fs::create_dir(&root).expect("a folder");
+    fs::copy(NEWEST.of("busy"), root.join("app")).expect("a copy");
+    let mut tar = Command::new("tar");
+    said(tar.arg("-cf").arg(&image).arg("-C").arg(&root).arg("app"));
+    image
+}
+
 /// Podman with stores of its own, which are found by what runs.
 struct Podman(tempfile::TempDir);
 
@@ -287,18 +300,7 @@ fn containers_of_podman() {
         return;
     }
     let podman = Podman(tempfile::tempdir().expect("a folder"));
-    let image = podman.0.path().join("image.tar");
-    let image_root = podman.0.path().join("image");
-    fs::create_dir(&image_root).expect("a folder");
-    fs::copy(NEWEST.of("busy"), image_root.join("app")).expect("a copy");
-    said(
-        Command::new("tar")
-            .arg("-cf")
-            .arg(&image)
-            .arg("-C")
-            .arg(&image_root)
-            .arg("app"),
-    );
+    let image = image(podman.0.path());
     said(podman.command().arg("import").arg(&image).arg("gi:latest"));
     let name = format!("gi-podman-{}", std::process::id());
     // Limits that this machine may set, and its network: what else a container has are Podman's defaults, its seccomp filter too.
@@ -414,4 +416,135 @@ fn containers_of_containerd() {
         assert_eq!(process["container"]["runtime"], "containerd", "{process}");
         assert_eq!(process["namespace_pid"], 1, "{process}");
     }
+}
+
+/// Docker with folders of its own, as set-up has unpacked it.
+struct Docker {
+    folder: tempfile::TempDir,
+    daemon: std::process::Child,
+    package: PathBuf,
+}
+
+impl Docker {
+    fn start() -> Docker {
+        let cache = Cache::from_env();
+        let published = Published::find("dockerd").expect("it is in the table");
+        let program = published
+            .program(&cache)
+            .unwrap_or_else(|error| panic!("{error}"));
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = fs::File::create(folder.path().join("log")).expect("a file");
+        let at = |name: &str| folder.path().join(name);
+        let mut command = Command::new(program);
+        // No bridge and no rules of the firewall: containers take the network of the machine.
+        command.args([
+            "--bridge=none",
+            "--iptables=false",
+            "--ip6tables=false",
+            "--storage-driver=vfs",
+        ]);
+        command
+            .arg("--data-root")
+            .arg(at("data"))
+            .arg("--exec-root")
+            .arg(at("exec"));
+        command
+            .arg("--pidfile")
+            .arg(at("pid"))
+            .arg("--host")
+            .arg(format!("unix://{}", at("socket").display()));
+        command.stdout(log.try_clone().expect("a file")).stderr(log);
+        let docker = Docker {
+            daemon: command.spawn().expect("dockerd starts"),
+            package: published.folder(&cache),
+            folder,
+        };
+        let answers = || {
+            docker
+                .command()
+                .arg("version")
+                .output()
+                .is_ok_and(|output| output.status.success())
+        };
+        let log = || fs::read_to_string(docker.folder.path().join("log")).unwrap_or_default();
+        assert!(holds_soon(answers), "{}", log());
+        docker
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(self.package.join("usr/bin/docker"));
+        let socket = self.folder.path().join("socket");
+        command.arg("--host").arg(format!("unix://{}", socket.display()));
+        command
+    }
+
+    fn run(&self, name: &str) -> String {
+        let run = [
+            "run",
+            "--detach",
+            "--network",
+            "host",
+            "--name",
+            name,
+            "gi:latest",
+        ];
+        said(
+            self.command()
+                .args(run)
+                .args(["/app", "-for", "60s", "-only", "leaf"]),
+        )
+    }
+}
+
+impl Drop for Docker {
+    fn drop(&mut self) {
+        let ids = said(self.command().args(["ps", "--all", "--quiet"]));
+        let _ = self.command().args(["rm", "--force"]).args(ids.lines()).output();
+        // It ends containerd, too.
+        // SAFETY: it is our own child, which nobody has waited for.
+        unsafe { libc::kill(self.daemon.id().cast_signed(), libc::SIGTERM) };
+        let _ = self.daemon.wait();
+        let namespace = self.folder.path().join("exec/netns/default");
+        let _ = Command::new("umount").arg(namespace).output();
+    }
+}
+
+#[test]
+fn containers_of_docker() {
+    if !have_containers() {
+        return;
+    }
+    let docker = Docker::start();
+    let image = image(docker.folder.path());
+    said(docker.command().arg("import").arg(&image).arg("gi:latest"));
+    // Where it keeps its files is told by what it mounts into this one.
+    let other = format!("gi-other-{}", std::process::id());
+    docker.run(&other);
+    let name = format!("gi-docker-{}", std::process::id());
+    let id = docker.run(&name);
+    for (asked, writer) in [
+        (name.as_str(), Writer::Tracer),
+        (&id[..12], Writer::Breakpoints),
+        (&format!("docker://{id}"), Writer::Tracer),
+    ] {
+        let limits = "limits: {faults: 20}\n";
+        let outcome = inject(&["--writer", writer.name(), "--container", asked], limits, "");
+        assert_eq!(outcome.code, Some(5), "{}", outcome.describe());
+        let process = outcome.of_type("process").next().expect("it is told of");
+        assert_eq!(process["container"]["name"], name.as_str(), "{process}");
+        assert_eq!(process["container"]["id"], id.as_str(), "{process}");
+        assert_eq!(process["container"]["runtime"], "Docker", "{process}");
+        assert_eq!(process["namespace_pid"], 1, "{process}");
+        assert_eq!(outcome.counts()[0].applied, 20, "{}", outcome.describe());
+    }
+    let says = |words: &str| {
+        let outcome = inject(&["--container", &name], "", "");
+        assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+        assert!(outcome.stderr.contains(words), "{words}: {}", outcome.describe());
+    };
+    said(docker.command().args(["pause", &name]));
+    says("is paused");
+    said(docker.command().args(["unpause", &name]));
+    said(docker.command().args(["kill", &name]));
+    says("does not run: start it first");
 }

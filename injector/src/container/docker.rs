@@ -1,6 +1,9 @@
-//! Docker: `/var/lib/docker/containers/ID/config.v2.json`, or that folder elsewhere if `/etc/docker/daemon.json` says so.
+//! Docker: `/var/lib/docker/containers/ID/config.v2.json`, or that folder elsewhere if `/etc/docker/daemon.json` says so, or if a
+//! container that runs has mounts of files there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
 
 use super::json::{entries, first, pid, read as read_json, text};
 use super::{Container, Pod, Runtime, View};
@@ -12,11 +15,30 @@ pub(super) fn read(view: &View) -> Vec<Container> {
     let configured = configured
         .as_ref()
         .and_then(|daemon| text(daemon, &["data-root"]));
-    let folder = view.path(configured.unwrap_or(DEFAULT)).join("containers");
-    entries(&folder)
+    within(&view.path(configured.unwrap_or(DEFAULT)).join("containers"))
+}
+
+/// The containers that have their files in a folder.
+pub(super) fn within(folder: &Path) -> Vec<Container> {
+    entries(folder)
         .iter()
         .filter_map(|(_, folder)| container(folder))
         .collect()
+}
+
+/// Where a daemon keeps the files of its containers, told by the configuration that it gave to one of them: it mounts
+/// `…/containers/ID/hostname` and others beside it.
+pub(super) fn store(task: &Value) -> Option<PathBuf> {
+    let mounts = task.get("mounts")?.as_array()?;
+    let of_container = |mount: &Value| {
+        let destination = text(mount, &["destination"])?;
+        if !["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"].contains(&destination) {
+            return None;
+        }
+        let store = Path::new(text(mount, &["source"])?).parent()?.parent()?;
+        store.ends_with("containers").then(|| store.to_owned())
+    };
+    mounts.iter().find_map(of_container)
 }
 
 fn container(folder: &Path) -> Option<Container> {
