@@ -56,10 +56,24 @@ enum Processors {
 /// If it does not boot.
 #[must_use]
 pub fn boot(kernel: &str, files: &[(PathBuf, PathBuf)]) -> Option<Booted> {
-    start(kernel, files, Processors::InTurn)
+    start(kernel, files, &[], Processors::InTurn)
 }
 
-fn start(kernel: &str, files: &[(PathBuf, PathBuf)], processors: Processors) -> Option<Booted> {
+/// The same with more on the kernel's command line.
+///
+/// # Panics
+/// If it does not boot.
+#[must_use]
+pub fn boot_with(kernel: &str, files: &[(PathBuf, PathBuf)], arguments: &[String]) -> Option<Booted> {
+    start(kernel, files, arguments, Processors::InTurn)
+}
+
+fn start(
+    kernel: &str,
+    files: &[(PathBuf, PathBuf)],
+    arguments: &[String],
+    processors: Processors,
+) -> Option<Booted> {
     if let Some(reason) = refused() {
         Tally::skip(&format!("Linux {kernel}"), reason);
         return None;
@@ -74,6 +88,9 @@ fn start(kernel: &str, files: &[(PathBuf, PathBuf)], processors: Processors) -> 
         }
         if processors == Processors::InTurn {
             guest = guest.in_turn();
+        }
+        for argument in arguments {
+            guest = guest.kernel_argument(argument);
         }
         guest.env("NO_COLOR", "1").boot()
     };
@@ -115,7 +132,7 @@ pub fn run(kernel: &str, batches: &[Batch<'_>], tally: &mut Tally) -> bool {
     script.push_str(LANES);
     fs::write(folder.path().join("run.sh"), script).expect("the script is written");
     files.extend(programs);
-    let Some(mut guest) = start(kernel, &files, Processors::AtOnce) else {
+    let Some(mut guest) = start(kernel, &files, &[], Processors::AtOnce) else {
         return false;
     };
     let limit = Duration::from_secs(30 + 20 * batches.len() as u64);

@@ -124,6 +124,9 @@ fn host_lines(facts: &Facts) -> Vec<String> {
     if facts.seccomp {
         confined.push("a seccomp filter".to_owned());
     }
+    if let Some(confinement) = &facts.confinement {
+        confined.push(confinement.to_string());
+    }
     if !confined.is_empty() {
         lines.push(format!("inside {}", confined.join(", ")));
     }

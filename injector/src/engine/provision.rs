@@ -11,7 +11,9 @@ use goinject_probes::table::Process;
 use super::Leftover;
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Loaded, scratch_image};
-use crate::tracee::{Family, Memory, Obstacle, Remote, Stop, borrow_thread, hole_near, mappings, page_size};
+use crate::tracee::{
+    Family, Memory, Obstacle, Remote, Stop, borrow_thread, hole_near, mapping_code, mappings, page_size,
+};
 
 /// Memory for the copies that values get at each firing. No part of it is used twice, for the program
 /// may keep what it got.
@@ -178,6 +180,7 @@ pub fn map_code(remote: &mut Remote, near: u64, size: u64) -> io::Result<u64> {
     let hint = hole_near(&mappings(remote.pid())?, near, size)
         .ok_or_else(|| io::Error::other("no room for a page near the program's code"))?;
     map(remote, hint, size, libc::PROT_EXEC, libc::MAP_FIXED_NOREPLACE)
+        .map_err(|error| mapping_code(remote.pid(), error))
 }
 
 /// Maps memory of the process's own that can be read, and more.

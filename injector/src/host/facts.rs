@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::tracee::Confinement;
+
 /// Facts of the kernel and of goinject's own process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Facts {
@@ -22,6 +24,8 @@ pub struct Facts {
     pub ptrace_scope: Option<u8>,
     /// Whether system calls are filtered.
     pub seccomp: bool,
+    /// What a security module enforces on this process.
+    pub confinement: Option<Confinement>,
     /// What kind of container this is, if it looks like one.
     pub container: Option<String>,
     /// Whether goinject is in a user namespace, where capabilities count for nothing outside of it.
@@ -81,6 +85,7 @@ impl Facts {
             lockdown: lockdown(&text("/sys/kernel/security/lockdown")),
             ptrace_scope: text("/proc/sys/kernel/yama/ptrace_scope").trim().parse().ok(),
             seccomp: number("Seccomp").is_some_and(|mode| mode > 0),
+            confinement: Confinement::own(),
             container: container(),
             user_namespace: !is_initial_namespace(&text("/proc/self/uid_map")),
             traced: number("TracerPid").is_some_and(|pid| pid > 0),

@@ -4,7 +4,7 @@ use goinject_probes::capability::Support;
 use serde::Serialize;
 
 use super::facts::{Facts, Lockdown};
-use crate::tracee::yama;
+use crate::tracee::{Permission, yama};
 
 /// Something that the kernel may refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -93,7 +93,12 @@ fn bpf(detail: &str, facts: &Facts) -> Explained {
                 )),
             );
         }
-        let (what, remedy) = confinement(facts, "allow bpf() and perf_event_open()");
+        let (what, remedy) = confinement(
+            detail,
+            facts,
+            "allow bpf() and perf_event_open()",
+            &Permission::BPF,
+        );
         return (format!("{what} refuses BPF"), Some(remedy));
     }
     // Tried on Linux 6.1, where no one link serves all sites.
@@ -197,8 +202,10 @@ fn share(detail: &str, facts: &Facts) -> Explained {
         return newer(facts, (5, 6), "sharing memory with a child (pidfd_getfd)");
     }
     let (what, remedy) = confinement(
+        detail,
         facts,
         "allow memfd_create(), pidfd_open() and pidfd_getfd() (docker: `--cap-add SYS_PTRACE`)",
+        &Permission::SHARE,
     );
     (
         format!("{what} refuses to share memory with a child"),
@@ -221,15 +228,25 @@ fn trace(feature: Feature, detail: &str, facts: &Facts) -> Explained {
     if let Some((reason, remedy)) = yama(facts.ptrace_scope, is_descendant).filter(|_| !is_free) {
         return (reason, Some(remedy));
     }
-    let (what, remedy) = confinement(facts, "allow ptrace (docker: `--cap-add SYS_PTRACE`)");
+    let (what, remedy) = confinement(
+        detail,
+        facts,
+        "allow ptrace (docker: `--cap-add SYS_PTRACE`)",
+        &Permission::PTRACE,
+    );
     (format!("{what} refuses ptrace"), Some(remedy))
 }
 
 /// What keeps a process with the right capabilities from using them.
-fn confinement(facts: &Facts, allow: &str) -> (String, String) {
+fn confinement(detail: &str, facts: &Facts, allow: &str, permission: &Permission) -> (String, String) {
     if facts.user_namespace {
         let remedy = "run goinject on the host, outside of the user namespace".to_owned();
         return ("the user namespace".to_owned(), remedy);
+    }
+    // Filters of runtimes refuse with EPERM, security modules mostly with EACCES.
+    let is_module = !facts.seccomp || detail.contains("Permission denied");
+    if let Some(module) = facts.confinement.as_ref().filter(|_| is_module) {
+        return (module.to_string(), module.remedy(permission));
     }
     match (&facts.container, facts.seccomp) {
         (Some(name), _) => (

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
+use super::confinement::{Confinement, Permission};
 use super::obstacle::Obstacle;
 use super::privileges::field;
 
@@ -27,6 +28,7 @@ struct Credentials {
     /// The permitted ones, and in goinject's own process those that are in effect.
     capabilities: u64,
     is_filtered: bool,
+    confinement: Option<Confinement>,
 }
 
 /// All that a decision depends on.
@@ -69,7 +71,9 @@ pub fn yama(scope: Option<u8>, is_descendant: bool) -> Option<(String, String)> 
 }
 
 impl Credentials {
-    fn of(status: &str, capabilities: &str) -> Credentials {
+    fn of(pid: &str, capabilities: &str) -> Credentials {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let status = status.as_str();
         let mask = field(status, capabilities).and_then(|mask| u64::from_str_radix(mask, 16).ok());
         Credentials {
             user: field(status, "Uid")
@@ -77,6 +81,7 @@ impl Credentials {
                 .unwrap_or_default(),
             capabilities: mask.unwrap_or_default(),
             is_filtered: field(status, "Seccomp").is_some_and(|mode| mode != "0"),
+            confinement: Confinement::of(pid),
         }
     }
 
@@ -92,8 +97,8 @@ impl Case {
         let map: Vec<&str> = map.split_whitespace().collect();
         Case {
             pid,
-            own: Credentials::of(&text("/proc/self/status"), "CapEff"),
-            theirs: Credentials::of(&text(&format!("/proc/{pid}/status")), "CapPrm"),
+            own: Credentials::of("self", "CapEff"),
+            theirs: Credentials::of(&pid.to_string(), "CapPrm"),
             memory: fs::metadata(format!("/proc/{pid}/mem"))
                 .ok()
                 .map(|file| file.uid()),
@@ -130,19 +135,39 @@ impl Case {
                 "run goinject outside of that user namespace, or start the program through it".to_owned(),
             );
         }
-        let (what, remedy) = match self.own.is_filtered {
-            true => (
-                "a seccomp filter",
-                "have the filter of goinject's container allow ptrace",
+        // No filter looks at whether a program may be seen.
+        let is_filtered = self.own.is_filtered && wanted != Wanted::Program;
+        let (what, remedy) = match (&self.own.confinement, is_filtered) {
+            (Some(own), false) => return self.confined(own),
+            (Some(own), true) => (
+                format!("a seccomp filter or {own}"),
+                format!(
+                    "have the filter of goinject's container allow ptrace, or {}",
+                    own.remedy(&Permission::PTRACE)
+                ),
             ),
-            false => (
-                "the kernel",
-                "look for a security module (SELinux, AppArmor, Smack) in the kernel's log",
+            (None, true) => (
+                "a seccomp filter".to_owned(),
+                "have the filter of goinject's container allow ptrace".to_owned(),
+            ),
+            (None, false) => (
+                "the kernel".to_owned(),
+                "look for a security module (SELinux, AppArmor, Smack) in the kernel's log".to_owned(),
             ),
         };
+        (format!("{what} keeps goinject from process {pid}"), remedy)
+    }
+
+    /// For somebody whom a security module confines.
+    fn confined(&self, own: &Confinement) -> (String, String) {
+        let theirs = match &self.theirs.confinement {
+            Some(theirs) if theirs != own => format!(", which is under {theirs}"),
+            Some(_) => ", which is under the same".to_owned(),
+            None => String::new(),
+        };
         (
-            format!("{what} keeps goinject from process {pid}"),
-            remedy.to_owned(),
+            format!("{own} keeps goinject from process {}{theirs}", self.pid),
+            own.remedy(&Permission::PTRACE),
         )
     }
 
@@ -184,13 +209,14 @@ fn user(id: u32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::confinement::SecurityModule;
     use super::*;
 
     fn case(own: (u32, u64), theirs: (u32, u64)) -> Case {
         let of = |(user, capabilities)| Credentials {
             user,
             capabilities,
-            is_filtered: false,
+            ..Credentials::default()
         };
         Case {
             pid: 7,
@@ -247,7 +273,17 @@ mod tests {
     fn with_every_capability_something_else_is_in_the_way() {
         let mut strong = case((0, u64::MAX), (0, 0));
         assert!(told(&strong, Wanted::Tracing).contains("security module"));
+        strong.own.confinement = Some(Confinement {
+            module: SecurityModule::AppArmor,
+            label: "docker-default".to_owned(),
+        });
+        let refused = told(&strong, Wanted::Tracing);
+        assert!(
+            refused.starts_with("AppArmor (profile `docker-default`) keeps goinject from process 7: run")
+        );
+        assert!(refused.contains("apparmor=unconfined"), "{refused}");
         strong.own.is_filtered = true;
+        assert!(told(&strong, Wanted::Program).starts_with("AppArmor"));
         assert!(told(&strong, Wanted::Tracing).contains("seccomp filter"));
         strong.in_user_namespace = true;
         assert!(told(&strong, Wanted::Tracing).contains("user namespace"));

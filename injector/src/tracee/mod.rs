@@ -4,6 +4,7 @@
 //! ptrace binds a tracee to the *thread* that seized it, so a [`Family`] must stay on its thread.
 
 pub mod arch;
+mod confinement;
 mod denial;
 mod deputy;
 mod ending;
@@ -23,6 +24,7 @@ mod trial;
 mod way_back;
 
 pub use arch::{FloatRegisters, GeneralRegisters};
+pub use confinement::{Confinement, Permission, mapping_code};
 pub use denial::{Wanted, denial, yama};
 pub use deputy::borrow_thread;
 pub use ending::is_ending;

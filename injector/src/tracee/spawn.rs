@@ -10,6 +10,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use super::family::Follow;
+use super::obstacle::Obstacle;
 use super::ptrace;
 use super::stop::{Report, Stop, Why};
 
@@ -52,20 +53,30 @@ impl Spawned {
             let _ = sender.send(result);
         });
         let mut pid = [0; 4];
-        let seized = pid_reader.read_exact(&mut pid).and_then(|()| {
+        let seized = pid_reader.read_exact(&mut pid).map(|()| {
             let pid = i32::from_ne_bytes(pid);
-            ptrace::seize(pid, follow)?;
-            Ok(pid)
+            let seized = ptrace::seize(pid, follow);
+            seized
+                .map_err(|error| Obstacle::seizing(pid, pid, error))
+                .map(|()| pid)
         });
-        // Unread if the child is gone, which shows below.
-        let _ = go_writer.write_all(&[1]);
+        // One that can't be traced is not let go, and ends: it would run as if there were no rules.
+        if let Ok(Ok(_)) = seized {
+            // Unread if the child is gone, which shows below.
+            let _ = go_writer.write_all(&[1]);
+        }
         drop(go_writer);
-        let stopped = seized.and_then(|pid| {
+        let (stopped, refused) = match seized {
             // The exec stops for us before `spawn` can see that it succeeded.
-            wait_for_exec(pid)
-        });
+            Ok(Ok(pid)) => (wait_for_exec(pid), None),
+            Ok(Err(error)) => (Err(io::Error::from_raw_os_error(libc::ESRCH)), Some(error)),
+            Err(error) => (Err(error), None),
+        };
         let child = receiver.recv().expect("the spawning thread sends once");
         spawner.join().expect("the spawning thread does not panic");
+        if let Some(refused) = refused {
+            return Err(refused);
+        }
         // Why there is no program says more than that the child has ended.
         let mut child = child.map_err(|error| explained(error, &program, dir.as_deref()))?;
         match stopped {

@@ -3,6 +3,7 @@
 
 mod filters;
 mod guests;
+mod modules;
 mod namespaces;
 mod ways;
 
