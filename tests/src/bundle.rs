@@ -123,24 +123,32 @@ impl Container {
         container
     }
 
-    /// Starts another program in it, and does not wait for its end.
+    /// Starts its program in it once more, and does not wait for its end.
     ///
     /// # Panics
     /// If it does not start.
     pub fn exec(&self, arguments: &[&str]) {
+        self.exec_program("/bin/app", arguments);
+    }
+
+    /// Starts another program in it, and does not wait for its end.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn exec_program(&self, program: &str, arguments: &[&str]) {
         let mut command = self.runtime.command();
         let pid_file = self.folder.path().join("pid-of-exec");
         command
             .args(["exec", "--detach", "--pid-file"])
             .arg(&pid_file)
-            .args([&self.id, "/bin/app"])
+            .args([&self.id, program])
             .args(arguments);
         self.carry_out(&mut command, "out-of-exec");
         let pid = fs::read_to_string(pid_file).expect("the runtime tells its number");
         // The runtime may be back before its process has become the program.
         let exe = format!("/proc/{}/exe", pid.trim());
-        let runs = || fs::read_link(&exe).is_ok_and(|path| path == Path::new("/bin/app"));
-        assert!(holds_soon(runs), "{exe} is not /bin/app");
+        let runs = || fs::read_link(&exe).is_ok_and(|path| path == Path::new(program));
+        assert!(holds_soon(runs), "{exe} is not {program}");
     }
 
     /// Another command of the runtime about it, such as `pause`.

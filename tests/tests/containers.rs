@@ -239,6 +239,39 @@ fn containers_that_stop_or_have_no_go_program() {
     );
 }
 
+/// What several programs of a container lack is told once, as in a run of a command.
+#[test]
+fn a_function_that_no_program_has_is_told_once() {
+    if !have_containers() {
+        return;
+    }
+    let arguments = ["-for", "20s", "-only", "leaf"];
+    let container = Container::start(Runtime::Runc, &NEWEST.of("busy"), &arguments, |_, rootfs| {
+        fs::copy(NEWEST.of("waiting"), rootfs.join("bin/other")).expect("a copy");
+    });
+    container.exec_program("/bin/other", &["/nowhere"]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = "version: 1\nrules:\n- {function: main.leav, inject: {set: {a: 1}}}\n";
+    fs::write(folder.path().join("rules.yaml"), rules).expect("rules are written");
+    let mut command = goinject::command(["run", "rules.yaml", "--container", &container.id]);
+    let outcome = Running::start(command.current_dir(folder.path())).end();
+    assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+    assert_eq!(
+        outcome.stderr.matches("error: ").count(),
+        1,
+        "{}",
+        outcome.describe()
+    );
+    let words = [
+        "there is no function `main.leav`",
+        "looked for in app, other",
+        "did you mean `main.leaf`?",
+    ];
+    for words in words {
+        assert!(outcome.stderr.contains(words), "{words}: {}", outcome.describe());
+    }
+}
+
 /// What a program printed, when it succeeded.
 fn said(command: &mut Command) -> String {
     let output = command

@@ -5,13 +5,14 @@ use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::image::{Image, Role, failure};
+use super::image::{Image, Role, failure, told_once};
 use super::process::Process;
 use super::{Failure, Run};
 use crate::container::{Found, Member, Name, View};
 use crate::engine::Start;
 use crate::error::ExitCode;
 use crate::event::line;
+use crate::resolve::Finding;
 use crate::tracee::{End, is_ending};
 
 /// How often the processes of a container are looked at.
@@ -179,28 +180,27 @@ impl Run<'_> {
 
     /// Tells what is wrong with rules in programs that have their functions: that would be so in any container.
     fn tell_misfits(&mut self) -> Result<(), Failure> {
-        let images = self.images.seen().to_vec();
-        let findings = images.iter().flat_map(|image| &image.findings);
-        let findings = findings.filter(|finding| finding.is_misfit());
-        let Some(code) = failure(findings.clone()) else {
-            return Ok(());
-        };
-        let told = findings.map(|finding| (*finding.diagnostic).clone()).collect();
-        self.tell(told);
-        Err(Failure::Findings(code))
+        let misfits = self.images.findings().filter(|(_, finding)| finding.is_misfit());
+        match self.tell_failing(told_once(misfits)) {
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells findings if one of them is an error.
+    fn tell_failing(&mut self, findings: Vec<Finding>) -> Option<Failure> {
+        let code = failure(findings.iter())?;
+        self.tell(findings.into_iter().map(|finding| *finding.diagnostic).collect());
+        Some(Failure::Findings(code))
     }
 
     /// Why no process of a container can be armed.
     fn nothing_to_arm(&mut self, name: &Name) -> Failure {
-        let images = self.images.seen().to_vec();
-        let findings = images.iter().flat_map(|image| &image.findings);
-        if let Some(code) = failure(findings.clone()) {
-            let told = findings.map(|finding| (*finding.diagnostic).clone()).collect();
-            self.tell(told);
-            return Failure::Findings(code);
+        if let Some(failure) = self.tell_failing(told_once(self.images.findings())) {
+            return failure;
         }
+        let images = self.images.seen().iter();
         let programs: Vec<String> = images
-            .iter()
             .map(|image| format!("\n  {}: {}", image.path.display(), image.why_not()))
             .collect();
         unarmable(format!(
