@@ -56,6 +56,25 @@ impl Tree {
 fn docker() {
     let tree = Tree::of("docker");
     insta::assert_snapshot!(tree.shown(), @r"
+    old | 2b91d3fb2f21 | Docker | 
+    web | 7d54e6c89f27 | Docker | 316=1 484=13
+    web-db | b74e80149862 | Docker | 370=1
+    ");
+    for name in ["web", "/web"] {
+        assert_eq!(tree.find(name), "web", "{name}");
+    }
+    // Where nothing says where its files are, those that it has mounted into a container do.
+    let shown = tree.shown();
+    fs::remove_file(tree.0.path().join("etc/docker/daemon.json")).expect("it is there");
+    assert_eq!(tree.shown(), shown);
+    fs::remove_dir_all(tree.0.path().join("var/run/docker")).expect("it is there");
+    assert!(tree.find("web").starts_with("there is no container"));
+}
+
+#[test]
+fn docker_with_cgroups_of_systemd() {
+    let tree = Tree::of("docker-systemd");
+    insta::assert_snapshot!(tree.shown(), @r"
     old | c6f86b228645 | Docker | 
     web | 0b8301f9ab37 | Docker | 3101=1 3150=17 3300=30
     web-db | 967fe9f54c82 | Docker | 3202=1
@@ -167,7 +186,7 @@ fn runc_and_crun_alone() {
 
 #[test]
 fn several_of_one_name_are_told_apart() {
-    let tree = Tree::of("docker");
+    let tree = Tree::of("docker-systemd");
     let id = "967fe9f54c8202765926d3edd7977590ae3e09de81ec3b780602d6bec3b460cb";
     let config = tree
         .0
