@@ -16,7 +16,7 @@ use crate::explore::explorer::Trials;
 use crate::explore::program::Program;
 use crate::explore::rule_text::Mode;
 use crate::explore::store::Store;
-use crate::explore::subject::{How, Subject, Tests, code_of};
+use crate::explore::subject::{How, Subject, Surroundings, Tests, code_of};
 use crate::explore::survey;
 use crate::gotest::listing::{self, Arguments};
 use crate::signals;
@@ -74,7 +74,7 @@ fn survey(
     trials: &Trials<'_>,
 ) -> Told<(Planned, Vec<AtPoint>)> {
     let mut planned = Planned {
-        subjects: subjects(&arguments.target[0], command, store)?,
+        subjects: subjects(&arguments.target[0], command, &Surroundings::default(), store)?,
         experiments: Vec::new(),
         points: 0,
         points_are: "fault point",
@@ -130,20 +130,25 @@ fn survey(
 }
 
 /// What is explored.
-pub(super) fn subjects(name: &OsString, command: &[String], store: &Store) -> Told<Vec<Subject>> {
+pub(super) fn subjects(
+    name: &OsString,
+    command: &[String],
+    surroundings: &Surroundings,
+    store: &Store,
+) -> Told<Vec<Subject>> {
     let program = Path::new(name);
     let is_go = program.file_name().is_some_and(|name| name == "go");
     match (is_go, command.get(1).map(String::as_str)) {
-        (true, Some("test")) => tests(name, &command[2..], store),
+        (true, Some("test")) => tests(name, &command[2..], surroundings, store),
         (true, _) => Err(fail(
             ExitCode::Invalid,
             "`go` itself is not explored: name `go test` with its arguments, or build the program and name that",
         )),
-        (false, _) => programs(command),
+        (false, _) => programs(command, surroundings),
     }
 }
 
-fn tests(go: &OsString, words: &[String], store: &Store) -> Told<Vec<Subject>> {
+fn tests(go: &OsString, words: &[String], surroundings: &Surroundings, store: &Store) -> Told<Vec<Subject>> {
     let arguments = Arguments::parse(words);
     if let Some((name, _)) = arguments
         .test
@@ -158,7 +163,8 @@ fn tests(go: &OsString, words: &[String], store: &Store) -> Told<Vec<Subject>> {
     let go =
         crate::run::target::find_program(Path::new(go)).map_err(|error| fail(ExitCode::Invalid, error))?;
     let go = go.as_os_str();
-    let listed = listing::list(go, None, &arguments);
+    let within = (surroundings.dir.as_deref(), &surroundings.env[..]);
+    let listed = listing::list(go, within, &arguments);
     let listing =
         listed.map_err(|error| fail(ExitCode::Unarmable, format!("go list: {}", indented(&error))))?;
     if listing.packages.is_empty() {
@@ -178,7 +184,7 @@ fn tests(go: &OsString, words: &[String], store: &Store) -> Told<Vec<Subject>> {
         let folder = folder.join(n.to_string());
         std::fs::create_dir_all(&folder).map_err(|error| fail(ExitCode::Defect, error))?;
         let file = folder.join(format!("{last}.test"));
-        let built = listing::build(go, None, &arguments.build, &package.import_path, &file);
+        let built = listing::build(go, within, &arguments.build, &package.import_path, &file);
         built.map_err(|error| {
             let name = &package.import_path;
             fail(
@@ -188,19 +194,30 @@ fn tests(go: &OsString, words: &[String], store: &Store) -> Told<Vec<Subject>> {
         })?;
         let program = open(&file, code.clone())?;
         let how = How::Tests(Tests::new(package, file, &arguments));
-        subjects.push(Subject::new(package.import_path.clone(), program, how));
+        subjects.push(Subject::new(
+            package.import_path.clone(),
+            program,
+            how,
+            surroundings.clone(),
+        ));
     }
     Ok(subjects)
 }
 
-fn programs(command: &[String]) -> Told<Vec<Subject>> {
+fn programs(command: &[String], surroundings: &Surroundings) -> Told<Vec<Subject>> {
     let target = crate::run::target::find_program(Path::new(&command[0]));
     let file = target.map_err(|error| fail(ExitCode::Invalid, error))?;
     let mut program = open(&file, Code::default())?;
     let module = program.binary().build().main_module.clone();
     program.code.roots = module.into_iter().collect();
-    let how = How::Command(command.to_vec());
-    Ok(vec![Subject::new(command.join(" "), program, how)])
+    let mut words = command.to_vec();
+    // It runs in other folders, too.
+    if words[0].contains('/') {
+        words[0] = file.display().to_string();
+    }
+    let how = How::Command(words);
+    let subject = Subject::new(command.join(" "), program, how, surroundings.clone());
+    Ok(vec![subject])
 }
 
 pub(super) fn open(file: &Path, code: Code) -> Told<Program> {

@@ -11,6 +11,7 @@ use super::{Told, fail, read_rules, say};
 use crate::cli::Sweep;
 use crate::error::ExitCode;
 use crate::explore::explorer::Trials;
+use crate::explore::subject::Surroundings;
 use crate::explore::sweep::{self, Template};
 use crate::words::count;
 
@@ -36,7 +37,13 @@ fn carry_out(arguments: &Sweep) -> Told<ExitCode> {
     named.extend(command.iter().cloned());
     let (session, settings) = Session::open(&arguments.common, &named)?;
     let trials = Trials::new(&settings);
-    let planned = plan(arguments, &template, (&target[0], &command), &session, &trials);
+    let planned = plan(
+        arguments,
+        (&rules, &template),
+        (&target[0], &command),
+        &session,
+        &trials,
+    );
     let planned = planned.inspect_err(|_| session.store.clean())?;
     if planned.experiments.is_empty() {
         session.store.clean();
@@ -73,15 +80,29 @@ fn target(rules: &RuleSet, words: &[OsString]) -> Told<Vec<OsString>> {
     }
 }
 
+/// What the rule file has its command run in, which holds for one of the command line, too.
+fn surroundings(rules: &RuleSet) -> Surroundings {
+    match &rules.target {
+        Some(Target::Command(command)) => Surroundings {
+            dir: command
+                .dir
+                .as_ref()
+                .map(|dir| std::path::absolute(&dir.value).unwrap_or_else(|_| dir.value.clone())),
+            env: command.env.clone(),
+        },
+        _ => Surroundings::default(),
+    }
+}
+
 fn plan(
     arguments: &Sweep,
-    template: &Template,
+    (rules, template): (&RuleSet, &Template),
     (name, command): (&OsString, &[String]),
     session: &Session<'_>,
     trials: &Trials<'_>,
 ) -> Told<Planned> {
     let mut planned = Planned {
-        subjects: subjects(name, command, &session.store)?,
+        subjects: subjects(name, command, &surroundings(rules), &session.store)?,
         experiments: Vec::new(),
         points: 0,
         points_are: "call",

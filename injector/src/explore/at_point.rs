@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::class::Class;
 use super::errors::MARK;
-use super::experiment::{Experiment, Tried, watching};
+use super::experiment::{Experiment, Tried, make, watching};
 use super::explorer::Trials;
 use super::judge::{Evidence, Verdict};
 use super::leak::{self, GRACE};
@@ -131,6 +131,7 @@ impl Experiment for AtPoint {
         let mut rules = vec![rule_text::fault(&fault, "{fired: \">=0\", failed: \">=0\"}")];
         rules.extend(watching(subject, &followed, n));
         let fitting = subject.program.fitting(&rules);
+        let fault_alone = rule_text::head() + &rules[0];
         let text = rule_text::head() + &fitting.concat();
         let test = self.test.as_deref();
         let request = Request {
@@ -141,8 +142,8 @@ impl Experiment for AtPoint {
             error_marks: vec![MARK.to_owned()],
             ..trials.request(subject, test, (text, Path::new(rule_text::FILE)), n)
         };
-        let outcome = match trials.make(request.clone()) {
-            Ok(outcome) => outcome,
+        let (outcome, is_watched) = match make(trials, &request, fault_alone, n) {
+            Ok(made) => made,
             Err(error) => return Tried::Failed(error.to_string()),
         };
         let evidence = Evidence {
@@ -156,6 +157,7 @@ impl Experiment for AtPoint {
             plain_output: self.plain_output.as_deref(),
             is_test: subject.is_test(),
             caller_writes: self.caller_writes,
+            is_watched,
         };
         let judged = evidence.judge();
         let stack = &self.reach.stack;
@@ -175,11 +177,10 @@ impl Experiment for AtPoint {
 
     fn rule_file(&self, subject: &Subject, finding: &Finding, folder: &Path) -> String {
         let callers = self.point.callers();
-        let dir = replay::dir_from(folder);
         let fault = self.fault(&callers);
         let injected = Injected::AtPoint(&fault);
         let test = finding.test.as_deref();
-        replay::rule_file(subject, finding, (&injected, test), (self.patience, &dir))
+        replay::rule_file(subject, finding, (&injected, test), (self.patience, folder))
     }
 }
 

@@ -4,6 +4,7 @@ use super::class::Class;
 use super::code::Side;
 use super::intent;
 use super::judge::{Evidence, Verdict};
+use super::meant::Passage;
 use super::point::Place;
 use super::traceback::{self, Goroutine, goroutines};
 use super::trail::Fate;
@@ -17,6 +18,8 @@ const NO_PAUSE_NS: u64 = 500_000;
 /// What is said of a test that waits for itself.
 const WAITS_FOR_ITSELF: &str =
     "does not end: the test gave up, and its clean-up waits for what the test had begun";
+/// What is said where only tests wait.
+const WAITS_FOR_A_TEST: &str = "does not end: the test itself waits, and nothing of the program does";
 /// A hang is a retry if a fault fired in this last part of the time.
 const RECENTLY: f64 = 0.75;
 
@@ -52,14 +55,16 @@ impl Evidence<'_> {
             return Verdict::new(class, stack, words);
         }
         let all = self.outcome.dump.as_deref().map(goroutines).unwrap_or_default();
+        let is_culprit = |goroutine: &&Goroutine| {
+            self.own(&goroutine.frames).is_some() && !self.waits_in_a_test(goroutine)
+        };
         let culprit = all
             .iter()
             .find(|goroutine| Some(goroutine.id) == fault.goroutine)
-            .filter(|goroutine| self.own(&goroutine.frames).is_some())
-            .or_else(|| all.iter().find(|goroutine| self.own(&goroutine.frames).is_some()));
+            .filter(is_culprit)
+            .or_else(|| all.iter().find(is_culprit));
         if culprit.is_none() && !all.is_empty() {
-            let words = "does not end: the test itself waits, and nothing of the program does";
-            return Verdict::new(Class::Reported, None, words);
+            return Verdict::new(Class::Reported, None, WAITS_FOR_A_TEST);
         }
         if culprit.is_some_and(|goroutine| self.waits_for_the_tests_own(goroutine, &all)) {
             return Verdict::new(Class::Reported, None, WAITS_FOR_ITSELF);
@@ -95,6 +100,15 @@ impl Evidence<'_> {
             && all
                 .iter()
                 .any(|other| other.id != goroutine.id && self.own(&other.frames).is_some())
+    }
+
+    /// Whether a goroutine waits in code of a test, which the program has called.
+    fn waits_in_a_test(&self, goroutine: &Goroutine) -> bool {
+        let sides = goroutine
+            .frames
+            .iter()
+            .map(|frame| self.program.code.side_of(frame));
+        is_blocked(goroutine) && sides.into_iter().find(|side| *side != Side::Foreign) == Some(Side::Test)
     }
 
     /// It died, rather than failing.
@@ -135,6 +149,16 @@ impl Evidence<'_> {
                 true => Class::Deadlock,
                 false => Class::Crash,
             };
+            let mut at_work = all
+                .iter()
+                .filter(|goroutine| self.own(&goroutine.frames).is_some())
+                .peekable();
+            if class == Class::Deadlock
+                && at_work.peek().is_some()
+                && at_work.all(|goroutine| self.waits_in_a_test(goroutine))
+            {
+                return Some(Verdict::new(Class::Reported, None, WAITS_FOR_A_TEST));
+            }
             let place = all.iter().find_map(|goroutine| self.own(&goroutine.frames));
             return Some(Verdict::new(class, place, format!("fatal error: {why}")));
         }
@@ -147,7 +171,11 @@ impl Evidence<'_> {
         // One that panics with the error, or logs it and panics, tells of it, as far as a library can know.
         let has_error = self.marks.iter().any(|mark| message.contains(mark.as_str()))
             || (self.is_told() && !NOT_MEANT.iter().any(|words| message.contains(words)));
-        let means_to = has_error || own.as_ref().is_some_and(|place| is_must(&place.function));
+        let is_asked = |place: &Place| Passage::at(place).is_some_and(|source| source.panics_on_error());
+        let means_to = has_error
+            || own
+                .as_ref()
+                .is_some_and(|place| is_must(&place.function) || is_asked(place));
         Some(match is_of_test || means_to {
             true => Verdict::new(Class::Reported, own, format!("panic: {message}")),
             false => Verdict::new(Class::Panic, own, format!("panic: {message}")),

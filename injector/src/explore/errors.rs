@@ -144,10 +144,9 @@ fn typed(program: &Program, itab: Itab) -> Option<String> {
             .iter()
             .find(|field| binary.types().get(field.ty).name == wanted)
     };
-    let value = match (of("string"), of("error")) {
-        (Some(text), _) => format!("{}: {MARK}", text.name),
-        (None, Some(error)) => format!("{}: {{message: {MARK}}}", error.name),
-        (None, None) => return None,
-    };
-    Some(format!("{{type: {name:?}, fields: {{{value}}}}}"))
+    let text = of("string").map(|field| format!("{}: {MARK}", field.name));
+    // Its method may ask the error in it for its text.
+    let error = of("error").map(|field| format!("{}: {{message: {MARK}}}", field.name));
+    let values: Vec<String> = text.into_iter().chain(error).collect();
+    (!values.is_empty()).then(|| format!("{{type: {name:?}, fields: {{{}}}}}", values.join(", ")))
 }

@@ -1,14 +1,16 @@
 //! Faults to be tried.
 
+use std::io;
 use std::path::Path;
 
 use super::class::Class;
 use super::explorer::Trials;
 use super::judge::Verdict;
 use super::leak::FINALE_SECONDS;
-use super::results::{Finding, Result as Outcome};
+use super::results::{Finding, Result as Judged};
 use super::rule_text;
 use super::subject::Subject;
+use super::trial::{Outcome, Request, Stopped};
 
 /// A fault to be tried.
 pub trait Experiment: Sync {
@@ -25,10 +27,10 @@ pub trait Experiment: Sync {
     fn try_once(&self, subject: &Subject, trials: &Trials<'_>, n: usize) -> Tried;
 
     /// What came of it, other than a finding.
-    fn outcome(&self, subject: &Subject, class: Class, runs: usize, words: String) -> Outcome;
+    fn outcome(&self, subject: &Subject, class: Class, runs: usize, words: String) -> Judged;
 
     /// What came of it: a finding.
-    fn finding(&self, subject: &Subject, verdict: Verdict, runs: usize) -> Outcome;
+    fn finding(&self, subject: &Subject, verdict: Verdict, runs: usize) -> Judged;
 
     /// The rule file that repeats a finding, with what is expected of the mended program. It will be in this folder.
     fn rule_file(&self, subject: &Subject, finding: &Finding, folder: &Path) -> String;
@@ -41,6 +43,28 @@ pub enum Tried {
     Judged(Verdict),
     /// It could not be tried.
     Failed(String),
+}
+
+/// Makes a trial. One that did not end in time is made again with the fault alone, the first time: watching takes time, too,
+/// and what ends without it does not hang. Tells whether it was watched.
+pub(super) fn make(
+    trials: &Trials<'_>,
+    request: &Request,
+    fault_alone: String,
+    n: usize,
+) -> io::Result<(Outcome, bool)> {
+    let outcome = trials.make(request.clone())?;
+    if n > 0 || outcome.record.stopped != Some(Stopped::Late) {
+        return Ok((outcome, true));
+    }
+    let alone = trials.make(Request {
+        rules: fault_alone,
+        ..request.clone()
+    })?;
+    Ok(match alone.record.stopped {
+        None => (alone, false),
+        Some(_) => (outcome, true),
+    })
 }
 
 /// The rules that watch a trial: what functions return, what is opened, and the exit of a test binary; when a finding is

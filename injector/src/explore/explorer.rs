@@ -139,6 +139,7 @@ impl<'a> Trials<'a> {
             rule_file: file.to_owned(),
             command: subject.command(test),
             dir: subject.dir(),
+            env: subject.surroundings.env.clone(),
             engine: self.settings.engine.clone(),
             seed: self.settings.seed,
             patience: PATIENCE,

@@ -6,7 +6,7 @@ use super::program::Program;
 use crate::event::line::{Fired, Frame};
 
 /// Functions that only read a text: they fail where it has another form, and never else.
-const READ_TEXT: [&str; 14] = [
+const READ_TEXT: [&str; 16] = [
     "strconv.",
     "time.Parse",
     "time.parse",
@@ -19,6 +19,8 @@ const READ_TEXT: [&str; 14] = [
     "net/mail.Parse",
     "mime.ParseMediaType",
     "encoding/hex.Decode",
+    "encoding/base64.(*Encoding).Decode",
+    "encoding/base32.(*Encoding).Decode",
     "path.Match",
     "path/filepath.Match",
 ];

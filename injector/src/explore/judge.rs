@@ -3,6 +3,7 @@
 use super::class::Class;
 use super::code::Side;
 use super::intent;
+use super::meant::{Instead, Passage};
 use super::point::{Place, Point, Reach};
 use super::program::Program;
 use super::results::Lost;
@@ -14,6 +15,16 @@ use crate::event::seen::Seen;
 
 /// What `fmt.Errorf` makes of a `%w` whose error is nil or none.
 const WRAPS_NOTHING: &str = "%!w(";
+/// Types of bodies, which are read only.
+const BODIES: [&str; 6] = [
+    "net/http.(*body",
+    "net/http.(*cancelTimerBody)",
+    "net/http.(*gzipReader)",
+    "net/http.(*http2",
+    "net/http.(*noBody)",
+    "net/http.noBody",
+];
+
 /// What is known of a trial.
 #[derive(Clone, Copy, Debug)]
 pub struct Evidence<'a> {
@@ -37,6 +48,8 @@ pub struct Evidence<'a> {
     pub is_test: bool,
     /// Whether the caller writes to what it closes, as far as the plain run showed.
     pub caller_writes: bool,
+    /// Whether it was watched what functions return.
+    pub is_watched: bool,
 }
 
 /// What an outcome is, and why.
@@ -89,7 +102,12 @@ impl Evidence<'_> {
             _ => self.failed(fault, &fate),
         };
         let is_lost = matches!(verdict.class, Class::Swallowed | Class::Corrupt) && verdict.lost.is_none();
-        let no_loss = || self.kept(fault).or_else(|| self.was_a_question(fault, &fate));
+        let no_loss = || {
+            self.kept(fault)
+                .or_else(|| self.was_a_question(fault, &fate))
+                .or_else(|| self.was_given_up(fault))
+                .or_else(|| self.is_meant(fault, &fate))
+        };
         if is_lost && let Some(words) = no_loss() {
             let class = match record.status {
                 Some(0) => Class::Recovered,
@@ -142,19 +160,70 @@ impl Evidence<'_> {
     /// Why an error that was lost was an answer: something that only reads a text was asked for its form, and the caller
     /// looked at the answer. It has no error of its own to return, or it went on to the next text.
     fn was_a_question(&self, fault: &Fired, fate: &Fate) -> Option<String> {
-        let place = match fate {
-            Fate::Dropped(place) => place,
-            Fate::BecameNil(place) if self.calls() > self.reach.nth => place,
-            _ => return None,
+        if !intent::reads_text(fault) {
+            return None;
+        }
+        let place = fate.place()?;
+        let source = Passage::at(place);
+        let goes_on = || {
+            let does = |source: &Passage| source.asks_if_it_worked() || source.does(Instead::GoOn);
+            source.as_ref().is_some_and(does)
         };
-        let looked =
-            intent::reads_text(fault) && intent::looks_at_it(self.program, fault, place) == Some(true);
+        match fate {
+            Fate::Dropped(_) => {}
+            Fate::BecameNil(_) if self.calls() > self.reach.nth || goes_on() => {}
+            _ => return None,
+        }
+        let looked = intent::looks_at_it(self.program, fault, place) == Some(true)
+            || source.as_ref().is_some_and(Passage::looks_at_it);
         looked.then(|| {
             format!(
                 "{} goes on where {} says that a text has another form",
                 place.function, fault.function
             )
         })
+    }
+
+    /// Why it does not matter that something was not closed: the caller gave it up, and says why, or removes it.
+    fn was_given_up(&self, fault: &Fired) -> Option<String> {
+        if !is_close(&fault.function) {
+            return None;
+        }
+        if let Some(function) = trail::gave_up(self.program, fault, &self.outcome.record.fired, self.marks) {
+            return Some(format!(
+                "what was closed had been given up: {function} returned another error"
+            ));
+        }
+        if BODIES.iter().any(|of| fault.function.starts_with(of)) {
+            return Some("what was closed is read only, the body of an answer".to_owned());
+        }
+        let caller = self.own(fault.stack.get(1..).unwrap_or_default())?;
+        let source = Passage::at(&caller)?;
+        if source.removes_what_it_closes() {
+            return Some(format!("{} removes what it closes", caller.function));
+        }
+        let reads = source.opened_what_it_closes_for_reading();
+        reads.then(|| format!("{} has opened what it closes for reading only", caller.function))
+    }
+
+    /// Why an error is lost on purpose, as far as the source says so where it ended, or in a literal within that function.
+    fn is_meant(&self, fault: &Fired, fate: &Fate) -> Option<String> {
+        let place = match fate {
+            Fate::BecameNil(place) | Fate::Dropped(place) => place,
+            _ => return None,
+        };
+        let source = Passage::at(place);
+        if matches!(fate, Fate::Dropped(_))
+            && source.as_ref().is_some_and(|source| source.does(Instead::Panic))
+        {
+            return Some(format!("{} panics where it gets the error", place.function));
+        }
+        let literal = self
+            .own(fault.stack.get(1..).unwrap_or_default())
+            .filter(|caller| trail::is_closure(&caller.function));
+        let within = literal.as_ref().and_then(Passage::at);
+        let words = [source, within].iter().flatten().find_map(Passage::says_so)?;
+        Some(format!("the source says that this error may be lost: {words}"))
     }
 
     /// Whether the program told of the error.
@@ -176,7 +245,10 @@ impl Evidence<'_> {
     }
 
     fn fate(&self, fault: &Fired) -> Fate {
-        trail::follow(self.program, fault, &self.outcome.record.fired, self.marks)
+        match self.is_watched {
+            true => trail::follow(self.program, fault, &self.outcome.record.fired, self.marks),
+            false => Fate::Unknown,
+        }
     }
 
     /// Where an error that seemed to be lost came out again.
@@ -354,7 +426,7 @@ impl Evidence<'_> {
         if before.is_some_and(|before| *before != Seen::Nil) {
             return Some("passes: the call had failed by itself");
         }
-        if method.eq_ignore_ascii_case("close") && !self.caller_writes {
+        if is_close(function) && !self.caller_writes {
             return Some("passes: what was closed had only been read, or was synced");
         }
         if function.starts_with("os/user.") {
@@ -373,6 +445,11 @@ fn lost(fate: &Fate) -> String {
         Fate::Dropped(place) => format!("; it ended in {}", place.function),
         _ => String::new(),
     }
+}
+
+fn is_close(function: &str) -> bool {
+    let method = function.rsplit('.').next().unwrap_or(function);
+    method.eq_ignore_ascii_case("close")
 }
 
 /// Whether a function looks whether something is there.

@@ -19,6 +19,7 @@ mod files;
 mod intent;
 pub mod judge;
 pub mod leak;
+mod meant;
 pub mod point;
 pub mod program;
 mod replay;

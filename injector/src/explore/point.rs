@@ -1,6 +1,6 @@
 //! Fault points: a function that can fail, and on whose behalf it is called.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -125,10 +125,11 @@ pub fn stands(callers: &[String], stack: &[Frame]) -> bool {
 }
 
 /// What never fails when something is written to it, or does not forget that it did, and tells at the end.
-const NEVER_LOST: [&str; 4] = [
+const NEVER_LOST: [&str; 5] = [
     "*bytes.Buffer",
     "*strings.Builder",
     "*bufio.Writer",
+    "*encoding/base64.encoder",
     "*text/tabwriter.Writer",
 ];
 
@@ -145,16 +146,26 @@ pub fn points(calls: &[Fired], code: &Code, passes_on: &dyn Fn(&str, &str) -> bo
         let test = call.test.as_deref().map(top_level);
         groups.entry((&call.function, test)).or_default().push(call);
     }
+    let of = |call: &Fired| Point::of(&call.function, &call.stack, code, passes_on);
+    // What a call writes to may have been out of reach: it is taken to be what others there write to.
+    let to_memory: BTreeSet<Point> = calls
+        .iter()
+        .filter(|call| writes_to_memory(call))
+        .filter_map(of)
+        .collect();
     let mut found: Vec<Found> = Vec::new();
     let mut index: BTreeMap<Point, usize> = BTreeMap::new();
-    for ((function, test), calls) in groups {
+    for ((_, test), calls) in groups {
         for (n, call) in calls.iter().enumerate() {
             if writes_to_memory(call) {
                 continue;
             }
-            let Some(point) = Point::of(function, &call.stack, code, passes_on) else {
+            let Some(point) = of(call) else {
                 continue;
             };
+            if call.values.is_empty() && to_memory.contains(&point) {
+                continue;
+            }
             let at = *index.entry(point.clone()).or_insert_with(|| {
                 found.push(Found {
                     point: point.clone(),

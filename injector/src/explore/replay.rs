@@ -76,10 +76,11 @@ pub(super) fn rule_file(
     subject: &Subject,
     finding: &Finding,
     (injected, test): (&Injected<'_>, Option<&str>),
-    (patience, dir): (Duration, &Path),
+    (patience, folder): (Duration, &Path),
 ) -> String {
     let wanted = wanted(subject, finding, injected.error());
-    let command = command(subject, (finding.class, test), patience.max(AT_LEAST));
+    let dir = named_from(folder, &subject.surroundings.folder());
+    let command = command(subject, (finding.class, test), (patience.max(AT_LEAST), folder));
     let title = format!(
         "{}: {} fails in {}",
         finding.class,
@@ -87,28 +88,40 @@ pub(super) fn rule_file(
         finding.stack.first().map_or("", |place| &place.function)
     );
     format!(
-        "# {title}\n# {}\n# {}\nversion: 1\nname: {}\ntarget:\n  command: {}\n  # From the folder of this file: change it where the file moves.\n  dir: {}\nexpect: {}\nrules:\n{}{}",
+        "# {title}\n# {}\n# {}\nversion: 1\nname: {}\ntarget:\n  command: {}\n  # From the folder of this file: change it where the file moves.\n  dir: {}\n{}expect: {}\nrules:\n{}{}",
         finding.words,
         wanted.words,
         rule_text::quoted(&title),
         rule_text::list(&command),
         rule_text::quoted(&dir.to_string_lossy()),
+        environment(&subject.surroundings.env),
         wanted.expect,
         injected.rule(wanted.fired),
         wanted.rule,
     )
 }
 
-/// The current folder, as a rule file in another one names it: from there, so that both can move together, or in full where
-/// they are not in one module or repository.
-pub(super) fn dir_from(folder: &Path) -> PathBuf {
-    let here = std::env::current_dir().unwrap_or_default();
+/// The line of a target's environment; nothing where that is as it is.
+fn environment(variables: &[(String, String)]) -> String {
+    let all: Vec<String> = variables
+        .iter()
+        .map(|(name, value)| format!("{}: {}", rule_text::quoted(name), rule_text::quoted(value)))
+        .collect();
+    match all.is_empty() {
+        true => String::new(),
+        false => format!("  env: {{{}}}\n", all.join(", ")),
+    }
+}
+
+/// A folder or file, as a rule file in a folder names it: from there, so that both can move together, or in full where they are
+/// not in one module or repository.
+fn named_from(folder: &Path, what: &Path) -> PathBuf {
     let is_root = |folder: &&Path| folder.join("go.mod").exists() || folder.join(".git").exists();
-    let root = here.ancestors().find(is_root).unwrap_or(&here);
+    let root = what.ancestors().find(is_root).unwrap_or(what);
     let folder = std::path::absolute(folder).unwrap_or_default();
     match folder.starts_with(root) {
-        true => between(&folder, &here),
-        false => here,
+        true => between(&folder, what),
+        false => what.to_owned(),
     }
 }
 
@@ -213,18 +226,34 @@ fn reports(function: &str, condition: &str, result: &str) -> String {
 }
 
 /// The command, as people would type it.
-fn command(subject: &Subject, (class, test): (Class, Option<&str>), timeout: Duration) -> Vec<String> {
+fn command(
+    subject: &Subject,
+    (class, test): (Class, Option<&str>),
+    (timeout, folder): (Duration, &Path),
+) -> Vec<String> {
     let shell = |script: String| vec!["sh".to_owned(), "-c".to_owned(), script];
     match (&subject.how, class) {
         // `go test` tells a fatal error from a failure by its output only.
-        (How::Tests(tests), Class::Crash) => shell(tests.script(test, timeout)),
+        (How::Tests(tests), Class::Crash) => {
+            shell(tests.script(test, timeout, &subject.surroundings.folder()))
+        }
         (How::Tests(tests), _) => tests.go_test(test, timeout),
         (How::Command(command), Class::Hang | Class::Deadlock | Class::Crash) => shell(format!(
             "timeout {} {}; test $? -le 1",
             timeout.as_secs(),
             in_shell(command)
         )),
-        (How::Command(command), _) => command.clone(),
+        (How::Command(command), _) => {
+            let mut command = command.clone();
+            if command[0].contains('/') {
+                let program = named_from(folder, Path::new(&command[0])).display().to_string();
+                command[0] = match program.contains('/') {
+                    true => program,
+                    false => format!("./{program}"),
+                };
+            }
+            command
+        }
     }
 }
 

@@ -90,9 +90,10 @@ pub fn list<S: AsRef<str>>(texts: &[S]) -> String {
     format!("[{}]", texts.join(", "))
 }
 
-/// The head of a trial's rule file: the program's end is judged elsewhere.
+/// The head of a trial's rule file: the program's end is judged elsewhere. Nothing fails in what it starts, and nothing of
+/// that is kept from exiting.
 pub fn head() -> String {
-    "version: 1\nexpect: {exit: any}\nrules:\n".to_owned()
+    "version: 1\ntarget: {follow: false}\nexpect: {exit: any}\nrules:\n".to_owned()
 }
 
 /// The rule of a fault.
@@ -160,14 +161,21 @@ pub fn removes() -> String {
     )
 }
 
-/// Functions that fail as what they write to does, which is their parameter `w`.
-const WRITE_TO: [&str; 4] = ["fmt.Fprint", "fmt.Fprintf", "fmt.Fprintln", "io.WriteString"];
+/// Functions that fail as what they write to does, and where they have that.
+const WRITE_TO: [(&str, &str); 6] = [
+    ("fmt.Fprint", "w"),
+    ("fmt.Fprintf", "w"),
+    ("fmt.Fprintln", "w"),
+    ("io.WriteString", "w"),
+    ("encoding/base64.(*encoder).Close", "e.w"),
+    ("compress/zlib.(*Writer).Close", "z.w"),
+];
 
 /// The rule that watches calls of a function, and what it writes to where that decides whether it can fail.
 pub fn watch(name: &str, function: &str, times: u64, scope: Option<&str>) -> String {
-    let inject = match WRITE_TO.contains(&function) {
-        true => "set: {w: null}",
-        false => "panic: true",
+    let inject = match WRITE_TO.iter().find(|(of, _)| *of == function) {
+        Some((_, to)) => format!("set: {{{to}: null}}"),
+        None => "panic: true".to_owned(),
     };
     let scope = scope.map(|scope| format!(", scope: {scope}")).unwrap_or_default();
     format!(

@@ -25,11 +25,22 @@ pub struct Subject {
     pub program: Program,
     /// How it is run.
     pub how: How,
+    /// What in.
+    pub surroundings: Surroundings,
     leaves: Mutex<HashMap<Leaving, Option<Left>>>,
 }
 
 /// A command, and whether it was looked at closely.
 type Leaving = (Vec<String>, usize);
+
+/// What a command runs in, where a rule file says so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// The folder; the current one where absent.
+    pub dir: Option<PathBuf>,
+    /// Variables on top of the environment.
+    pub env: Vec<(String, String)>,
+}
 
 /// How a subject is run.
 #[derive(Clone, Debug)]
@@ -137,7 +148,7 @@ impl Tests {
     }
 
     /// A script that runs a test as `go test` does, and succeeds where the test passes, or fails as tests do.
-    pub fn script(&self, test: Option<&str>, timeout: Duration) -> String {
+    pub fn script(&self, test: Option<&str>, timeout: Duration, here: &Path) -> String {
         let mut build = vec!["go".to_owned(), "test".to_owned(), "-c".to_owned()];
         build.extend(self.arguments.build.iter().cloned());
         let mut run = vec![format!("-test.timeout={}s", timeout.as_secs().max(1))];
@@ -146,7 +157,7 @@ impl Tests {
             "d=$(mktemp -d) && {} -o \"$d/x.test\" {} && cd {} && {{ \"$d/x.test\" {}; s=$?; rm -r \"$d\"; test $s -le 1; }}",
             in_shell(&build),
             in_shell(std::slice::from_ref(&self.package)),
-            in_shell(&[from_here(&self.dir)]),
+            in_shell(&[from(here, &self.dir)]),
             in_shell(&run)
         )
     }
@@ -175,11 +186,12 @@ impl Tests {
 
 impl Subject {
     /// A subject that nothing is known of.
-    pub fn new(name: String, program: Program, how: How) -> Subject {
+    pub fn new(name: String, program: Program, how: How, surroundings: Surroundings) -> Subject {
         Subject {
             name,
             program,
             how,
+            surroundings,
             leaves: Mutex::default(),
         }
     }
@@ -231,7 +243,7 @@ impl Subject {
     pub fn dir(&self) -> PathBuf {
         match &self.how {
             How::Tests(tests) => tests.dir.clone(),
-            How::Command(_) => std::env::current_dir().unwrap_or_default(),
+            How::Command(_) => self.surroundings.folder(),
         }
     }
 
@@ -256,6 +268,7 @@ impl Subject {
         command
             .args(&arguments)
             .current_dir(dir)
+            .envs(self.surroundings.env.iter().cloned())
             .env("TMPDIR", folder.temporary())
             .env(MARK, &mark)
             .stdin(Stdio::null())
@@ -297,10 +310,17 @@ impl Subject {
     }
 }
 
-/// A folder as it is named from the current one, if it is below that.
-fn from_here(folder: &Path) -> String {
-    let here = std::env::current_dir().unwrap_or_default();
-    let below = folder.strip_prefix(&here).unwrap_or(folder);
+impl Surroundings {
+    /// The folder that the command is given in.
+    pub fn folder(&self) -> PathBuf {
+        let here = || std::env::current_dir().unwrap_or_default();
+        self.dir.clone().unwrap_or_else(here)
+    }
+}
+
+/// A folder as it is named from another one, if it is below that.
+fn from(here: &Path, folder: &Path) -> String {
+    let below = folder.strip_prefix(here).unwrap_or(folder);
     match below.as_os_str().is_empty() {
         true => ".".to_owned(),
         false => below.display().to_string(),

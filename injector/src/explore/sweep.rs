@@ -1,15 +1,17 @@
 //! One rule, its first, second, … n-th call: a run each.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use goinject_rules::model::{self, Mode as RuleMode, RuleSet, Value};
+use goinject_rules::model::{self, CountRange, Mode as RuleMode, RuleSet, Value};
+use goinject_rules::source::Span;
 
 use super::at_point::{KEPT_EVENTS, MOST_FAULTS};
 use super::class::Class;
 use super::code::Side;
-use super::experiment::{Experiment, Tried, watching};
+use super::experiment::{Experiment, Tried, make, watching};
 use super::explorer::Trials;
 use super::judge::{Evidence, Verdict};
 use super::leak::{self, GRACE};
@@ -36,8 +38,10 @@ pub struct Template {
     pub rule: String,
     /// What is in the texts of the errors that it injects.
     marks: Vec<String>,
-    /// Whether the rule says how often it is to fire.
+    /// Whether the rule expects something.
     expects: bool,
+    /// Where it expects firings that one call alone can't meet, and what is expected instead.
+    unmet: Option<(Range<usize>, String)>,
     /// Where the rule's first key stands, whether in braces, and where the rule ends.
     key: usize,
     is_flow: bool,
@@ -81,7 +85,8 @@ impl Template {
             key: rule.span.start + usize::from(is_flow),
             is_flow,
             end: rule.span.end.min(text.len()),
-            expects: rule.expect.fired.span.start > rule.span.start,
+            expects: expects(rule),
+            unmet: unmet(rule),
             rule: rule.name.clone(),
             marks: marks(&rule.inject),
             text,
@@ -123,6 +128,9 @@ impl Template {
         let indent = before[line..].chars().count() - usize::from(self.is_flow);
         let start = self.key - usize::from(self.is_flow);
         let mut rule = self.text[start..self.end].trim_end().to_owned();
+        if let Some((place, range)) = &self.unmet {
+            rule.replace_range(place.start - start..place.end - start, range);
+        }
         if let Some(key) = when(nth, mode) {
             match self.is_flow {
                 true => rule.insert_str(1, &format!("{key}, ")),
@@ -149,6 +157,32 @@ impl Template {
     fn observing(&self) -> String {
         self.with(Some("mode: observe".to_owned()), &[])
     }
+}
+
+/// Whether a rule expects something.
+fn expects(rule: &model::Rule) -> bool {
+    let expect = &rule.expect;
+    let others = [&expect.calls, &expect.matched];
+    let written = |span: &Span| span.start > rule.span.start;
+    [&expect.fired, &expect.failed]
+        .into_iter()
+        .chain(others.into_iter().flatten())
+        .any(|range| written(&range.span))
+}
+
+/// Where a rule expects that it fires so often as a single call can't, and what of that a single call can.
+fn unmet(rule: &model::Rule) -> Option<(Range<usize>, String)> {
+    let fired = &rule.expect.fired;
+    let CountRange { min, max } = fired.value;
+    let meets = min <= 1 && max >= 1;
+    if meets || fired.span.start <= rule.span.start {
+        return None;
+    }
+    let range = match max {
+        0 | u64::MAX => "\">=1\"".to_owned(),
+        max => format!("\"1..{max}\""),
+    };
+    Some((fired.span.start..fired.span.end, range))
 }
 
 /// The key by which a call fires, or that and all that follow.
@@ -338,6 +372,7 @@ impl Experiment for AtCall {
         let stack = self.stack();
         let rules = watching(subject, &trail::functions(&subject.program, &stack), n);
         let rules = subject.program.fitting(&rules);
+        let fault_alone = self.template.firing(self.nth, self.mode, &[]);
         let rules = self.template.firing(self.nth, self.mode, &rules);
         let request = Request {
             patience: trials.settings.patience.unwrap_or(self.patience),
@@ -349,8 +384,8 @@ impl Experiment for AtCall {
             error_marks: self.template.marks.clone(),
             ..trials.request(subject, None, (rules, &self.template.file), n)
         };
-        let outcome = match trials.make(request.clone()) {
-            Ok(outcome) => outcome,
+        let (outcome, is_watched) = match make(trials, &request, fault_alone, n) {
+            Ok(made) => made,
             Err(error) => return Tried::Failed(error.to_string()),
         };
         let evidence = Evidence {
@@ -368,6 +403,7 @@ impl Experiment for AtCall {
             plain_output: self.plain_output.as_deref(),
             is_test: subject.is_test(),
             caller_writes: true,
+            is_watched,
         };
         let judged = evidence.judge();
         let leak = leak::may_be(judged.class)
@@ -419,13 +455,12 @@ impl Experiment for AtCall {
     }
 
     fn rule_file(&self, subject: &Subject, finding: &Finding, folder: &Path) -> String {
-        let dir = replay::dir_from(folder);
         let injected = Injected::Written {
             rule: self.template.item(self.nth, self.mode),
             expects: self.template.expects,
         };
         // Calls are counted over all tests.
-        replay::rule_file(subject, finding, (&injected, None), (self.patience, &dir))
+        replay::rule_file(subject, finding, (&injected, None), (self.patience, folder))
     }
 }
 
@@ -513,6 +548,33 @@ mod tests {
                 assert_eq!(taken.expect.fired.value, whole.expect.fired.value, "{file}");
                 let start = file.find("inject:").expect("kept");
                 assert!(file[start..].contains("err: {"), "{file}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_one_call_can_not_meet_is_not_expected_of_it() {
+        for (expect, expected) in [
+            ("{fired: \">=2\"}", (1, u64::MAX)),
+            ("{fired: 3}", (1, 3)),
+            ("{fired: 0}", (1, u64::MAX)),
+            ("{fired: \"<=3\"}", (0, 3)),
+            ("{calls: 4}", (1, u64::MAX)),
+            ("{failed: \">=0\", fired: 2..5}", (1, 5)),
+        ] {
+            let block = format!("{BLOCK}    expect: {expect}\n");
+            let flow = FLOW.replace("}}}}]", &format!("}}}}}}, expect: {expect}}}]"));
+            for text in [block, flow] {
+                let template = Template::new(&parsed(&text)).expect("fit");
+                let injected = Injected::Written {
+                    rule: template.item(3, Mode::Once),
+                    expects: template.expects,
+                };
+                let file = format!("version: 1\nrules:\n{}", injected.rule(">=1"));
+                let rule = &parsed(&file).rules[0];
+                let fired = rule.expect.fired.value;
+                assert_eq!((fired.min, fired.max), expected, "{file}");
+                assert_eq!(rule.expect.calls.is_some(), expect.contains("calls"), "{file}");
             }
         }
     }

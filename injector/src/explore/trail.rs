@@ -197,6 +197,16 @@ pub fn returned_later(
         .map(|event| event.function.clone())
 }
 
+/// The function that called what failed, where it returned another error than that: it had failed before.
+pub fn gave_up(program: &Program, fault: &Fired, events: &[Fired], marks: &[String]) -> Option<String> {
+    let returns = Returns::after(fault, events, marks);
+    let is_plain = |frame: &Frame| program.code.side_of(frame) == Side::Own && !is_closure(&frame.function);
+    let n = (1..fault.stack.len()).find(|n| is_plain(&fault.stack[*n]))?;
+    let event = returns.of(&fault.stack[n..])?;
+    let is_error = matches!(returned(event), Some(Seen::Interface { .. }));
+    (is_error && !returns.carries(event)).then(|| event.function.clone())
+}
+
 fn address(seen: &Seen) -> Option<u64> {
     match seen {
         Seen::Interface {

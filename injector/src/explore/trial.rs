@@ -29,6 +29,8 @@ pub struct Request {
     pub command: Vec<String>,
     /// The folder it runs in.
     pub dir: PathBuf,
+    /// Variables on top of the environment.
+    pub env: Vec<(String, String)>,
     /// By which engine, as the command line names it.
     pub engine: String,
     /// The seed of chance.
@@ -202,6 +204,7 @@ impl Folder {
             .arg(&file)
             .arg(self.file("record.json"))
             .current_dir(&request.dir)
+            .envs(request.env.iter().cloned())
             .env("TMPDIR", self.temporary())
             .env(MARK, &request.mark)
             .stdin(Stdio::null())

@@ -52,7 +52,12 @@ fn carry_out(request: &Request, tape: &mut Tape) -> Result<(), String> {
     let source = Source::new(request.rule_file.clone(), request.rules.clone());
     let (rules, _) = goinject_rules::parse(&source).map_err(|findings| words(&findings))?;
     let command: Vec<_> = request.command.iter().map(Into::into).collect();
-    let target = Target::choose(&rules, &Given::command(&command)).map_err(|error| error.to_string())?;
+    let mut target = Target::choose(&rules, &Given::command(&command)).map_err(|error| error.to_string())?;
+    // This process has them already, with what is a trial's own.
+    if let Target::Command(command) = &mut target {
+        command.dir = None;
+        command.env.clear();
+    }
     let mut signals = Signals::take_over().map_err(|error| error.to_string())?;
     let engine = <EngineChoice as clap::ValueEnum>::from_str(&request.engine, false)?;
     tape.watch.begin(request);

@@ -158,9 +158,14 @@ pub struct Listing {
 ///
 /// # Errors
 /// What the go command said.
-pub fn list(go: &OsStr, dir: Option<&Path>, arguments: &Arguments) -> Result<Listing, String> {
+pub fn list(
+    go: &OsStr,
+    (dir, env): (Option<&Path>, &[(String, String)]),
+    arguments: &Arguments,
+) -> Result<Listing, String> {
     let mut command = Command::new(go);
     command
+        .envs(env.iter().cloned())
         .args(["list", "-deps", "-test", "-json"])
         .args(listing_flags(&arguments.build))
         .args(&arguments.packages)
@@ -231,12 +236,12 @@ fn listing_flags(flags: &[String]) -> Vec<&String> {
 /// What the go command said.
 pub fn build(
     go: &OsStr,
-    dir: Option<&Path>,
+    (dir, env): (Option<&Path>, &[(String, String)]),
     flags: &[String],
     package: &str,
     file: &Path,
 ) -> Result<(), String> {
-    let mut command = build_command(go, flags, package, file);
+    let mut command = build_command((go, env), flags, package, file);
     if let Some(dir) = dir {
         command.current_dir(dir);
     }

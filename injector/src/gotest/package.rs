@@ -52,7 +52,7 @@ impl TestBinary {
             .tempdir()
             .map_err(PackageError::Run)?;
         let file = folder.path().join(name_of(package));
-        let built = build_command("go".as_ref(), flags, package, &file)
+        let built = build_command(("go".as_ref(), &[]), flags, package, &file)
             .output()
             .map_err(|error| match error.kind() {
                 std::io::ErrorKind::NotFound => PackageError::NoGo,
@@ -89,14 +89,28 @@ impl TestBinary {
 }
 
 /// The command that builds the test binary of a package.
-pub(super) fn build_command(go: &OsStr, flags: &[impl AsRef<OsStr>], package: &str, file: &Path) -> Command {
+pub(super) fn build_command(
+    (go, env): (&OsStr, &[(String, String)]),
+    flags: &[impl AsRef<OsStr>],
+    package: &str,
+    file: &Path,
+) -> Command {
     let mut arguments: Vec<OsString> = vec!["test".into(), "-c".into(), "-o".into(), file.into()];
     arguments.extend(flags.iter().map(OsString::from));
     arguments.push(package.into());
-    let prepared = super::prepare(go, &arguments, |name| std::env::var_os(name));
+    let given = |name: &str| {
+        env.iter()
+            .rev()
+            .find(|(of, _)| of == name)
+            .map(|(_, value)| value.into())
+    };
+    let prepared = super::prepare(go, &arguments, |name| {
+        given(name).or_else(|| std::env::var_os(name))
+    });
     let mut command = Command::new(go);
     command
         .args(prepared.arguments)
+        .envs(env.iter().cloned())
         .envs(prepared.env)
         .stdin(Stdio::null());
     command

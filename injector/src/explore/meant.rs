@@ -1,0 +1,339 @@
+//! What source text says of an error that is lost in it: that this is meant, or what is done where it is there.
+
+use std::ops::Range;
+
+use super::error_paths::{self, Position};
+use super::point::Place;
+
+/// What is said of errors that do no harm.
+const HARMLESS: [&str; 20] = [
+    "best effort",
+    "best-effort",
+    "don't care",
+    "do not care",
+    "doesn't matter",
+    "does not matter",
+    "not fatal",
+    "non-fatal",
+    "nonfatal",
+    "can't fail",
+    "cannot fail",
+    "can not fail",
+    "never fails",
+    "won't fail",
+    "will not fail",
+    "never returns an error",
+    "nolint",
+    "errcheck",
+    "keep err",
+    "keeps err",
+];
+/// What is said of calls whose error is not taken at all: said of others, it may be a demand.
+const SUCCEEDS: [&str; 2] = ["must succeed", "always succeeds"];
+/// What is said of errors that should not be lost.
+const REGRETTED: [&str; 7] = [
+    "todo",
+    "fixme",
+    "xxx",
+    "bug",
+    "not ignore",
+    "n't ignore",
+    "never ignore",
+];
+/// So many lines of a comment above a statement belong to it.
+const ABOVE: usize = 6;
+/// So many lines below a call its error may be looked at.
+const BELOW: u32 = 5;
+/// A comment of so few words beside a statement is about all of it.
+const FEW: usize = 4;
+/// A file that is removed is closed in so many lines around.
+const AROUND: usize = 3;
+
+/// A source file, and a line in it.
+#[derive(Clone, Debug)]
+pub(super) struct Passage {
+    text: String,
+    line: u32,
+}
+
+impl Passage {
+    /// The source of a call; none where that cannot be read.
+    pub(super) fn at(place: &Place) -> Option<Passage> {
+        let text = std::fs::read_to_string(&place.file).ok()?;
+        Some(Passage {
+            text,
+            line: place.line,
+        })
+    }
+
+    /// How the source says that the error of the call is not wanted: a blank name, or a comment.
+    pub(super) fn says_so(&self) -> Option<String> {
+        let (code, beside) = split(self.nth(self.line)?);
+        if takes_nothing(code) {
+            return Some(format!("`{}`", code.trim()));
+        }
+        let names = code
+            .split_once('=')
+            .map_or("", |(names, _)| names.trim_end_matches(':'));
+        let is_blank = names.split(',').any(|name| name.trim() == "_");
+        let is_short = beside.split_whitespace().count() <= FEW;
+        let above = self.above();
+        let below = self.body(self.line..=self.line + 1).map(|body| {
+            let lines = body.start.0..=body.end.0;
+            let comments = lines.filter_map(|line| Some(split(self.nth(line)?).1));
+            comments.collect::<Vec<_>>().join(" ")
+        });
+        let said = [
+            (beside.to_owned(), is_short),
+            (above, false),
+            (below.unwrap_or_default(), true),
+        ];
+        said.into_iter()
+            .find(|(comment, is_about_it)| is_harmless(comment, *is_about_it, is_blank))
+            .map(|(comment, _)| format!("\"{}\"", comment.trim()))
+    }
+
+    /// Whether what is done depends on the error being there, right below the call.
+    pub(super) fn looks_at_it(&self) -> bool {
+        self.asks_if_it_worked() || self.body(self.line..=self.line + 1).is_some()
+    }
+
+    /// Whether something is done only if there is no error, right below the call.
+    pub(super) fn asks_if_it_worked(&self) -> bool {
+        let asks = |line| {
+            let code = self.nth(line).map(|line| split(line).0);
+            code.is_some_and(|code| code.contains("err == nil {"))
+        };
+        asks(self.line) || asks(self.line + 1)
+    }
+
+    /// Whether the next thing is taken where there is an error, or the program panics.
+    pub(super) fn does(&self, what: Instead) -> bool {
+        let Some(body) = self.body(self.line..=self.line + BELOW) else {
+            return false;
+        };
+        let word = match what {
+            Instead::GoOn => "continue",
+            Instead::Panic => "panic(",
+        };
+        let mut lines = (body.start.0..=body.end.0).filter_map(|line| self.nth(line));
+        lines.any(|line| split(line).0.trim().starts_with(word))
+    }
+
+    /// Whether the line panics below a condition that there is an error.
+    pub(super) fn panics_on_error(&self) -> bool {
+        let says = |line: &str| split(line).0.contains("panic(");
+        let is_in = |body: &Range<Position>| (body.start.0..=body.end.0).contains(&self.line);
+        self.nth(self.line).is_some_and(says) && error_paths::bodies(&self.text).iter().any(is_in)
+    }
+
+    /// Whether the file that is closed here is removed, too.
+    pub(super) fn removes_what_it_closes(&self) -> bool {
+        let Some(closed) = self.nth(self.line).and_then(closed) else {
+            return false;
+        };
+        let removes = format!("os.Remove({closed}.Name())");
+        let line = self.line as usize;
+        let lines = self.text.lines().skip(line.saturating_sub(AROUND + 1));
+        lines
+            .take(2 * AROUND + 1)
+            .any(|line| split(line).0.contains(&removes))
+    }
+
+    /// Whether what is closed here was opened in the same function, for reading only. Where the call is not on the line, it is the
+    /// one that was deferred.
+    pub(super) fn opened_what_it_closes_for_reading(&self) -> bool {
+        let lines: Vec<&str> = self.text.lines().take(self.line as usize).collect();
+        let begin = lines.iter().rposition(|line| line.starts_with("func "));
+        let within = &lines[begin.unwrap_or_default()..];
+        let here = within.last().copied().and_then(closed);
+        let deferred = || {
+            let is_deferred = |line: &&&str| split(line).0.trim().starts_with("defer ");
+            let mut all = within.iter().filter(is_deferred).filter_map(|line| closed(line));
+            let first = all.next();
+            first.filter(|_| all.next().is_none())
+        };
+        let Some(name) = here.or_else(deferred) else {
+            return false;
+        };
+        let opens = |line: &&str| {
+            let (before, _) = split(line).0.split_once("os.Open(")?;
+            let names = before.trim().strip_suffix('=')?.trim_end_matches(':');
+            let first = names.split(',').next()?.trim();
+            Some(first.strip_prefix("if ").unwrap_or(first) == name)
+        };
+        within.iter().filter_map(opens).any(|is_it| is_it)
+    }
+
+    fn nth(&self, line: u32) -> Option<&str> {
+        self.text.lines().nth((line as usize).checked_sub(1)?)
+    }
+
+    /// The comment right above the line.
+    fn above(&self) -> String {
+        let before = (self.line as usize).saturating_sub(1);
+        let lines: Vec<&str> = self.text.lines().take(before).collect();
+        let comments = lines.iter().rev().take(ABOVE).map_while(|line| {
+            let (code, comment) = split(line);
+            (code.trim().is_empty() && !comment.is_empty()).then_some(comment)
+        });
+        let mut comments: Vec<&str> = comments.collect();
+        comments.reverse();
+        comments.join(" ")
+    }
+
+    /// The body of the first condition on an error that begins in these lines.
+    fn body(&self, lines: std::ops::RangeInclusive<u32>) -> Option<Range<Position>> {
+        let bodies = error_paths::bodies(&self.text);
+        bodies.into_iter().find(|body| lines.contains(&body.start.0))
+    }
+}
+
+/// What is done instead where there is an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Instead {
+    /// The next one is taken.
+    GoOn,
+    /// It panics.
+    Panic,
+}
+
+fn is_harmless(comment: &str, is_about_it: bool, is_blank: bool) -> bool {
+    let comment = comment.to_lowercase();
+    let says = |words: &[&str]| words.iter().any(|words| comment.contains(words));
+    let is_of_error = is_about_it || says(&["err", "fail"]);
+    !says(&REGRETTED)
+        && (says(&HARMLESS) || (is_blank && says(&SUCCEEDS)) || (comment.contains("ignor") && is_of_error))
+}
+
+/// Whether a statement takes no result of its call, and says so: `_ = f()`, `_, _ = f()`.
+fn takes_nothing(code: &str) -> bool {
+    code.split(['{', ';']).any(|statement| {
+        let names = statement.split_once('=').map(|(names, _)| names);
+        names.is_some_and(|names| names.split(',').all(|name| name.trim() == "_"))
+    })
+}
+
+/// What a line closes.
+fn closed(line: &str) -> Option<&str> {
+    let (before, _) = split(line).0.split_once(".Close()")?;
+    let in_name = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+    let end = before.trim_end_matches(in_name).len();
+    Some(&before[end..])
+}
+
+/// A line's code and its comment.
+fn split(line: &str) -> (&str, &str) {
+    let mut quote = None;
+    let mut before = ' ';
+    for (at, c) in line.char_indices() {
+        match quote {
+            None if matches!(c, '"' | '\'' | '`') => quote = Some(c),
+            None if c == '/' && before == '/' => return (&line[..at - 1], &line[at + 1..]),
+            Some(open) if c == open && (before != '\\' || open == '`') => quote = None,
+            _ => {}
+        }
+        before = if before == '\\' { ' ' } else { c };
+    }
+    (line, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The passage at the line that has `call(`, or the closing of `f`.
+    fn passage(body: &str) -> Passage {
+        let text = format!("package p\n\nfunc f() error {{\n{body}\n\treturn nil\n}}\n");
+        let is_call = |line: &str| line.contains("call(") || line.contains(".Close()");
+        let line = text.lines().position(is_call).expect("a call") + 1;
+        Passage {
+            text,
+            line: u32::try_from(line).expect("small"),
+        }
+    }
+
+    #[test]
+    fn what_is_meant_is_said() {
+        for body in [
+            "\t_ = call()",
+            "\t_, _ = call()",
+            "\tdefer func() { _ = call() }()",
+            "\tcall() // best effort",
+            "\tcall() //nolint:errcheck",
+            "\tcall() // ignored",
+            "\t// The error is ignored: it is\n\t// only a cache.\n\tcall()",
+            "\tn, _ := call() // must succeed after validation",
+            "\tif err := call(); err != nil {\n\t\t// ignore\n\t}",
+            "\tc, err := call()\n\tif err != nil {\n\t\t// The reader will keep err until the next read.\n\t\tbreak\n\t}",
+        ] {
+            assert!(passage(body).says_so().is_some(), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_said_is_not_meant() {
+        for body in [
+            "\tcall()",
+            "\tn, _ := call()",
+            "\tx = call()",
+            "\tcall() // TODO: don't ignore the error",
+            "\t// FIXME: best effort\n\tcall()",
+            "\t// Ignores hidden files.\n\tcall()",
+            "\tcall() // the rename must succeed",
+            "\tcall(\"// best effort\")",
+            "\tother() // best effort\n\tcall()",
+            "\tif err := call(); err != nil {\n\t\treturn nil\n\t}\n\tother() // ignore",
+        ] {
+            assert_eq!(passage(body).says_so(), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_done_where_there_is_an_error() {
+        let asks = passage("\tn, err := call()\n\tif err == nil {\n\t\tx = n\n\t}");
+        assert!(asks.asks_if_it_worked() && asks.looks_at_it());
+        let goes_on = passage("\tn, err := call()\n\tif err != nil {\n\t\tcontinue\n\t}");
+        assert!(goes_on.does(Instead::GoOn) && goes_on.looks_at_it());
+        assert!(!goes_on.does(Instead::Panic) && !goes_on.asks_if_it_worked());
+        let panics = passage("\tn, err := call()\n\tif err != nil {\n\t\tpanic(failure{err})\n\t}");
+        assert!(panics.does(Instead::Panic));
+        let line = panics.line + 2;
+        assert!(Passage { line, ..panics }.panics_on_error());
+        let plain = passage("\tcall()\n\tpanic(\"never\")");
+        let line = plain.line + 1;
+        assert!(!plain.looks_at_it() && !Passage { line, ..plain }.panics_on_error());
+    }
+
+    #[test]
+    fn a_file_that_is_removed_is_told_from_others() {
+        assert!(passage("\tos.Remove(f.Name())\n\tf.Close()").removes_what_it_closes());
+        assert!(passage("\tdefer s.f.Close()\n\tdefer os.Remove(s.f.Name())").removes_what_it_closes());
+        assert!(!passage("\tos.Remove(old.Name())\n\tf.Close()").removes_what_it_closes());
+        assert!(!passage("\tos.Remove(f.Name())\n\tg.f.Close()").removes_what_it_closes());
+        assert!(!passage("\tf.Close()").removes_what_it_closes());
+    }
+
+    #[test]
+    fn a_file_that_is_read_is_told_from_others() {
+        let reads = |body: &str| passage(body).opened_what_it_closes_for_reading();
+        assert!(reads("\tf, err := os.Open(name)\n\tx()\n\tf.Close()"));
+        assert!(reads(
+            "\tif f, err = os.Open(name); err != nil {\n\t\treturn err\n\t}\n\tdefer f.Close()"
+        ));
+        assert!(!reads("\tf, err := os.Create(name)\n\tf.Close()"));
+        assert!(!reads("\tg, err := os.Open(name)\n\tf.Close()"));
+        assert!(!reads("\t// f, err := os.Open(name)\n\tf.Close()"));
+        // A deferred call is made where the function ends.
+        let at_end = |body: &str| {
+            let passage = passage(body);
+            let line = passage.text.lines().count() - 1;
+            let line = u32::try_from(line).expect("small");
+            Passage { line, ..passage }.opened_what_it_closes_for_reading()
+        };
+        assert!(at_end("\tf, err := os.Open(name)\n\tdefer f.Close()\n\tx()"));
+        assert!(!at_end(
+            "\tf, err := os.Open(name)\n\tdefer f.Close()\n\tdefer g.Close()\n\tx()"
+        ));
+    }
+}
