@@ -272,6 +272,19 @@ fn a_command_that_ends_by_itself_is_explored() {
         "{}",
         outcome.describe()
     );
+    // Paths in a rule file are relative to it.
+    let rule = text(&list(&results, "findings")[0], "rule");
+    let before = module.goinject(&["run", "--quiet", rule], &[]);
+    assert!(matches!(before.code, Some(1 | 4)), "{}", before.describe());
+    let mended = fs::read_to_string(module.path("main.go")).expect("read").replace(
+        "\tdefer f.Close()\n\t_, err = f.WriteString(text)\n\treturn err\n",
+        "\tif _, err := f.WriteString(text); err != nil {\n\t\treturn err\n\t}\n\treturn f.Close()\n",
+    );
+    module.write("main.go", &mended);
+    let built = module.go(&["build", "-o", "notes", "."]);
+    assert_eq!(built.code, Some(0), "{}", built.describe());
+    let after = module.goinject(&["run", "--quiet", rule], &[]);
+    assert_eq!(after.code, Some(0), "{}", after.describe());
 }
 
 #[test]

@@ -327,6 +327,41 @@ fn the_rule_file_of_a_sweeps_finding_is_met_once_the_program_is_mended() {
     assert_eq!(after.code, Some(0), "{}", after.describe());
 }
 
+#[test]
+fn a_sweep_runs_in_what_its_file_says() {
+    let module = fixture("planted");
+    module.write(
+        "shop/shop.go",
+        "// Package shop saves.\npackage shop\n\nimport \"os\"\n\n// Save saves.\n//\n//go:noinline\nfunc Save(f *os.File) error {\n\tf.Sync()\n\treturn nil\n}\n",
+    );
+    module.write(
+        "shop/shop_test.go",
+        "package shop\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nfunc TestSave(t *testing.T) {\n\tf, err := os.Create(t.TempDir() + \"/x\")\n\tif err != nil || os.Getenv(\"GREETING\") != \"good day\" {\n\t\tt.Fatal(err, \"and nobody says good day\")\n\t}\n\tdefer f.Close()\n\tif err := Save(f); err != nil {\n\t\tt.Fatal(err)\n\t}\n}\n",
+    );
+    module.write(
+        "chaos/sync.yaml",
+        "version: 1\ntarget:\n  command: [go, test, .]\n  dir: ../shop\n  env: {GREETING: good day}\nrules:\n  - function: os.(*File).Sync\n    inject:\n      return: {\"results[0]\": {errno: EIO}}\n    expect: {fired: \">=2\"}\n",
+    );
+    let found = module.goinject(&["sweep", "--quiet", "chaos/sync.yaml", "--mode", "once"], &[]);
+    assert_eq!(found.code, Some(1), "{}", found.describe());
+    let results = results(&module, ".goinject");
+    let findings = list(&results, "findings");
+    assert_eq!(findings.len(), 1, "{}", found.describe());
+    assert_eq!(text(&findings[0], "subject"), "example.com/planted/shop");
+    // Its rule file needs neither this folder nor this environment, and one call is enough for it.
+    let rule = text(&findings[0], "rule");
+    let before = module.goinject(&["run", "--quiet", rule], &[]);
+    assert!(matches!(before.code, Some(1 | 4)), "{}", before.describe());
+    edit(
+        &module,
+        "shop/shop.go",
+        "\tf.Sync()\n\treturn nil\n",
+        "\treturn f.Sync()\n",
+    );
+    let after = module.goinject(&["run", "--quiet", rule], &[]);
+    assert_eq!(after.code, Some(0), "{}", after.describe());
+}
+
 /// How much of the code for errors ran, as `explore.json` has it.
 fn error_paths(results: &Value) -> [u64; 3] {
     ["blocks", "before", "after"].map(|key| results["error_paths"][key].as_u64().expect("a number"))
