@@ -445,31 +445,33 @@ impl BpfSession {
         }
     }
 
-    /// Every thread, stopped, with the edits made that waited for it.
+    /// Every thread, stopped, once the edits that the program has begun are made. A thread that stopped with the signal of its
+    /// edit still before it goes on for a moment.
     fn stop_settled(&self, family: &mut Family, rows: Option<&ProcessRows>) -> io::Result<Vec<Stop>> {
         let LoadedProgram { program, core } = &*self.loaded;
-        let Some(tracer) = &self.tracer else {
-            return self.stop_once_edited(family, rows);
-        };
-        let mut serve = |stop: Stop| tracer.stopped(stop, program, core);
-        let stops = family.stop_all(self.pid, &mut serve)?;
-        stops
-            .into_iter()
-            .map(|stop| tracer.edit(stop, program, core))
-            .collect()
-    }
-
-    /// Every thread, stopped, once what the program has begun by itself is done: a thread that has its signal still before it, which
-    /// ends the edit, goes on for a moment.
-    fn stop_once_edited(&self, family: &mut Family, rows: Option<&ProcessRows>) -> io::Result<Vec<Stop>> {
         let mut looks = Looks::within(SETTLING);
         loop {
-            let stops = family.stop_all(self.pid, &mut Stop::resume)?;
-            let waits = rows.is_some_and(|rows| self.loaded.program.has_begun_edits(rows));
+            let stops = family.stop_all(self.pid, &mut |stop| self.serve(stop))?;
+            let stops = match &self.tracer {
+                Some(tracer) => stops
+                    .into_iter()
+                    .map(|stop| tracer.edit(stop, program, core))
+                    .collect::<io::Result<Vec<Stop>>>()?,
+                None => stops,
+            };
+            let waits = rows.is_some_and(|rows| program.has_begun_edits(rows));
             let Some(pause) = looks.next().filter(|_| waits) else {
                 return Ok(stops);
             };
-            family.go_on_for(self.pid, stops, pause)?;
+            family.go_on_for(self.pid, stops, pause, &mut |stop| self.serve(stop))?;
+        }
+    }
+
+    /// Makes the edits that wait for a stopped thread, where they are ours to make, and lets it go on.
+    fn serve(&self, stop: Stop) -> io::Result<()> {
+        match &self.tracer {
+            Some(tracer) => tracer.stopped(stop, &self.loaded.program, &self.loaded.core),
+            None => stop.resume(),
         }
     }
 
@@ -507,11 +509,7 @@ impl Session for BpfSession {
 
     fn stopped(&mut self, stop: Stop, _: &mut Family) -> Result<(), SessionError> {
         self.sweep();
-        match &self.tracer {
-            Some(tracer) => tracer.stopped(stop, &self.loaded.program, &self.loaded.core)?,
-            None => stop.resume()?,
-        }
-        Ok(())
+        Ok(self.serve(stop)?)
     }
 
     fn thread_gone(&mut self, tid: i32) {

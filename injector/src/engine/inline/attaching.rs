@@ -55,7 +55,9 @@ impl InlineSession {
                 Err(error) => Err(ArmError::trace(error)),
             };
             match pause {
-                Ok(pause) => family.go_on_for(pid, stops, pause).map_err(ArmError::trace)?,
+                Ok(pause) => family
+                    .go_on_for(pid, stops, pause, &mut Stop::resume)
+                    .map_err(ArmError::trace)?,
                 Err(error) => {
                     family.let_go(pid, stops).map_err(ArmError::trace)?;
                     return Err(error);
@@ -119,7 +121,7 @@ pub(super) fn stop_behind(
         let Some(pause) = pause else {
             return Ok((stops, is_outside));
         };
-        family.go_on_for(pid, stops, pause)?;
+        family.go_on_for(pid, stops, pause, &mut Stop::resume)?;
     }
 }
 

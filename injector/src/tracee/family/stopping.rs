@@ -78,27 +78,39 @@ impl Family {
         Ok(stopped.into_values().collect())
     }
 
-    /// Lets stopped threads of a process go on for a moment. A thread may stop at once for an interrupt that came after another
-    /// stop, and must not be found there the next time, not having run at all. What is told meanwhile is kept for
-    /// [`Family::next_ready`].
+    /// Lets stopped threads of a process go on for a moment; those that stop meanwhile go through `serve`. A thread may stop
+    /// at once for an interrupt that came after another stop, and must not be found there the next time, not having run at
+    /// all. What is told meanwhile is kept for [`Family::next_ready`].
     ///
     /// # Errors
     /// Those of ptrace.
-    pub fn go_on_for(&mut self, pid: i32, stops: Vec<Stop>, time: Duration) -> io::Result<()> {
+    pub fn go_on_for(
+        &mut self,
+        pid: i32,
+        stops: Vec<Stop>,
+        time: Duration,
+        serve: &mut dyn FnMut(Stop) -> io::Result<()>,
+    ) -> io::Result<()> {
         stops.into_iter().try_for_each(Stop::resume)?;
         let mut kept = std::mem::take(&mut self.held);
-        let gone_on = self.serve_for(pid, time, &mut kept);
+        let gone_on = self.serve_for(pid, time, &mut kept, serve);
         kept.append(&mut self.held);
         self.held = kept;
         gone_on
     }
 
-    fn serve_for(&mut self, pid: i32, time: Duration, kept: &mut VecDeque<News>) -> io::Result<()> {
+    fn serve_for(
+        &mut self,
+        pid: i32,
+        time: Duration,
+        kept: &mut VecDeque<News>,
+        serve: &mut dyn FnMut(Stop) -> io::Result<()>,
+    ) -> io::Result<()> {
         let begun = Instant::now();
         loop {
             match self.next_ready()? {
                 Some(News::Stopped { pid: of, stop }) if of == pid && !matches!(stop.why(), Why::Exec(_)) => {
-                    stop.resume()?;
+                    serve(stop)?;
                 }
                 Some(news) => kept.push_back(news),
                 None if begun.elapsed() < time => std::thread::sleep(PAUSE),
