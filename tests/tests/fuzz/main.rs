@@ -374,7 +374,8 @@ fn debug_information() {
         });
         typed.filter(|is_good| !is_good).count() == 0
     };
-    feed("debug information", |random| {
+    // Each of these takes as long as four of the others.
+    feed_so_many("debug information", INPUTS / 4, |random| {
         programs[random.below(2)].read(random, read)
     });
 }

@@ -54,7 +54,7 @@ pub(crate) fn stress(options: &StressOptions) -> Result<ExitCode> {
     if !options.guest {
         environment.push(("GOINJECT_NO_GUEST", "1".to_owned()));
     }
-    for binary in ["stress", "value_stress"] {
+    for binary in ["stress", "value_stress", "table"] {
         let code = run(binary, options.name.as_deref(), &environment)?;
         if code != ExitCode::SUCCESS {
             return Ok(code);
