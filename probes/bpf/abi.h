@@ -63,6 +63,7 @@ typedef int64_t gi_s64;
 #define GI_MEMBERS 65536
 /* Bytes that are copied at most, for a value that gets memory of its own at each firing. */
 #define GI_COPIED 4096
+#define GI_PIECE 64 /* memory for a copy is handed out in such pieces, none of which lies in two pages */
 #define GI_HELDS 9
 
 /* Where a place starts. */
@@ -71,6 +72,7 @@ enum gi_base {
 	GI_BASE_FLOAT = 1,    /* X0 to X14 */
 	GI_BASE_STACK = 2,    /* entry stack pointer + offset */
 	GI_BASE_ABSOLUTE = 3, /* run-time address */
+	GI_BASE_COPY = 4,     /* address bytes into the copy that was made last; edits only */
 };
 
 /* One dereference: the word found so far is a pointer. */
@@ -86,7 +88,7 @@ struct gi_place {
 	gi_u8 size;    /* bytes read or written at the end: 1, 2, 4 or 8 */
 	gi_u8 steps;   /* entries of step in use */
 	gi_s32 offset; /* GI_BASE_STACK */
-	gi_u64 address; /* GI_BASE_ABSOLUTE */
+	gi_u64 address; /* GI_BASE_ABSOLUTE, GI_BASE_COPY */
 	struct gi_step step[GI_STEPS];
 };
 
@@ -122,6 +124,9 @@ enum gi_kind {
 #define GI_EDIT_TEXT 2    /* first word of a string: the event shows its bytes; the next edit is its length */
 #define GI_EDIT_ERROR 4   /* first word of an interface value, the next edit is its second: the event shows an error's text */
 
+#define GI_EDIT_MAKES 16   /* a copy is made, and its address is for later edits */
+#define GI_EDIT_MADE 32    /* the address of the copy that the edit made which stands operand before this one */
+#define GI_EDIT_SCANNED 64 /* the copy holds pointers: behind its last piece is a byte for each piece, with a bit for each word that is one */
 #define GI_EDIT_KEPT 8    /* in the scratch memory, where other calls may use it by now: never taken back */
 
 /* One word overwritten. The edits of a rule are made all or none. */
@@ -318,6 +323,7 @@ enum gi_reason {
 	GI_NOT_HERE = 15,   /* not on a goroutine's own stack */
 	GI_WRONG_TYPE = 16, /* a variable does not hold what its name promised */
 	GI_NO_COPIES = 17,  /* the memory for copies is used up */
+	GI_UNSCANNED = 18,  /* the garbage collector does not know of the memory for copies */
 };
 
 /* Why a call that matched did not fire. */
@@ -443,6 +449,7 @@ struct gi_process {
 	gi_u64 errno_table;        /* of syscall.Errno as error */
 	gi_u64 copies_next;        /* memory in the target for copies, none of it used twice */
 	gi_u64 copies_end;
+	gi_u64 copies_scanned;     /* which of its words the garbage collector scans, a byte for each piece, counted from address 0; 0: it does not know of it */
 	gi_u64 gopanic;            /* runtime.gopanic */
 	gi_u64 panic_return;       /* behind the CALL of it in runtime.panicdivide */
 	gi_u64 parent_offset;   /* in g: the id of the goroutine that started it; 0 unknown */
@@ -545,7 +552,7 @@ _Static_assert(sizeof(struct gi_wrapper) * GI_WRAPPERS == GI_CONDITION_TEXT, "gi
 _Static_assert(sizeof(struct gi_rule) == 88, "gi_rule");
 _Static_assert(sizeof(struct gi_counters) == 384, "gi_counters");
 _Static_assert(sizeof(struct gi_site) == 40, "gi_site");
-_Static_assert(sizeof(struct gi_process) == 176, "gi_process");
+_Static_assert(sizeof(struct gi_process) == 184, "gi_process");
 _Static_assert(sizeof(struct gi_control) == 96, "gi_control");
 _Static_assert(sizeof(struct gi_event) == 1056, "gi_event");
 

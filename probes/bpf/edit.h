@@ -48,11 +48,12 @@ GI_SUBPROGRAM int gi_prepare_edit(struct gi_scratch *s, gi_u32 row, gi_u32 n)
 	planned->size = edit->place.size;
 	planned->kind = edit->kind;
 	planned->source = edit->source;
+	planned->flags = edit->flags;
 	reason = gi_resolve(s, &edit->place);
 	if (reason)
 		return reason;
 	planned->where = s->where;
-	if (edit->source == GI_CLEAR)
+	if (edit->source == GI_CLEAR || s->where.base == GI_BASE_COPY)
 		return GI_OK;
 	reason = gi_load(s, edit->place.size);
 	if (!reason) {
@@ -104,9 +105,15 @@ GI_SUBPROGRAM int gi_make_edit(struct gi_scratch *s, gi_u32 n, gi_u32 back)
 	s->where = planned->where;
 	if (planned->source == GI_CLEAR)
 		return gi_clear(s, planned->after);
+	if (!back && (planned->flags & GI_EDIT_MADE))
+		planned->after = s->planned[(n - planned->after) & (GI_EDITS - 1)].after;
+	if (s->where.base == GI_BASE_COPY) {
+		s->where.base = GI_BASE_ABSOLUTE;
+		s->where.address += s->operand[1];
+	}
 	if (!back && (planned->source == GI_FRESH || planned->source == GI_FLIP)) {
 		reason = gi_copy(s, n);
-		if (reason)
+		if (reason || (planned->flags & GI_EDIT_MAKES))
 			return reason;
 		s->where = planned->where;
 	}

@@ -70,7 +70,7 @@ struct gi_planned {
 	gi_u8 kind;
 	gi_u8 source;
 	gi_u8 known; /* before was read */
-	gi_u8 padding;
+	gi_u8 flags; /* as the edit's */
 };
 
 /* What a thread's scratch waits for. */
@@ -101,7 +101,7 @@ struct gi_scratch {
 	gi_u32 applying;       /* which of fired */
 	gi_u32 level;          /* of the callers that are looked for, how many are found */
 	gi_u32 low, high;      /* the ranges that are still in question */
-	gi_u64 operand[2];     /* of a condition's row; afterwards, where a copy is made from, and to */
+	gi_u64 operand[2];     /* of a condition's row; afterwards, where the last copy was made from, and to */
 	gi_u64 truths;         /* stack of a condition, two bits each */
 	gi_u64 depth;          /* of the frame below the stack's high end */
 	gi_u64 length[2];      /* of text and other_text; afterwards, of a copy, and what it is flipped by */

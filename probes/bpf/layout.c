@@ -147,6 +147,7 @@ const struct gi_field goinject_fields[] = {
 	FIELD(gi_process, errno_table),
 	FIELD(gi_process, copies_next),
 	FIELD(gi_process, copies_end),
+	FIELD(gi_process, copies_scanned),
 	FIELD(gi_process, gopanic),
 	FIELD(gi_process, panic_return),
 	FIELD(gi_process, parent_offset),
@@ -294,7 +295,7 @@ const struct gi_field goinject_fields[] = {
 	FIELD(gi_planned, kind),
 	FIELD(gi_planned, source),
 	FIELD(gi_planned, known),
-	FIELD(gi_planned, padding),
+	FIELD(gi_planned, flags),
 	END(gi_planned),
 
 	FIELD(gi_scratch, state),

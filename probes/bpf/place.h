@@ -96,7 +96,7 @@ GI_SUBPROGRAM int gi_resolve(struct gi_scratch *s, struct gi_place *place)
 	s->where.address = 0;
 	if (place->base == GI_BASE_STACK)
 		s->where.address = s->hit.reg[GI_SP] + (gi_s64)place->offset;
-	else if (place->base == GI_BASE_ABSOLUTE)
+	else if (place->base == GI_BASE_ABSOLUTE || place->base == GI_BASE_COPY)
 		s->where.address = place->address;
 	for (i = 0; i < GI_STEPS; i++) {
 		if (i >= place->steps)

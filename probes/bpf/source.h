@@ -8,9 +8,6 @@
 #include "softfloat.h"
 #include "trigger.h"
 
-/* Memory for a copy is handed out in such pieces, none of which lies in two pages. */
-#define GI_PIECE 64
-
 /* What is there plus the operand, as the edit's kind adds. Go's integers wrap around, too. */
 static __inline__ gi_u64 gi_sum(gi_u64 value, const struct gi_edit *edit)
 {
@@ -165,6 +162,19 @@ static __inline__ int gi_copy_piece(struct gi_scratch *s, gi_u32 at)
 	return gi_user_write(s, s->operand[1] + at, s->text, GI_PIECE) ? GI_WRITE_FAULT : GI_OK;
 }
 
+/* Has the garbage collector scan one piece of what gi_copy copies, as the byte for it says. */
+static __inline__ int gi_have_scanned(struct gi_scratch *s, gi_u32 at)
+{
+	struct gi_process *process = gi_process_row(s);
+	gi_u64 pieces = (s->length[0] + GI_PIECE - 1) / GI_PIECE;
+
+	if (!process || !process->copies_scanned)
+		return GI_UNSCANNED;
+	if (gi_user_read(s, s->text, 1, s->operand[0] + pieces * GI_PIECE + at / GI_PIECE))
+		return GI_READ_FAULT;
+	return gi_user_write(s, process->copies_scanned + (s->operand[1] + at) / GI_PIECE, s->text, 1) ? GI_WRITE_FAULT : GI_OK;
+}
+
 /*
  * Copies what edit n is to point at, and has it point there: bytes of the scratch memory (GI_FRESH), or
  * those that the value has now, flipped (GI_FLIP). Returns enum gi_reason.
@@ -200,6 +210,8 @@ GI_SUBPROGRAM int gi_copy(struct gi_scratch *s, gi_u32 n)
 		if (at >= s->length[0])
 			break;
 		reason = gi_copy_piece(s, at);
+		if (!reason && (planned->flags & GI_EDIT_SCANNED))
+			reason = gi_have_scanned(s, at);
 		if (reason)
 			return reason;
 	}

@@ -312,6 +312,20 @@ impl Program {
         })
     }
 
+    /// Has copies of what holds pointers made in a process from now on: its garbage collector knows of them. None of its
+    /// threads is in a probe.
+    pub fn have_scanned(&self, rows: &ProcessRows, marks_base: u64) {
+        let rows_of = self.rows_of(rows);
+        let at = rows.place.process as usize;
+        if let Some(process) = rows_of.processes.get(at) {
+            let process = Process {
+                copies_scanned: marks_base,
+                ..process
+            };
+            rows_of.processes.set(at, &[process]);
+        }
+    }
+
     /// What all processes share.
     pub fn run(&self) -> &Rc<Run> {
         &self.run

@@ -33,6 +33,19 @@ rules:
 - {name: deep, function: main.sDeep, when: {probability: 80%}, inject: {set: {s: replaced by goinject, err: {errno: ENOSPC}}}}
 ";
 
+/// Objects that hold pointers, and into which the program puts pointers to its own.
+const MADE: &str = "
+version: 1
+rules:
+- name: made
+  function: main.sMade
+  when: {probability: 80%, times: 12000}
+  inject:
+    set:
+      n: {new: {Value: -7, Note: replaced by goinject, Next: {new: {Value: -8}}}}
+      words: [replaced by goinject, two]
+";
+
 const FIFTY_COPIES: &str = "
 version: 1
 limits: {faults: 50}
@@ -47,16 +60,20 @@ const RACE: Flags = Flags {
 
 /// Runs the program and checks everything; gives the number of replacements.
 fn stress(build: Build, writer: Writer, rounds: u32) -> u64 {
+    stressed(RULES, build, writer, rounds)
+}
+
+fn stressed(rule_file: &str, build: Build, writer: Writer, rounds: u32) -> u64 {
     let folder = tempfile::tempdir().expect("a folder");
     let (rules, json) = (folder.path().join("rules.yaml"), folder.path().join("json"));
-    fs::write(&rules, RULES).expect("written");
+    fs::write(&rules, rule_file).expect("written");
     let mut command = goinject::command(["run", "--quiet", "--writer", writer.name()]);
     command.arg(&rules).arg("--json").arg(&json).arg("--");
     let program = build.of("values");
     command.arg(&program).arg("stress").arg(rounds.to_string());
     command.env("GODEBUG", "gccheckmark=1");
     if let Ok(seed) = std::env::var("GOINJECT_STRESS_SEED") {
-        let seeded = RULES.replacen("rules:", &format!("seed: {seed}\nrules:"), 1);
+        let seeded = rule_file.replacen("rules:", &format!("seed: {seed}\nrules:"), 1);
         fs::write(&rules, seeded).expect("written");
     }
     let mut running = Running::start(&mut command);
@@ -191,6 +208,18 @@ fn replaced_in_programs_with_the_race_detector() {
     for version in ["1.19", "1.27"] {
         for writer in Writer::ANYWHERE {
             stress(Build { version, flags: RACE }, writer, 200);
+            stressed(MADE, Build { version, flags: RACE }, writer, 600);
+        }
+    }
+}
+
+/// What the program puts into new objects is seen by its collector.
+#[test]
+fn objects_are_made_whose_pointers_the_collector_follows() {
+    for version in ["1.15", "1.19", "1.22", "1.27"] {
+        for writer in Writer::ANYWHERE {
+            let made = stressed(MADE, Build::plain(version), writer, 4000);
+            assert!(made > 2000, "{made}");
         }
     }
 }
@@ -216,7 +245,8 @@ rules:
         command.arg(&json).arg(&rules).arg("--");
         command
             .arg(Build::plain("1.27").of("values"))
-            .args(["stress", "2000"]);
+            // Jumps are quick: in fewer rounds the collector may be marking most of the time.
+            .args(["stress", "6000"]);
         command.env("GODEBUG", "gccheckmark=1");
         let mut outcome = Running::start(&mut command).end();
         outcome.json = Outcome::lines(&fs::read_to_string(&json).unwrap_or_default());
@@ -280,6 +310,7 @@ fn attach_for_a_while(pid: i32, writer: Writer) -> Outcome {
 fn guest_replaced_inside_the_kernel() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("stress.yaml"), RULES).expect("written");
+    fs::write(folder.path().join("made.yaml"), MADE).expect("written");
     let mut files = vec![(folder.path().to_owned(), "/srv/rules".into())];
     for version in ["1.15", "1.27"] {
         let place = format!("/srv/values-{version}").into();
@@ -290,24 +321,28 @@ fn guest_replaced_inside_the_kernel() {
     };
     let script = r#"
 stress() {
-	GODEBUG=gccheckmark=1 goinject run --quiet --writer signal-frame /srv/rules/stress.yaml -- /srv/values-$1 stress 200 \
+	GODEBUG=gccheckmark=1 goinject run --quiet --writer signal-frame /srv/rules/$2.yaml -- /srv/values-$1 stress 200 \
 		>/tmp/out 2>/tmp/err
-	echo "stress $1 exit $?"
+	echo "$2 $1 exit $?"
 	cat /tmp/out
 	grep -v ': armed\|: engine' /tmp/err
 }
-stress 1.15
-stress 1.27
+for rules in stress made; do
+	stress 1.15 $rules
+	stress 1.27 $rules
+done
 "#;
     let outcome = booted
         .run(script, Duration::from_secs(300))
         .unwrap_or_else(|error| panic!("{error}"));
     let text = outcome.stdout();
     println!("{text}");
-    for version in ["1.15", "1.27"] {
-        assert!(text.contains(&format!("stress {version} exit 0")), "{text}");
+    for rules in ["stress", "made"] {
+        for version in ["1.15", "1.27"] {
+            assert!(text.contains(&format!("{rules} {version} exit 0")), "{text}");
+        }
     }
-    assert_eq!(text.matches(", wrong 0,").count(), 2, "{text}");
+    assert_eq!(text.matches(", wrong 0,").count(), 4, "{text}");
     assert!(!text.contains("failed: "), "{text}");
 }
 

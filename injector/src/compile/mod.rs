@@ -3,6 +3,7 @@
 mod condition;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use goinject_rules::model::{Mode, RuleSet, Trigger};
 use goinject_rules::source::Span;
@@ -12,8 +13,8 @@ use crate::go::abi::Convention;
 use crate::go::address::Address;
 use crate::go::sites::{EntryKind, Site as FoundSite};
 use crate::plan::{
-    self, Assignment, Binding, Consumes, Fault, Function, GoTests, Instruction, Notes, Panic, Plan, Role,
-    Rule, Runtime, Site, SiteKind, Sleep, Term,
+    self, Assignment, Binding, Consumes, Fault, Function, GoTests, Instruction, Modules, Notes, Panic, Plan,
+    Role, Rule, Runtime, Site, SiteKind, Sleep, Term,
 };
 use crate::resolve::{Resolution, ResolvedFunction};
 
@@ -311,5 +312,15 @@ fn runtime(binary: &Binary) -> Runtime {
             .map(|itab| itab.address),
         errno: binary.itab("error", "syscall.Errno").map(|itab| itab.address),
         data: binary.writable_segments().collect(),
+        modules: binary.module().map(|module| {
+            let words = |range: &Range<Address>| (range.end.0 - range.start.0) / 8;
+            Modules {
+                first: module.address,
+                list: binary.symbol("runtime.modulesSlice").map(|symbol| symbol.address),
+                data_offset: module.data_offset,
+                data_words: words(&module.data),
+                bss_words: words(&module.bss),
+            }
+        }),
     }
 }

@@ -12,6 +12,7 @@ pub mod inline;
 mod looks;
 pub mod provision;
 pub mod ptrace;
+mod scanned;
 pub mod select;
 mod starting;
 pub mod stopped;

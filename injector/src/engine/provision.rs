@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use goinject_probes::table::Process;
 
-use super::Leftover;
+use super::{Leftover, scanned};
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Loaded, scratch_image};
 use crate::tracee::{
@@ -61,6 +61,7 @@ pub struct Provision<'a> {
     plan: &'a Plan,
     bias: LoadBias,
     shared_data: bool,
+    is_starting: bool,
 }
 
 impl<'a> Provision<'a> {
@@ -70,6 +71,16 @@ impl<'a> Provision<'a> {
             plan,
             bias,
             shared_data: by == WrittenBy::Kernel && plan.writes_behind_pointers(),
+            is_starting: false,
+        }
+    }
+
+    /// The same for a program whose runtime has not run yet: its garbage collector is told of new values later, by
+    /// [`have_scanned`].
+    pub fn of_starting(plan: &'a Plan, bias: LoadBias, by: WrittenBy) -> Provision<'a> {
+        Provision {
+            is_starting: true,
+            ..Provision::of(plan, bias, by)
         }
     }
 
@@ -112,6 +123,9 @@ impl<'a> Provision<'a> {
         if is_needed(self.plan) {
             map_scratch(self.plan, remote, &mut loaded)?;
         }
+        if self.plan.makes_scanned_copies() && !self.is_starting {
+            have_scanned(self.plan, &mut loaded, remote.memory())?;
+        }
         if self.shared_data {
             populate_data(self.plan, self.bias, remote)?;
         }
@@ -119,11 +133,27 @@ impl<'a> Provision<'a> {
     }
 }
 
+/// Has the garbage collector of a process scan the new values that hold pointers.
+///
+/// # Errors
+/// Those of its memory, or its runtime is not as it should be.
+pub fn have_scanned(plan: &Plan, loaded: &mut Loaded, memory: &Memory) -> io::Result<()> {
+    if !scanned::list(plan, loaded, memory)? {
+        return Err(io::Error::other("its Go runtime is still starting"));
+    }
+    loaded.scanned = true;
+    Ok(())
+}
+
 /// Maps the scratch memory, fills it, and protects what never changes.
 fn map_scratch(plan: &Plan, remote: &mut Remote, loaded: &mut Loaded) -> io::Result<()> {
     let constants = (plan.scratch.bytes.len() as u64).next_multiple_of(page_size());
     let copies = if plan.makes_copies() { COPIES } else { 0 };
-    let size = constants + copies;
+    let known = match plan.makes_scanned_copies() {
+        true => scanned::size(copies),
+        false => 0,
+    };
+    let size = constants + copies + known;
     let start = map(remote, 0, size, libc::PROT_WRITE, libc::MAP_POPULATE)?;
     // Where RLIMIT_MEMLOCK does not allow it, the pages may be swapped out; then they are waited for,
     // or an edit fails and is counted. A filter may end a process for this call.
@@ -131,7 +161,9 @@ fn map_scratch(plan: &Plan, remote: &mut Remote, loaded: &mut Loaded) -> io::Res
         let _ = remote.syscall(libc::SYS_mlock, [start, size, 0, 0, 0, 0]);
     }
     loaded.scratch = start;
-    loaded.copies = start + constants..start + size;
+    loaded.copies = start + constants..start + constants + copies;
+    let marks = if known > 0 { scanned::marks(copies) } else { 0 };
+    loaded.marks = loaded.copies.end..loaded.copies.end + marks;
     remote.memory().write(start, &scratch_image(plan, loaded))?;
     // What copies are made of holds words that are read at each firing.
     if constants > 0 && !plan.writes_scratch() {
@@ -141,13 +173,15 @@ fn map_scratch(plan: &Plan, remote: &mut Remote, loaded: &mut Loaded) -> io::Res
     Ok(())
 }
 
-/// What nobody got of the memory for copies, to be unmapped when rules act no longer. `memory` is that of the program
-/// that rules acted in.
+/// What nobody got of the memory for copies, to be unmapped when rules act no longer. From now on the collector does not
+/// know of it. `memory` is that of the program that rules acted in.
 pub fn unused_copies(process: &Process, memory: &Memory) -> Option<Range<u64>> {
     let used = process.copies_next.min(process.copies_end);
     let rest = used.next_multiple_of(page_size())..process.copies_end;
     // After an `exec` the addresses are another program's, and through `memory` nothing can be read any more.
-    (!rest.is_empty() && memory.word(rest.start).is_ok()).then_some(rest)
+    let is_there = !rest.is_empty() && memory.word(rest.start).is_ok();
+    // What the collector knows of must stay.
+    (is_there && scanned::end_at(process, rest.start, memory).is_ok()).then_some(rest)
 }
 
 /// Unmaps it, with a thread of a process that nobody traces. After an `exec` since then there is nothing to unmap.

@@ -3,6 +3,8 @@
 //! Source: `type moduledata` in `runtime/symtab.go` of Go 1.15 to 1.27. The fields wanted here are
 //! all words, but their places moved between releases.
 
+use std::ops::Range;
+
 use super::address::Address;
 use super::bytes::u64_at;
 use super::image::Image;
@@ -23,6 +25,12 @@ pub struct ModuleData {
     pub text: Address,
     /// End of the Go code.
     pub etext: Address,
+    /// Where the bounds of [`Self::data`] are, two words, counted from the start of the module data.
+    pub data_offset: u64,
+    /// Package variables that are not zero at first and hold pointers.
+    pub data: Range<Address>,
+    /// Those that are zero at first.
+    pub bss: Range<Address>,
     /// Start of the types; type offsets count from here.
     pub types: Address,
     /// End of the types.
@@ -103,11 +111,17 @@ fn read_at(image: &Image, at: Address, table: &Table, version: &GoVersion) -> Op
     // Ten words of section bounds, since Go 1.20 two of coverage counters, three more.
     let types = text + 10 + if version.at_least(20) { 2 } else { 0 } + 3;
     let types_start = address(types)?;
+    // The first two bound what holds no pointers.
+    let data = text + 4;
+    let variables = |n: usize| Some(address(n)?..address(n + 1)?);
     if version.at_least(27) {
         return Some(ModuleData {
             address: at,
             text: start,
             etext: end,
+            data_offset: 8 * data as u64,
+            data: variables(data)?,
+            bss: variables(data + 2)?,
             types: types_start,
             etypes: address(types + 2)?,
             function_data: address(types + 6),
@@ -126,6 +140,9 @@ fn read_at(image: &Image, at: Address, table: &Table, version: &GoVersion) -> Op
         address: at,
         text: start,
         etext: end,
+        data_offset: 8 * data as u64,
+        data: variables(data)?,
+        bss: variables(data + 2)?,
         types: types_start,
         etypes: address(types + 1)?,
         function_data: has_function_data.then(|| address(types + 3)).flatten(),

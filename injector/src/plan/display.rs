@@ -202,6 +202,8 @@ impl fmt::Display for Place {
             Base::Stack(offset) => format!("[SP+{offset}]"),
             Base::Absolute(address) => format!("[{address}]"),
             Base::Scratch(offset) => format!("[scratch+0x{offset:x}]"),
+            Base::Copy(offset) => format!("[copy+0x{offset:x}]"),
+            Base::Nowhere => "new copy".to_owned(),
         };
         for step in &self.steps {
             let bound = step
@@ -237,6 +239,13 @@ impl fmt::Display for Source {
                     "the address of a copy of {length} bytes at scratch+0x{offset:x}"
                 )
             }
+            Source::Scanned { offset, length } => {
+                write!(
+                    f,
+                    "the address of a copy of {length} bytes at scratch+0x{offset:x}, which the garbage collector scans"
+                )
+            }
+            Source::Made(index) => write!(f, "the address of copy {index}"),
             Source::Flip(mask) => write!(f, "the address of a copy, each byte xor 0x{mask:x}"),
             Source::Add(bits) => write!(f, "itself plus 0x{bits:x}"),
             Source::Xor(bits) => write!(f, "itself xor 0x{bits:x}"),

@@ -124,6 +124,16 @@ pub enum Source {
         /// How many.
         length: u32,
     },
+    /// The same of bytes that hold pointers: the garbage collector is told to scan the copy. Behind their last piece are the
+    /// bits that tell which words are pointers.
+    Scanned {
+        /// The first of them.
+        offset: u32,
+        /// How many.
+        length: u32,
+    },
+    /// The copy that was made by the edit of this index, among those that come before the value ([`Base::Nowhere`]).
+    Made(usize),
     /// A copy, made at the hit, of the bytes that are there, with these bits of each flipped. The next
     /// edit is of their number.
     Flip(u8),
@@ -196,6 +206,10 @@ pub enum Base {
     Absolute(Address),
     /// This byte of the scratch memory.
     Scratch(u32),
+    /// This byte of the copy that was made last.
+    Copy(u32),
+    /// Nowhere: a copy is made, for the edits that follow.
+    Nowhere,
 }
 
 /// A register with what it takes to name it.
@@ -229,7 +243,10 @@ impl NamedRegister {
 impl Source {
     /// Whether the value gets memory of its own when it is put in place.
     pub fn is_copy(&self) -> bool {
-        matches!(self, Source::Fresh { .. } | Source::Flip(_))
+        matches!(
+            self,
+            Source::Fresh { .. } | Source::Scanned { .. } | Source::Made(_) | Source::Flip(_)
+        )
     }
 }
 

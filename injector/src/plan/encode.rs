@@ -28,6 +28,19 @@ pub struct Loaded {
     pub scratch: u64,
     /// Memory for copies made at hits.
     pub copies: Range<u64>,
+    /// Which words of it are pointers: a byte for each piece, right behind it. Empty where none is to be.
+    pub marks: Range<u64>,
+    /// Whether the garbage collector scans them.
+    pub scanned: bool,
+}
+
+impl Loaded {
+    /// Where the marks would begin of copies that began at address 0.
+    pub fn marks_base(&self) -> u64 {
+        self.marks
+            .start
+            .wrapping_sub(self.copies.start / table::PIECE as u64)
+    }
 }
 
 /// How far the process lies from where the binary was linked to.
@@ -105,6 +118,7 @@ fn encode_process(plan: &Plan, loaded: &Loaded) -> table::Process {
         panic_return: address(runtime.panic.map(|panic| panic.frame_return)),
         copies_next: loaded.copies.start,
         copies_end: loaded.copies.end,
+        copies_scanned: if loaded.scanned { loaded.marks_base() } else { 0 },
         error_string: address(runtime.error_string),
         errno: address(runtime.errno),
         parent_offset: plan
@@ -165,8 +179,11 @@ fn encode_walk(walk: Option<&Walk>, bias: LoadBias, ranges: &mut Vec<table::Rang
 fn encode_binding(binding: &Binding, callers: &Callers, loaded: &Loaded, tables: &mut Tables) {
     let bias = loaded.bias;
     let first_edit = row(tables.edits.len());
+    // What is made for a value comes right before it.
+    let mut before = 0;
     for assignment in &binding.assignments {
-        tables.edits.extend(edits::encode(assignment, loaded));
+        tables.edits.extend(edits::encode(assignment, before, loaded));
+        before = assignment.edits.len();
     }
     let first_term = row(tables.terms.len());
     for term in &binding.condition {
@@ -467,6 +484,11 @@ fn encode_place(place: &Place, size: u8, bias: LoadBias) -> table::Place {
             row.base = table::Base::Absolute as u8;
             row.address = offset.into();
         }
+        Base::Copy(offset) => {
+            row.base = table::Base::Copy as u8;
+            row.address = offset.into();
+        }
+        Base::Nowhere => row.base = table::Base::Absolute as u8,
     }
     assert!(
         place.steps.len() <= table::STEPS,

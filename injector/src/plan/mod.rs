@@ -166,6 +166,23 @@ pub struct Runtime {
     pub errno: Option<Address>,
     /// The memory of package variables.
     pub data: Vec<Range<Address>>,
+    /// Where the garbage collector learns what to scan of it.
+    pub modules: Option<Modules>,
+}
+
+/// The list of modules, by which Go's garbage collector knows the memory of package variables.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Modules {
+    /// `runtime.firstmoduledata`: the module that is always in it.
+    pub first: Address,
+    /// `runtime.modulesSlice`, the list's address; none where no symbol tells.
+    pub list: Option<Address>,
+    /// Of a module's `data`, which `edata` follows.
+    pub data_offset: u64,
+    /// Words from its `data` to its `edata`.
+    pub data_words: u64,
+    /// And from `bss` to `ebss`.
+    pub bss_words: u64,
 }
 
 /// How a goroutine is put to sleep from outside.
@@ -195,6 +212,12 @@ impl Plan {
     /// Whether values get memory of their own at each firing.
     pub fn makes_copies(&self) -> bool {
         self.written_edits().any(|edit| edit.source.is_copy())
+    }
+
+    /// Whether some of it holds pointers, which the garbage collector must know of.
+    pub fn makes_scanned_copies(&self) -> bool {
+        self.written_edits()
+            .any(|edit| matches!(edit.source, Source::Scanned { .. }))
     }
 
     /// Whether memory is written that is not the call's own frame.

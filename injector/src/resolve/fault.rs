@@ -295,7 +295,7 @@ fn zero(n: usize, placement: &Placement, given: &[Assignment], scope: &Scope<'_>
 fn are_given<'e>(mut bytes: Range<u64>, edits: impl Iterator<Item = &'e Edit>) -> bool {
     let start = |edit: &Edit| match edit.place.base {
         Base::Stack(offset) => u64::try_from(offset).ok(),
-        Base::Register(_) | Base::Absolute(_) | Base::Scratch(_) => None,
+        Base::Register(_) | Base::Absolute(_) | Base::Scratch(_) | Base::Copy(_) | Base::Nowhere => None,
     };
     let mut written: Vec<Range<u64>> = edits
         .filter_map(|edit| start(edit).map(|start| start..start + u64::from(edit.size)))

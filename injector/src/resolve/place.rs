@@ -170,7 +170,7 @@ impl Located {
                         address.0 = address.0.wrapping_add_signed(offset.into())
                     }
                     (None, Base::Scratch(start)) => *start = start.checked_add_signed(offset)?,
-                    (None, Base::Register(_)) => return None,
+                    (None, Base::Register(_) | Base::Copy(_) | Base::Nowhere) => return None,
                 }
                 Some(place)
             }

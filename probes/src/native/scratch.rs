@@ -54,7 +54,7 @@ pub(super) struct Planned {
     pub(super) kind: u8,
     pub(super) source: u8,
     pub(super) known: u8,
-    pub(super) padding: u8,
+    pub(super) flags: u8,
 }
 
 /// `gi_scratch.state`: waiting for the signal that brings the thread to where edits can be made.

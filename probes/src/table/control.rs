@@ -48,6 +48,9 @@ pub struct Process {
     pub copies_next: u64,
     /// Its end.
     pub copies_end: u64,
+    /// Which of its words the garbage collector scans, a byte for each [`super::PIECE`], counted from address 0; 0 as long as it
+    /// does not know of that memory.
+    pub copies_scanned: u64,
     /// `runtime.gopanic`.
     pub gopanic: u64,
     /// Behind the CALL of it in `runtime.panicdivide`.

@@ -63,6 +63,14 @@ pub const EDIT_TEXT: u8 = 2;
 pub const EDIT_ERROR: u8 = 4;
 /// `gi_edit.flags`: in the scratch memory, and never taken back.
 pub const EDIT_KEPT: u8 = 8;
+/// `gi_edit.flags`: a copy is made, and its address is for later edits.
+pub const EDIT_MAKES: u8 = 16;
+/// `gi_edit.flags`: what is put is the address of the copy that the edit made which stands as many before this one as the
+/// operand says.
+pub const EDIT_MADE: u8 = 32;
+/// `gi_edit.flags`: the copy holds pointers. Behind the last [`super::PIECE`] of its original is a byte for each piece, with a bit
+/// for each word that is one.
+pub const EDIT_SCANNED: u8 = 64;
 
 /// One word overwritten.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]

@@ -32,6 +32,8 @@ pub const EVENT_TEXTS: usize = 3;
 pub const TEXT: usize = 64;
 /// Bytes that are copied at most, for a value that gets memory of its own at each firing.
 pub const COPIED: usize = 4096;
+/// Bytes of the pieces in which memory for copies is handed out.
+pub const PIECE: usize = 64;
 /// Return addresses shown in one event.
 pub const STACK: usize = 32;
 /// Bytes of a Go test's name that are looked at.

@@ -16,6 +16,8 @@ pub enum Base {
     Stack = 2,
     /// A run-time address.
     Absolute = 3,
+    /// As many bytes into the copy that was made last as the address says; edits only.
+    Copy = 4,
 }
 
 /// One dereference: the word found so far is a pointer.
@@ -42,7 +44,7 @@ pub struct Place {
     pub steps: u8,
     /// Bytes from the entry stack pointer, for [`Base::Stack`].
     pub offset: i32,
-    /// Run-time address, for [`Base::Absolute`].
+    /// Run-time address, for [`Base::Absolute`], and [`Base::Copy`].
     pub address: u64,
     /// The way on from there.
     pub step: [Step; STEPS],

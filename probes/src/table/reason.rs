@@ -42,11 +42,13 @@ pub enum Reason {
     WrongType = 16,
     /// The memory for copies is used up.
     NoCopies = 17,
+    /// The garbage collector does not know of the memory for copies.
+    Unscanned = 18,
 }
 
 impl Reason {
     /// All reasons for a failure.
-    pub const FAILURES: [Reason; 17] = [
+    pub const FAILURES: [Reason; 18] = [
         Reason::Nil,
         Reason::Range,
         Reason::ReadFault,
@@ -64,6 +66,7 @@ impl Reason {
         Reason::NotHere,
         Reason::WrongType,
         Reason::NoCopies,
+        Reason::Unscanned,
     ];
 
     /// The reason of a number in a table, if there is one.
@@ -95,6 +98,7 @@ impl Reason {
             Reason::NotHere => "the call was not on a goroutine's own stack",
             Reason::WrongType => "a variable did not hold what it should",
             Reason::NoCopies => "the memory for new values was used up",
+            Reason::Unscanned => "the garbage collector did not know yet of the memory for new values",
         }
     }
 }

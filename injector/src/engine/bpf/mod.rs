@@ -26,8 +26,9 @@ use goinject_rules::model::Limits;
 use self::tracer::Tracer;
 use super::code::{CodeError, Others, verify};
 use super::looks::Looks;
-use super::provision::{Provision, ProvisionError, WrittenBy, give_back, unmap, unused_copies};
+use super::provision::{Provision, ProvisionError, WrittenBy, give_back, have_scanned, unmap, unused_copies};
 use super::select::Fit;
+use super::starting::take_stop;
 use super::{
     Engine, Event, Events, Generation, Kept, Leftover, NoRoom, Retired, Session, SessionError, Start, State,
     Subject, Tally,
@@ -236,9 +237,14 @@ impl BpfEngine {
     ) -> Result<BpfSession, ArmError> {
         let pid = stop.tid();
         let memory = Memory::open(pid).map_err(ArmError::Trace)?;
-        let (loaded, stop) = Provision::of(plan, bias, setup.written_by()).give(family, pid, stop)?;
-        let session = self.session(plan, &loaded, setup, pid, memory, None)?;
-        if setup.is_traced() || follow == Follow::Processes {
+        let (loaded, stop) =
+            Provision::of_starting(plan, bias, setup.written_by()).give(family, pid, stop)?;
+        let mut session = self.session(plan, &loaded, setup, pid, memory, None)?;
+        let stays = setup.is_traced() || follow == Follow::Processes;
+        if plan.makes_scanned_copies() {
+            session.starting = Some(Starting { loaded, stays });
+            stop.resume_to_system_call().map_err(ArmError::Trace)?;
+        } else if stays {
             stop.resume().map_err(ArmError::Trace)?;
         } else {
             family.let_go_and_watch(stop, true).map_err(ArmError::Trace)?;
@@ -366,6 +372,7 @@ impl BpfEngine {
             tracer,
             memory,
             swept: Instant::now(),
+            starting: None,
         })
     }
 }
@@ -383,6 +390,14 @@ pub struct BpfSession {
     /// That of the program which was armed.
     memory: Memory,
     swept: Instant,
+    starting: Option<Starting>,
+}
+
+/// A program that has values to come which its garbage collector must be told of, once its runtime has set it up.
+struct Starting {
+    loaded: Loaded,
+    /// Whether goinject goes on tracing it.
+    stays: bool,
 }
 
 impl Drop for BpfSession {
@@ -467,6 +482,26 @@ impl BpfSession {
         }
     }
 
+    /// Tells the garbage collector of a program whose runtime has just set it up of the values to come. Where that can't be
+    /// done, none is made, and each that was to be is counted as failed.
+    fn arm_started(&mut self, stop: Stop, family: &mut Family) -> Result<(), ArmError> {
+        let Some(mut starting) = self.starting.take() else {
+            return stop.resume().map_err(ArmError::Trace);
+        };
+        if let (Ok(()), Some(rows)) = (
+            have_scanned(&self.plan, &mut starting.loaded, &self.memory),
+            &self.rows,
+        ) {
+            self.loaded
+                .program
+                .have_scanned(rows, starting.loaded.marks_base());
+        }
+        match starting.stays {
+            true => stop.resume().map_err(ArmError::Trace),
+            false => family.let_go_and_watch(stop, true).map_err(ArmError::Trace),
+        }
+    }
+
     /// Makes the edits that wait for a stopped thread, where they are ours to make, and lets it go on.
     fn serve(&self, stop: Stop) -> io::Result<()> {
         match &self.tracer {
@@ -507,9 +542,13 @@ impl Session for BpfSession {
         State::Armed
     }
 
-    fn stopped(&mut self, stop: Stop, _: &mut Family) -> Result<(), SessionError> {
+    fn stopped(&mut self, stop: Stop, family: &mut Family) -> Result<(), SessionError> {
         self.sweep();
-        Ok(self.serve(stop)?)
+        let pid = self.pid;
+        match self.starting.is_some() {
+            true => take_stop(pid, stop, |stop| self.arm_started(stop, family)),
+            false => Ok(self.serve(stop)?),
+        }
     }
 
     fn thread_gone(&mut self, tid: i32) {

@@ -364,7 +364,7 @@ impl InlineSession {
         if loaded.scratch != 0 {
             let constants = loaded.scratch..loaded.copies.start;
             let writable = u64::from(self.plan.writes_scratch());
-            for (range, writable) in [(constants, writable), (loaded.copies.clone(), 1)] {
+            for (range, writable) in [(constants, writable), (loaded.copies.start..loaded.marks.end, 1)] {
                 let (low, high) = (range.start, range.end);
                 known.push(Known { low, high, writable });
             }

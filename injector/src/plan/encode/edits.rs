@@ -5,12 +5,24 @@ use goinject_probes::table;
 use super::{Loaded, encode_place};
 use crate::plan::{Assignment, Base, Edit, Extend, Global, Shape, Source};
 
-/// The rows of a value.
-pub(super) fn encode(assignment: &Assignment, loaded: &Loaded) -> Vec<table::Edit> {
+/// The rows of a value, or of what comes right before one; `before` is how many edits do.
+pub(super) fn encode(assignment: &Assignment, before: usize, loaded: &Loaded) -> Vec<table::Edit> {
     let mut rows: Vec<table::Edit> = assignment
         .edits
         .iter()
-        .map(|edit| encode_edit(edit, loaded))
+        .enumerate()
+        .map(|(n, edit)| {
+            let mut row = encode_edit(edit, loaded);
+            if let Source::Made(index) = edit.source {
+                let count = if assignment.shape == Shape::Hidden {
+                    0
+                } else {
+                    before
+                };
+                row.operand = (count + n - index) as u64;
+            }
+            row
+        })
         .collect();
     mark_texts(&assignment.shape, &mut rows);
     rows
@@ -44,6 +56,8 @@ fn encode_edit(edit: &Edit, loaded: &Loaded) -> table::Edit {
         Source::CopyInterface { from, interface } => (table::Source::Copy, at(from), at(interface)),
         Source::CopyType(global) => (table::Source::CopyType, at(global), 0),
         Source::Fresh { offset, length } => (table::Source::Fresh, scratch(*offset), u64::from(*length)),
+        Source::Scanned { offset, length } => (table::Source::Fresh, scratch(*offset), u64::from(*length)),
+        Source::Made(_) => (table::Source::Put, 0, 0),
         // The mask for eight bytes at once.
         Source::Flip(mask) => (table::Source::Flip, u64::from_ne_bytes([*mask; 8]), 0),
         Source::Add(bits) => (table::Source::Add, *bits, 0),
@@ -75,6 +89,16 @@ fn encode_edit(edit: &Edit, loaded: &Loaded) -> table::Edit {
     if matches!(edit.place.base, Base::Scratch(_)) {
         place.address += loaded.scratch;
         flags |= table::EDIT_KEPT;
+    }
+    match edit.source {
+        Source::Scanned { .. } => flags |= table::EDIT_SCANNED,
+        Source::Made(_) => flags |= table::EDIT_MADE,
+        _ => {}
+    }
+    if edit.place.base == Base::Nowhere {
+        // Read only, and what is copied from is there.
+        place.address = operand;
+        flags |= table::EDIT_KEPT | table::EDIT_MAKES;
     }
     table::Edit {
         place,

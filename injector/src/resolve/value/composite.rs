@@ -4,7 +4,7 @@ use goinject_rules::diagnostic::did_you_mean;
 use goinject_rules::model::Value;
 
 use super::{Context, Fitted, Located, Misfit, fit};
-use crate::go::types::{Kind, TypeId, Types};
+use crate::go::types::{Kind, TypeId};
 use crate::plan::{Base, Shape, Source};
 use crate::resolve::path::list;
 use crate::resolve::place::field_names;
@@ -110,16 +110,6 @@ pub(super) fn array(
         edits,
         shape: Shape::Array(shapes),
     })
-}
-
-/// Whether values of a type hold pointers that the garbage collector follows.
-pub(super) fn holds_pointers(ty: TypeId, types: &Types) -> bool {
-    match &types.get(ty).kind {
-        Kind::Bool | Kind::Int | Kind::Uint | Kind::Float | Kind::Complex => false,
-        Kind::Array { element, length } => *length > 0 && holds_pointers(*element, types),
-        Kind::Struct { fields } => fields.iter().any(|field| holds_pointers(field.ty, types)),
-        _ => true,
-    }
 }
 
 /// The bytes of a value of a type without pointers.

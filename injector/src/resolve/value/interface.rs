@@ -11,7 +11,7 @@ use goinject_rules::model::Value;
 use goinject_rules::source::Spanned;
 
 use super::variable::{self, Variable};
-use super::{Context, Fitted, Located, Misfit, composite, concrete, object, wrapper};
+use super::{Context, Fitted, Located, Misfit, Within, concrete, object, wrapper};
 use crate::go::types::{Kind, TypeId};
 use crate::plan::scratch::{Pointee, Word};
 use crate::plan::{Global, Shape, Source};
@@ -54,7 +54,9 @@ pub(super) fn interface(
             let object = context.scratch.object(&[word]).ok_or_else(Misfit::no_room)?;
             [Source::Address(first), Source::Scratch(object)]
         }
-        Value::Typed { name, content } => typed(name, content.as_deref(), at.ty, empty, context)?,
+        Value::Typed { name, content } => {
+            typed(name, content.as_deref(), at.ty, empty, object::error, context)?
+        }
         Value::Wrap { of, message } => wrapper::wrapped(of, message, at, empty, context)?,
         Value::Join(of) => wrapper::joined(of, at, empty, context)?,
         other => {
@@ -74,12 +76,16 @@ pub(super) fn interface(
     Fitted::words(at, sources, 2, Shape::Interface { empty })
 }
 
+/// How an object is made.
+type Make = fn(Option<&Spanned<Value>>, TypeId, &mut Context<'_>) -> Result<Source, Misfit>;
+
 /// A value of a type that the rule names, as the interface holds it.
 pub(super) fn typed(
     name: &Spanned<String>,
     content: Option<&Spanned<Value>>,
     interface: TypeId,
     empty: bool,
+    make_error: Make,
     context: &mut Context<'_>,
 ) -> Result<[Source; 2], Misfit> {
     let concrete =
@@ -94,17 +100,12 @@ pub(super) fn typed(
     let types = context.types();
     let data = match types.get(ty).kind {
         Kind::Pointer { target: Some(target) } => {
-            if context.in_object {
+            if context.within == Within::Kept {
                 Source::Scratch(object::shared(content, target, context)?)
-            } else if concrete.is_error || !composite::holds_pointers(target, types) {
-                object::copied(content, target, context)?
+            } else if concrete.is_error {
+                make_error(content, target, context)?
             } else {
-                let message = format!(
-                    "a new `{}` cannot be made: it has pointers and is no error, so that the program may put others \
-                     there, which the garbage collector would not scan",
-                    context.type_name(target)
-                );
-                return Err(Misfit::new(message, "write the name of a package variable").within(name.span));
+                object::fresh(content, target, context)?
             }
         }
         _ if context.binary.is_held_directly(ty) => {

@@ -37,8 +37,19 @@ pub(super) struct Context<'a> {
     scratch: RefMut<'a, ScratchBuilder>,
     /// What is to be written at each firing into the objects that the value leads to.
     behind: Vec<Edit>,
-    /// Whether the value is part of an object that the program does not write to.
-    in_object: bool,
+    /// What the value is a part of.
+    within: Within,
+}
+
+/// What a value is a part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Within {
+    /// The call: its parameters, results, and what is there behind them.
+    Call,
+    /// An object that the program does not write to: one serves all firings.
+    Kept,
+    /// An object that each firing gets a copy of.
+    Fresh,
 }
 
 /// A value fitted into its place.
@@ -94,7 +105,7 @@ impl<'a> Context<'a> {
             binary,
             scratch,
             behind: Vec::new(),
-            in_object: false,
+            within: Within::Call,
         }
     }
 

@@ -5,7 +5,7 @@ use goinject_rules::model::Value;
 use goinject_rules::source::Spanned;
 
 use super::variable::{self, Variable};
-use super::{Context, Fitted, Located, Misfit, composite, fit, object};
+use super::{Context, Fitted, Located, Misfit, Within, fit, object};
 use crate::go::types::{Kind, TypeId};
 use crate::plan::{Shape, Source};
 
@@ -85,24 +85,10 @@ fn takes_texts(mut target: TypeId, context: &Context<'_>) -> bool {
 
 /// The address of a new value, of which each firing gets one of its own: the program may write to it.
 fn new(of: &Spanned<Value>, target: TypeId, context: &mut Context<'_>) -> Result<Source, Misfit> {
-    if context.in_object {
-        return object::shared(Some(of), target, context).map(Source::Scratch);
+    match context.within {
+        Within::Kept => object::shared(Some(of), target, context).map(Source::Scratch),
+        Within::Call | Within::Fresh => object::fresh(Some(of), target, context),
     }
-    if composite::holds_pointers(target, context.types()) {
-        let name = context.type_name(target);
-        let message = format!(
-            "a new `{name}` cannot be made: it holds pointers, and the garbage collector would not scan those \
-             that the program stores there later"
-        );
-        let help = match context.types().get(target).kind {
-            Kind::String => {
-                "write the text alone, which changes the string that is there, or name a package variable"
-            }
-            _ => "name a package variable whose address is taken, or write what to change in the current one",
-        };
-        return Err(Misfit::new(message, help));
-    }
-    object::copied(Some(of), target, context)
 }
 
 fn from_variable(

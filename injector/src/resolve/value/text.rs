@@ -3,7 +3,7 @@
 use goinject_rules::model::Value;
 use goinject_rules::source::Spanned;
 
-use super::{Context, Fitted, Located, Misfit, composite, object};
+use super::{Context, Fitted, Located, Misfit, Within, composite, object};
 use crate::go::types::{Kind, TypeId};
 use crate::plan::{Shape, Source};
 
@@ -77,7 +77,7 @@ pub(super) fn slice(
         Value::Text(text) if of_bytes => copies(text.as_bytes(), text.len(), context)?,
         Value::Bytes(content) if of_bytes => copies(content, content.len(), context)?,
         Value::Xor(mask) if of_bytes => [Source::Flip(byte_mask(*mask)?), Source::Keep, Source::Repeat],
-        Value::List(items) => list(items, at, element, context)?,
+        Value::List(items) => list(items, element, context)?,
         other => {
             let bytes = match of_bytes {
                 true => "a text, `{bytes: …}`, `{xor: 1}`, ",
@@ -109,26 +109,17 @@ fn copies(content: &[u8], count: usize, context: &mut Context<'_>) -> Result<[So
     Ok([Source::Fresh { offset, length }, count.clone(), count])
 }
 
-fn list(
-    items: &[Spanned<Value>],
-    at: &Located,
-    element: TypeId,
-    context: &mut Context<'_>,
-) -> Result<[Source; 3], Misfit> {
+fn list(items: &[Spanned<Value>], element: TypeId, context: &mut Context<'_>) -> Result<[Source; 3], Misfit> {
     let types = context.types();
-    if context.in_object && !items.is_empty() {
+    if context.within == Within::Kept && !items.is_empty() {
         let offset = object::elements(items, element, context)?;
         let count = Source::Literal(items.len() as u64);
         return Ok([Source::Scratch(offset), count.clone(), count]);
     }
-    if composite::holds_pointers(element, types) {
-        let name = context.type_name(at.ty);
-        let message = format!(
-            "a new `{name}` cannot be made: its elements hold pointers, and the garbage collector \
-             would not scan those that the program stores there later"
-        );
-        let help = "set the elements that are there one by one (`x[0]: …`), or cut the slice with `{len: 1}`";
-        return Err(Misfit::new(message, help));
+    if object::holds_pointers(element, types) && !items.is_empty() {
+        let elements = object::fresh_elements(items, element, context)?;
+        let count = Source::Literal(items.len() as u64);
+        return Ok([elements, count.clone(), count]);
     }
     let size = types.get(element).size;
     let mut content = Vec::new();

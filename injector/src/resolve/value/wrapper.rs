@@ -5,7 +5,7 @@ use goinject_rules::model::Value;
 use goinject_rules::source::{Span, Spanned};
 
 use super::interface::typed;
-use super::{Context, Located, Misfit, variable};
+use super::{Context, Located, Misfit, object, variable};
 use crate::go::Binary;
 use crate::plan::Source;
 
@@ -112,6 +112,8 @@ fn make(
         Some(&content),
         at.ty,
         empty,
+        // None of their packages writes to one.
+        object::copied,
         context,
     )
 }

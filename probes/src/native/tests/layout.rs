@@ -193,6 +193,7 @@ fn fields_in_rust() -> Vec<Line> {
             errno = "errno_table",
             copies_next,
             copies_end,
+            copies_scanned,
             gopanic,
             panic_return,
             parent_offset,
@@ -340,7 +341,7 @@ fn fields_in_rust() -> Vec<Line> {
             kind,
             source,
             known,
-            padding,
+            flags,
         }
         Scratch = "gi_scratch" {
             state,

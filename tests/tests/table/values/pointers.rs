@@ -15,6 +15,9 @@ pub(crate) fn rows() -> Vec<Case> {
         sets("pointers", "{n: {new: 5}, d: {new: 3h}, b: {new: true}}")
             .when("to new ones")
             .prints(["saw 5 text true true", "gave false true 7 text false 1s"]),
+        sets("pointers", "{s: {new: made}, \"results[1]\": {new: other}}")
+            .when("to new texts")
+            .prints(["saw 7 made false false", "gave true false 8 text false 1s"]),
         sets("pointers", "{\"results[0]\": 9, \"results[1]\": null}")
             .when("as results")
             .prints(["saw 7 text false false", "gave true false 9 text false 1s"]),

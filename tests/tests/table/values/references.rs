@@ -21,6 +21,9 @@ pub(crate) fn rows() -> Vec<Case> {
         sets("node", "{n: {Value: 5, Next: null}}")
             .when("fields behind it")
             .prints(["saw 5 false false 9", "gave true"]),
+        sets("node", "{n: {new: {Value: 5, Next: {new: {Next: main.Spare}}}}}")
+            .when("new ones")
+            .prints(["saw 5 true false 9", "gave true"]),
         sets("node", "{n: null, raw: null, address: 0x1000}")
             .when("nil")
             .prints(["saw -1 false true 4096", "gave false"]),

@@ -64,6 +64,9 @@ pub(crate) fn rows() -> Vec<Case> {
         sets("list", "{p: [-1, 0x7fffffff], words: {len: 1}}")
             .when("replaced, and cut")
             .prints(["saw 4 [-1 2147483647] 2 [a] 2", "gave [-1 2147483647]"]),
+        sets("list", "{words: [new, main.Name, ones], p: []}")
+            .when("new texts")
+            .prints(["saw 4 [] 0 [new main.Name ones] 3", "gave []"]),
         sets("list", "{\"words[1]\": replaced, \"p[2]\": {add: 5}}")
             .when("by element")
             .prints(["saw 4 [1 2 8] 3 [a replaced] 2", "gave [1 2 8]"]),
