@@ -108,7 +108,7 @@ impl Family {
     ) -> io::Result<()> {
         let begun = Instant::now();
         loop {
-            match self.next_ready()? {
+            match self.next_of(pid)? {
                 Some(News::Stopped { pid: of, stop }) if of == pid && !matches!(stop.why(), Why::Exec(_)) => {
                     serve(stop)?;
                 }
@@ -117,6 +117,28 @@ impl Family {
                 None => return Ok(()),
             }
         }
+    }
+
+    /// What has happened next to a process. Another's stop for a signal would be told again and again, for nobody here
+    /// resumes it.
+    fn next_of(&mut self, pid: i32) -> io::Result<Option<News>> {
+        let known = self.threads.get(&pid).into_iter().flatten().copied();
+        let newborn = self.expected.iter().filter(|(_, birth)| birth.parent == pid);
+        let tids: Vec<i32> = known.chain(newborn.map(|(tid, _)| *tid)).collect();
+        for tid in tids {
+            match ptrace::look(Some(tid), false) {
+                Ok(None) => {}
+                Ok(Some(status)) => {
+                    if let Some(news) = self.understand(status)? {
+                        return Ok(Some(news));
+                    }
+                }
+                // Another thread has taken its place by an exec, or it was let go.
+                Err(error) if error.raw_os_error() == Some(libc::ECHILD) => self.remove_thread(pid, tid),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 
     /// Stops that came while something else was waited for.
