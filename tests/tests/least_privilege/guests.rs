@@ -132,21 +132,23 @@ fn in_a_guest(kernel: &str, trials: &[Trial]) {
     let said = outcome.stdout();
     let mut parts = said.split("@@ ").skip(1);
     for trial in trials {
-        let (head, text) = parts
-            .next()
-            .and_then(|part| part.split_once('\n'))
-            .unwrap_or_default();
-        let code = head
-            .split_once(' ')
-            .and_then(|(_, code)| code.trim().parse().ok());
-        let outcome = Outcome {
-            code,
-            stderr: text.to_owned(),
-            ..Outcome::default()
-        };
+        let outcome = told(parts.next().unwrap_or_default());
         trial.judge(&outcome, &mut tally);
     }
     tally.finish();
+}
+
+/// What a trial's part of the output tells: its number and exit status in the first line, then what goinject said.
+pub(crate) fn told(part: &str) -> Outcome {
+    let (head, text) = part.split_once('\n').unwrap_or_default();
+    let code = head
+        .split_once(' ')
+        .and_then(|(_, code)| code.trim().parse().ok());
+    Outcome {
+        code,
+        stderr: text.to_owned(),
+        ..Outcome::default()
+    }
 }
 
 #[test]

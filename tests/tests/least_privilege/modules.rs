@@ -10,6 +10,7 @@ use goinject_lab::{Cache, Published};
 use goinject_tests::{Outcome, Tally, Verdict, Writer, guest};
 
 use super::NEWEST;
+use super::guests::told;
 use super::ways::{rule_files, unrefused, unsuccessful};
 
 /// goinject under a label, on a process under another one or on a command of its own.
@@ -248,16 +249,7 @@ fn in_a_guest(
     let mut tally = Tally::new(format!("{module}, Linux 6.12"));
     let mut parts = said.split("@@ ").skip(1);
     for trial in trials {
-        let part = parts.next().unwrap_or_default();
-        let (head, text) = part.split_once('\n').unwrap_or_default();
-        let code = head
-            .split_once(' ')
-            .and_then(|(_, code)| code.trim().parse().ok());
-        let outcome = Outcome {
-            code,
-            stderr: text.to_owned(),
-            ..Outcome::default()
-        };
+        let outcome = told(parts.next().unwrap_or_default());
         tally.add(trial.writer(), trial.judge(&outcome));
     }
     let words = format!("`{without_bpf}`) refuses BPF");
