@@ -128,7 +128,7 @@ impl Obstacle {
 
 /// How a thread is confined by seccomp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Confinement {
+pub(super) enum Filtering {
     /// Not at all.
     None,
     /// As goinject itself is: by the container or the service that both are in.
@@ -137,11 +137,11 @@ pub(super) enum Confinement {
     Own,
 }
 
-impl Confinement {
-    pub(super) fn of(pid: i32, tid: i32) -> Confinement {
+impl Filtering {
+    pub(super) fn of(pid: i32, tid: i32) -> Filtering {
         let Some(theirs) = status(pid, tid).and_then(|status| Seccomp::of(&status)) else {
             // A kernel without seccomp, or a thread that is gone.
-            return Confinement::None;
+            return Filtering::None;
         };
         let ours = fs::read_to_string("/proc/self/status").ok();
         let ours = ours.and_then(|status| Seccomp::of(&status));
@@ -164,12 +164,12 @@ impl Seccomp {
         })
     }
 
-    fn against(self, ours: Seccomp) -> Confinement {
+    fn against(self, ours: Seccomp) -> Filtering {
         match (self.mode, ours.mode) {
-            (0, _) => Confinement::None,
-            (theirs, ours) if theirs != ours => Confinement::Own,
-            _ if self.filters > ours.filters => Confinement::Own,
-            _ => Confinement::AsOurselves,
+            (0, _) => Filtering::None,
+            (theirs, ours) if theirs != ours => Filtering::Own,
+            _ if self.filters > ours.filters => Filtering::Own,
+            _ => Filtering::AsOurselves,
         }
     }
 }
@@ -208,14 +208,11 @@ mod tests {
     fn filters_of_the_target_alone_are_its_own() {
         let free = seccomp(0, Some(0));
         let container = seccomp(2, Some(1));
-        assert_eq!(free.against(free), Confinement::None);
-        assert_eq!(container.against(free), Confinement::Own);
-        assert_eq!(container.against(container), Confinement::AsOurselves);
-        assert_eq!(seccomp(2, Some(2)).against(container), Confinement::Own);
-        assert_eq!(
-            seccomp(2, None).against(seccomp(2, None)),
-            Confinement::AsOurselves
-        );
+        assert_eq!(free.against(free), Filtering::None);
+        assert_eq!(container.against(free), Filtering::Own);
+        assert_eq!(container.against(container), Filtering::AsOurselves);
+        assert_eq!(seccomp(2, Some(2)).against(container), Filtering::Own);
+        assert_eq!(seccomp(2, None).against(seccomp(2, None)), Filtering::AsOurselves);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io;
 
 use super::arch::{self, GeneralRegisters};
 use super::memory::Memory;
-use super::obstacle::{Confinement, Obstacle};
+use super::obstacle::{Filtering, Obstacle};
 use super::ptrace;
 use super::stop::{Stop, Why};
 use super::way_back::WayBack;
@@ -29,7 +29,7 @@ struct Lent {
     registers: GeneralRegisters,
     mask: u64,
     way_back: WayBack,
-    confinement: Confinement,
+    filtering: Filtering,
 }
 
 impl Remote {
@@ -71,12 +71,12 @@ impl Remote {
 
     /// Whether a filter may refuse system calls that a Go program does not make itself, or end it for them.
     pub fn is_filtered(&self) -> bool {
-        self.lent.confinement == Confinement::AsOurselves
+        self.lent.filtering == Filtering::AsOurselves
     }
 
     /// Whether the process has a filter of its own, which goinject does not have.
     pub fn is_filtered_itself(&self) -> bool {
-        self.lent.confinement == Confinement::Own
+        self.lent.filtering == Filtering::Own
     }
 
     /// Makes a system call; the result is the kernel's, errors already told apart.
@@ -127,7 +127,7 @@ impl Remote {
         let registers = arch::with_system_call(on_its_way, lent.way_back.system_call, number, arguments);
         self.stop.set_registers(registers)?;
         self.stop.set_signal_mask(lent.mask)?;
-        if lent.confinement == Confinement::Own {
+        if lent.filtering == Filtering::Own {
             ptrace::resume_seccomp(self.stop.tid())?;
         }
         self.stop.stopped_for(self.stopped_for).detach()
@@ -139,7 +139,7 @@ impl Remote {
         self.stop.set_registers(lent.on_its_way())?;
         self.stop.set_signal_mask(lent.mask)?;
         self.stop.set_registers(lent.registers)?;
-        if lent.confinement == Confinement::Own {
+        if lent.filtering == Filtering::Own {
             ptrace::resume_seccomp(self.stop.tid())?;
         }
         lent.way_back.remove(&self.memory)
@@ -157,8 +157,8 @@ impl Drop for Remote {
 
 impl Lent {
     fn by(stop: &Stop, pid: i32, memory: &Memory) -> io::Result<Lent> {
-        let confinement = Confinement::of(pid, stop.tid());
-        if confinement == Confinement::Own {
+        let filtering = Filtering::of(pid, stop.tid());
+        if filtering == Filtering::Own {
             ptrace::suspend_seccomp(stop.tid()).map_err(|error| match error.raw_os_error() {
                 Some(libc::ESRCH) => error,
                 _ => Obstacle::Confined {
@@ -174,7 +174,7 @@ impl Lent {
             registers,
             mask,
             way_back: WayBack::put(pid, memory, &registers, mask)?,
-            confinement,
+            filtering,
         };
         stop.set_registers(lent.on_its_way())?;
         // No signal may be delivered to the thread while its registers are borrowed.
