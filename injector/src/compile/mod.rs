@@ -81,7 +81,7 @@ pub fn compile(rules: &RuleSet, resolution: &Resolution, binary: &Binary) -> Pla
         }
     }
     let identity = binary.identity();
-    Plan {
+    let mut plan = Plan {
         binary: plan::Binary {
             path: binary.path().to_owned(),
             go_version: binary.version().text.clone(),
@@ -109,7 +109,12 @@ pub fn compile(rules: &RuleSet, resolution: &Resolution, binary: &Binary) -> Pla
             automata: tests.automata.clone(),
             printing: tests.printing.clone(),
         }),
+    };
+    // Looking the symbol up takes time in large programs.
+    if plan.makes_scanned_copies() {
+        plan.runtime.modules = modules(binary);
     }
+    plan
 }
 
 /// A rule beyond those of the file, which counts the target's panics and never fires.
@@ -312,15 +317,19 @@ fn runtime(binary: &Binary) -> Runtime {
             .map(|itab| itab.address),
         errno: binary.itab("error", "syscall.Errno").map(|itab| itab.address),
         data: binary.writable_segments().collect(),
-        modules: binary.module().map(|module| {
-            let words = |range: &Range<Address>| (range.end.0 - range.start.0) / 8;
-            Modules {
-                first: module.address,
-                list: binary.symbol("runtime.modulesSlice").map(|symbol| symbol.address),
-                data_offset: module.data_offset,
-                data_words: words(&module.data),
-                bss_words: words(&module.bss),
-            }
-        }),
+        modules: None,
     }
+}
+
+/// The list of modules, for new values that hold pointers.
+fn modules(binary: &Binary) -> Option<Modules> {
+    let module = binary.module()?;
+    let words = |range: &Range<Address>| (range.end.0 - range.start.0) / 8;
+    Some(Modules {
+        first: module.address,
+        list: binary.symbol("runtime.modulesSlice").map(|symbol| symbol.address),
+        data_offset: module.data_offset,
+        data_words: words(&module.data),
+        bss_words: words(&module.bss),
+    })
 }

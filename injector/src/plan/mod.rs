@@ -166,7 +166,7 @@ pub struct Runtime {
     pub errno: Option<Address>,
     /// The memory of package variables.
     pub data: Vec<Range<Address>>,
-    /// Where the garbage collector learns what to scan of it.
+    /// Where the garbage collector learns what to scan of it; only where new values hold pointers.
     pub modules: Option<Modules>,
 }
 
