@@ -63,24 +63,24 @@ pub(super) fn list(plan: &Plan, loaded: &Loaded, memory: &Memory) -> io::Result<
     let mut listed = read_list(header, first, memory)?.ok_or_else(|| unknown("the list of modules"))?;
     let mask = mask_offset(modules, first, memory)?;
     let page = loaded.marks.end;
+    listed.push(page);
+    let count = listed.len() as u64;
     let words = [
         (modules.data_offset, loaded.copies.start),
         (modules.data_offset + WORD, loaded.copies.end),
         (mask, (loaded.copies.end - loaded.copies.start) / WORD),
         (mask + WORD, loaded.marks.start),
+        (HEADER, page + LISTED),
+        (HEADER + WORD, count),
+        (HEADER + 2 * WORD, count),
         (END, page + modules.data_offset + WORD),
     ];
-    for (at, word) in words {
-        memory.write(page + at, &word.to_le_bytes())?;
+    let mut image = [0; (END + WORD) as usize];
+    for (at, word) in words.into_iter().chain((LISTED..).step_by(8).zip(listed)) {
+        let at = usize::try_from(at).expect("within the page");
+        image[at..at + 8].copy_from_slice(&word.to_le_bytes());
     }
-    listed.push(page);
-    let count = listed.len() as u64;
-    for (at, word) in (0..).map(|n| LISTED + n * WORD).zip(&listed) {
-        memory.write(page + at, &word.to_le_bytes())?;
-    }
-    for (n, word) in [page + LISTED, count, count].into_iter().enumerate() {
-        memory.write(page + HEADER + n as u64 * WORD, &word.to_le_bytes())?;
-    }
+    memory.write(page, &image)?;
     memory.write(pointer, &(page + HEADER).to_le_bytes())?;
     Ok(true)
 }
