@@ -4,6 +4,7 @@
 //! the program stops a thread with a signal, and goinject, its tracer, changes it before the signal
 //! goes on to the target.
 
+mod session;
 mod tracer;
 
 use std::cell::RefCell;
@@ -11,7 +12,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::RawFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -19,20 +20,17 @@ use goinject_probes::native::Core;
 use goinject_probes::program::{
     Attach, Capacity, Probe, ProcessRows, Program, ProgramError, Removed, Switches,
 };
-use goinject_probes::table::{self, Lead, Site, SiteKind, Tables, TermCounters, WriterKind};
+use goinject_probes::table::{self, Lead, Site, SiteKind, Tables, WriterKind};
 
 use goinject_rules::model::Limits;
 
+pub use self::session::BpfSession;
+use self::session::Starting;
 use self::tracer::Tracer;
 use super::code::{CodeError, Others, verify};
-use super::looks::Looks;
-use super::provision::{Provision, ProvisionError, WrittenBy, give_back, have_scanned, unmap, unused_copies};
+use super::provision::{Provision, ProvisionError, WrittenBy};
 use super::select::Fit;
-use super::starting::take_stop;
-use super::{
-    Engine, Event, Events, Generation, Kept, Leftover, NoRoom, Retired, Session, SessionError, Start, State,
-    Subject, Tally,
-};
+use super::{Engine, Event, Events, Generation, Kept, NoRoom, Retired, Session, Start, Subject, Tally};
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Loaded, Numbering, encode};
 use crate::tracee::{Family, Follow, Memory, Stop};
@@ -56,13 +54,6 @@ pub enum ArmError {
     #[error("cannot trace the target: {0}")]
     Trace(io::Error),
 }
-
-/// How often what dead threads left behind is looked for.
-const SWEEP: Duration = Duration::from_secs(1);
-/// How long the signals of begun edits may take when a process is let go.
-const SETTLING: Duration = Duration::from_secs(2);
-/// As many threads may leave something behind before it is.
-const LEFT_BEHIND: usize = 512;
 
 /// Processes that a loaded program has room for from the start; for more it is loaded once more.
 const PROCESSES: usize = 8;
@@ -377,35 +368,6 @@ impl BpfEngine {
     }
 }
 
-/// A process with uprobes.
-pub struct BpfSession {
-    pid: i32,
-    plan: Rc<Plan>,
-    generation: Rc<Generation>,
-    loaded: Rc<LoadedProgram>,
-    /// None once they were given back.
-    rows: Option<ProcessRows>,
-    removed: Removed,
-    tracer: Option<Tracer>,
-    /// That of the program which was armed.
-    memory: Memory,
-    swept: Instant,
-    starting: Option<Starting>,
-}
-
-/// A program that has values to come which its garbage collector must be told of, once its runtime has set it up.
-struct Starting {
-    loaded: Loaded,
-    /// Whether goinject goes on tracing it.
-    stays: bool,
-}
-
-impl Drop for BpfSession {
-    fn drop(&mut self) {
-        self.remove();
-    }
-}
-
 /// How to arm: what [`super::select`] chose.
 #[derive(Clone, Debug)]
 struct Setup<'a> {
@@ -440,84 +402,6 @@ fn pid_namespace() -> Option<(u64, u64)> {
     (namespace.ino() != FIRST).then(|| (namespace.dev(), namespace.ino()))
 }
 
-impl BpfSession {
-    /// Makes room where threads have ended: the table of threads is as large as no program should need
-    /// at one time, but a long run may see many come and go.
-    fn sweep(&mut self) {
-        if self.swept.elapsed() < SWEEP {
-            return;
-        }
-        self.swept = Instant::now();
-        let program = &self.loaded.program;
-        let threads = program.threads();
-        if threads.len() < LEFT_BEHIND {
-            return;
-        }
-        for tid in threads {
-            if !Path::new(&format!("/proc/{}/task/{tid}", self.pid)).exists() {
-                program.forget(tid);
-            }
-        }
-    }
-
-    /// Every thread, stopped, once the edits that the program has begun are made. A thread that stopped with the signal of its
-    /// edit still before it goes on for a moment.
-    fn stop_settled(&self, family: &mut Family, rows: Option<&ProcessRows>) -> io::Result<Vec<Stop>> {
-        let LoadedProgram { program, core } = &*self.loaded;
-        let mut looks = Looks::within(SETTLING);
-        loop {
-            let stops = family.stop_all(self.pid, &mut |stop| self.serve(stop))?;
-            let stops = match &self.tracer {
-                Some(tracer) => stops
-                    .into_iter()
-                    .map(|stop| tracer.edit(stop, program, core))
-                    .collect::<io::Result<Vec<Stop>>>()?,
-                None => stops,
-            };
-            let waits = rows.is_some_and(|rows| program.has_begun_edits(rows));
-            let Some(pause) = looks.next().filter(|_| waits) else {
-                return Ok(stops);
-            };
-            family.go_on_for(self.pid, stops, pause, &mut |stop| self.serve(stop))?;
-        }
-    }
-
-    /// Tells the garbage collector of a program whose runtime has just set it up of the values to come. Where that can't be
-    /// done, none is made, and each that was to be is counted as failed.
-    fn arm_started(&mut self, stop: Stop, family: &mut Family) -> Result<(), ArmError> {
-        let Some(mut starting) = self.starting.take() else {
-            return stop.resume().map_err(ArmError::Trace);
-        };
-        if let (Ok(()), Some(rows)) = (
-            have_scanned(&self.plan, &mut starting.loaded, &self.memory),
-            &self.rows,
-        ) {
-            self.loaded
-                .program
-                .have_scanned(rows, starting.loaded.marks_base());
-        }
-        match starting.stays {
-            true => stop.resume().map_err(ArmError::Trace),
-            false => family.let_go_and_watch(stop, true).map_err(ArmError::Trace),
-        }
-    }
-
-    /// Makes the edits that wait for a stopped thread, where they are ours to make, and lets it go on.
-    fn serve(&self, stop: Stop) -> io::Result<()> {
-        match &self.tracer {
-            Some(tracer) => tracer.stopped(stop, &self.loaded.program, &self.loaded.core),
-            None => stop.resume(),
-        }
-    }
-
-    /// Has all probes pass at once; they come off in the background.
-    fn remove(&mut self) {
-        if let Some(rows) = self.rows.take() {
-            self.removed = self.loaded.program.remove(rows);
-        }
-    }
-}
-
 /// The site at `runtime.sigtramp`, which only the signal-frame writer pays for.
 fn add_signal_site(plan: &Plan, bias: LoadBias, tables: &mut Tables) -> Probe {
     let (address, offset) = plan
@@ -534,102 +418,5 @@ fn add_signal_site(plan: &Plan, bias: LoadBias, tables: &mut Tables) -> Probe {
     Probe {
         offset: offset.0,
         site,
-    }
-}
-
-impl Session for BpfSession {
-    fn state(&self) -> State {
-        State::Armed
-    }
-
-    fn stopped(&mut self, stop: Stop, family: &mut Family) -> Result<(), SessionError> {
-        self.sweep();
-        let pid = self.pid;
-        match self.starting.is_some() {
-            true => take_stop(pid, stop, |stop| self.arm_started(stop, family)),
-            false => Ok(self.serve(stop)?),
-        }
-    }
-
-    fn thread_gone(&mut self, tid: i32) {
-        self.loaded.program.forget(tid.cast_unsigned());
-    }
-
-    fn forked(&mut self, _: i32) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn gone(&mut self) {
-        if let Some(rows) = &self.rows {
-            self.loaded.program.forget_threads(rows);
-        }
-        self.remove();
-    }
-
-    fn retire(&mut self, family: &mut Family) -> io::Result<Retired> {
-        let (loaded, Some(rows)) = (Rc::clone(&self.loaded), self.rows.take()) else {
-            return Ok(Retired::default());
-        };
-        let program = &loaded.program;
-        program.disarm(&rows);
-        let mut stops = Vec::new();
-        if family.traces(self.pid) {
-            stops = self.stop_settled(family, Some(&rows))?;
-        } else {
-            program.settle(&rows, SETTLING);
-        }
-        let term_counters = program.term_counters(&rows);
-        // No thread is in a probe while all are stopped. Where they are not, it is kept until the process ends.
-        if let Some(unused) = unused_copies(&program.process(&rows), &self.memory)
-            && let Some(stop) = stops.pop()
-        {
-            let mut remote = family.remote(self.pid, stop)?;
-            let unmapped = unmap(&mut remote, &unused);
-            stops.push(remote.finish()?);
-            unmapped?;
-        }
-        Ok(Retired {
-            stops,
-            is_starting: false,
-            term_counters,
-            kept: Some(Kept {
-                plan: Rc::clone(&self.plan),
-                generation: Rc::clone(&self.generation),
-                serial: rows.serial(),
-                core: None,
-                _former: Some(Former {
-                    rows: Some(rows),
-                    loaded,
-                }),
-            }),
-        })
-    }
-
-    fn let_go(&mut self, family: &mut Family) -> io::Result<Option<Leftover>> {
-        let program = &self.loaded.program;
-        if let Some(rows) = &self.rows {
-            program.disarm(rows);
-            if self.tracer.is_none() && !family.traces(self.pid) {
-                program.settle(rows, SETTLING);
-            }
-        }
-        if family.traces(self.pid) {
-            let stops = self.stop_settled(family, self.rows.as_ref())?;
-            family.let_go(self.pid, stops)?;
-        }
-        self.remove();
-        let Some(unused) = unused_copies(&self.removed.process, &self.memory) else {
-            return Ok(None);
-        };
-        // No probe may still be handing it out.
-        self.loaded.program.finish();
-        Ok(give_back(&unused, &self.memory, self.pid))
-    }
-
-    fn term_counters(&self) -> Vec<TermCounters> {
-        match &self.rows {
-            Some(rows) => self.loaded.program.term_counters(rows),
-            None => self.removed.term_counters.clone(),
-        }
     }
 }

@@ -1,0 +1,230 @@
+//! A process with uprobes: from when it is armed until it is let go.
+
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use goinject_probes::program::{ProcessRows, Removed};
+use goinject_probes::table::TermCounters;
+
+use super::tracer::Tracer;
+use super::{ArmError, Former, LoadedProgram};
+use crate::engine::looks::Looks;
+use crate::engine::provision::{give_back, have_scanned, unmap, unused_copies};
+use crate::engine::starting::take_stop;
+use crate::engine::{Generation, Kept, Leftover, Retired, Session, SessionError, State};
+use crate::plan::Plan;
+use crate::plan::encode::Loaded;
+use crate::tracee::{Family, Memory, Stop};
+
+/// How often what dead threads left behind is looked for.
+const SWEEP: Duration = Duration::from_secs(1);
+/// How long the signals of begun edits may take when a process is let go.
+const SETTLING: Duration = Duration::from_secs(2);
+/// As many threads may leave something behind before it is.
+const LEFT_BEHIND: usize = 512;
+
+/// A process with uprobes.
+pub struct BpfSession {
+    pub(super) pid: i32,
+    pub(super) plan: Rc<Plan>,
+    pub(super) generation: Rc<Generation>,
+    pub(super) loaded: Rc<LoadedProgram>,
+    /// None once they were given back.
+    pub(super) rows: Option<ProcessRows>,
+    pub(super) removed: Removed,
+    pub(super) tracer: Option<Tracer>,
+    /// That of the program which was armed.
+    pub(super) memory: Memory,
+    pub(super) swept: Instant,
+    pub(super) starting: Option<Starting>,
+}
+
+/// A program that has values to come which its garbage collector must be told of, once its runtime has set it up.
+pub(super) struct Starting {
+    pub(super) loaded: Loaded,
+    /// Whether goinject goes on tracing it.
+    pub(super) stays: bool,
+}
+
+impl Drop for BpfSession {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+impl BpfSession {
+    /// Makes room where threads have ended: the table of threads is as large as no program should need
+    /// at one time, but a long run may see many come and go.
+    fn sweep(&mut self) {
+        if self.swept.elapsed() < SWEEP {
+            return;
+        }
+        self.swept = Instant::now();
+        let program = &self.loaded.program;
+        let threads = program.threads();
+        if threads.len() < LEFT_BEHIND {
+            return;
+        }
+        for tid in threads {
+            if !Path::new(&format!("/proc/{}/task/{tid}", self.pid)).exists() {
+                program.forget(tid);
+            }
+        }
+    }
+
+    /// Every thread, stopped, once the edits that the program has begun are made. A thread that stopped with the signal of its
+    /// edit still before it goes on for a moment.
+    fn stop_settled(&self, family: &mut Family, rows: Option<&ProcessRows>) -> io::Result<Vec<Stop>> {
+        let LoadedProgram { program, core } = &*self.loaded;
+        let mut looks = Looks::within(SETTLING);
+        loop {
+            let stops = family.stop_all(self.pid, &mut |stop| self.serve(stop))?;
+            let stops = match &self.tracer {
+                Some(tracer) => stops
+                    .into_iter()
+                    .map(|stop| tracer.edit(stop, program, core))
+                    .collect::<io::Result<Vec<Stop>>>()?,
+                None => stops,
+            };
+            let waits = rows.is_some_and(|rows| program.has_begun_edits(rows));
+            let Some(pause) = looks.next().filter(|_| waits) else {
+                return Ok(stops);
+            };
+            family.go_on_for(self.pid, stops, pause, &mut |stop| self.serve(stop))?;
+        }
+    }
+
+    /// Tells the garbage collector of a program whose runtime has just set it up of the values to come. Where that can't be
+    /// done, none is made, and each that was to be is counted as failed.
+    fn arm_started(&mut self, stop: Stop, family: &mut Family) -> Result<(), ArmError> {
+        let Some(mut starting) = self.starting.take() else {
+            return stop.resume().map_err(ArmError::Trace);
+        };
+        if let (Ok(()), Some(rows)) = (
+            have_scanned(&self.plan, &mut starting.loaded, &self.memory),
+            &self.rows,
+        ) {
+            self.loaded
+                .program
+                .have_scanned(rows, starting.loaded.marks_base());
+        }
+        match starting.stays {
+            true => stop.resume().map_err(ArmError::Trace),
+            false => family.let_go_and_watch(stop, true).map_err(ArmError::Trace),
+        }
+    }
+
+    /// Makes the edits that wait for a stopped thread, where they are ours to make, and lets it go on.
+    fn serve(&self, stop: Stop) -> io::Result<()> {
+        match &self.tracer {
+            Some(tracer) => tracer.stopped(stop, &self.loaded.program, &self.loaded.core),
+            None => stop.resume(),
+        }
+    }
+
+    /// Has all probes pass at once; they come off in the background.
+    fn remove(&mut self) {
+        if let Some(rows) = self.rows.take() {
+            self.removed = self.loaded.program.remove(rows);
+        }
+    }
+}
+
+impl Session for BpfSession {
+    fn state(&self) -> State {
+        State::Armed
+    }
+
+    fn stopped(&mut self, stop: Stop, family: &mut Family) -> Result<(), SessionError> {
+        self.sweep();
+        let pid = self.pid;
+        match self.starting.is_some() {
+            true => take_stop(pid, stop, |stop| self.arm_started(stop, family)),
+            false => Ok(self.serve(stop)?),
+        }
+    }
+
+    fn thread_gone(&mut self, tid: i32) {
+        self.loaded.program.forget(tid.cast_unsigned());
+    }
+
+    fn forked(&mut self, _: i32) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn gone(&mut self) {
+        if let Some(rows) = &self.rows {
+            self.loaded.program.forget_threads(rows);
+        }
+        self.remove();
+    }
+
+    fn retire(&mut self, family: &mut Family) -> io::Result<Retired> {
+        let (loaded, Some(rows)) = (Rc::clone(&self.loaded), self.rows.take()) else {
+            return Ok(Retired::default());
+        };
+        let program = &loaded.program;
+        program.disarm(&rows);
+        let mut stops = Vec::new();
+        if family.traces(self.pid) {
+            stops = self.stop_settled(family, Some(&rows))?;
+        } else {
+            program.settle(&rows, SETTLING);
+        }
+        let term_counters = program.term_counters(&rows);
+        // No thread is in a probe while all are stopped. Where they are not, it is kept until the process ends.
+        if let Some(unused) = unused_copies(&program.process(&rows), &self.memory)
+            && let Some(stop) = stops.pop()
+        {
+            let mut remote = family.remote(self.pid, stop)?;
+            let unmapped = unmap(&mut remote, &unused);
+            stops.push(remote.finish()?);
+            unmapped?;
+        }
+        Ok(Retired {
+            stops,
+            is_starting: false,
+            term_counters,
+            kept: Some(Kept {
+                plan: Rc::clone(&self.plan),
+                generation: Rc::clone(&self.generation),
+                serial: rows.serial(),
+                core: None,
+                _former: Some(Former {
+                    rows: Some(rows),
+                    loaded,
+                }),
+            }),
+        })
+    }
+
+    fn let_go(&mut self, family: &mut Family) -> io::Result<Option<Leftover>> {
+        let program = &self.loaded.program;
+        if let Some(rows) = &self.rows {
+            program.disarm(rows);
+            if self.tracer.is_none() && !family.traces(self.pid) {
+                program.settle(rows, SETTLING);
+            }
+        }
+        if family.traces(self.pid) {
+            let stops = self.stop_settled(family, self.rows.as_ref())?;
+            family.let_go(self.pid, stops)?;
+        }
+        self.remove();
+        let Some(unused) = unused_copies(&self.removed.process, &self.memory) else {
+            return Ok(None);
+        };
+        // No probe may still be handing it out.
+        self.loaded.program.finish();
+        Ok(give_back(&unused, &self.memory, self.pid))
+    }
+
+    fn term_counters(&self) -> Vec<TermCounters> {
+        match &self.rows {
+            Some(rows) => self.loaded.program.term_counters(rows),
+            None => self.removed.term_counters.clone(),
+        }
+    }
+}
