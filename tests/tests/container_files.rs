@@ -110,6 +110,31 @@ fn podman() {
 fn cri_o() {
     let tree = Tree::of("cri-o");
     insta::assert_snapshot!(tree.shown(), @r"
+    shop/bill-0 (sandbox) | c010d35942b7 | CRI-O | 436=1
+    shop/bill-0/main | f4531b914e40 | CRI-O | 476=6
+    shop/cart-0 (sandbox) | 60509aac5c93 | CRI-O | 
+    shop/cart-0/app | 5a8e7f55a7ed | CRI-O | 324=1
+    shop/cart-0/app | c9b1a64f4a46 | CRI-O | 
+    shop/cart-0/proxy | 3cdeafd77730 | CRI-O | 378=1
+    ");
+    // One that was restarted is there once; a sandbox is nobody's target, be it a process or none.
+    assert_eq!(tree.find("shop/cart-0"), "shop/cart-0/app shop/cart-0/proxy");
+    assert_eq!(tree.find("shop/bill-0"), "shop/bill-0/main");
+    // The name that it gives a container is in its list only.
+    let name = "k8s_app_cart-0_shop_5c1e7788-0000-4000-8000-000000000001_1";
+    assert_eq!(tree.find(name), "shop/cart-0/app");
+    let other = "k8s_app_cart-0_shop_5c1e7788-0000-4000-8000-000000000001_0";
+    assert!(
+        tree.find(other).ends_with("does not run: start it first"),
+        "{}",
+        tree.find(other)
+    );
+}
+
+#[test]
+fn cri_o_with_cgroups_of_systemd() {
+    let tree = Tree::of("cri-o-systemd");
+    insta::assert_snapshot!(tree.shown(), @r"
     shop/cart-0 (sandbox) | 0b8301f9ab37 | CRI-O | 3000=1
     shop/cart-0/app | 91c3a8b31ca7 | CRI-O | 
     shop/cart-0/app | 967fe9f54c82 | CRI-O | 3101=1
@@ -139,6 +164,29 @@ fn containerd() {
 #[test]
 fn the_kubelet_alone() {
     let tree = Tree::of("kubelet");
+    insta::assert_snapshot!(tree.shown(), @r"
+    ca9c2cab47e6 | ca9c2cab47e6 | runtime not known | 803=1
+    f3b2de2b59e4 | f3b2de2b59e4 | runtime not known | 809=1
+    shop/bill-node/main | 21aabb3788aa | runtime not known | 975=1
+    shop/cart-node/app | eecff889fcec | runtime not known | 947=1
+    shop/cart-node/proxy | 5b4b4b3a9fbd | runtime not known | 1067=1
+    ");
+    assert_eq!(
+        tree.find("shop/cart-node"),
+        "shop/cart-node/app shop/cart-node/proxy"
+    );
+    // Without the names of logs, what it mounts tells the same.
+    fs::remove_dir_all(tree.0.path().join("var/log/containers")).expect("it is there");
+    assert_eq!(
+        tree.find("shop/cart-node"),
+        "shop/cart-node/app shop/cart-node/proxy"
+    );
+    assert_eq!(tree.find("shop/bill-node/main"), "shop/bill-node/main");
+}
+
+#[test]
+fn a_mount_of_the_kubelet() {
+    let tree = Tree::of("kubelet-mount");
     insta::assert_snapshot!(tree.shown(), @r"
     c6f86b228645 | c6f86b228645 | runtime not known | 3301=1
     shop/bill-0/main | 967fe9f54c82 | runtime not known | 3201=1

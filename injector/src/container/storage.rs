@@ -1,5 +1,6 @@
-//! Podman and CRI-O, which share a store: `…/containers/storage/DRIVER-containers`, with a list of all in `containers.json`,
-//! and for each a folder with the bundle's `config.json` (and CRI-O's with its annotations) and, where it runs, a `pidfile`.
+//! Podman and CRI-O, which share a store: `…/containers/storage/DRIVER-containers`, with lists of all in `containers.json` and
+//! `volatile-containers.json`, and for each a folder with the bundle's `config.json` (and CRI-O's with its annotations) and, where it
+//! runs, a `pidfile`.
 
 use std::path::{Path, PathBuf};
 
@@ -42,11 +43,14 @@ fn stores(view: &View) -> Vec<PathBuf> {
     stores
 }
 
-/// The containers of a list, with their names.
+/// Containers that do not outlive the machine, as all of CRI-O and those of `podman run --rm`, are in a list of their own.
+const LISTS: [&str; 2] = ["containers.json", "volatile-containers.json"];
+
+/// The containers of the lists, with their names.
 pub(super) fn listed(folder: &Path) -> Vec<Container> {
-    let list = read_json(&folder.join("containers.json"));
-    let list = list.as_ref().and_then(Value::as_array).into_iter().flatten();
-    list.filter_map(|entry| {
+    let lists = LISTS.map(|list| read_json(&folder.join(list)));
+    let entries = lists.iter().flatten().filter_map(Value::as_array).flatten();
+    let containers = entries.filter_map(|entry| {
         let mut container = Container::new(text(entry, &["id"])?, Runtime::Podman);
         // CRI-O notes the pod in here.
         let metadata: Option<Value> =
@@ -59,8 +63,8 @@ pub(super) fn listed(folder: &Path) -> Vec<Container> {
             .filter_map(|name| name.as_str().map(str::to_owned))
             .collect();
         Some(container)
-    })
-    .collect()
+    });
+    containers.collect()
 }
 
 /// What the folder of one container tells.
