@@ -321,7 +321,7 @@ fn guest_replaced_inside_the_kernel() {
     };
     let script = r#"
 stress() {
-	GODEBUG=gccheckmark=1 goinject run --quiet --writer signal-frame /srv/rules/$2.yaml -- /srv/values-$1 stress 200 \
+	GODEBUG=gccheckmark=1 goinject run --quiet --writer signal-frame /srv/rules/$2.yaml -- /srv/values-$1 stress 100 \
 		>/tmp/out 2>/tmp/err
 	echo "$2 $1 exit $?"
 	cat /tmp/out

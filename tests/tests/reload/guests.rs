@@ -245,5 +245,5 @@ fn guest_6_1_swaps_rules() {
 
 #[test]
 fn guest_newest_swaps_rules() {
-    in_a_guest("newest", &[CONTEXT, SIGNAL_FRAME, USER_MEMORY]);
+    in_a_guest("newest", &[CONTEXT, SIGNAL_FRAME]);
 }

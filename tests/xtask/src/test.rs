@@ -1,8 +1,9 @@
 //! `cargo xtask test`: everything that must pass before a change goes in.
 
+use std::panic::resume_unwind;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use std::{fmt, mem};
+use std::{fmt, mem, thread};
 
 use clap::Args;
 use goinject_lab::skips;
@@ -32,6 +33,21 @@ struct Stage {
     took: Duration,
 }
 
+impl Stage {
+    fn run(name: &'static str, stage: impl FnOnce() -> Result<bool>) -> Stage {
+        let start = Instant::now();
+        let passed = stage().unwrap_or_else(|error| {
+            eprintln!("error: {error}");
+            false
+        });
+        Stage {
+            name,
+            passed,
+            took: start.elapsed(),
+        }
+    }
+}
+
 /// Runs the stages one after the other, all of them even after a failure. The tests come last, so that their summary is
 /// the last thing printed.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
@@ -49,14 +65,20 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     // Tests run the program as users have it, and install what is published.
     stages.run("release build", || build_goinject().map(|()| true));
-    stages.run("packages", || dist::dist(&dist::folder()).map(|()| true));
-    if !options.only {
+    let packages = || dist::dist(&dist::folder()).map(|()| true);
+    if options.only {
+        stages.run("packages", packages);
+    } else {
         stages.run("generated files", || {
             generate::run(&generate::Options { check: true }).map(|_| true)
         });
-        stages.run("documentation tests", || {
-            shown_to_user(cargo(&["test", "--quiet", "--workspace", "--doc"]).args(locked()))
-        });
+        // What is published is linked as a whole, by one processor.
+        stages.run_both(
+            ("packages", packages),
+            ("documentation tests", || {
+                shown_to_user(cargo(&["test", "--quiet", "--workspace", "--doc"]).args(locked()))
+            }),
+        );
     }
     let before = stages.summary();
     let passed = tests(&options.arguments, no_guest)?;
@@ -157,16 +179,22 @@ struct Stages(Vec<Stage>);
 impl Stages {
     fn run(&mut self, name: &'static str, stage: impl FnOnce() -> Result<bool>) {
         println!("=== {name}");
-        let start = Instant::now();
-        let passed = stage().unwrap_or_else(|error| {
-            eprintln!("error: {error}");
-            false
+        self.0.push(Stage::run(name, stage));
+    }
+
+    /// Two at a time, which build in folders of their own.
+    fn run_both<F, S>(&mut self, first: (&'static str, F), second: (&'static str, S))
+    where
+        F: FnOnce() -> Result<bool> + Send,
+        S: FnOnce() -> Result<bool>,
+    {
+        println!("=== {} and {}", first.0, second.0);
+        let both = thread::scope(|scope| {
+            let first = scope.spawn(|| Stage::run(first.0, first.1));
+            let second = Stage::run(second.0, second.1);
+            [first.join().unwrap_or_else(|panic| resume_unwind(panic)), second]
         });
-        self.0.push(Stage {
-            name,
-            passed,
-            took: start.elapsed(),
-        });
+        self.0.extend(both);
     }
 
     /// Prints how it went so far; true when nothing failed.
