@@ -223,6 +223,26 @@ fn what_outlives_its_command_is_watched_to_its_end() {
     }
 }
 
+/// Every process has edits under way whenever it is let go, while threads of the others stop for theirs.
+#[test]
+fn processes_are_let_go_while_others_are_changed() {
+    for writer in Writer::ANYWHERE {
+        let program = "./newest -only leaf -for 2s & ";
+        let text = format!("{}sleep 0.7; kill -INT $PPID; wait", program.repeat(2));
+        let outcome = script(writer, "", "", &text);
+        assert_eq!(outcome.code, Some(130), "{}", outcome.describe());
+        let said = outcome
+            .stdout
+            .lines()
+            .filter(|line| line.starts_with("leaf calls "))
+            .count();
+        assert_eq!(said, 2, "{}", outcome.describe());
+        let total = busy::total(&outcome.stdout).expect("no call is wrong");
+        assert!(total.replaced > 0 && total.kept > 0, "{total:?}");
+        assert_eq!(total.halfway, 0, "{total:?}");
+    }
+}
+
 #[test]
 fn what_outlives_an_interrupted_command_goes_on_without_rules() {
     for writer in Writer::ANYWHERE {
