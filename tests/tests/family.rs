@@ -226,20 +226,32 @@ fn what_outlives_its_command_is_watched_to_its_end() {
 /// Every process has edits under way whenever it is let go, while threads of the others stop for theirs.
 #[test]
 fn processes_are_let_go_while_others_are_changed() {
+    let start = |said: &str| format!("./newest -only leaf -for 3s | tee {said} & ");
+    let both = "until grep -q started first && grep -q started second; do sleep 0.1; done";
+    let text = [
+        &start("first"),
+        &start("second"),
+        both,
+        "; sleep 0.3; kill -INT $PPID; wait",
+    ]
+    .concat();
     for writer in Writer::ANYWHERE {
-        let program = "./newest -only leaf -for 2s & ";
-        let text = format!("{}sleep 0.7; kill -INT $PPID; wait", program.repeat(2));
         let outcome = script(writer, "", "", &text);
         assert_eq!(outcome.code, Some(130), "{}", outcome.describe());
-        let said = outcome
+        let of_each = outcome
             .stdout
             .lines()
-            .filter(|line| line.starts_with("leaf calls "))
-            .count();
-        assert_eq!(said, 2, "{}", outcome.describe());
-        let total = busy::total(&outcome.stdout).expect("no call is wrong");
-        assert!(total.replaced > 0 && total.kept > 0, "{total:?}");
-        assert_eq!(total.halfway, 0, "{total:?}");
+            .filter(|line| line.starts_with("leaf calls "));
+        let totals: Vec<busy::Calls> = of_each
+            .map(|said| busy::total(said).expect("no call is wrong"))
+            .collect();
+        let were_changed = |calls: &busy::Calls| calls.replaced > 0 && calls.halfway == 0;
+        let were_let_go = totals.iter().any(|calls| calls.kept > 0);
+        assert!(
+            totals.len() == 2 && totals.iter().all(were_changed) && were_let_go,
+            "{writer:?} {}",
+            outcome.describe()
+        );
     }
 }
 
