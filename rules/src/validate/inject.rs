@@ -140,7 +140,7 @@ fn panic(reader: &mut Reader<'_>, node: &Node) -> Option<(Span, Option<Spanned<V
         ),
         _ if matches!(node.kind, Kind::List(_)) => (
             "a panic has one value, not a list",
-            "write a text, `{message: …}`, `{errno: …}`, `{type: …}` or the name of a package variable",
+            "write a text, `{message: …}`, `{errno: …}`, `{type: …}`, `{wrap: …}`, `{join: […]}` or the name of a package variable",
         ),
         _ => {
             let value = value::value(reader, node)?;

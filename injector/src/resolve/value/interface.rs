@@ -62,8 +62,8 @@ pub(super) fn interface(
         other => {
             let help = match name {
                 "error" => {
-                    "write `null` for nil, a package variable (`io.EOF`), `{message: \"disk full\"}`, `{errno: ENOSPC}` or \
-                     `{type: \"*client.StatusError\", fields: {…}}`"
+                    "write `null` for nil, a package variable (`io.EOF`), `{message: \"disk full\"}`, `{errno: ENOSPC}`, \
+                     `{type: \"*client.StatusError\", fields: {…}}`, `{wrap: io.EOF, message: reading}` or `{join: [io.EOF, {errno: EIO}]}`"
                 }
                 _ => {
                     "write `null` for nil, the name of a package variable, or what it is to hold: \
