@@ -33,6 +33,7 @@ for writer in WRITERS; do
 	scope=/sys/fs/cgroup/system.slice/docker-NUMBER.scope
 	mkdir -p $scope /var/lib/docker/containers/NUMBER
 	printf '{"ID":"NUMBER","Name":"/web","Config":{"Labels":{}},"State":{"Running":true,"Pid":1}}' >/var/lib/docker/containers/NUMBER/config.v2.json
+	: >/tmp/out # The former one has said that it is started.
 	sh -c "echo \$\$ >$scope/cgroup.procs; exec unshare -p -f /tmp/bundle/rootfs/bin/app -only leaf -for 60s" >/tmp/out 2>&1 &
 	until grep -q started /tmp/out; do sleep 0.1; done
 	by_name web $writer

@@ -375,6 +375,7 @@ for writer in signal-frame context breakpoints tracer signal-frame context; do
 	attach $writer
 done
 awk '/^Locked/ {sum += $2} END {print "locked", sum}' /proc/$pid/smaps
+: >/tmp/err
 goinject run --quiet --writer breakpoints --pid $pid /srv/rules/endless.yaml 2>/tmp/err &
 goinject=$!
 until grep -q armed /tmp/err; do sleep 0.1; done
