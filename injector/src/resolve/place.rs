@@ -1,5 +1,7 @@
 //! Values in a call: where a parameter is, and where its fields and elements are.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::go::abi::{Part, Placement};
 use crate::go::address::Address;
 use crate::go::types::{Field, Kind, TypeId, Types};
@@ -221,8 +223,10 @@ impl Located {
 
     /// A field by its name, promoted ones included.
     pub(super) fn field(&self, name: &str, types: &Types) -> Result<Option<Located>, NoSuchPlace> {
-        let Some(path) = find_field(self.ty, name, types) else {
-            return Ok(None);
+        let path = match find_field(self.ty, name, types).as_slice() {
+            [] => return Ok(None),
+            [path] => path.clone(),
+            [path, other, ..] => return Err(ambiguous(name, path, other)),
         };
         let mut at = self.clone();
         for field in path {
@@ -233,28 +237,47 @@ impl Located {
     }
 }
 
-/// The way to a field: itself, or through embedded structs, the shallowest first, as Go selects it.
-fn find_field(ty: TypeId, name: &str, types: &Types) -> Option<Vec<Field>> {
-    let mut level: Vec<(TypeId, Vec<Field>)> = vec![(ty, Vec::new())];
-    let mut seen = Vec::new();
+/// The ways to a field: itself, or through embedded structs. Of those the shallowest count, as Go selects it; where there
+/// are two of them, Go takes neither.
+fn find_field(ty: TypeId, name: &str, types: &Types) -> Vec<Vec<Field>> {
+    /// More than one way to a struct is told from one, and no more.
+    const WAYS: usize = 2;
+    let mut level: BTreeMap<TypeId, Vec<Vec<Field>>> = BTreeMap::from([(ty, vec![Vec::new()])]);
+    let mut seen = BTreeSet::from([ty]);
     while !level.is_empty() {
-        let mut next = Vec::new();
-        for (ty, path) in level {
-            let fields = fields_of(ty, types);
-            if let Some(field) = fields.iter().find(|field| field.name == name) {
-                return Some([path, vec![field.clone()]].concat());
-            }
-            for field in fields.iter().filter(|field| field.embedded) {
-                if seen.contains(&field.ty) {
-                    continue;
+        let mut found = Vec::new();
+        let mut next: BTreeMap<TypeId, Vec<Vec<Field>>> = BTreeMap::new();
+        for (ty, paths) in level {
+            for field in fields_of(ty, types) {
+                let ways = paths
+                    .iter()
+                    .map(|path| [path.as_slice(), std::slice::from_ref(field)].concat());
+                if field.name == name {
+                    found.extend(ways);
+                } else if field.embedded && !seen.contains(&field.ty) {
+                    let known = next.entry(field.ty).or_default();
+                    known.extend(ways.take(WAYS - known.len()));
                 }
-                seen.push(field.ty);
-                next.push((field.ty, [path.clone(), vec![field.clone()]].concat()));
             }
         }
+        if !found.is_empty() {
+            return found;
+        }
+        seen.extend(next.keys());
         level = next;
     }
-    None
+    Vec::new()
+}
+
+/// A name that is that of two fields at the same depth.
+fn ambiguous(name: &str, path: &[Field], other: &[Field]) -> NoSuchPlace {
+    let written = |path: &[Field]| {
+        let names: Vec<&str> = path.iter().map(|field| field.name.as_str()).collect();
+        names.join(".")
+    };
+    let (path, other) = (written(path), written(other));
+    NoSuchPlace::new(format!("`{name}` is ambiguous: it is `{path}` or `{other}`"))
+        .help("name the embedded struct that it is in, as Go code has to")
 }
 
 /// The fields of a struct, or of the struct that a pointer leads to.
@@ -301,4 +324,68 @@ pub(super) fn field_names(ty: TypeId, types: &Types) -> Vec<String> {
     names.sort();
     names.dedup();
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::go::types::Type;
+
+    /// A struct of fields, each with its type and whether it is embedded.
+    fn made(types: &Types, fields: &[(&str, TypeId, bool)]) -> TypeId {
+        let field = |(n, (name, ty, embedded)): (usize, &(&str, TypeId, bool))| Field {
+            name: (*name).to_owned(),
+            offset: n as u64 * WORD,
+            ty: *ty,
+            embedded: *embedded,
+        };
+        let fields: Vec<Field> = fields.iter().enumerate().map(field).collect();
+        types.add(Type {
+            name: "main.T".to_owned(),
+            size: fields.len() as u64 * WORD,
+            align: WORD,
+            kind: Kind::Struct { fields },
+        })
+    }
+
+    fn found(ty: TypeId, name: &str, types: &Types) -> Vec<String> {
+        let names = |path: &Vec<Field>| {
+            let names: Vec<&str> = path.iter().map(|field| field.name.as_str()).collect();
+            names.join(".")
+        };
+        find_field(ty, name, types).iter().map(names).collect()
+    }
+
+    #[test]
+    fn fields_are_selected_as_go_does() {
+        let types = Types::default();
+        let word = types.add(Type {
+            name: "int".to_owned(),
+            size: WORD,
+            align: WORD,
+            kind: Kind::Int,
+        });
+        let inner = made(&types, &[("ID", word, false), ("Deep", word, false)]);
+        let left = made(&types, &[("ID", word, false), ("Inner", inner, true)]);
+        let right = made(
+            &types,
+            &[("ID", word, false), ("Inner", inner, true), ("Only", word, false)],
+        );
+        let both = made(&types, &[("Left", left, true), ("Right", right, true)]);
+        assert_eq!(found(both, "Only", &types), ["Right.Only"]);
+        assert_eq!(found(both, "ID", &types), ["Left.ID", "Right.ID"]);
+        // One struct, but embedded in two.
+        assert_eq!(
+            found(both, "Deep", &types),
+            ["Left.Inner.Deep", "Right.Inner.Deep"]
+        );
+        assert_eq!(found(left, "ID", &types), ["ID"], "the shallowest");
+        assert_eq!(found(left, "Deep", &types), ["Inner.Deep"]);
+        assert!(found(both, "None", &types).is_empty());
+        let own = made(
+            &types,
+            &[("Left", left, true), ("Right", right, true), ("ID", word, false)],
+        );
+        assert_eq!(found(own, "ID", &types), ["ID"], "hides both");
+    }
 }
