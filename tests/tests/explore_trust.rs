@@ -340,7 +340,7 @@ fn a_sweep_runs_in_what_its_file_says() {
     );
     module.write(
         "chaos/sync.yaml",
-        "version: 1\ntarget:\n  command: [go, test, .]\n  dir: ../shop\n  env: {GREETING: good day}\nrules:\n  - function: os.(*File).Sync\n    inject:\n      return: {\"results[0]\": {errno: EIO}}\n",
+        "version: 1\ntarget:\n  command: [go, test, .]\n  dir: ../shop\n  env: {GREETING: good day}\nrules:\n  - function: os.(*File).Sync\n    inject:\n      return: {\"results[0]\": {errno: EIO}}\n    expect: {fired: \">=2\"}\n",
     );
     let found = module.goinject(&["sweep", "--quiet", "chaos/sync.yaml", "--mode", "once"], &[]);
     assert_eq!(found.code, Some(1), "{}", found.describe());
@@ -348,7 +348,7 @@ fn a_sweep_runs_in_what_its_file_says() {
     let findings = list(&results, "findings");
     assert_eq!(findings.len(), 1, "{}", found.describe());
     assert_eq!(text(&findings[0], "subject"), "example.com/planted/shop");
-    // Its rule file needs neither this folder nor this environment.
+    // Its rule file needs neither this folder nor this environment, and one call is enough for it.
     let rule = text(&findings[0], "rule");
     let before = module.goinject(&["run", "--quiet", rule], &[]);
     assert!(matches!(before.code, Some(1 | 4)), "{}", before.describe());

@@ -32,7 +32,7 @@ const STACKS: usize = 4096;
 pub struct Template {
     /// The file.
     pub file: PathBuf,
-    /// Its text.
+    /// Its text, but that the rule expects no more firings than one call alone can meet.
     text: String,
     /// The rule's name.
     pub rule: String,
@@ -40,8 +40,6 @@ pub struct Template {
     marks: Vec<String>,
     /// Whether the rule expects something.
     expects: bool,
-    /// Where it expects firings that one call alone can't meet, and what is expected instead.
-    unmet: Option<(Range<usize>, String)>,
     /// Where the rule's first key stands, whether in braces, and where the rule ends.
     key: usize,
     is_flow: bool,
@@ -77,16 +75,20 @@ impl Template {
         if rule.mode == RuleMode::Observe {
             return Err(Unfit::Observes(rule.name.clone()));
         }
-        let text = rules.source.text().to_owned();
+        let mut text = rules.source.text().to_owned();
         let is_flow = text[rule.span.start..].starts_with('{');
+        let mut end = rule.span.end.min(text.len());
+        if let Some((place, range)) = unmet(rule) {
+            end = end - place.len() + range.len();
+            text.replace_range(place, &range);
+        }
         Ok(Template {
             // Trials run in other folders.
             file: std::path::absolute(rules.source.path()).unwrap_or_else(|_| rules.source.path().to_owned()),
             key: rule.span.start + usize::from(is_flow),
             is_flow,
-            end: rule.span.end.min(text.len()),
+            end,
             expects: expects(rule),
-            unmet: unmet(rule),
             rule: rule.name.clone(),
             marks: marks(&rule.inject),
             text,
@@ -128,9 +130,6 @@ impl Template {
         let indent = before[line..].chars().count() - usize::from(self.is_flow);
         let start = self.key - usize::from(self.is_flow);
         let mut rule = self.text[start..self.end].trim_end().to_owned();
-        if let Some((place, range)) = &self.unmet {
-            rule.replace_range(place.start - start..place.end - start, range);
-        }
         if let Some(key) = when(nth, mode) {
             match self.is_flow {
                 true => rule.insert_str(1, &format!("{key}, ")),
@@ -574,6 +573,8 @@ mod tests {
                 let rule = &parsed(&file).rules[0];
                 let fired = rule.expect.fired.value;
                 assert_eq!((fired.min, fired.max), expected, "{file}");
+                let tried = &parsed(&template.firing(3, Mode::Once, &[])).rules[0];
+                assert_eq!(tried.expect.fired.value, fired, "as in the finding's file");
                 assert_eq!(rule.expect.calls.is_some(), expect.contains("calls"), "{file}");
             }
         }
