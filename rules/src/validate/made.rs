@@ -84,7 +84,16 @@ pub(super) fn join(reader: &mut Reader<'_>, node: &Node) -> Option<Value> {
         );
         return None;
     }
-    made_of(reader, node).map(|of| Value::Join(Box::new(of)))
+    let of = made_of(reader, node)?;
+    let Value::List(errors) = &of.value else {
+        return None;
+    };
+    if let Some(null) = errors.iter().find(|error| matches!(error.value, Value::Null)) {
+        let finding = node.error("`join` needs errors, not null").at(null.span);
+        reader.report(finding.help("leave it out, as `errors.Join` does with nil"));
+        return None;
+    }
+    Some(Value::Join(Box::new(of)))
 }
 
 /// What a pointer is to lead to.
