@@ -269,12 +269,14 @@ fn find_field(ty: TypeId, name: &str, types: &Types) -> Vec<Vec<Field>> {
     Vec::new()
 }
 
+/// A way to a field, as Go code writes it.
+fn written(path: &[Field]) -> String {
+    let names: Vec<&str> = path.iter().map(|field| field.name.as_str()).collect();
+    names.join(".")
+}
+
 /// A name that is that of two fields at the same depth.
 fn ambiguous(name: &str, path: &[Field], other: &[Field]) -> NoSuchPlace {
-    let written = |path: &[Field]| {
-        let names: Vec<&str> = path.iter().map(|field| field.name.as_str()).collect();
-        names.join(".")
-    };
     let (path, other) = (written(path), written(other));
     NoSuchPlace::new(format!("`{name}` is ambiguous: it is `{path}` or `{other}`"))
         .help("name the embedded struct that it is in, as Go code has to")
@@ -349,11 +351,8 @@ mod tests {
     }
 
     fn found(ty: TypeId, name: &str, types: &Types) -> Vec<String> {
-        let names = |path: &Vec<Field>| {
-            let names: Vec<&str> = path.iter().map(|field| field.name.as_str()).collect();
-            names.join(".")
-        };
-        find_field(ty, name, types).iter().map(names).collect()
+        let ways = find_field(ty, name, types);
+        ways.iter().map(|path| written(path)).collect()
     }
 
     #[test]
