@@ -114,6 +114,11 @@ impl JsonSchema for Value {
         });
         let new =
             json_schema!({"not": {"type": "null"}, "anyOf": [value, {"type": "object", "maxProperties": 0}]});
+        let joined = json_schema!({
+            "type": "array",
+            "items": {"not": {"type": "null"}, "anyOf": [value]},
+            "minItems": 1,
+        });
         json_schema!({
             "description": "A value as written; the type it replaces decides what it means.",
             "anyOf": [
@@ -132,7 +137,7 @@ impl JsonSchema for Value {
                 special("new", "A pointer to a new value.", new),
                 typed,
                 wrap,
-                special("join", "These errors as one.", json_schema!({"type": "array", "items": value, "minItems": 1})),
+                special("join", "These errors as one.", joined),
                 {"description": "An array or slice, element by element.", "type": "array", "items": value},
                 {
                     "description": "A struct, field by field.",
