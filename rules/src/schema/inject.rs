@@ -105,15 +105,15 @@ impl JsonSchema for Value {
             "additionalProperties": false,
             "not": {"required": ["fields", "value"]},
         });
+        let not_null =
+            json_schema!({"not": {"type": "null"}, "anyOf": [value, {"type": "object", "maxProperties": 0}]});
         let wrap = json_schema!({
             "description": "An error that wraps another one, with this text before the other's.",
             "type": "object",
-            "properties": {"wrap": made_of, "message": text()},
+            "properties": {"wrap": not_null, "message": text()},
             "required": ["wrap", "message"],
             "additionalProperties": false,
         });
-        let new =
-            json_schema!({"not": {"type": "null"}, "anyOf": [value, {"type": "object", "maxProperties": 0}]});
         let joined = json_schema!({
             "type": "array",
             "items": {"not": {"type": "null"}, "anyOf": [value]},
@@ -134,7 +134,7 @@ impl JsonSchema for Value {
                 special("random", "Uniformly distributed between these two, both inclusive.", random),
                 special("len", "The string or slice cut to this length.", natural()),
                 special("bytes", "A string or slice by its bytes.", bytes),
-                special("new", "A pointer to a new value.", new),
+                special("new", "A pointer to a new value.", not_null),
                 typed,
                 wrap,
                 special("join", "These errors as one.", joined),
