@@ -179,7 +179,8 @@ fn sigquit_dumps_goroutines_whose_calls_are_changed() {
         let outcome = injector.end();
         let described = format!("Go {version}: {}", outcome.describe());
         assert!(outcome.stderr.contains("SIGQUIT: quit"), "{described}");
-        let dumped = outcome.stderr.matches("main.main.func").count();
+        // Go does not walk those that run in other threads, but tells where they were made.
+        let dumped = outcome.stderr.matches("created by main.main").count();
         assert!(
             dumped >= 8 && outcome.stderr.contains("main.main()"),
             "{dumped} {described}"

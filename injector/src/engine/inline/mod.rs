@@ -8,6 +8,7 @@
 //! preempted is to go on in the middle of them.
 
 mod attaching;
+mod dumping;
 mod handing;
 mod jumps;
 mod whereabouts;
@@ -25,6 +26,7 @@ use goinject_rules::model::Limits;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
 use self::attaching::{stop_behind, unmap_all};
+use self::dumping::Dumping;
 use self::handing::hand;
 pub use self::jumps::fits;
 use self::jumps::{Ground, Spot, jumps};
@@ -207,6 +209,7 @@ impl Engine for InlineEngine {
             memory: Memory::open(pid).map_err(ArmError::trace)?,
             shared: Rc::clone(&self.shared),
             armed: None,
+            dumping: Dumping::default(),
         };
         match subject.start {
             // It runs until its Go runtime has set up threads and signal handlers, which is before any package is
@@ -283,6 +286,7 @@ pub struct InlineSession {
     shared: Rc<Shared>,
     /// None until the Go runtime is set up, and once the program is gone.
     armed: Option<Armed>,
+    dumping: Dumping,
 }
 
 /// What a target was given before there are jumps to it.
@@ -427,8 +431,8 @@ impl Session for InlineSession {
     }
 
     fn stopped(&mut self, stop: Stop, family: &mut Family) -> Result<(), SessionError> {
-        match self.armed {
-            Some(_) => Ok(stop.resume()?),
+        match &self.armed {
+            Some(armed) => Ok(self.dumping.resume(self.pid, stop, &armed.code)?),
             None => take_stop(self.pid, stop, |stop| self.arm_started(stop, family)),
         }
     }
