@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use libbpf_rs::{MapCore, MapFlags};
+use nix::libc;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::instance::map_error;
@@ -55,13 +56,18 @@ impl Program {
         }
     }
 
-    /// Waits for edits that threads of a process have begun and their signals are to end, while that lasts no longer
+    /// Waits for edits that threads of a disarmed process have begun and their signals are to end, while that lasts no longer
     /// than this.
     pub fn settle(&self, rows: &ProcessRows, patience: Duration) {
+        let sleep = self.instances.borrow()[rows.instance].switches.sleep;
+        // One that has counted a firing marks its edits as begun later,
         let begun = Instant::now();
+        outlast_running(sleep);
         while self.has_begun_edits(rows) && begun.elapsed() < patience {
             std::thread::sleep(Duration::from_millis(1));
         }
+        // and one that makes them counts them after they are marked as ended.
+        outlast_running(sleep);
     }
 
     /// Whether edits wait for a thread of the process.
@@ -114,5 +120,19 @@ impl Program {
         self.passes
             .update(goroutine.as_bytes(), pass.as_bytes(), MapFlags::ANY)
             .map_err(|error| map_error("gi_passes", error))
+    }
+}
+
+/// Returns when every program that was running on a processor has ended: after a grace period of RCU, under which programs
+/// run. Those that may `sleep`, and kernels that give no such barrier, get the time that one takes.
+fn outlast_running(sleep: bool) {
+    const MEMBARRIER_CMD_GLOBAL: i32 = 1;
+    const PAUSE: Duration = Duration::from_millis(10);
+    // SAFETY: it takes numbers only.
+    let waited = unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) } == 0;
+    // With one processor it returns at once.
+    let is_alone = || std::thread::available_parallelism().is_ok_and(|processors| processors.get() == 1);
+    if !waited || sleep || is_alone() {
+        std::thread::sleep(PAUSE);
     }
 }
