@@ -62,12 +62,11 @@ const SWAPS: &str = r#"
 swaps() { # HOW WRITER RULES
 	cp /srv/rules/$3.1 rules.yaml
 	$1 $2
-	until_in events '"rule":"FIRST"'
+	for rule in FIRST; do until_in events "\"rule\":\"$rule\""; done
 	swap /srv/rules/$3.2 2
-	until_in events '"generation":2.*"rule":"SECOND"'
+	for rule in SECOND; do until_in events "\"generation\":2.*\"rule\":\"$rule\""; done
 	swap /srv/rules/$3.3 3
-	until_in events '"generation":3.*"rule":"THIRD"'
-	until_in events '"generation":3.*"rule":"FIRST"'
+	for rule in THIRD; do until_in events "\"generation\":3.*\"rule\":\"$rule\""; done
 	if [ $1 = attached ]; then
 		kill -INT $injector; wait $injector; code=$?
 		exec 9>&-; wait $target
@@ -119,10 +118,10 @@ leases() { # WRITER RULES WHO
 struct Way {
     writer: Writer,
     version: &'static str,
-    generations: [&'static [&'static str]; 3],
 }
 
-const REGISTERS: [&[&str]; 3] = [
+/// The rules of each generation.
+const GENERATIONS: [&[&str]; 3] = [
     &["leaf", "number"],
     &["leaf", "result"],
     &["deep", "leaf", "behind"],
@@ -131,17 +130,14 @@ const REGISTERS: [&[&str]; 3] = [
 const USER_MEMORY: Way = Way {
     writer: Writer::UserMemory,
     version: "1.15",
-    generations: REGISTERS,
 };
 const SIGNAL_FRAME: Way = Way {
     writer: Writer::SignalFrame,
     version: "1.27",
-    generations: REGISTERS,
 };
 const CONTEXT: Way = Way {
     writer: Writer::Context,
     version: "1.27",
-    generations: REGISTERS,
 };
 
 /// What a script printed for each run, by its name.
@@ -167,12 +163,12 @@ fn in_a_guest(kernel: &str, ways: &[Way]) {
         (Build::plain("1.27").of("waiting"), PathBuf::from("/srv/waiting")),
     ];
     let mut script = [FUNCTIONS, SWAPS, UNDER_WAY, LEASES].concat();
-    for (text, word) in [("leaf", "FIRST"), ("result", "SECOND"), ("deep", "THIRD")] {
-        script = script.replace(word, text);
+    for (functions, word) in GENERATIONS.iter().zip(["FIRST", "SECOND", "THIRD"]) {
+        script = script.replace(word, &functions.join(" "));
     }
     for way in ways {
         let (writer, version) = (way.writer.name(), way.version);
-        for (functions, number) in way.generations.iter().zip(1..) {
+        for (functions, number) in GENERATIONS.iter().zip(1..) {
             write(
                 &format!("{writer}.{number}"),
                 &busy::rules(functions, "when: {every: 20}, "),
@@ -216,8 +212,8 @@ fn judge(text: &str, way: &Way) {
         assert_eq!(outcome.code, Some(code), "{}", said());
         busy::total(&outcome.stdout).unwrap_or_else(|error| panic!("{error}\n{}", said()));
         let counted = busy::counted(&outcome.stdout);
-        let last = way.generations[2];
-        for rule in way.generations.iter().copied().flatten() {
+        let last = GENERATIONS[2];
+        for rule in GENERATIONS.iter().copied().flatten() {
             let kind = if last.contains(rule) { "rule" } else { "replaced" };
             let calls = counted[*rule];
             check_exact(&outcome, (kind, rule), calls, &said);
