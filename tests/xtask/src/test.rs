@@ -1,5 +1,7 @@
 //! `cargo xtask test`: everything that must pass before a change goes in.
 
+mod failures;
+
 use std::panic::resume_unwind;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -8,7 +10,7 @@ use std::{fmt, mem, thread};
 use clap::Args;
 use goinject_lab::skips;
 
-use crate::repository::{build_goinject, cargo, locked};
+use crate::repository::{build_goinject, cargo, locked, target};
 use crate::run::{Result, output, shown_by_lines, shown_to_user};
 use crate::setup::{self, Part, Parts};
 use crate::{dist, generate};
@@ -112,6 +114,9 @@ fn tests(arguments: &[String], no_guest: bool) -> Result<bool> {
     }
     let skipped = std::env::temp_dir().join(format!("goinject-skips-{}", std::process::id()));
     command.env(skips::VARIABLE, &skipped);
+    let report = target().join(failures::REPORT);
+    // One of a run before would be taken for this one's.
+    let _ = std::fs::remove_file(&report);
     let passed = match nextest {
         true => shown_to_user(&mut command)?,
         false => {
@@ -121,6 +126,10 @@ fn tests(arguments: &[String], no_guest: bool) -> Result<bool> {
             passed
         }
     };
+    let report = std::fs::read_to_string(&report).unwrap_or_default();
+    if let Some(failed) = failures::summary(&report) {
+        println!("=== {failed}");
+    }
     // There is no file where nothing was skipped.
     let notes = std::fs::read_to_string(&skipped).unwrap_or_default();
     let _ = std::fs::remove_file(&skipped);
