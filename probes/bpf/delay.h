@@ -9,6 +9,9 @@
  * frame has room for the one argument that time.Sleep may save there, and its epilogue leads back. So
  * the goroutine sleeps like any other, and comes back to the entry site with its parameters reloaded.
  *
+ * A long delay is slept in parts, each an eighth of what is left or a second: once the site is gone, the goroutine goes on
+ * when its part is over, and not when the whole of it would have been.
+ *
  * Where that can't be (closures, whose slot needs a register that is not saved; programs without
  * time.Sleep; Go 1.15), the call is sent the same way with a preemption request in its g, again and
  * again: runtime.newstack lets other goroutines run each time. That costs processor time.
@@ -18,6 +21,11 @@
 
 #include "call.h"
 #include "place.h"
+
+/* The shortest part of a delay, in ns. */
+#define GI_DELAY_PART 1000000000ull
+/* Of what is left, a part is this fraction, as a shift: few parts even of the longest. */
+#define GI_DELAY_SHIFT 3
 
 /* runtime.stackPreempt: as a stack guard, what every stack check fails on. */
 #define GI_STACK_PREEMPT 0xfffffffffffffadeull
@@ -105,6 +113,7 @@ GI_SUBPROGRAM int gi_enter_sleep(struct gi_scratch *s)
 {
 	struct gi_process *process;
 	struct gi_site *site;
+	gi_u64 part;
 
 	if (!GI_NEEDS(DELAYS) || !s)
 		return GI_NO_ROW;
@@ -120,10 +129,16 @@ GI_SUBPROGRAM int gi_enter_sleep(struct gi_scratch *s)
 		gi_request_preemption(s);
 		return GI_WRITE_FAULT;
 	}
+	/* The parts add up to the whole: what the way here took is not known to the clock of a bubble. */
+	part = s->delay.duration >> GI_DELAY_SHIFT;
+	if (part < GI_DELAY_PART)
+		part = GI_DELAY_PART;
+	if (part > s->delay.duration)
+		part = s->delay.duration;
+	s->delay.duration -= part;
 	s->delay.asleep = 1;
 	gi_delay_save(s);
-	/* The whole of it: what the way here took is not known to the clock of a bubble. */
-	s->hit.reg[GI_FIRST_ARGUMENT] = s->delay.duration;
+	s->hit.reg[GI_FIRST_ARGUMENT] = part;
 	s->hit.to = process->sleep;
 	s->hit.redirected = 1;
 	s->hit.edited = 1;
@@ -136,7 +151,7 @@ static __inline__ int gi_at_slot(struct gi_scratch *s)
 	return !gi_delay_load(s) && s->delay.sent && !gi_find_depth(s) && s->depth == s->delay.depth;
 }
 
-/* Sends a goroutine that came back too early to its slot again. Returns enum gi_reason. */
+/* Sends a goroutine whose delay is not over to its slot again. Returns enum gi_reason. */
 GI_SUBPROGRAM int gi_delay_further(struct gi_scratch *s)
 {
 	if (!GI_NEEDS(DELAYS) || !s)
@@ -164,7 +179,7 @@ GI_SUBPROGRAM int gi_back_from_delay(struct gi_scratch *s)
 		gi_delay_forget(s);
 		return GI_BACK_CALL;
 	}
-	if (!s->delay.asleep && gi_now(s) < s->delay.deadline)
+	if (s->delay.asleep ? s->delay.duration != 0 : gi_now(s) < s->delay.deadline)
 		return GI_BACK_EARLY;
 	gi_delay_forget(s);
 	for (i = 0; i < GI_DELAYED; i++)

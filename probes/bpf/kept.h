@@ -55,7 +55,7 @@ struct gi_delay {
 	gi_u32 site;
 	gi_u32 fired_count;
 	gi_u32 sent; /* it is on its way to the slot, and not there by itself to grow its stack */
-	gi_u32 asleep; /* it was sent from the slot to time.Sleep, which comes back when the time is over and not before */
+	gi_u32 asleep; /* it was sent from the slot to time.Sleep, which comes back when its part is over and not before */
 	struct gi_fired fired[GI_DELAYED];
 };
 
