@@ -105,7 +105,7 @@ leases() { # WRITER RULES WHO
 	kill -STOP $injector
 	sleep 5
 	exec 9>&-
-	until_in out ' wrong '
+	until_in out '^deep calls '
 	[ $3 = both ] && kill -CONT $watchdog
 	[ $3 = both ] && kill -CONT $injector
 	wait $injector; code=$?
