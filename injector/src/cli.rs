@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use goinject_rules::units::parse_duration;
@@ -23,6 +25,44 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// What the process was called with. Does not return if that is wrong, or asks for help.
+    #[must_use]
+    pub fn of_process() -> Cli {
+        Cli::of(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    fn of(arguments: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
+        let arguments: Vec<OsString> = arguments.collect();
+        Cli::try_parse_from(&arguments).map_err(|mut error| {
+            let command = arguments.get(1).and_then(|command| command.to_str());
+            if let Some(tip) = tip(&error, command.unwrap_or_default()) {
+                let tips = vec![StyledStr::from(tip)];
+                error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+            }
+            error
+        })
+    }
+}
+
+/// What to write for a program that stands where only options may.
+fn tip(error: &clap::Error, command: &str) -> Option<String> {
+    let Some(ContextValue::String(unexpected)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    if error.kind() != ErrorKind::UnknownArgument || unexpected.starts_with('-') {
+        return None;
+    }
+    match command {
+        "run" | "explore" | "sweep" => Some(format!("put `--` before the command to run: `-- {unexpected}`")),
+        "test" => Some(format!(
+            "put `--` before arguments of `go test`: `-- {unexpected}`"
+        )),
+        "plan" => Some(format!("name the program with `--binary {unexpected}`")),
+        _ => None,
+    }
 }
 
 /// The commands.
@@ -421,4 +461,43 @@ pub struct Man {
     /// Write the pages of all commands into this folder instead
     #[arg(long, value_name = "FOLDER", conflicts_with = "command")]
     pub out: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_without_its_option_is_told_of_it() {
+        for (line, wanted) in [
+            (
+                "run chaos.yaml ./server",
+                Some("tip: put `--` before the command to run: `-- ./server`"),
+            ),
+            (
+                "test chaos.yaml ./...",
+                Some("tip: put `--` before arguments of `go test`: `-- ./...`"),
+            ),
+            (
+                "plan chaos.yaml ./server",
+                Some("tip: name the program with `--binary ./server`"),
+            ),
+            ("plan chaos.yaml --binry ./server", None),
+            ("doctor ./server", None),
+        ] {
+            let words = ["goinject"]
+                .into_iter()
+                .chain(line.split(' '))
+                .map(OsString::from);
+            let error = Cli::of(words).expect_err("it is wrong").to_string();
+            assert!(error.contains("unexpected argument"), "{line}: {error}");
+            match wanted {
+                Some(tip) => assert!(error.contains(tip), "{line}: {error}"),
+                None => assert!(
+                    !error.contains("`--`") && !error.contains("`--binary"),
+                    "{line}: {error}"
+                ),
+            }
+        }
+    }
 }

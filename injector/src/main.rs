@@ -1,13 +1,12 @@
 //! The `goinject` program.
 
-use clap::Parser;
 use goinject::cli::{Cli, Command};
 use goinject::command;
 use goinject::console;
 use goinject::error::ExitCode;
 
 fn main() -> std::process::ExitCode {
-    let command = Cli::parse().command;
+    let command = Cli::of_process().command;
     // What it says of itself is on standard error already; its exit code is that of no verdict.
     let code = std::panic::catch_unwind(|| carry_out(command)).unwrap_or_else(|_| ExitCode::Defect.into());
     console::flush();

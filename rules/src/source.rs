@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 /// Bytes of the longest rule file that is read.
 const LONGEST: u64 = 16 << 20;
 
+/// What programs begin with.
+const ELF: &[u8] = b"\x7fELF";
+
 /// A range of bytes in a rule file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Span {
@@ -65,6 +68,15 @@ pub enum ReadError {
         #[source]
         error: io::Error,
     },
+    /// It is what rules are for.
+    #[error(
+        "{} is a program, not a rule file: rule files come first, a program with `--binary` or after `--`",
+        path.display()
+    )]
+    Program {
+        /// The path as the user gave it.
+        path: PathBuf,
+    },
     /// It is no text.
     #[error("{}:{line}: not UTF-8 text", path.display())]
     NotText {
@@ -92,6 +104,11 @@ impl Source {
         file.take(LONGEST + 1)
             .read_to_end(&mut bytes)
             .map_err(unreadable)?;
+        if bytes.starts_with(ELF) {
+            return Err(ReadError::Program {
+                path: path.to_owned(),
+            });
+        }
         if bytes.len() as u64 > LONGEST {
             let error = io::Error::other("it is longer than 16 MB, so it is not a rule file");
             return Err(unreadable(error));

@@ -393,4 +393,12 @@ fn files_are_read_from_disk() {
         error.to_string().ends_with("bytes.yaml:2: not UTF-8 text"),
         "{error}"
     );
+    fs::write(&bytes, b"\x7fELF\x02\x01\x01").expect("a file");
+    let error = goinject_rules::read(&bytes).expect_err("a program");
+    assert!(
+        error
+            .to_string()
+            .contains("bytes.yaml is a program, not a rule file"),
+        "{error}"
+    );
 }

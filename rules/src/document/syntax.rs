@@ -110,6 +110,8 @@ fn scanner(message: &str, span: Option<Span>, source: &Source) -> Diagnostic {
         diagnostic.help("quote a range that begins with `>`: `\">=1\"`")
     } else if line_has(&["args[", "results["]) && line.contains('{') {
         diagnostic.help("inside `{…}` quote names with brackets: `{\"args[0]\": 1}`; or write one per line")
+    } else if at == Some('!') {
+        diagnostic.help("quote text that begins with `!`, with '…' around the whole of it")
     } else if message.contains("tab") {
         diagnostic.help("indent with spaces")
     } else if message.contains("mapping values are not allowed") {
