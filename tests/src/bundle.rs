@@ -91,6 +91,23 @@ impl Container {
         arguments: &[&str],
         change: impl FnOnce(&mut Value, &Path),
     ) -> Container {
+        let container = Container::create(runtime, program, arguments, change);
+        container.tell("start", &[]);
+        let started = || container.output().contains("started");
+        assert!(holds_soon(started), "{}: {}", container.id, container.output());
+        container
+    }
+
+    /// The same, up to the moment before its program runs.
+    ///
+    /// # Panics
+    /// If the runtime refuses it.
+    pub fn create(
+        runtime: Runtime,
+        program: &Path,
+        arguments: &[&str],
+        change: impl FnOnce(&mut Value, &Path),
+    ) -> Container {
         let folder = tempfile::tempdir().expect("a folder");
         let rootfs = folder.path().join("rootfs");
         for place in ["bin", "proc", "dev", "tmp"] {
@@ -113,13 +130,9 @@ impl Container {
             folder,
         };
         let mut command = runtime.command();
-        command
-            .args(["run", "--detach", "--bundle"])
-            .arg(container.folder.path());
+        command.args(["create", "--bundle"]).arg(container.folder.path());
         command.arg(&container.id);
         container.carry_out(&mut command, "out");
-        let started = || container.output().contains("started");
-        assert!(holds_soon(started), "{}: {}", container.id, container.output());
         container
     }
 

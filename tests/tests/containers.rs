@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use goinject_lab::{Cache, Published};
 use goinject_tests::bundle::{self, Container, Runtime};
@@ -122,6 +124,41 @@ fn processes_that_appear_later_are_taken_in() {
         assert_ne!(results[0]["pid"], results[1]["pid"]);
         assert_eq!(outcome.of_type("rule").count(), 1, "one verdict for all");
         assert!(outcome.stderr.contains("leaf fired"), "{}", outcome.describe());
+    }
+}
+
+/// Whoever started it is back before the runtime has made way for its program; runc has some of the functions of any Go program.
+#[test]
+fn containers_whose_program_is_about_to_run() {
+    if !have_containers() {
+        return;
+    }
+    for runtime in Runtime::ALL {
+        let arguments = ["-for", "2s", "-only", "leaf"];
+        let container = Container::create(runtime, &NEWEST.of("busy"), &arguments, |_, _| {});
+        let id = ["--container", &container.id];
+        let injection = Injection::start(&id, "", "");
+        thread::sleep(Duration::from_millis(500));
+        container.tell("start", &[]);
+        let outcome = injection.end();
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+        let leaf = busy::counted(&container.end())["leaf"];
+        assert!(leaf.replaced > 0, "{leaf:?}: {}", outcome.describe());
+        assert_eq!(
+            outcome.counts()[0].applied,
+            leaf.replaced,
+            "{}",
+            outcome.describe()
+        );
+        drop(container);
+
+        let container = Container::create(runtime, &NEWEST.of("busy"), &arguments, |_, _| {});
+        let id = ["--container", &container.id];
+        let everywhere = "- {name: write, function: \"os.(*File).Write\", inject: {delay: 1ms}}\n";
+        let outcome = inject(&id, everywhere, "");
+        assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+        let words = "does not run its program yet: start it first";
+        assert!(outcome.stderr.contains(words), "{}", outcome.describe());
     }
 }
 
@@ -402,7 +439,7 @@ impl Containerd {
             if version.is_ok_and(|output| output.status.success()) {
                 return containerd;
             }
-            std::thread::sleep(std::time::Duration::from_millis(200));
+            thread::sleep(Duration::from_millis(200));
         }
         panic!("containerd does not answer")
     }

@@ -50,6 +50,15 @@ impl View {
             .collect()
     }
 
+    /// Whether a process is still the runtime, which is about to run the container's program in it.
+    pub fn is_runtime(&self, member: &Member) -> bool {
+        let name = fs::read_to_string(self.proc.join(member.pid.to_string()).join("comm"));
+        name.is_ok_and(|name| {
+            // Stages of a runtime that is a Go program have names of their own, such as `runc:[2:INIT]`.
+            name.starts_with("runc:[") || name.starts_with("youki:[") || name.trim_end() == "crun"
+        })
+    }
+
     /// Whether its processes are stopped by the freezer.
     pub fn is_paused(&self, members: &[Member]) -> bool {
         let Some(first) = members.first() else {

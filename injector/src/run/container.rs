@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::image::{Image, Role, failure, told_once};
@@ -19,8 +20,11 @@ use crate::tracee::{End, is_ending};
 pub(super) const LOOK: Duration = Duration::from_millis(200);
 /// How often the name is looked up again: a container that was started anew has another id, or another first process.
 const LOOK_UP: Duration = Duration::from_secs(2);
-/// How long a container may have no process, as while it is started anew, before the run is over.
+/// How long a container may have no process, as while it is started anew, before the run is over; and how long the runtime
+/// may take to run its program.
 const GRACE: Duration = Duration::from_secs(2);
+/// How often a container is looked at whose program is about to run.
+const STARTING: Duration = Duration::from_millis(10);
 
 /// A process at one time: what it runs is part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +92,11 @@ impl Watched {
         self.found.iter().flat_map(|found| found.members.iter().copied())
     }
 
+    /// Whether its program is about to run in one of its processes.
+    fn is_starting(&self) -> bool {
+        self.members().any(|member| self.view.is_runtime(&member))
+    }
+
     /// Whether a process, with what it runs now, has not been looked into yet.
     fn is_new(&mut self, member: &Member) -> bool {
         let program = std::fs::metadata(format!("/proc/{}/exe", member.pid));
@@ -131,7 +140,17 @@ impl Run<'_> {
         let view = View::of_host();
         let found = view.find(name).map_err(unarmable)?;
         self.watched = Some(Watched::new(view, name, all, found));
-        let candidates = self.candidates();
+        let begun = Instant::now();
+        let mut candidates = self.candidates();
+        while let Some(watched) = self.watched.as_mut().filter(|watched| watched.is_starting())
+            && !all
+            && candidates.is_empty()
+            && begun.elapsed() < GRACE
+        {
+            thread::sleep(STARTING);
+            watched.look();
+            candidates = self.candidates();
+        }
         self.tell_misfits()?;
         match (all, &candidates[..]) {
             (false, [only]) => {
@@ -162,6 +181,10 @@ impl Run<'_> {
         let members: Vec<Member> = watched.members().collect();
         let mut candidates = Vec::new();
         for member in members {
+            // It may have the functions, too, but is none of the container's programs.
+            if watched.view.is_runtime(&member) {
+                continue;
+            }
             // What a process of the run has started is taken care of from its first instruction on.
             let is_ours = self.family.traces(member.pid)
                 || self.processes.get(&member.pid).is_some_and(Process::matters);
@@ -196,6 +219,11 @@ impl Run<'_> {
 
     /// Why no process of a container can be armed.
     fn nothing_to_arm(&mut self, name: &Name) -> Failure {
+        if self.watched.as_ref().is_some_and(Watched::is_starting) {
+            return unarmable(format!(
+                "container `{name}` does not run its program yet: start it first, or wait for it with `--all`"
+            ));
+        }
         if let Some(failure) = self.tell_failing(told_once(self.images.findings())) {
             return failure;
         }
