@@ -115,15 +115,25 @@ pub(super) fn set_floats(tid: i32, floats: FloatRegisters) -> io::Result<()> {
 
 /// The `si_code` of the signal that a thread is stopped with.
 pub(super) fn signal_code(tid: i32) -> io::Result<i32> {
-    Ok(ptrace::getsiginfo(Pid::from_raw(tid))?.si_code)
+    Ok(signal_info(tid)?.si_code)
+}
+
+/// All that the kernel tells of the signal that a thread is stopped with.
+pub(super) fn signal_info(tid: i32) -> io::Result<libc::siginfo_t> {
+    Ok(ptrace::getsiginfo(Pid::from_raw(tid))?)
+}
+
+/// Replaces that.
+pub(super) fn set_signal_info(tid: i32, info: &libc::siginfo_t) -> io::Result<()> {
+    Ok(ptrace::setsiginfo(Pid::from_raw(tid), info)?)
 }
 
 /// Writes a number into the field `si_errno` of the signal that a thread is stopped with, which traps do
 /// not use.
 pub(super) fn mark_signal(tid: i32, mark: i32) -> io::Result<()> {
-    let mut info = ptrace::getsiginfo(Pid::from_raw(tid))?;
+    let mut info = signal_info(tid)?;
     info.si_errno = mark;
-    Ok(ptrace::setsiginfo(Pid::from_raw(tid), &info)?)
+    set_signal_info(tid, &info)
 }
 
 /// The argument of a ptrace event: the new thread's id for a clone, the former id for an exec.

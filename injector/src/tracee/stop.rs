@@ -1,7 +1,6 @@
 //! What a thread reported, as a type: a stop is consumed to resume the thread it holds.
 
-use std::time::Duration;
-use std::{io, thread};
+use std::io;
 
 use super::arch::{FloatRegisters, GeneralRegisters};
 use super::patience;
@@ -193,22 +192,14 @@ impl Stop {
         self.go(Resume::Run, 0)
     }
 
-    /// Goes on without the signal it stopped with, which it is sent again after a moment. A thread of the same process gets it
-    /// where this one has ended.
-    pub fn put_off(self, pid: i32, pause: Duration) -> io::Result<()> {
-        let (tid, why) = (self.tid, self.why);
-        self.resume_without_signal()?;
-        let Why::Signal(signal) = why else {
-            return Ok(());
-        };
-        thread::sleep(pause);
-        // SAFETY: both take numbers only; a thread or process that is gone is an error.
-        unsafe {
-            if libc::syscall(libc::SYS_tgkill, pid, tid, signal) != 0 {
-                libc::kill(pid, signal);
-            }
-        }
-        Ok(())
+    /// All that is told of the signal it stopped with.
+    pub fn signal_info(&self) -> io::Result<libc::siginfo_t> {
+        ptrace::signal_info(self.tid)
+    }
+
+    /// Has the signal it stopped with be another one of the same number.
+    pub fn set_signal_info(&self, info: &libc::siginfo_t) -> io::Result<()> {
+        ptrace::set_signal_info(self.tid, info)
     }
 
     /// Goes on to the next system call's entry or exit.

@@ -437,7 +437,9 @@ impl Session for InlineSession {
         }
     }
 
-    fn thread_gone(&mut self, _: i32) {}
+    fn thread_gone(&mut self, tid: i32) {
+        self.dumping.forget(tid);
+    }
 
     fn forked(&mut self, child: i32) -> io::Result<()> {
         match &self.armed {
