@@ -55,7 +55,6 @@ fn main() {
         if let Ok(Some(variable)) = binary.variable(name) {
             println!("{variable:?} {:?}", variable.ty.map(|ty| binary.types().get(ty)));
         }
-        println!("  near {:?}", binary.variables_near(name));
         for call in binary
             .inlined_calls(name)
             .unwrap_or_default()

@@ -220,7 +220,7 @@ fn read_all(path: &Path, bytes: Vec<u8>, context: &str) {
         let _ = (
             binary.write_barrier(),
             binary.variable("main.ErrQuota"),
-            binary.variables_near("main.ErrQouta"),
+            binary.variable_names(),
         );
         let _ = binary.inlined_calls("main.onlyInlined");
         let count = binary.functions().len();

@@ -9,9 +9,6 @@ use super::error::GoError;
 use super::pclntab::functions::{Function, package_of};
 use super::types::TypeId;
 
-/// At most this many names are offered for a misspelt one.
-const MAX_SUGGESTIONS: usize = 5;
-
 /// A package variable such as `io.EOF`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackageVariable {
@@ -68,37 +65,22 @@ impl Binary {
             .collect()
     }
 
-    /// Names of package variables that one may have meant by this name, the nearest first.
-    pub fn variables_near(&self, name: &str) -> Result<Vec<String>, GoError> {
-        let names = self.variables_of(package_of(name))?;
-        let mut near: Vec<(usize, String)> = names
-            .into_iter()
-            .filter_map(|n| Some((nearness(name, &n)?, n)))
-            .collect();
-        near.sort();
-        near.dedup();
-        near.truncate(MAX_SUGGESTIONS);
-        Ok(near.into_iter().map(|(_, name)| name).collect())
-    }
-}
-
-impl Binary {
     /// The package variables whose names end in this one, behind a slash: `errors.ErrGone` of any package whose path ends
     /// in `errors`.
     pub fn variables_ending(&self, name: &str) -> Result<Vec<String>, GoError> {
         let end = format!("/{name}");
-        let mut names = self.variables_of("")?;
+        let mut names = self.variable_names()?;
         names.retain(|name| name.ends_with(&end));
         names.sort();
         names.dedup();
         Ok(names)
     }
 
-    /// The names of a package's variables; of all packages if there is none of that name.
-    fn variables_of(&self, package: &str) -> Result<Vec<String>, GoError> {
+    /// The names of all package variables.
+    pub fn variable_names(&self) -> Result<Vec<String>, GoError> {
         let mut names = match &self.dwarf {
             Some(dwarf) => dwarf
-                .variable_names(package)
+                .variable_names()
                 .map_err(|why| GoError::dwarf(self.debug.path(), why))?,
             None => self.debug.symbols().map_or_else(Vec::new, |symbols| {
                 let objects = symbols.iter().filter(|(_, s)| s.kind == SymbolKind::Object);
@@ -120,52 +102,9 @@ fn is_written(name: &str) -> bool {
         && !name.ends_with(".inittask")
 }
 
-/// How far a name is from the wanted one; `None` if it is not near at all.
-fn nearness(wanted: &str, name: &str) -> Option<usize> {
-    let last = |n: &str| n.rsplit('.').next().unwrap_or_default().to_lowercase();
-    // The right name in another package is as good as one wrong letter.
-    let distance = if last(wanted) == last(name) {
-        1
-    } else {
-        edit_distance(wanted, name)
-    };
-    (distance <= (wanted.chars().count() / 4).clamp(1, 4)).then_some(distance)
-}
-
-/// How many letters are to be added, removed, changed or swapped with their neighbour.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for (i, row) in rows.iter_mut().enumerate() {
-        row[0] = i;
-    }
-    for (j, cell) in rows[0].iter_mut().enumerate() {
-        *cell = j;
-    }
-    for i in 1..=a.len() {
-        for j in 1..=b.len() {
-            let change = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut least = change.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
-            }
-            rows[i][j] = least;
-        }
-    }
-    rows[a.len()][b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_that_are_near() {
-        assert_eq!(nearness("main.ErrQouta", "main.ErrQuota"), Some(1));
-        assert_eq!(nearness("main.EOF", "io.EOF"), Some(1));
-        assert_eq!(nearness("main.ErrQuota", "main.Greeting"), None);
-        assert_eq!(nearness("io.EOG", "io.EOF"), Some(1));
-    }
 
     #[test]
     fn names_that_nobody_wrote() {

@@ -3,21 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use goinject_rules::diagnostic::{Diagnostic, did_you_mean, near_misses};
+use goinject_rules::diagnostic::Diagnostic;
 use goinject_rules::model::Rule;
 
 use super::function::{inlined_calls, traced_name};
 use super::inlined::with_places;
 use super::path::list;
 use super::spelling::{spellings, unescaped};
-use super::{Absence, Finding};
+use super::{Absence, Finding, near};
 use crate::go::types::Kind;
 use crate::go::{Binary, Function, InlinedCall};
-
-/// How many near misses a message shows.
-const SHOWN: usize = 5;
-/// Of so many.
-const LOOKED_AT: usize = 64;
 
 /// What is wrong with a function's name, and what to write instead.
 pub(super) fn missing(rule: &Rule, name: &str, binary: &Binary) -> Finding {
@@ -64,7 +59,7 @@ pub(super) fn missing(rule: &Rule, name: &str, binary: &Binary) -> Finding {
         );
         return Finding::unarmable(diagnostic.help(help));
     }
-    let near = near(name, binary);
+    let near = near::functions(name, binary);
     let Some((nearest, others)) = near.split_first() else {
         let help = format!(
             "names are as in a stack trace (`main.run`, `net/http.(*Client).Do`); `{}` lists them; a function that nothing \
@@ -128,68 +123,6 @@ fn inlined_by_last_element(name: &str, binary: &Binary) -> Vec<(String, Vec<Inli
         found.entry(call.callee.clone()).or_default().push(call);
     }
     found.into_iter().collect()
-}
-
-/// What may have been meant: the same method of the same type, or function, in another package or by another receiver, and
-/// then what is written like it.
-fn near(name: &str, binary: &Binary) -> Vec<String> {
-    let names: Vec<_> = binary.functions().names().map(|(_, name)| name).collect();
-    let own = own_part(name);
-    let plain = |name: &str| own_part(name).replace(['(', ')', '*'], "").to_lowercase();
-    let wanted = plain(name);
-    let mut near: Vec<String> = Vec::new();
-    let ranks: [&dyn Fn(&str) -> bool; 2] =
-        [&|other| own_part(other) == own, &|other| plain(other) == wanted];
-    // A function's own name is often that of others; a method's together with its type is not.
-    if wanted.contains('.') {
-        for is_same in ranks {
-            near.extend(
-                names
-                    .iter()
-                    .filter(|other| is_same(other))
-                    .map(|other| other.to_string()),
-            );
-        }
-    }
-    let package = Function::package_of(name)
-        .rsplit('/')
-        .next()
-        .unwrap_or_default()
-        .to_owned();
-    // Of those the packages with the same last element come first.
-    near.sort_by_key(|other| Function::package_of(other).rsplit('/').next() != Some(package.as_str()));
-    // A stranger whose last word is the same helps nobody: its package or its type must be like what was written.
-    let is_like = |other: &&str| {
-        let last = Function::package_of(other).rsplit('/').next().unwrap_or_default();
-        last == package
-            || did_you_mean(&package, [last]).is_some()
-            || plain(other) == wanted
-            || (did_you_mean(&wanted, [plain(other).as_str()]).is_some()
-                && (!wanted.contains('.') || near_in_type(&wanted, &plain(other))))
-    };
-    near.extend(
-        near_misses(name, names.iter().map(AsRef::as_ref), LOOKED_AT)
-            .into_iter()
-            .filter(is_like)
-            .map(str::to_owned),
-    );
-    let mut seen = BTreeSet::new();
-    near.retain(|name| seen.insert(name.clone()));
-    near.truncate(SHOWN);
-    near
-}
-
-/// Whether the types of two methods are written alike.
-fn near_in_type(method: &str, other: &str) -> bool {
-    match (method.split_once('.'), other.split_once('.')) {
-        (Some((ty, _)), Some((other, _))) => ty == other || did_you_mean(ty, [other]).is_some(),
-        _ => false,
-    }
-}
-
-/// A name without its package.
-fn own_part(name: &str) -> &str {
-    name.get(Function::package_of(name).len() + 1..).unwrap_or(name)
 }
 
 /// The methods of the types that the program converts to an interface, if a name is that of an interface's method.

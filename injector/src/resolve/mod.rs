@@ -10,6 +10,7 @@ mod function;
 mod go_test;
 mod inlined;
 mod missing;
+mod near;
 pub mod path;
 pub(crate) mod place;
 mod policy;

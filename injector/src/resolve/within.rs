@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use goinject_probes::table::RANGES;
-use goinject_rules::diagnostic::{Diagnostic, near_misses};
+use goinject_rules::diagnostic::Diagnostic;
 use goinject_rules::model::{FunctionSelector, Rule};
 use goinject_rules::source::Spanned;
 
-use super::Finding;
 use super::spelling::{spellings, unescaped};
+use super::{Finding, near};
 use crate::go::address::Address;
 use crate::go::{Binary, Function};
 use crate::plan::{CodeRange, Walk};
@@ -233,8 +233,7 @@ impl<'a> Wanted<'a> {
                 binary.path().display()
             );
         };
-        let names: Vec<_> = binary.functions().names().map(|(_, name)| name).collect();
-        match near_misses(name, names.iter().map(AsRef::as_ref), 1).first() {
+        match near::functions(name, binary).first() {
             Some(near) => format!("did you mean `{near}`?"),
             None => "the name is as in a stack trace, like `main.checkout`".to_owned(),
         }

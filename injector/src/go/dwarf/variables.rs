@@ -38,14 +38,10 @@ impl Dwarf {
         Ok(None)
     }
 
-    /// The names of all variables of a package; of all packages if there is none of that name.
-    pub(in crate::go) fn variable_names(&self, package: &str) -> Result<Vec<String>, Damage> {
-        let mut units = self.units_named(package)?;
-        if units.is_empty() {
-            units = self.units()?.iter().filter(|u| u.is_go).collect();
-        }
+    /// The names of the variables of all packages.
+    pub(in crate::go) fn variable_names(&self) -> Result<Vec<String>, Damage> {
         let mut names = Vec::new();
-        for unit in units {
+        for unit in self.units()?.iter().filter(|unit| unit.is_go) {
             self.package_variables(unit, |entry| {
                 names.extend(entry.name().map(str::to_owned));
                 Ok(ControlFlow::Continue(()))

@@ -1,13 +1,12 @@
 //! The types that an interface is to hold, by their names.
 
-use goinject_rules::diagnostic::did_you_mean;
-
 use super::interface::global;
 use super::{Context, Misfit};
 use crate::go::address::Address;
 use crate::go::type_name_fits;
 use crate::go::types::TypeId;
 use crate::plan::Global;
+use crate::resolve::near;
 use crate::resolve::path::list;
 
 /// A type that an interface can hold.
@@ -88,7 +87,7 @@ fn unknown(name: &str, context: &Context<'_>) -> Misfit {
     if let Some((_, full)) = types.iter().find(|(_, full)| type_name_fits(&other, full)) {
         return Misfit::new(message, format!("did you mean `{full}`?"));
     }
-    match did_you_mean(name, types.iter().map(|(_, full)| full.as_str())) {
+    match near::types(name, context.binary).first() {
         Some(near) => Misfit::new(message, format!("did you mean `{near}`?")),
         None => Misfit::new(
             message,

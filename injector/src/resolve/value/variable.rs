@@ -4,6 +4,7 @@ use super::{Context, Misfit};
 use crate::go::types::TypeId;
 use crate::go::{Binary, GoError, PackageVariable};
 use crate::plan::Global;
+use crate::resolve::near;
 use crate::resolve::path::list;
 use crate::resolve::spelling::spellings;
 
@@ -98,8 +99,11 @@ fn missing(name: &str, context: &Context<'_>) -> Misfit {
             "build it without `-ldflags=-s`; for an `error`, `{message: …}` and `{errno: …}` need no symbols",
         );
     }
-    let near = binary.variables_near(name).unwrap_or_default();
     let message = format!("there is no package variable `{name}` in {path}");
+    if name == "nil" {
+        return Misfit::new(message, "write `null`");
+    }
+    let near = near::variables(name, binary);
     let help = match near.split_first() {
         Some((nearest, [])) => format!("did you mean `{nearest}`?"),
         Some((nearest, others)) => format!("did you mean `{nearest}`? others like it: {}", list(others)),
