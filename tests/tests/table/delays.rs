@@ -70,7 +70,7 @@ fn together() -> Vec<Case> {
 
 fn elsewhere() -> Vec<Case> {
     vec![
-        case("slow beside others", delay("slow", "delay: 300ms")).prints([
+        case("slow beside others", delay("slow", "delay: 1s")).prints([
             BRIEF,
             "1 two",
             LATE,
