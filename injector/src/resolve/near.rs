@@ -35,16 +35,13 @@ pub(super) fn types(name: &str, binary: &Binary) -> Vec<String> {
         .filter(|full| full.starts_with(char::is_alphanumeric))
         .collect();
     let bare: Vec<&str> = bare.into_iter().collect();
-    let (pointer, name) = match name.strip_prefix('*') {
-        Some(name) => (true, name),
-        None => (false, name),
-    };
     let as_described = |near: String| {
         let starred = format!("*{near}");
-        let takes_star = all.contains(starred.as_str()) && (pointer || !all.contains(near.as_str()));
+        let takes_star =
+            all.contains(starred.as_str()) && (name.starts_with('*') || !all.contains(near.as_str()));
         if takes_star { starred } else { near }
     };
-    let near = Written::new(name, main_module(binary)).near(&bare);
+    let near = Written::new(name.trim_start_matches('*'), main_module(binary)).near(&bare);
     near.into_iter().map(as_described).collect()
 }
 
@@ -133,10 +130,12 @@ impl<'n> Written<'n> {
                 path.strip_prefix(module)
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             });
-        match () {
-            () if last_element(path) == self.package => 0,
-            () if is_own => 1,
-            () => 2,
+        if last_element(path) == self.package {
+            0
+        } else if is_own {
+            1
+        } else {
+            2
         }
     }
 }
