@@ -15,6 +15,8 @@ pub struct Member {
     pub namespace_pid: Option<i32>,
     /// When it started, which tells it from a later one of the same number.
     pub start: u64,
+    /// It is the runtime still, which is about to run the container's program in it.
+    pub is_runtime: bool,
 }
 
 /// A container that runs, and its processes.
@@ -46,17 +48,9 @@ impl View {
                 pid: member.pid,
                 namespace_pid: process::namespace_pid_in(&self.proc, member.pid),
                 start: member.start,
+                is_runtime: member.is_runtime(),
             })
             .collect()
-    }
-
-    /// Whether a process is still the runtime, which is about to run the container's program in it.
-    pub fn is_runtime(&self, member: &Member) -> bool {
-        let name = fs::read_to_string(self.proc.join(member.pid.to_string()).join("comm"));
-        name.is_ok_and(|name| {
-            // Stages of a runtime that is a Go program have names of their own, such as `runc:[2:INIT]`.
-            name.starts_with("runc:[") || name.starts_with("youki:[") || name.trim_end() == "crun"
-        })
     }
 
     /// Whether its processes are stopped by the freezer.

@@ -98,6 +98,15 @@ impl Process {
             && (self.command == "conmon" || self.command.starts_with("containerd-shim"))
     }
 
+    /// Whether it is a runtime that has not made way for the container's program yet. Stages of one that is a Go program have
+    /// names of their own, such as `runc:[2:INIT]`.
+    pub(super) fn is_runtime(&self) -> bool {
+        self.command == "crun"
+            || ["runc:[", "youki:["]
+                .iter()
+                .any(|start| self.command.starts_with(start))
+    }
+
     /// Its command line, if it is what a runtime leaves beside a container; the first word tells which kind. What is itself in
     /// a container, or in another PID namespace, could claim anything.
     pub(super) fn supervisor_words(&self, proc: &Path) -> Option<Vec<String>> {

@@ -94,7 +94,7 @@ impl Watched {
 
     /// Whether its program is about to run in one of its processes.
     fn is_starting(&self) -> bool {
-        self.members().any(|member| self.view.is_runtime(&member))
+        self.members().any(|member| member.is_runtime)
     }
 
     /// Whether a process, with what it runs now, has not been looked into yet.
@@ -182,7 +182,7 @@ impl Run<'_> {
         let mut candidates = Vec::new();
         for member in members {
             // It may have the functions, too, but is none of the container's programs.
-            if watched.view.is_runtime(&member) {
+            if member.is_runtime {
                 continue;
             }
             // What a process of the run has started is taken care of from its first instruction on.
