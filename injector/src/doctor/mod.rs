@@ -164,6 +164,11 @@ impl Diagnosis {
 fn bpf(host: &Host) -> Engine {
     let bpf = &host.bpf;
     let check = |feature, support| Check::of(feature, support, host);
+    // Every writer is for programs that are started or attached to by ptrace.
+    let traced = |own: Check| match bpf.load.is_yes() {
+        true => check(Feature::TraceChild, &host.tracing).and(own),
+        false => own,
+    };
     // The frame is written as user memory, and a signal makes the kernel set it up.
     let frame = if bpf.memory.is_yes() {
         check(Feature::SendSignal, &bpf.signal)
@@ -171,14 +176,14 @@ fn bpf(host: &Host) -> Engine {
         check(Feature::WriteMemory, &bpf.memory)
     };
     let tracer = if bpf.signal.is_yes() {
-        check(Feature::TraceChild, &host.ptrace)
+        check(Feature::WriteCode, &host.code)
     } else {
         check(Feature::SendSignal, &bpf.signal)
     };
     let writer = |choice: WriterChoice, purpose, check| Part {
         name: format!("writer {choice}"),
         purpose,
-        check,
+        check: traced(check),
     };
     let means = |name: &str, purpose, check| Part {
         name: name.to_owned(),
@@ -187,7 +192,7 @@ fn bpf(host: &Host) -> Engine {
     };
     Engine {
         name: "bpf",
-        check: check(Feature::Bpf, &bpf.load),
+        check: traced(check(Feature::Bpf, &bpf.load)),
         parts: vec![
             writer(
                 WriterChoice::UserMemory,
@@ -218,16 +223,16 @@ fn bpf(host: &Host) -> Engine {
 fn ptrace(host: &Host, others: &Support) -> Engine {
     Engine {
         name: "ptrace",
-        check: Check::of(Feature::TraceChild, &host.ptrace, host),
+        check: Check::of(Feature::WriteCode, &host.code, host),
         parts: vec![
             Part {
                 name: format!("writer {}", WriterChoice::Breakpoints),
                 purpose: "everything",
-                check: Check::of(Feature::TraceChild, &host.ptrace, host),
+                check: Check::of(Feature::WriteCode, &host.code, host),
             },
             Part {
                 name: "attaching with --pid".to_owned(),
-                purpose: "also for writer tracer",
+                purpose: "by every engine",
                 check: Check::of(Feature::TraceOthers, others, host),
             },
         ],
@@ -236,11 +241,8 @@ fn ptrace(host: &Host, others: &Support) -> Engine {
 
 /// Only by name, so it is not among what `--engine auto` would use.
 fn inline(host: &Host) -> Engine {
-    let traced = Check::of(Feature::TraceChild, &host.ptrace, host);
-    let check = match traced.answer {
-        Answer::Yes => Check::of(Feature::ShareMemory, &host.sharing, host),
-        _ => traced,
-    };
+    let sharing = Check::of(Feature::ShareMemory, &host.sharing, host);
+    let check = Check::of(Feature::WriteCode, &host.code, host).and(sharing);
     Engine {
         name: "inline",
         check: check.clone(),
@@ -261,6 +263,14 @@ impl Check {
                 Support::Unknown(_) => Answer::Unknown,
             },
             refusal: refusal(feature, support, &host.facts),
+        }
+    }
+
+    /// What comes of this and, where it works, of another one.
+    fn and(self, other: Check) -> Check {
+        match self.answer {
+            Answer::Yes => other,
+            Answer::No | Answer::Unknown => self,
         }
     }
 }
@@ -332,6 +342,25 @@ mod tests {
         host.facts.lockdown = Lockdown::Integrity;
         host.bpf.memory = Support::No(NO_HELPER.to_owned());
         host.bpf.context = Support::No(NO_STORE.to_owned());
+        insta::assert_snapshot!(text(&host, &Support::Yes));
+    }
+
+    #[test]
+    fn without_ptrace_there_is_nothing() {
+        let mut host = free("7.2.0", (7, 2));
+        host.facts.capabilities.sys_ptrace = false;
+        host.facts.ptrace_scope = Some(2);
+        host.tracing = Support::No(EPERM.to_owned());
+        host.code = host.tracing.clone();
+        let others = host.tracing.clone();
+        assert!(!Diagnosis::of(&host, &others).has_engine());
+        insta::assert_snapshot!(text(&host, &others));
+    }
+
+    #[test]
+    fn code_that_nobody_may_write_leaves_what_bpf_writes() {
+        let mut host = free("7.2.0", (7, 2));
+        host.code = Support::No("the kernel does not let goinject write read-only pages".to_owned());
         insta::assert_snapshot!(text(&host, &Support::Yes));
     }
 

@@ -6,6 +6,7 @@ use goinject_probes::capability::{BpfSupport, Support};
 use goinject_probes::program::{Attach, Switches};
 use goinject_probes::table::WriterKind;
 
+use super::provision;
 use crate::host::Host;
 use crate::host::refusal::{Feature, refusal};
 use crate::plan::{Consumes, Cost, Needs, Plan};
@@ -128,7 +129,8 @@ impl NoEngine {
             (Feature::WriteMemory, &bpf.memory),
             (Feature::WriteContext, &bpf.context),
             (Feature::SendSignal, &bpf.signal),
-            (Feature::TraceChild, &host.ptrace),
+            (Feature::TraceChild, &host.tracing),
+            (Feature::WriteCode, &host.code),
             (Feature::ShareMemory, &host.sharing),
         ];
         let mut remedies = Vec::new();
@@ -196,7 +198,7 @@ pub fn select(
         }
     }
     if matches!(engine, EngineChoice::Auto | EngineChoice::Ptrace) && allows(WriterChoice::Breakpoints) {
-        match require(Feature::TraceChild, &host.ptrace, host).and_then(|()| survives_breakpoints(plan)) {
+        match require(Feature::WriteCode, &host.code, host).and_then(|()| survives_breakpoints(plan)) {
             Ok(()) => {
                 return Ok(Selection {
                     fit: Fit::Ptrace,
@@ -233,7 +235,10 @@ pub fn select(
 
 fn in_kernel(plan: &Plan, host: &Host, wanted: Option<WriterChoice>) -> Result<Selection, String> {
     let bpf = &host.bpf;
-    require(Feature::Bpf, &bpf.load, host)?;
+    require_bpf(host)?;
+    if provision::is_needed(plan) {
+        require(Feature::WriteCode, &host.code, host)?;
+    }
     probeable(plan)?;
     let mut writers = Vec::new();
     for site in &plan.sites {
@@ -320,7 +325,7 @@ fn kernel_writer(needs: Needs, host: &Host, wanted: Option<WriterChoice>) -> Res
 
 /// What `--engine auto` would use for sites with these needs: engine and writer.
 pub fn outlook(needs: Needs, host: &Host) -> Result<(&'static str, Option<WriterChoice>), String> {
-    let in_kernel = require(Feature::Bpf, &host.bpf.load, host).and_then(|()| {
+    let in_kernel = require_bpf(host).and_then(|()| {
         kernel_writer(needs, host, None).map_err(|(Refused::Host(why) | Refused::Need(why))| why)
     });
     match in_kernel {
@@ -329,7 +334,7 @@ pub fn outlook(needs: Needs, host: &Host) -> Result<(&'static str, Option<Writer
         Ok(WriterKind::Context) => Ok(("bpf", Some(WriterChoice::Context))),
         Ok(_) => Ok(("bpf", Some(WriterChoice::SignalFrame))),
         Err(_) if require_tracer(host).is_ok() => Ok(("bpf", Some(WriterChoice::Tracer))),
-        Err(_) => require(Feature::TraceChild, &host.ptrace, host)
+        Err(_) => require(Feature::WriteCode, &host.code, host)
             .map(|()| ("ptrace", Some(WriterChoice::Breakpoints))),
     }
 }
@@ -345,7 +350,7 @@ fn is_inline(engine: EngineChoice, writer: Option<WriterChoice>) -> bool {
 
 /// What jumps need of the host and the program.
 fn inline(plan: &Plan, host: &Host) -> Result<(), String> {
-    require(Feature::TraceChild, &host.ptrace, host)?;
+    require(Feature::WriteCode, &host.code, host)?;
     require(Feature::ShareMemory, &host.sharing, host)?;
     if plan.binary.c_archive {
         return Err(
@@ -367,11 +372,17 @@ fn survives_breakpoints(plan: &Plan) -> Result<(), String> {
     Ok(())
 }
 
+/// What all of BPF needs of the host: without ptrace no program is started or attached to.
+fn require_bpf(host: &Host) -> Result<(), String> {
+    require(Feature::Bpf, &host.bpf.load, host)?;
+    require(Feature::TraceChild, &host.tracing, host)
+}
+
 /// What the tracer writer needs of the host.
 fn require_tracer(host: &Host) -> Result<(), String> {
-    require(Feature::Bpf, &host.bpf.load, host)?;
+    require_bpf(host)?;
     require(Feature::SendSignal, &host.bpf.signal, host)?;
-    require(Feature::TraceChild, &host.ptrace, host)
+    require(Feature::WriteCode, &host.code, host)
 }
 
 fn tracer(plan: &Plan, host: &Host) -> Result<Selection, String> {

@@ -8,15 +8,17 @@ mod remembered;
 use goinject_probes::capability::{BpfSupport, Support};
 
 use self::facts::Facts;
-use crate::tracee;
+use crate::tracee::{self, Untraceable};
 
 /// What this host has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
     /// BPF and its writers.
     pub bpf: BpfSupport,
-    /// Tracing a child, or the process to attach to.
-    pub ptrace: Support,
+    /// Tracing a child, which every engine does to begin and to follow.
+    pub tracing: Support,
+    /// Writing the code of a traced child.
+    pub code: Support,
     /// Sharing memory with a child, as the inline engine does.
     pub sharing: Support,
     /// What explains refusals.
@@ -27,12 +29,14 @@ pub struct Host {
 /// and none where it was tried already in this boot.
 pub fn look(tries_bpf: bool) -> Host {
     let facts = Facts::read();
+    let (tracing, code) = tracing();
     Host {
         bpf: match tries_bpf {
             true => remembered::bpf(&facts, BpfSupport::probe),
             false => not_tried(),
         },
-        ptrace: ptrace(),
+        tracing,
+        code,
         sharing: sharing(),
         facts,
     }
@@ -40,19 +44,26 @@ pub fn look(tries_bpf: bool) -> Host {
 
 /// Finds out everything, now.
 pub fn look_at_all() -> Host {
+    let (tracing, code) = tracing();
     Host {
         bpf: BpfSupport::probe(),
-        ptrace: ptrace(),
+        tracing,
+        code,
         sharing: sharing(),
         facts: Facts::read(),
     }
 }
 
-/// Whether processes can be traced: tried on a child, as `run` would.
-fn ptrace() -> Support {
+/// Whether processes can be traced, and their code be written: tried on a child, as `run` would.
+fn tracing() -> (Support, Support) {
+    let no = |error: std::io::Error| Support::No(error.to_string());
     match tracee::trace_child() {
-        Ok(()) => Support::Yes,
-        Err(error) => Support::No(error.to_string()),
+        Ok(()) => (Support::Yes, Support::Yes),
+        Err(Untraceable::Code(error)) => (Support::Yes, no(error)),
+        Err(Untraceable::AtAll(error)) => {
+            let refused = no(error);
+            (refused.clone(), refused)
+        }
     }
 }
 
@@ -90,7 +101,8 @@ impl Host {
                 multi: yes(),
                 sleep: yes(),
             },
-            ptrace: yes(),
+            tracing: yes(),
+            code: yes(),
             sharing: yes(),
             facts,
         }

@@ -101,6 +101,12 @@ pub fn needs(host: &Host) -> Vec<Need> {
             "one link, or probes one by one",
             attaching(host),
         ),
+        row(
+            "bpf",
+            "ptrace of the target",
+            "to start and to follow it",
+            Here::of(&host.tracing),
+        ),
     ];
     for writer in ["bpf, user-memory", "bpf, signal-frame"] {
         rows.push(row(
@@ -127,19 +133,14 @@ pub fn needs(host: &Host) -> Vec<Need> {
             "bpf, tracer",
             "ptrace of the target",
             "to write what BPF decided",
-            Here::of(&host.ptrace),
+            Here::of(&host.code),
         ),
-        row(
-            "ptrace",
-            "ptrace of the target",
-            "for all",
-            Here::of(&host.ptrace),
-        ),
+        row("ptrace", "ptrace of the target", "for all", Here::of(&host.code)),
         row(
             "inline",
             "ptrace of the target",
             "while rules are armed, let go",
-            Here::of(&host.ptrace),
+            Here::of(&host.code),
         ),
         row(
             "inline",

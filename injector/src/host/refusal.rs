@@ -24,6 +24,8 @@ pub enum Feature {
     Sleep,
     /// Tracing a child.
     TraceChild,
+    /// Writing the code of a child.
+    WriteCode,
     /// Sharing memory with a child.
     ShareMemory,
     /// Tracing a process that was running before.
@@ -70,7 +72,7 @@ fn explain(feature: Feature, detail: &str, facts: &Facts) -> Explained {
         Feature::SendSignal if is_unknown_helper(detail) => newer(facts, (5, 6), "sending signals from BPF"),
         Feature::Multi => multi(detail, facts),
         Feature::Sleep => newer(facts, (6, 0), "BPF programs that wait for pages"),
-        Feature::TraceChild | Feature::TraceOthers => trace(feature, detail, facts),
+        Feature::TraceChild | Feature::WriteCode | Feature::TraceOthers => trace(feature, detail, facts),
         Feature::ShareMemory => share(detail, facts),
         Feature::SendSignal => (first_line(detail), None),
     }
@@ -224,7 +226,7 @@ fn trace(feature: Feature, detail: &str, facts: &Facts) -> Explained {
         return (first_line(detail), None);
     }
     let is_free = facts.capabilities.sys_ptrace && facts.ptrace_scope != Some(3);
-    let is_descendant = feature == Feature::TraceChild;
+    let is_descendant = feature != Feature::TraceOthers;
     if let Some((reason, remedy)) = yama(facts.ptrace_scope, is_descendant).filter(|_| !is_free) {
         return (reason, Some(remedy));
     }

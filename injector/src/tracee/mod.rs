@@ -37,4 +37,4 @@ pub use ptrace::{seize_first_thread, signal_name};
 pub use remote::Remote;
 pub use spawn::Spawned;
 pub use stop::{Stop, Why};
-pub use trial::{share_memory, trace_child, trace_stranger};
+pub use trial::{Untraceable, share_memory, trace_child, trace_stranger};

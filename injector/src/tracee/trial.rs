@@ -12,11 +12,20 @@ use super::Memory;
 use super::family::Follow;
 use super::ptrace;
 
+/// What of tracing a child is refused.
+#[derive(Debug)]
+pub enum Untraceable {
+    /// All of it.
+    AtAll(io::Error),
+    /// Writing its code.
+    Code(io::Error),
+}
+
 /// Traces a child as a run would: seizes it, stops it, reads its registers, writes its code.
-pub fn trace_child() -> io::Result<()> {
+pub fn trace_child() -> Result<(), Untraceable> {
     let parent = getpid();
     // SAFETY: until it is killed the child calls nothing but async-signal-safe functions.
-    let pid = match unsafe { fork()? } {
+    let pid = match unsafe { fork() }.map_err(|error| Untraceable::AtAll(error.into()))? {
         ForkResult::Child => {
             // SAFETY: no conditions; the kernel ends this process with its parent.
             unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
@@ -29,22 +38,40 @@ pub fn trace_child() -> io::Result<()> {
         }
         ForkResult::Parent { child } => child,
     };
-    let traced = trace(pid);
+    let code = trace(pid).map_err(Untraceable::AtAll);
+    let traced = code.and_then(|code| code.write().map_err(Untraceable::Code));
     let _ = kill(pid, Signal::SIGKILL);
     let _ = waitpid(pid, None);
     traced
 }
 
-fn trace(pid: Pid) -> io::Result<()> {
+/// A byte of a stopped child's code.
+struct Code {
+    memory: Memory,
+    address: u64,
+    byte: [u8; 1],
+}
+
+impl Code {
+    fn write(&self) -> io::Result<()> {
+        self.memory.write(self.address, &self.byte)
+    }
+}
+
+fn trace(pid: Pid) -> io::Result<Code> {
     let tid = pid.as_raw();
     ptrace::seize(tid, Follow::Threads)?;
     ptrace::interrupt(tid)?;
     ptrace::wait(Some(tid), true).ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
     ptrace::registers(tid)?;
     let memory = Memory::open(tid)?;
-    let (code, mut byte) = (trace as *const () as u64, [0]);
-    memory.read(code, &mut byte)?;
-    memory.write(code, &byte)
+    let (address, mut byte) = (trace as *const () as u64, [0]);
+    memory.read(address, &mut byte)?;
+    Ok(Code {
+        memory,
+        address,
+        byte,
+    })
 }
 
 /// Makes memory without a name and gets at a descriptor of a process, which here is this one: with ptrace, what it takes to

@@ -1,5 +1,6 @@
 //! System calls that a seccomp filter takes away from goinject, one at a time.
 
+use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -56,9 +57,70 @@ fn run(place: &Place, options: &str, call: libc::c_long) -> Outcome {
         "./goinject run --quiet {options} {} -- ./busy -only number -calls 3000 >/dev/null",
         ANYWHERE[0].rules()
     );
-    let mut command = place.shell(&script);
+    shell_without(place, &script, call)
+}
+
+fn shell_without(place: &Place, script: &str, call: libc::c_long) -> Outcome {
+    let mut command = place.shell(script);
     without(&mut command, call);
     Running::start(&mut command).end()
+}
+
+/// Every engine starts and follows programs by ptrace: without it nothing is chosen, not even for rules that only observe, and
+/// what says what a run would do says the same as the run.
+#[test]
+fn nothing_is_promised_where_ptrace_is_refused() {
+    let place = Place::new();
+    let rule = "{name: seen, function: main.number, mode: observe, inject: {set: {n: 7}}}";
+    let rules = format!("version: 1\nrules:\n- {rule}\n");
+    fs::write(place.path().join("observe.yaml"), rules).expect("rules");
+    let words = ["refuses ptrace", "allow ptrace"];
+    for script in [
+        "./goinject run --quiet observe.yaml -- ./busy -only number -calls 3000",
+        "./goinject run --quiet --engine bpf observe.yaml -- ./busy -only number -calls 3000",
+        "./goinject check observe.yaml --binary ./busy",
+    ] {
+        let outcome = shell_without(&place, script, libc::SYS_ptrace);
+        if script.contains("--engine bpf") && super::refused().is_some() {
+            // It has not even BPF.
+            assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+        } else {
+            assert_eq!(unrefused(&outcome, &words), None, "{script}");
+        }
+        assert_eq!(outcome.stdout, "", "{script}");
+    }
+    let outcome = shell_without(&place, "./goinject doctor --format json", libc::SYS_ptrace);
+    assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+    let told: serde_json::Value = serde_json::from_str(&outcome.stdout).expect("JSON");
+    let list = |key: &str| told[key].as_array().expect("a list").clone();
+    for outlook in list("auto") {
+        assert_eq!(outlook["engine"], serde_json::Value::Null, "{outlook}");
+        let reason = outlook["reason"].as_str().expect("a reason");
+        assert!(reason.contains("refuses ptrace"), "{outlook}");
+    }
+    for engine in list("engines") {
+        assert_eq!(engine["answer"], "no", "{engine}");
+        let parts = engine["parts"].as_array().expect("parts").iter();
+        let writers = parts.filter(|part| {
+            part["name"]
+                .as_str()
+                .is_some_and(|name| name.starts_with("writer"))
+        });
+        for writer in writers {
+            assert_ne!(writer["answer"], "yes", "{writer}");
+        }
+    }
+    let needed = |row: &serde_json::Value| row["of"] == "bpf" && row["need"] == "ptrace of the target";
+    let row = list("needs").into_iter().find(needed).expect("it is needed");
+    assert_eq!(row["here"], "no");
+    // With it, `check` names what a run takes.
+    let allowed = place.run("./goinject check observe.yaml --binary ./busy");
+    assert_eq!(allowed.code, Some(0), "{}", allowed.describe());
+    assert!(
+        allowed.stderr.contains("this host would use engine "),
+        "{}",
+        allowed.describe()
+    );
 }
 
 #[test]

@@ -43,6 +43,19 @@ fn taken_away(way: &Way) -> Vec<Trial> {
     std::iter::once(with).chain(without).collect()
 }
 
+/// What goinject says of a run with every capability of BPF where it may not trace.
+fn promise(arguments: &str, words: &str) -> Trial {
+    let held = "+sys_admin,+dac_override";
+    Trial {
+        writer: Writer::SignalFrame,
+        script: format!(
+            "set -o pipefail\n\
+             setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps {held} --ambient-caps {held} ./goinject {arguments}"
+        ),
+        words: vec![words.to_owned(), "give goinject CAP_SYS_PTRACE".to_owned()],
+    }
+}
+
 /// The stages of Yama, in the order in which they can be set: the last one stays.
 fn yama() -> Vec<Trial> {
     let way = |whose| {
@@ -88,6 +101,23 @@ fn yama() -> Vec<Trial> {
             &["kernel.yama.ptrace_scope is 2", "give goinject CAP_SYS_PTRACE"],
         ),
         stage(2, own, ptrace, &[]),
+        // BPF could write everything, if anything could be started.
+        promise(
+            "run number.yaml -- ./busy -only number -calls 3000",
+            "\n  bpf: kernel.yama.ptrace_scope is 2\n",
+        ),
+        promise(
+            "check number.yaml --binary ./busy",
+            "\n  bpf: kernel.yama.ptrace_scope is 2\n",
+        ),
+        promise(
+            "doctor | tr -s ' '",
+            "\n that set floating-point registers nothing: kernel.yama.ptrace_scope is 2\n",
+        ),
+        promise(
+            "doctor | tr -s ' '",
+            "\nengine bpf no: kernel.yama.ptrace_scope is 2\n",
+        ),
         stage(3, started, ptrace, &["nobody may trace", "ptrace"]),
     ]
 }
