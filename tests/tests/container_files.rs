@@ -39,6 +39,20 @@ impl Tree {
         text
     }
 
+    /// Writes anew what `/proc` tells of the cgroups of each process: the one it has in the second version's hierarchy, as another
+    /// host, or somebody in another cgroup namespace, would see it.
+    fn with_cgroups(self, seen: impl Fn(&str) -> String) -> Tree {
+        for entry in fs::read_dir(self.0.path().join("proc")).expect("processes") {
+            let file = entry.expect("an entry").path().join("cgroup");
+            let Ok(text) = fs::read_to_string(&file) else {
+                continue;
+            };
+            let cgroup = text.lines().find_map(|line| line.strip_prefix("0::"));
+            fs::write(&file, seen(cgroup.expect("in the hierarchy"))).expect("written");
+        }
+        self
+    }
+
     /// What a name stands for, or why for nothing.
     fn find(&self, name: &str) -> String {
         let name = name.parse().expect("a name");
@@ -104,6 +118,18 @@ fn podman() {
     web | 0b8301f9ab37 | Podman | 3101=1
     ");
     assert_eq!(tree.find("mine"), "mine");
+}
+
+/// A pod's cgroup is called by the pod's id where systemd does not make it: each container in it is another.
+#[test]
+fn a_pod_of_podman() {
+    let tree = Tree::of("podman-pod");
+    insta::assert_snapshot!(tree.shown(), @r"
+    5f15acf9ebca-infra | 08a296d11570 | Podman | 32049=1
+    one | cae1930ca970 | Podman | 32076=1
+    two | 49a109ff8eef | Podman | 32116=1
+    ");
+    assert_eq!(tree.find("one"), "one");
 }
 
 #[test]
@@ -230,6 +256,84 @@ fn runc_and_crun_alone() {
       grouped (crun)
       web (runc)
     ");
+}
+
+/// A cgroup as `/proc` shows it to somebody whose cgroup namespace begins at `base`.
+fn from_within(base: &str, cgroup: &str) -> String {
+    let parts = |path: &str| -> Vec<String> {
+        let parts = path.split('/').filter(|part| !part.is_empty());
+        parts.map(str::to_owned).collect()
+    };
+    let (base, cgroup) = (parts(base), parts(cgroup));
+    let common = base
+        .iter()
+        .zip(&cgroup)
+        .take_while(|(one, other)| one == other)
+        .count();
+    let up = base[common..].iter().map(|_| "..");
+    let path: Vec<&str> = up.chain(cgroup[common..].iter().map(String::as_str)).collect();
+    format!("/{}", path.join("/"))
+}
+
+#[test]
+fn cgroups_from_within_a_namespace() {
+    assert_eq!(from_within("/a/b", "/a/b"), "/");
+    assert_eq!(from_within("/a/b", "/a/c.scope"), "/../c.scope");
+    assert_eq!(from_within("/a/b", "/"), "/../..");
+}
+
+/// Whatever hierarchies a host has, and wherever goinject is in them, the same containers have the same processes.
+#[test]
+fn each_layout_of_cgroups_tells_the_same() {
+    let own = "5d0f1c6e1f0f4d1fbd54cf4ee25e4c8c6a4ae8f5a0ee1d7d7e0a31b2c3d4e5f6";
+    let pod = format!(
+        "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod5c1e7788_0000_4000_8000_000000000009.slice/crio-{own}.scope"
+    );
+    let first = |cgroup: &str| {
+        format!("12:pids:{cgroup}\n5:cpu,cpuacct:{cgroup}\n4:memory:{cgroup}\n1:name=systemd:{cgroup}\n")
+    };
+    let namespaced = |base: String| move |cgroup: &str| format!("0::{}\n", from_within(&base, cgroup));
+    type Seen<'a> = Box<dyn Fn(&str) -> String + 'a>;
+    let layouts: [(&str, Seen<'_>); 6] = [
+        ("the first alone", Box::new(first)),
+        (
+            "both, as systemd has them",
+            Box::new(|cgroup| format!("{}0::{cgroup}\n", first(cgroup))),
+        ),
+        (
+            "both, the second unused",
+            Box::new(|cgroup| format!("{}0::/\n", first(cgroup))),
+        ),
+        (
+            "from a container of Docker",
+            Box::new(namespaced(format!("/system.slice/docker-{own}.scope"))),
+        ),
+        ("from a pod", Box::new(namespaced(pod))),
+        (
+            "from a container of Podman",
+            Box::new(namespaced(format!("/machine.slice/libpod-{own}.scope/container"))),
+        ),
+    ];
+    for name in [
+        "docker",
+        "docker-systemd",
+        "podman",
+        "podman-pod",
+        "cri-o",
+        "cri-o-systemd",
+        "containerd",
+        "kubelet",
+        "kubelet-mount",
+    ] {
+        let plain = Tree::of(name).shown();
+        for (layout, seen) in &layouts {
+            assert_eq!(
+                Tree::of(name).with_cgroups(seen).shown(),
+                plain,
+                "{name}: {layout}"
+            );
+        }
+    }
 }
 
 #[test]

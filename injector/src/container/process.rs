@@ -27,7 +27,23 @@ pub(super) fn read_all(proc: &Path) -> Vec<Process> {
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let mut pids: Vec<i32> = pids.collect();
     pids.sort_unstable();
-    pids.into_iter().filter_map(|pid| read(proc, pid)).collect()
+    let mut processes: Vec<Process> = pids.into_iter().filter_map(|pid| read(proc, pid)).collect();
+    begin_at_root(&mut processes);
+    processes
+}
+
+/// In a cgroup namespace, paths begin at one's own cgroup: `/../../docker/ID`. Those that lead up the furthest do so to the root, where
+/// kernel threads are, and are known as from there.
+fn begin_at_root(processes: &mut [Process]) {
+    let ups = |path: &str| path.split('/').skip(1).take_while(|part| *part == "..").count();
+    let all = processes.iter().flat_map(|process| &process.cgroups);
+    let depth = all.map(|path| ups(path)).max().unwrap_or(0);
+    for path in processes.iter_mut().flat_map(|process| &mut process.cgroups) {
+        if depth > 0 && ups(path) == depth {
+            let rest = &path[depth * "/..".len()..];
+            *path = if rest.is_empty() { "/" } else { rest }.to_owned();
+        }
+    }
 }
 
 fn read(proc: &Path, pid: i32) -> Option<Process> {
@@ -133,6 +149,11 @@ fn container_of(cgroup: &str) -> Option<(&str, Runtime)> {
         let name = part.strip_suffix(".scope").unwrap_or(part);
         let (kind, id) = match name.rsplit_once('-') {
             Some((kind, id)) if is_long_id(id) => (kind, id),
+            // A pod of Podman's, with its containers and what watches them below it.
+            _ if is_long_id(name) && above == "libpod_parent" => {
+                above = "";
+                continue;
+            }
             _ if is_long_id(name) => (above, name),
             _ => {
                 above = part;
@@ -179,6 +200,16 @@ mod tests {
                 Runtime::Podman,
             ),
             (format!("/libpod_parent/libpod-{id}"), Runtime::Podman),
+            (format!("/libpod_parent/{other}/libpod-{id}"), Runtime::Podman),
+            (
+                format!("/machine.slice/machine-libpod_pod_{other}.slice/libpod-{id}.scope"),
+                Runtime::Podman,
+            ),
+            // What a container makes below itself counts for nothing.
+            (
+                format!("/docker/{id}/libpod_parent/libpod-{other}"),
+                Runtime::Docker,
+            ),
             (
                 format!(
                     "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod5c_1.slice/crio-{id}.scope"
@@ -198,6 +229,7 @@ mod tests {
             "/".to_owned(),
             "/user.slice/user-1000.slice/session-1.scope".to_owned(),
             format!("/machine.slice/libpod-conmon-{id}.scope"),
+            format!("/libpod_parent/{id}/conmon"),
             format!("/kubepods.slice/crio-conmon-{id}.scope"),
         ] {
             assert_eq!(of(&none), None, "{none}");
