@@ -5,9 +5,11 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use goinject_lab::{Cache, Published};
 use goinject_tests::goinject::Running;
 use goinject_tests::long_run::LongRun;
 use goinject_tests::patience::{is_stopped, is_traced, wait_for};
@@ -31,8 +33,13 @@ fn address(run: &LongRun) -> String {
 
 /// The head and the body of an answer.
 fn ask(address: &str, request: &str) -> (String, String) {
+    ask_for(address, &format!("{request} HTTP/1.1"), "*/*")
+}
+
+/// The same for somebody who takes these types.
+fn ask_for(address: &str, request: &str, accept: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).expect("it listens");
-    let request = format!("{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request = format!("{request}\r\nHost: {address}\r\nAccept: {accept}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
@@ -67,8 +74,16 @@ fn metrics_are_what_the_run_counts() {
         let address = address(&run);
         assert!(address.starts_with("127.0.0.1:"), "{address}");
         let pid = wait_for(|| {
-            let (head, body) = ask(&address, "GET /metrics");
+            // As Prometheus asks.
+            let accept =
+                "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.3,*/*;q=0.1";
+            let (head, body) = ask_for(&address, "GET /metrics HTTP/1.1", accept);
             assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+            assert!(
+                head.contains("Content-Type: application/openmetrics-text; version=1.0.0"),
+                "{head}"
+            );
+            assert!(body.ends_with("# EOF\n"), "{body}");
             let samples = samples(&body);
             (samples.get("goinject_rule_applied_total leaf")? > &10.0).then_some(())?;
             assert_eq!(samples["goinject_armed"], 1.0);
@@ -81,7 +96,10 @@ fn metrics_are_what_the_run_counts() {
             Some(of_process.expect("as events tell").clone())
         });
         let pid = pid.unwrap_or_else(|| panic!("no rule acts: {}", run.text("err")));
-        assert!(pid.contains(" applied ") || pid.contains("applied"), "{pid}");
+        assert!(pid.contains("applied"), "{pid}");
+        let (head, body) = ask(&address, "GET /metrics");
+        assert!(head.contains("Content-Type: text/plain; version=0.0.4"), "{head}");
+        assert_eq!(samples(&body)["goinject_processes_armed_total"], 1.0);
         assert!(ask(&address, "GET /").0.starts_with("HTTP/1.1 404 "));
         assert!(ask(&address, "POST /metrics").0.starts_with("HTTP/1.1 405 "));
         let (outcome, folder) = run.end();
@@ -98,6 +116,77 @@ fn metrics_are_what_the_run_counts() {
             .find(|name| name.ends_with(".tmp"));
         assert_eq!(left, None, "a part of the file is left");
     }
+}
+
+/// What node_exporter tells of the files of a folder.
+fn node_exporter(folder: &Path) -> String {
+    let program = Published::find("node_exporter").expect("in the table");
+    let program = program
+        .program(&Cache::from_env())
+        .unwrap_or_else(|error| panic!("{error}"));
+    let log = folder.join("log");
+    let mut command = Command::new(program);
+    command
+        .args(["--collector.disable-defaults", "--collector.textfile"])
+        .arg(format!("--collector.textfile.directory={}", folder.display()))
+        .arg("--web.listen-address=127.0.0.1:0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(&log).expect("a file"));
+    let mut running = command.spawn().expect("it starts");
+    let address = wait_for(|| {
+        let said = fs::read_to_string(&log).unwrap_or_default();
+        let (_, rest) = said.split_once("msg=\"Listening on\" address=")?;
+        Some(rest.lines().next()?.trim().to_owned())
+    });
+    // In one piece: the later version of the protocol would cut it up.
+    let told = address.map(|address| ask_for(&address, "GET /metrics HTTP/1.0", "text/plain").1);
+    let _ = running.kill();
+    let _ = running.wait();
+    told.unwrap_or_else(|| panic!("{}", fs::read_to_string(&log).unwrap_or_default()))
+}
+
+/// A process with other rules is the same process, for metrics and reports; what node_exporter reads of it is what goinject counted.
+#[test]
+fn node_exporter_reads_of_one_process_whatever_rules_it_has() {
+    let options = [
+        "--json",
+        "events",
+        "--metrics-file",
+        "run.prom",
+        "--markdown",
+        "report",
+    ];
+    let run = start(Writer::Breakpoints, &busy::rules(&["leaf"], ""), &options);
+    run.has_fired("leaf", 1);
+    for generation in [2, 3] {
+        let every = format!("when: {{every: {generation}}}, ");
+        assert_eq!(
+            run.reload(&busy::rules(&["leaf"], &every))["generation"],
+            generation
+        );
+        run.has_fired("leaf", generation);
+    }
+    let (outcome, folder) = run.end();
+    assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+    let again: Vec<bool> = outcome
+        .of_type("process")
+        .filter_map(|line| line["again"].as_bool())
+        .collect();
+    assert_eq!(again, [false, true, true], "{}", outcome.describe());
+    let report = fs::read_to_string(folder.path().join("report")).expect("written");
+    assert!(report.contains(" in 1 process"), "{report}");
+    let told = node_exporter(folder.path());
+    let has = |line: &str| assert!(told.lines().any(|other| other == line), "{line}\n{told}");
+    has("node_textfile_scrape_error 0");
+    has("# TYPE goinject_rule_applied_total counter");
+    has("goinject_processes_armed_total 1");
+    has("goinject_rules_generation 3");
+    has("goinject_reloads_total{outcome=\"applied\"} 2");
+    let replaced = busy::counted(&outcome.stdout)["leaf"].replaced;
+    has(&format!(
+        "goinject_rule_applied_total{{rule=\"leaf\"}} {replaced}"
+    ));
 }
 
 #[test]
@@ -177,7 +266,7 @@ fn standard_output_and_descriptors_take_events() {
 fn a_reader_that_goes_away_holds_nothing_up() {
     let folder = tempfile::tempdir().expect("a folder");
     let pipe = folder.path().join("pipe");
-    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    let made = Command::new("mkfifo").arg(&pipe).status();
     assert!(made.is_ok_and(|status| status.success()));
     let rules = busy::rules(&["leaf"], "");
     let run = start(

@@ -117,6 +117,9 @@ pub struct Process {
     pub sites: usize,
     /// The names of the rules that are armed in it.
     pub rules: Vec<String>,
+    /// Whether rules acted in it before, in this program: the rule file was read again.
+    #[serde(default)]
+    pub again: bool,
 }
 
 /// A container.

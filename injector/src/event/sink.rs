@@ -44,6 +44,10 @@ pub trait Sink {
 pub struct Standing {
     /// The processes in which rules act.
     pub armed: Vec<i32>,
+    /// How many processes there were so far in which rules act or acted.
+    pub ever_armed: u64,
+    /// Whether a limit has ended the faults.
+    pub limit_reached: bool,
     /// Events that are missing because they came too fast.
     pub dropped_events: u64,
     /// Calls that could not even be looked at.

@@ -57,7 +57,7 @@ impl<'a> Terminal<'a> {
 
     fn process(&mut self, process: &Process) {
         let named = self.named.entry(process.binary.clone()).or_default();
-        *named += 1;
+        *named += u64::from(!process.again);
         if *named > NAMED {
             return;
         }
@@ -70,6 +70,10 @@ impl<'a> Terminal<'a> {
             words::path(&process.binary),
             process.go,
         ));
+        // The rule file was read again, and the rest is known.
+        if process.again {
+            return;
+        }
         if *named == NAMED {
             say(format!(
                 "{}: further processes are armed without being named",

@@ -98,6 +98,7 @@ impl Record {
     pub fn line(&mut self, line: &Line) {
         match line {
             Line::Armed(armed) => self.armed = Some(armed.clone()),
+            Line::Process(process) if process.again => {}
             Line::Process(process) => self.processes.push(process.clone()),
             Line::Fired(fired) => self.event(fired),
             Line::Executed(_) => self.executed = true,

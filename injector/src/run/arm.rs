@@ -1,6 +1,7 @@
 //! How a run begins, and how processes come to be armed.
 
 use std::io;
+use std::mem;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -269,6 +270,8 @@ impl Run<'_> {
             return;
         };
         process.is_told = true;
+        let again = mem::replace(&mut process.was_told, true);
+        self.ever_armed.add(pid);
         let armable = image.armable.as_ref().expect("it is armed");
         if self.results.armed_nowhere() {
             self.begin_limits();
@@ -294,8 +297,9 @@ impl Run<'_> {
                 .rules()
                 .map(|rule| self.rules.rules[rule].name.clone())
                 .collect(),
+            again,
         };
-        if self.watched.is_some() {
+        if self.watched.is_some() && !again {
             self.results.add_process(&process);
         }
         self.sink.line(&Line::Process(process));

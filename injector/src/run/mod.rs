@@ -32,7 +32,7 @@ pub use crate::plan::encode::{Forced, Numbering};
 
 use self::container::Watched;
 use self::image::Images;
-use self::process::Process;
+use self::process::{EverArmed, Process};
 use self::results::Results;
 use self::target::Target;
 use self::watchdog::Watchdog;
@@ -136,6 +136,7 @@ struct Run<'a> {
     chosen: Option<String>,
     family: Family,
     processes: BTreeMap<i32, Process>,
+    ever_armed: EverArmed,
     results: Results,
     outcome: Outcome,
     follow: bool,
@@ -190,6 +191,7 @@ pub fn run(
         chosen: None,
         family: Family::default(),
         processes: BTreeMap::new(),
+        ever_armed: EverArmed::default(),
         results,
         outcome: Outcome {
             started,
@@ -335,6 +337,7 @@ impl Run<'_> {
         self.tell_events();
         self.close(pid);
         self.processes.remove(&pid);
+        self.ever_armed.end(pid);
         if pid == self.target {
             self.outcome.end = Some(end);
         }

@@ -1,10 +1,34 @@
 //! A process of a run.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::image::{Armable, Image};
 use crate::engine::{Session, State};
 use crate::plan::encode::LoadBias;
+
+/// The processes in which rules act or acted, each once, whatever they have executed.
+#[derive(Debug, Default)]
+pub(super) struct EverArmed {
+    /// Those that have not ended.
+    live: BTreeSet<i32>,
+    ended: u64,
+}
+
+impl EverArmed {
+    pub(super) fn add(&mut self, pid: i32) {
+        self.live.insert(pid);
+    }
+
+    /// Its number may be another's from now on.
+    pub(super) fn end(&mut self, pid: i32) {
+        self.ended += u64::from(self.live.remove(&pid));
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.live.len() as u64 + self.ended
+    }
+}
 
 /// A process of a run.
 pub(super) struct Process {
@@ -20,6 +44,8 @@ pub(super) struct Process {
     pub(super) session: Option<Box<dyn Session>>,
     /// Whether it was told that they are armed.
     pub(super) is_told: bool,
+    /// Whether it was told of any rules that they are armed in what it runs.
+    pub(super) was_told: bool,
     /// It was forked, and has not executed a program since.
     is_copy: bool,
 }
@@ -34,6 +60,7 @@ impl Process {
             former: Vec::new(),
             session: None,
             is_told: false,
+            was_told: false,
             is_copy,
         }
     }
@@ -67,5 +94,24 @@ impl Process {
     /// Whether the run goes on because of it: rules act in it, or in what it is about to execute.
     pub(super) fn matters(&self) -> bool {
         self.session.is_some() || self.is_copy
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_counts_once_and_its_number_again_once_it_has_ended() {
+        let mut armed = EverArmed::default();
+        armed.add(7);
+        armed.add(7);
+        armed.add(8);
+        assert_eq!(armed.count(), 2);
+        armed.end(7);
+        armed.end(9);
+        assert_eq!(armed.count(), 2);
+        armed.add(7);
+        assert_eq!(armed.count(), 3);
     }
 }

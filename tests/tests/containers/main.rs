@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use goinject_tests::bundle::{self, Container, Runtime};
 use goinject_tests::goinject::Running;
+use goinject_tests::patience::wait_for;
 use goinject_tests::{Build, Outcome, Tally, Writer, busy, goinject};
 
 /// The jumps of the inline engine are refused where system calls are filtered.
@@ -33,6 +34,19 @@ impl Injection {
             running: Running::start(&mut command),
             folder,
         }
+    }
+
+    /// Waits until so many of its events have a text.
+    fn wait_for(&self, text: &str, number: usize) {
+        let events = self.folder.path().join("events");
+        let seen = || {
+            fs::read_to_string(&events)
+                .unwrap_or_default()
+                .matches(text)
+                .count()
+                >= number
+        };
+        assert!(wait_for(|| seen().then_some(())).is_some(), "no {text}");
     }
 
     fn end(self) -> Outcome {
@@ -112,6 +126,10 @@ fn processes_that_appear_later_are_taken_in() {
             "when: {every: 100}, ",
         );
         container.exec(&["-for", "4s", "-only", "leaf"]);
+        // Rules that are read again act in the same two.
+        injection.wait_for("\"type\":\"process\"", 2);
+        injection.running.signal(libc::SIGHUP);
+        injection.wait_for("\"type\":\"reloaded\"", 1);
         let outcome = injection.end();
         assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
         let results: Vec<_> = outcome.of_type("process_result").collect();

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use self::series::Series;
+use self::series::{Format, Series};
 use self::server::{Address, Server};
 use crate::event::line::Line;
 use crate::event::{Progress, Sink, Standing};
@@ -90,7 +90,7 @@ impl Metrics {
             return;
         };
         self.written = Some(Instant::now());
-        let text = locked(series).text();
+        let text = locked(series).text(Format::Prometheus);
         self.failure = file::replace(path, &text).err();
     }
 }

@@ -47,6 +47,15 @@ struct OfProcess {
 type Counters<L> = Family<L, Counter>;
 type Time = Gauge<f64, AtomicU64>;
 
+/// How metrics are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// As OpenMetrics 1.0 has it, which Prometheus asks for.
+    OpenMetrics,
+    /// Prometheus' own text format, version 0.0.4: what node_exporter reads, and everybody else.
+    Prometheus,
+}
+
 /// All that is counted of a run.
 #[derive(Debug)]
 pub(super) struct Series {
@@ -71,7 +80,7 @@ pub(super) struct Series {
     /// By process id.
     known: HashMap<i32, Known>,
     /// Those that have ended, and when.
-    ended: Vec<(Instant, Vec<OfProcess>)>,
+    ended: Vec<(Instant, Known)>,
 }
 
 /// A process with series of its own, or one of those that are counted together.
@@ -81,6 +90,24 @@ struct Known {
     program: String,
     container: String,
     series: Vec<OfProcess>,
+}
+
+/// What processes without series of their own are called.
+const OTHER: &str = "other";
+
+impl Known {
+    fn other() -> Known {
+        Known {
+            pid: OTHER.to_owned(),
+            program: String::new(),
+            container: String::new(),
+            series: Vec::new(),
+        }
+    }
+
+    fn is_called_as(&self, other: &Known) -> bool {
+        (&self.pid, &self.program, &self.container) == (&other.pid, &other.program, &other.container)
+    }
 }
 
 impl Series {
@@ -134,7 +161,7 @@ impl Series {
             registry.register(name, help, counters.clone());
         }
         let help =
-            "Faults by process, as events tell of them; pid=\"other\" is all processes beyond the first";
+            "Faults by process, as events tell of them; the process id `other` is all beyond the first";
         registry.register("process_faults", help, self.faults.clone());
         let help = "1 while rules act in a process and no limit has ended the faults";
         registry.register("armed", help, self.armed.clone());
@@ -143,7 +170,7 @@ impl Series {
             "Processes in which rules act",
             self.processes.clone(),
         );
-        let help = "Processes in which rules began to act";
+        let help = "Processes in which rules act or acted, each once";
         registry.register("processes_armed", help, self.processes_armed.clone());
         let help = "1 once a limit has ended the faults";
         registry.register("limit_reached", help, self.limit_reached.clone());
@@ -152,9 +179,10 @@ impl Series {
         let help = "Calls that could not be looked at, because of too many threads, and are in no counter";
         registry.register("calls_lost", help, self.lost_calls.clone());
         let help = "When goinject last looked at the run";
-        registry.register("updated_time_seconds", help, self.updated.clone());
+        registry.register("last_update_timestamp_seconds", help, self.updated.clone());
         self.generation.set(1);
-        let help = "The generation of rules, from 1: how often the rule file was read";
+        let help =
+            "The generation of rules that acts: 1, and 1 more for each time that others took their place";
         registry.register("rules_generation", help, self.generation.clone());
         let help = "Times that the rule file was read again";
         registry.register("reloads", help, self.reloads.clone());
@@ -202,26 +230,27 @@ impl Series {
     }
 
     fn process(&mut self, process: &Process) {
-        self.processes_armed.inc();
+        // Other rules act in it: its series go on.
+        if process.again && self.known.contains_key(&process.pid) {
+            return;
+        }
         self.end(process.pid);
-        let has_room = self.known.values().filter(|known| known.pid != "other").count() + self.ended.len();
         let container = process.container.as_ref();
-        let known = match has_room < PROCESSES {
-            true => Known {
-                pid: process.pid.to_string(),
-                program: inert(&process.program).into_owned(),
-                container: container
-                    .map_or_else(String::new, |container| inert(&container.name).into_owned()),
-                series: Vec::new(),
-            },
-            false => Known {
-                pid: "other".to_owned(),
-                program: String::new(),
-                container: String::new(),
-                series: Vec::new(),
-            },
+        let mut new = Known {
+            pid: process.pid.to_string(),
+            program: inert(&process.program).into_owned(),
+            container: container.map_or_else(String::new, |container| inert(&container.name).into_owned()),
+            series: Vec::new(),
         };
-        self.known.insert(process.pid, known);
+        // An earlier process of this number has the same series.
+        if let Some(same) = self.ended.iter().position(|(_, known)| known.is_called_as(&new)) {
+            new.series = self.ended.swap_remove(same).1.series;
+        }
+        let has_own = self.known.values().filter(|known| known.pid != OTHER).count() + self.ended.len();
+        if has_own >= PROCESSES {
+            new = Known::other();
+        }
+        self.known.insert(process.pid, new);
     }
 
     fn fired(&mut self, fired: &Fired) {
@@ -304,7 +333,9 @@ impl Series {
         raise(&self.lost_calls, standing.lost_calls);
         self.processes
             .set(i64::try_from(standing.armed.len()).unwrap_or(i64::MAX));
-        let acts = !standing.armed.is_empty() && self.limit_reached.get() == 0;
+        raise(&self.processes_armed, standing.ever_armed);
+        self.limit_reached.set(standing.limit_reached.into());
+        let acts = !standing.armed.is_empty() && !standing.limit_reached;
         self.armed.set(acts.into());
         let gone = |pid: &&i32| !standing.armed.contains(pid);
         let gone: Vec<i32> = self.known.keys().filter(gone).copied().collect();
@@ -317,19 +348,19 @@ impl Series {
     /// A process's rules act no longer.
     fn end(&mut self, pid: i32) {
         if let Some(known) = self.known.remove(&pid)
-            && known.pid != "other"
+            && known.pid != OTHER
         {
-            self.ended.push((Instant::now(), known.series));
+            self.ended.push((Instant::now(), known));
         }
     }
 
     /// Drops the series of what ended long ago.
     fn forget(&mut self) {
         let faults = &self.faults;
-        self.ended.retain(|(when, series)| {
+        self.ended.retain(|(when, known)| {
             let stays = when.elapsed() < REMEMBERED;
             if !stays {
-                for labels in series.iter() {
+                for labels in &known.series {
                     faults.remove(labels);
                 }
             }
@@ -338,11 +369,46 @@ impl Series {
     }
 
     /// All of it.
-    pub(super) fn text(&self) -> String {
+    pub(super) fn text(&self, format: Format) -> String {
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a text takes all that is written");
-        text
+        match format {
+            Format::OpenMetrics => text,
+            Format::Prometheus => as_prometheus(&text),
+        }
     }
+}
+
+/// The older format: a family is called as its samples are, there are no units, and information is a gauge, since a type that
+/// is not known makes a reader refuse the whole text.
+fn as_prometheus(text: &str) -> String {
+    let mut converted = String::new();
+    // The name of a family depends on its type, which comes behind the words for it.
+    let mut help = None;
+    for line in text.lines() {
+        let words: Vec<&str> = line.splitn(4, ' ').collect();
+        match words[..] {
+            ["#", "EOF" | "UNIT", ..] => {}
+            ["#", "HELP", _, words] => help = Some(words),
+            ["#", "TYPE", family, kind] => {
+                let (suffix, kind) = match kind {
+                    "counter" => ("_total", kind),
+                    "info" => ("_info", "gauge"),
+                    "unknown" => ("", "untyped"),
+                    _ => ("", kind),
+                };
+                if let Some(help) = help.take() {
+                    converted.push_str(&format!("# HELP {family}{suffix} {help}\n"));
+                }
+                converted.push_str(&format!("# TYPE {family}{suffix} {kind}\n"));
+            }
+            _ => {
+                converted.push_str(line);
+                converted.push('\n');
+            }
+        }
+    }
+    converted
 }
 
 /// Has a counter stand where it is known to be.

@@ -6,13 +6,28 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use tiny_http::{Header, Method, Response, StatusCode};
+use tiny_http::{Header, Method, Request, Response, StatusCode};
 
 use super::locked;
-use super::series::Series;
+use super::series::{Format, Series};
 
-/// What the text is, to a client.
-const TYPE: &str = "Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8";
+impl Format {
+    /// What a client is to get, by the header `Accept` of its request.
+    fn accepted(accept: &str) -> Format {
+        match accept.contains("application/openmetrics-text") {
+            true => Format::OpenMetrics,
+            false => Format::Prometheus,
+        }
+    }
+
+    /// What the text is, to a client.
+    fn header(self) -> &'static str {
+        match self {
+            Format::OpenMetrics => "Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Format::Prometheus => "Content-Type: text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+}
 
 /// Where to listen. Where no host is named, nobody else's can reach it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +73,7 @@ impl Server {
             .name("goinject-metrics".to_owned())
             .spawn(move || {
                 for request in server.incoming_requests() {
-                    let response = answer(request.method(), request.url(), &series);
+                    let response = answer(&request, &series);
                     // Somebody who has gone away has no use for it.
                     let _ = request.respond(response);
                 }
@@ -71,12 +86,15 @@ impl Server {
     }
 }
 
-fn answer(method: &Method, url: &str, series: &Mutex<Series>) -> Response<io::Cursor<Vec<u8>>> {
-    let path = url.split('?').next().unwrap_or_default();
-    match (method, path) {
+fn answer(request: &Request, series: &Mutex<Series>) -> Response<io::Cursor<Vec<u8>>> {
+    let path = request.url().split('?').next().unwrap_or_default();
+    match (request.method(), path) {
         (Method::Get | Method::Head, "/metrics") => {
-            let text = locked(series).text();
-            let header = Header::from_str(TYPE).expect("it is one");
+            let mut headers = request.headers().iter();
+            let accept = headers.find(|header| header.field.equiv("Accept"));
+            let format = Format::accepted(accept.map_or("", |accept| accept.value.as_str()));
+            let text = locked(series).text(format);
+            let header = Header::from_str(format.header()).expect("it is one");
             Response::from_string(text).with_header(header)
         }
         (Method::Get | Method::Head, _) => plain("metrics are at /metrics\n", 404),
