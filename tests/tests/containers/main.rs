@@ -3,7 +3,8 @@
 mod managers;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -109,6 +110,61 @@ fn programs_with_namespaces_of_their_own_are_changed() {
             );
             compare(&container, writer, &[]);
         }
+    }
+}
+
+/// A program without debug information, and a file that has it.
+fn separated(folder: &Path) -> (PathBuf, PathBuf) {
+    let (program, debug) = (folder.join("stripped"), folder.join("elsewhere/app.debug"));
+    fs::create_dir(folder.join("elsewhere")).expect("a folder");
+    let busy = NEWEST.of("busy");
+    let link = format!("--add-gnu-debuglink={}", debug.display());
+    for arguments in [
+        vec!["--only-keep-debug".as_ref(), busy.as_os_str(), debug.as_os_str()],
+        vec![
+            "--strip-all".as_ref(),
+            link.as_ref(),
+            busy.as_os_str(),
+            program.as_os_str(),
+        ],
+    ] {
+        let status = Command::new("objcopy").args(&arguments).status();
+        assert!(status.is_ok_and(|status| status.success()), "{arguments:?}");
+    }
+    (program, debug)
+}
+
+/// The host has other files under the same names, or none.
+#[test]
+fn debug_files_are_those_of_the_container() {
+    if !have_containers() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let (program, debug) = separated(folder.path());
+    let rules = folder.path().join("rules.yaml");
+    fs::write(&rules, busy::rules(&["leaf"], "")).expect("rules are written");
+    let mut check = goinject::command([
+        "check".as_ref(),
+        rules.as_os_str(),
+        "--binary".as_ref(),
+        program.as_ref(),
+    ]);
+    let alone = Running::start(&mut check).end();
+    assert_eq!(
+        alone.code,
+        Some(3),
+        "without the file, nothing names the parameter: {}",
+        alone.describe()
+    );
+    let places = ["bin", "usr/lib/debug/bin"];
+    for ((runtime, writer), place) in Runtime::ALL.into_iter().zip(WRITERS).zip(places) {
+        let arguments = ["-for", "2s", "-only", "leaf"];
+        let container = Container::start(runtime, &program, &arguments, |_, root| {
+            fs::create_dir_all(root.join(place)).expect("a folder");
+            fs::copy(&debug, root.join(place).join("app.debug")).expect("a copy");
+        });
+        compare(&container, writer, &[]);
     }
 }
 
