@@ -120,6 +120,23 @@ fn podman() {
     assert_eq!(tree.find("mine"), "mine");
 }
 
+/// Containers of several at once, in the scopes and slices that systemd makes.
+#[test]
+fn cgroups_of_systemd() {
+    let tree = Tree::of("systemd");
+    insta::assert_snapshot!(tree.shown(), @r"
+    0b8301f9ab37 | 0b8301f9ab37 | containerd | 301=1
+    3f4ef767e86a-infra | 3dc3ebf74f19 | Podman | 215=1
+    app | fd046f5097b3 | Podman | 243=1
+    shop | 5f1b749cb40a | Podman | 169=1
+    web | bc71c53ee2ea | Docker | 113=1
+    ");
+    for name in ["web", "shop", "app"] {
+        assert_eq!(tree.find(name), name);
+    }
+    assert_eq!(tree.find("0b83"), "0b8301f9ab37");
+}
+
 /// A pod's cgroup is called by the pod's id where systemd does not make it: each container in it is another.
 #[test]
 fn a_pod_of_podman() {
@@ -322,6 +339,7 @@ fn each_layout_of_cgroups_tells_the_same() {
         "cri-o",
         "cri-o-systemd",
         "containerd",
+        "systemd",
         "kubelet",
         "kubelet-mount",
     ] {
