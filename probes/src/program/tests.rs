@@ -1,14 +1,17 @@
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::*;
 use crate::capability::{BpfSupport, Support, own_file_offset, probed};
 use crate::table::{BINDING_COUNTS, Binding, Edit, Needs, RULE_OBSERVE, RULE_TIMES, Rule, Site, Term};
 
-/// Where BPF is out of reach, what `doctor` says is printed instead.
+/// Where BPF is out of reach, what `doctor` says is printed instead. Tried once: trying calls the function whose calls the tests
+/// count, and they may be threads of one process.
 fn support() -> Option<(Attach, Switches)> {
-    let support = BpfSupport::probe();
-    if let Support::No(reason) | Support::Unknown(reason) = support.load {
+    static SUPPORT: LazyLock<BpfSupport> = LazyLock::new(BpfSupport::probe);
+    let support = &*SUPPORT;
+    if let Support::No(reason) | Support::Unknown(reason) = &support.load {
         eprintln!("skipped: {reason}");
         return None;
     }
