@@ -402,6 +402,8 @@ fn tracer(plan: &Plan, host: &Host) -> Result<Selection, String> {
     }
     let switches = Switches {
         signal: true,
+        // Conditions look at pages that nobody has touched yet, or that are swapped out.
+        sleep: host.bpf.sleep.is_yes(),
         ..Switches::default()
     };
     let explanation = "engine bpf, writer tracer".to_owned();
