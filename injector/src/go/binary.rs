@@ -50,6 +50,7 @@ pub struct Binary {
     morestack: OnceLock<MorestackFunctions>,
     pub(super) itabs: OnceLock<Vec<Itab>>,
     pub(super) described: OnceLock<Vec<(Address, String)>>,
+    pub(super) other_types: OnceLock<Vec<(Address, String)>>,
     pub(super) methods: OnceLock<HashMap<Address, Recorded>>,
     pub(super) goroutine: OnceLock<GoroutineLayout>,
 }
@@ -165,6 +166,7 @@ impl Binary {
             morestack: OnceLock::new(),
             itabs: OnceLock::new(),
             described: OnceLock::new(),
+            other_types: OnceLock::new(),
             methods: OnceLock::new(),
             goroutine: OnceLock::new(),
         })

@@ -46,12 +46,11 @@ impl Binary {
     /// The descriptions of types of a name that fits, with their full names. A name fits with the whole import path of its
     /// package or with the last part of that, as `%T` prints it.
     pub fn types_named(&self, name: &str) -> Vec<(Address, String)> {
-        let mut found: Vec<(Address, String)> = self
-            .described_types()
-            .iter()
-            .filter(|(_, full)| type_name_fits(name, full))
-            .cloned()
-            .collect();
+        let fits = |(_, full): &&(Address, String)| type_name_fits(name, full);
+        let mut found: Vec<(Address, String)> = self.described_types().iter().filter(fits).cloned().collect();
+        if found.is_empty() {
+            found = self.other_types().iter().filter(fits).cloned().collect();
+        }
         // A whole name means that one, whatever else ends alike.
         if let Some(exact) = found.iter().find(|(_, full)| full == name) {
             found = vec![exact.clone()];
@@ -62,25 +61,38 @@ impl Binary {
     /// All types that are reached from those that the program puts into interfaces, with their names.
     pub fn described_types(&self) -> &[(Address, String)] {
         self.described.get_or_init(|| {
-            let mut waiting: VecDeque<Address> = self
-                .itabs()
-                .iter()
-                .flat_map(|itab| [itab.concrete, itab.interface])
-                .collect();
-            let mut seen: HashSet<Address> = HashSet::new();
-            let mut found = Vec::new();
-            while let Some(address) = waiting.pop_front() {
-                if seen.len() >= MAX_SEEN || !seen.insert(address) {
-                    continue;
-                }
-                let Some(description) = self.description(address) else {
-                    continue;
-                };
-                waiting.extend(description.refers_to());
-                found.push((address, description.name));
-            }
-            found
+            let itabs = self.itabs().iter();
+            let roots = itabs.flat_map(|itab| [itab.concrete, itab.interface]);
+            self.reached_from(roots.collect(), HashSet::new())
         })
+    }
+
+    /// The others that the program has descriptions of: what it puts into `any`, or only makes by reflection.
+    fn other_types(&self) -> &[(Address, String)] {
+        self.other_types.get_or_init(|| {
+            let known = self.described_types().iter().map(|(address, _)| *address);
+            self.reached_from(self.linked_types().into(), known.collect())
+        })
+    }
+
+    /// Types that are reached from some, with these, and without those that are known.
+    fn reached_from(
+        &self,
+        mut waiting: VecDeque<Address>,
+        mut known: HashSet<Address>,
+    ) -> Vec<(Address, String)> {
+        let mut found = Vec::new();
+        while let Some(address) = waiting.pop_front() {
+            if found.len() >= MAX_SEEN || !known.insert(address) {
+                continue;
+            }
+            let Some(description) = self.description(address) else {
+                continue;
+            };
+            waiting.extend(description.refers_to());
+            found.push((address, description.name));
+        }
+        found
     }
 
     /// A type as its description says it.

@@ -39,6 +39,8 @@ pub struct ModuleData {
     pub function_data: Option<Address>,
     /// The interface tables.
     pub itabs: Itabs,
+    /// Types that a program can make by reflection, whether it puts them into interfaces or not.
+    pub type_links: TypeLinks,
 }
 
 /// Where the interface tables are that the linker built.
@@ -57,6 +59,26 @@ pub enum Itabs {
         start: Address,
         /// Bytes of all.
         size: u64,
+    },
+}
+
+/// Where the descriptions of types are named that programs can make by reflection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TypeLinks {
+    /// A slice of offsets from the start of the types, of four bytes each: Go up to 1.26. Types with names are not among them, but
+    /// pointers to these are.
+    Offsets {
+        /// Start of the slice.
+        start: Address,
+        /// How many.
+        count: u64,
+    },
+    /// All descriptions, one after another: since Go 1.27.
+    Table {
+        /// The first.
+        start: Address,
+        /// Behind the last.
+        end: Address,
     },
 }
 
@@ -129,13 +151,19 @@ fn read_at(image: &Image, at: Address, table: &Table, version: &GoVersion) -> Op
                 start: types_start.plus(word(types + 3)?),
                 size: word(types + 4)?,
             },
+            // A word stands before the first.
+            type_links: TypeLinks::Table {
+                start: types_start.plus(8),
+                end: types_start.plus(word(types + 1)?),
+            },
         });
     }
     let has_function_data = table.form >= Form::Go118;
     // Since Go 1.26 the end of the function table stands behind the function data.
     let text_sections = types + 2 + if has_function_data { 2 } else { 0 } + usize::from(version.at_least(26));
     // Slices of text sections and type links, then of interface tables.
-    let itabs = text_sections + 6;
+    let type_links = text_sections + 3;
+    let itabs = type_links + 3;
     Some(ModuleData {
         address: at,
         text: start,
@@ -149,6 +177,10 @@ fn read_at(image: &Image, at: Address, table: &Table, version: &GoVersion) -> Op
         itabs: Itabs::Pointers {
             start: address(itabs)?,
             count: word(itabs + 1)?,
+        },
+        type_links: TypeLinks::Offsets {
+            start: address(type_links)?,
+            count: word(type_links + 1)?,
         },
     })
 }

@@ -20,8 +20,10 @@ const FLAG_NAMED: u8 = 4;
 
 pub(super) const KIND_MASK: u8 = 0x1f;
 pub(super) const FUNC: u8 = 19;
+pub(super) const INTERFACE: u8 = 20;
 const MAP: u8 = 21;
 const POINTER: u8 = 22;
+pub(super) const STRUCT: u8 = 25;
 
 /// Bytes of what named types and types with methods have beside.
 pub(super) const UNCOMMON_SIZE: usize = 16;
@@ -88,7 +90,12 @@ impl Binary {
         if u8_at(&common, FLAGS)? & FLAG_UNCOMMON == 0 {
             return None;
         }
-        let extra = match u8_at(&common, KIND)? & KIND_MASK {
+        Some(address.plus(COMMON_SIZE as u64 + self.size_of_kind(u8_at(&common, KIND)? & KIND_MASK)))
+    }
+
+    /// Bytes of what is particular to a kind of types.
+    pub(super) fn size_of_kind(&self, kind: u8) -> u64 {
+        match kind {
             // Array: element, slice, length.
             17 => 24,
             // Channel: element, direction.
@@ -96,7 +103,7 @@ impl Binary {
             // Counts of parameters and results, padded.
             FUNC => 8,
             // Interface: package, slice of methods.
-            20 => 32,
+            INTERFACE => 32,
             MAP => match self.version().minor {
                 // Key, element, bucket, hash function, sizes and flags.
                 ..=23 => 40,
@@ -108,10 +115,9 @@ impl Binary {
             // Pointer, slice: element.
             POINTER | 23 => 8,
             // Struct: package, slice of fields.
-            25 => 32,
+            STRUCT => 32,
             _ => 0,
-        };
-        Some(address.plus(COMMON_SIZE as u64 + extra))
+        }
     }
 
     /// A name by its offset from the start of the types.
