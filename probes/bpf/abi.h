@@ -65,6 +65,10 @@ typedef int64_t gi_s64;
 #define GI_COPIED 4096
 #define GI_PIECE 64 /* memory for a copy is handed out in such pieces, none of which lies in two pages */
 #define GI_HELDS 9
+/* Groups of eight entries of a map that one search looks at. */
+#define GI_GROUPS 4096
+/* Bytes of a map's key that is looked for. */
+#define GI_KEY_TEXT 208
 
 /* Where a place starts. */
 enum gi_base {
@@ -73,6 +77,8 @@ enum gi_base {
 	GI_BASE_STACK = 2,    /* entry stack pointer + offset */
 	GI_BASE_ABSOLUTE = 3, /* run-time address */
 	GI_BASE_COPY = 4,     /* address bytes into the copy that was made last; edits only */
+	GI_BASE_ELEMENT = 5,  /* offset bytes into the element of a map that was found last, number index */
+	GI_BASE_ABSENT = 6,   /* found at the hit: a map has no such element, so all of it is zero */
 };
 
 /* One dereference: the word found so far is a pointer. */
@@ -109,6 +115,7 @@ enum gi_source {
 	GI_REPEAT = 12, /* what the edit before puts into its place */
 	GI_TIME = 13, /* a time.Time's first word, with operand seconds and extra nanoseconds added; the next edit is its second */
 	GI_TIME_REST = 14, /* its second word */
+	GI_FIND = 15, /* nothing: operand is the row by which an element of the map there is found, for the edits that follow */
 };
 
 /* How the bits of a value are to be understood. */
@@ -181,6 +188,7 @@ enum gi_op {
 	GI_OP_SKIP_IF_TRUE = 5,
 	GI_OP_RECALL = 6,  /* pushes truth `slot` as it was at entry */
 	GI_OP_CAPTURE = 7, /* at entry: keeps the left operand as number `slot` */
+	GI_OP_FIND = 8,    /* finds an element of the map that the left operand is, by row `text`, as number `slot` */
 };
 
 enum gi_test {
@@ -195,6 +203,7 @@ enum gi_test {
 	GI_TEST_ENDS_WITH = 8,
 	GI_TEST_CONTAINS = 9,
 	GI_TEST_IS = 10, /* errors: the left one is the right one, or wraps it; see gi_wrapper */
+	GI_TEST_FOUND = 11, /* an element was found, number 0 */
 };
 
 /* How the errors of a type wrap others. */
@@ -213,6 +222,28 @@ struct gi_wrapper {
 };
 
 #define GI_WRAPPERS 16
+
+/* How a map holds its entries. */
+enum gi_map_layout {
+	GI_MAP_GROUPS = 0,  /* Go 1.24 on */
+	GI_MAP_BUCKETS = 1, /* before */
+};
+
+/* What to look for in a map. A row of gi_fixed_text holds one. */
+struct gi_lookup {
+	gi_u32 layout;         /* enum gi_map_layout */
+	gi_u32 text;           /* the key is a string */
+	gi_u32 key_size;       /* of one that is a number: 1, 2, 4 or 8 */
+	gi_u32 group_size;     /* of a group, or bucket */
+	gi_u32 keys;           /* in it: the first key, and how far the next one is */
+	gi_u32 key_stride;
+	gi_u32 elements;
+	gi_u32 element_stride;
+	gi_u32 indirect;       /* elements are pointers to them */
+	gi_u32 padding;
+	gi_u64 number;         /* the key, or its length */
+	gi_u8 key[GI_KEY_TEXT]; /* filled up with zeros */
+};
 /* Rows of them that a term may have. */
 #define GI_WRAPPER_ROWS 4
 /* Errors that one test looks at, those that are wrapped among them. */
@@ -324,6 +355,8 @@ enum gi_reason {
 	GI_WRONG_TYPE = 16, /* a variable does not hold what its name promised */
 	GI_NO_COPIES = 17,  /* the memory for copies is used up */
 	GI_UNSCANNED = 18,  /* the garbage collector does not know of the memory for copies */
+	GI_NO_KEY = 19,     /* a map has no such key */
+	GI_TOO_LARGE = 20,  /* a map has more than GI_GROUPS groups */
 };
 
 /* Why a call that matched did not fire. */
@@ -423,6 +456,7 @@ enum gi_need {
 	GI_NEED_FLOATS = 2048,   /* floating-point registers in them */
 	GI_NEED_TESTS = 4096,    /* Go tests are told apart */
 	GI_NEED_NUMBERS = 8192,  /* calls are numbered so that another run recognizes them */
+	GI_NEED_ELEMENTS = 16384, /* elements of maps */
 };
 
 /* gi_process.armed */
@@ -549,6 +583,7 @@ _Static_assert(sizeof(struct gi_edit) == 88, "gi_edit");
 _Static_assert(sizeof(struct gi_binding) == 64, "gi_binding");
 _Static_assert(sizeof(struct gi_term) == 152, "gi_term");
 _Static_assert(sizeof(struct gi_wrapper) * GI_WRAPPERS == GI_CONDITION_TEXT, "gi_wrapper");
+_Static_assert(sizeof(struct gi_lookup) == GI_CONDITION_TEXT, "gi_lookup");
 _Static_assert(sizeof(struct gi_rule) == 88, "gi_rule");
 _Static_assert(sizeof(struct gi_counters) == 384, "gi_counters");
 _Static_assert(sizeof(struct gi_site) == 40, "gi_site");

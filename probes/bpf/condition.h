@@ -16,6 +16,7 @@
 
 #include "text.h"
 #include "errors.h"
+#include "element.h"
 
 /*
  * Reads a place into s->word[0]. Returns enum gi_reason. Most are just a register, and a call that does not fire pays for
@@ -122,6 +123,8 @@ GI_SUBPROGRAM int gi_test(struct gi_scratch *s, gi_u32 row)
 		return GI_TRUTH_UNREADABLE;
 	if (term->test == GI_TEST_IS)
 		truth = gi_error_is(s, row);
+	else if (term->test == GI_TEST_FOUND)
+		truth = s->element[0] == GI_ELEMENT_UNREADABLE ? GI_TRUTH_UNREADABLE : s->element[0] != 0;
 	else if (term->left_kind == GI_KIND_TEXT && term->test >= GI_TEST_LESS &&
 		 term->test <= GI_TEST_GREATER_OR_EQUAL)
 		truth = gi_text_stands(s, row, term->test);
@@ -138,6 +141,25 @@ GI_SUBPROGRAM int gi_test(struct gi_scratch *s, gi_u32 row)
 	else
 		gi_add(&counters->failed, 1);
 	return truth;
+}
+
+/* Finds an element of the map that is a row's left operand. */
+GI_SUBPROGRAM int gi_find_term(struct gi_scratch *s, gi_u32 row)
+{
+	struct gi_term *term;
+	gi_u32 slot;
+
+	if (!GI_NEEDS(CONDITIONS) || !s)
+		return 0;
+	term = gi_term_row(s, row);
+	if (!term)
+		return 0;
+	slot = term->slot & 1;
+	if (gi_load_operand(s, row, 0))
+		s->element[slot] = GI_ELEMENT_UNREADABLE;
+	else
+		gi_find_element(s, term->text, slot);
+	return 0;
 }
 
 /* Keeps the left operand of a row for the return of the call. */
@@ -202,6 +224,9 @@ static __inline__ gi_u32 gi_step_condition(struct gi_scratch *s, gi_u32 row)
 		return (s->truths & 3) == GI_FALSE ? term->skip : 0;
 	case GI_OP_SKIP_IF_TRUE:
 		return (s->truths & 3) == GI_TRUE ? term->skip : 0;
+	case GI_OP_FIND:
+		gi_find_term(s, row);
+		return 0;
 	case GI_OP_RECALL:
 		gi_push(s, (s->call.truths >> ((term->slot & 31) * 2)) & 3);
 		return 0;
@@ -220,6 +245,10 @@ static __inline__ void gi_record_term(struct gi_scratch *s, gi_u32 row)
 		return;
 	if (term->op == GI_OP_CAPTURE) {
 		gi_capture_operand(s, row, term);
+		return;
+	}
+	if (term->op == GI_OP_FIND) {
+		gi_find_term(s, row);
 		return;
 	}
 	truth = gi_test(s, row);

@@ -3,6 +3,7 @@
 #ifndef GOINJECT_EDIT_H
 #define GOINJECT_EDIT_H
 
+#include "element.h"
 #include "place.h"
 #include "source.h"
 
@@ -56,6 +57,8 @@ GI_SUBPROGRAM int gi_prepare_edit(struct gi_scratch *s, gi_u32 row, gi_u32 n)
 	if (edit->source == GI_CLEAR || s->where.base == GI_BASE_COPY)
 		return GI_OK;
 	reason = gi_load(s, edit->place.size);
+	if (edit->source == GI_FIND)
+		return reason ? reason : gi_find_element(s, edit->operand, edit->place.index);
 	if (!reason) {
 		planned->before = s->word[0];
 		planned->known = !(edit->flags & GI_EDIT_KEPT);
@@ -100,7 +103,7 @@ GI_SUBPROGRAM int gi_make_edit(struct gi_scratch *s, gi_u32 n, gi_u32 back)
 	if (!GI_NEEDS(EDITS) || !s || n >= GI_EDITS)
 		return GI_NO_ROW;
 	planned = &s->planned[n];
-	if (planned->source == GI_KEEP || (back && !planned->known))
+	if (planned->source == GI_KEEP || planned->source == GI_FIND || (back && !planned->known))
 		return GI_OK;
 	s->where = planned->where;
 	if (planned->source == GI_CLEAR)

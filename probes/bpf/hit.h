@@ -60,6 +60,22 @@ struct gi_where {
 	gi_u32 index;
 };
 
+/* A search through a map. */
+struct gi_search {
+	gi_u64 directory; /* the next table's address is there; of buckets: the old ones, which come last */
+	gi_u64 tables;    /* left; of buckets: the number of old ones */
+	gi_u64 table;     /* looked at last */
+	gi_u64 next;      /* the next group */
+	gi_u64 groups;    /* left in this table */
+	gi_u64 group;     /* being looked at */
+	gi_u64 overflow;  /* the bucket behind it; 0 none */
+	gi_u64 control;   /* what its eight entries are */
+	gi_u64 found;     /* the element */
+};
+
+#define GI_ELEMENT_ABSENT 0
+#define GI_ELEMENT_UNREADABLE 1
+
 /* An edit ready to be made, and what undoes it. */
 struct gi_planned {
 	struct gi_where where;
@@ -107,6 +123,8 @@ struct gi_scratch {
 	gi_u64 length[2];      /* of text and other_text; afterwards, of a copy, and what it is flipped by */
 	gi_u64 text[GI_CONDITION_TEXT / 8]; /* of a condition; afterwards, a piece of a copy */
 	gi_u64 other_text[GI_CONDITION_TEXT / 8];
+	struct gi_search search;
+	gi_u64 element[2];     /* where elements of maps are, or GI_ELEMENT_* */
 	struct gi_g_key g_key;
 	struct gi_call_key call_key;
 	struct gi_call call;

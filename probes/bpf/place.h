@@ -60,6 +60,10 @@ static __inline__ int gi_follow(struct gi_scratch *s, const struct gi_step *step
 		break;
 	case GI_BASE_FLOAT:
 		return GI_NO_ROW;
+	case GI_BASE_ABSENT:
+		pointer = 0;
+		length = 0;
+		break;
 	default:
 		length = 0;
 		if (step->bound) {
@@ -98,6 +102,13 @@ GI_SUBPROGRAM int gi_resolve(struct gi_scratch *s, struct gi_place *place)
 		s->where.address = s->hit.reg[GI_SP] + (gi_s64)place->offset;
 	else if (place->base == GI_BASE_ABSOLUTE || place->base == GI_BASE_COPY)
 		s->where.address = place->address;
+	else if (place->base == GI_BASE_ELEMENT) {
+		s->where.address = s->element[place->index & 1];
+		if (s->where.address == GI_ELEMENT_UNREADABLE)
+			return GI_READ_FAULT;
+		s->where.base = s->where.address ? GI_BASE_ABSOLUTE : GI_BASE_ABSENT;
+		s->where.address += (gi_s64)place->offset;
+	}
 	for (i = 0; i < GI_STEPS; i++) {
 		if (i >= place->steps)
 			break;
@@ -123,6 +134,9 @@ GI_SUBPROGRAM int gi_load(struct gi_scratch *s, gi_u32 size)
 		if (gi_float_read(s, s->where.index, &s->word[0]))
 			return GI_NO_FLOATS;
 		s->word[0] = gi_truncate(s->word[0], size);
+		return GI_OK;
+	case GI_BASE_ABSENT:
+		s->word[0] = 0;
 		return GI_OK;
 	default:
 		return gi_read_sized(s, s->where.address, size) ? GI_READ_FAULT : GI_OK;

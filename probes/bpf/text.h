@@ -20,6 +20,11 @@ GI_SUBPROGRAM int gi_text_find(struct gi_scratch *s, struct gi_place *place)
 	reason = gi_resolve(s, place);
 	if (reason)
 		return reason;
+	if (s->where.base == GI_BASE_ABSENT) {
+		s->word[0] = 0;
+		s->word[1] = 0;
+		return GI_OK;
+	}
 	if (gi_user_read(s, &s->word[0], 8, s->where.address) ||
 	    gi_user_read(s, &s->word[1], 8, s->where.address + 8))
 		return GI_READ_FAULT;

@@ -241,8 +241,10 @@ pub enum Root {
 pub enum Step {
     /// `.name`: a field. `.len` and `.cap` are fields where the type has such a field, else the length and capacity.
     Field(String),
-    /// `[n]`: an element of an array or slice.
+    /// `[n]`: an element of an array or slice, or that of a map with this key.
     Index(u64),
+    /// `["text"]`: the element of a map with this key.
+    Key(String),
     /// `.(*os.PathError)`: what an interface holds, if it is of this type. In conditions only.
     Assert(String),
 }
@@ -406,6 +408,8 @@ pub enum Condition {
     Text(TextTest, Spanned<Operand>, Spanned<String>),
     /// `errors.Is(err, io.EOF)`: an error is another, or wraps it.
     Is(Spanned<Operand>, Spanned<Operand>),
+    /// `"k" in m`: a map has an element with this key. The path leads to it.
+    Has(Spanned<Path>),
 }
 
 /// A comparison.

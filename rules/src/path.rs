@@ -72,6 +72,7 @@ pub fn parse(text: &str) -> Result<Path, PathError> {
     while let Some(next) = text[at..].chars().next() {
         let (step, end) = match next {
             '.' => field(text, at)?,
+            '[' if text[at + 1..].starts_with('"') => key(text, at)?,
             '[' => index(text, at)?,
             other => {
                 let message = format!("{} can't stand in a path", quoted(&other.to_string()));
@@ -175,6 +176,22 @@ fn field(text: &str, dot: usize) -> Result<(Step, usize), PathError> {
     Ok((Step::Field(name.to_owned()), end))
 }
 
+/// `["text"]`, with the escapes of JSON.
+fn key(text: &str, bracket: usize) -> Result<(Step, usize), PathError> {
+    let quoted = &text[bracket + 1..];
+    let mut read = serde_json::Deserializer::from_str(quoted).into_iter::<String>();
+    let Some(Ok(key)) = read.next() else {
+        let message = "the key has no closing quote, or an escape that there is not";
+        let help = "write it as in JSON: `[\"X-Trace\"]`";
+        return Err(error(message, help, bracket + 1..text.len()));
+    };
+    let end = bracket + 1 + read.byte_offset();
+    if !text[end..].starts_with(']') {
+        return Err(error("a `]` is missing", FORM, bracket..end));
+    }
+    Ok((Step::Key(key), end + 1))
+}
+
 fn index(text: &str, bracket: usize) -> Result<(Step, usize), PathError> {
     let Some(length) = text[bracket..].find(']') else {
         return Err(error("a `]` is missing", FORM, bracket..text.len()));
@@ -193,9 +210,9 @@ fn index(text: &str, bracket: usize) -> Result<(Step, usize), PathError> {
             "an index is missing between `[` and `]`".to_owned(),
             "count from 0: `[0]`",
         ),
-        Some('"' | '\'') => refuse(
-            "elements of a map can't be reached".to_owned(),
-            "only arrays and slices have places",
+        Some('\'') => refuse(
+            "the key of a map stands in double quotes".to_owned(),
+            "write it as in Go: `[\"X-Trace\"]`",
         ),
         Some('-') => refuse(
             "an index can't be negative".to_owned(),
@@ -260,6 +277,7 @@ impl fmt::Display for Path {
             match step {
                 Step::Field(name) => write!(f, ".{name}")?,
                 Step::Index(index) => write!(f, "[{index}]")?,
+                Step::Key(key) => write!(f, "[{}]", serde_json::Value::from(key.as_str()))?,
                 Step::Assert(name) => write!(f, ".({name})")?,
             }
         }
@@ -292,6 +310,11 @@ mod tests {
                 Root::Receiver,
                 vec![field("cfg"), field("limits"), Step::Index(2), field("max")],
             ),
+            (
+                r#"h["a]\"b"][0]"#,
+                Root::Name("h".to_owned()),
+                vec![Step::Key("a]\"b".to_owned()), Step::Index(0)],
+            ),
         ] {
             assert_eq!(parse(text), Ok(Path { root, steps }), "{text}");
         }
@@ -318,7 +341,10 @@ mod tests {
             ("a[*]", "not an index", "*"),
             ("a[x]", "not an index", "x"),
             ("a[1:2]", "as a whole", "1:2"),
-            ("a[\"k\"]", "map", "\"k\""),
+            ("a['k']", "double quotes", "'k'"),
+            ("a[\"k]", "closing quote", "\"k]"),
+            ("a[\"k\"", "`]` is missing", "[\"k\""),
+            ("a[\"k\"x]", "`]` is missing", "[\"k\""),
             ("a[99999999999999999999]", "too large", "99999999999999999999"),
             ("args[4294967296]", "so many parameters", "args"),
             ("type", "keyword of Go", "type"),
@@ -339,7 +365,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn paths_are_read_back(text in r"(a1|größe|recv|args\[[0-9]{1,3}\]|results\[0\])(\.[a-zä]{1,3}x|\[[0-9]{1,4}\]){0,5}") {
+        fn paths_are_read_back(text in r#"(a1|größe|recv|args\[[0-9]{1,3}\]|results\[0\])(\.[a-zä]{1,3}x|\[[0-9]{1,4}\]|\["[a-zä\]\.]{0,4}"\]){0,5}"#) {
             let path = parse(&text).expect("a path");
             prop_assert_eq!(parse(&path.to_string()), Ok(path));
         }

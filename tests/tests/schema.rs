@@ -31,7 +31,6 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "if-has",
     "if-in",
     "if-len",
-    "if-map-key",
     "if-matches",
     "if-nil",
     "if-results-and-parameter",

@@ -7,7 +7,7 @@ use crate::resolve::path::Side;
 /// The rows of a condition that is decided where all its operands are in place.
 pub(super) fn rows(condition: &Condition) -> Vec<Term> {
     let mut rows = Vec::new();
-    push(condition, &mut rows, &mut |test, _, _| Term::Test(test.clone()));
+    push(condition, &mut rows, &mut |test, _, _| tested(test.clone()));
     rows
 }
 
@@ -21,12 +21,13 @@ pub(super) fn rows_at_return(condition: &Condition) -> (Vec<Term>, Vec<Term>) {
         let of_entry = |side: Option<Side>| side == Some(Side::Entry);
         let of_return = |side: Option<Side>| side == Some(Side::Return);
         if !of_entry(left) && !of_entry(right) {
-            return Term::Test(test.clone());
+            return tested(test.clone());
         }
         if !of_return(left) && !of_return(right) {
+            recorded.extend(test.finds());
             recorded.push(Term::Record(truths, test.clone()));
             truths += 1;
-            return Term::Recall(truths - 1);
+            return vec![Term::Recall(truths - 1)];
         }
         let mut test = test.clone();
         let early = if of_entry(left) {
@@ -36,11 +37,19 @@ pub(super) fn rows_at_return(condition: &Condition) -> (Vec<Term>, Vec<Term>) {
         };
         let kind = kind(early);
         let operand = std::mem::replace(early, Operand::Recorded(captures, kind));
+        recorded.extend(operand.finds(0));
         recorded.push(Term::Capture(captures, operand));
         captures += 1;
-        Term::Test(test)
+        tested(test)
     });
     (recorded, rows)
+}
+
+/// A test, behind what is to be found for it.
+fn tested(test: Test) -> Vec<Term> {
+    let mut rows = test.finds();
+    rows.push(Term::Test(test));
+    rows
 }
 
 fn kind(operand: &Operand) -> OperandKind {
@@ -55,10 +64,10 @@ fn kind(operand: &Operand) -> OperandKind {
 fn push(
     condition: &Condition,
     rows: &mut Vec<Term>,
-    leaf: &mut impl FnMut(&Test, Option<Side>, Option<Side>) -> Term,
+    leaf: &mut impl FnMut(&Test, Option<Side>, Option<Side>) -> Vec<Term>,
 ) {
     match condition {
-        Condition::Test(test, left, right) => rows.push(leaf(test, *left, *right)),
+        Condition::Test(test, left, right) => rows.extend(leaf(test, *left, *right)),
         Condition::Not(inner) => {
             push(inner, rows, leaf);
             rows.push(Term::Not);
@@ -73,7 +82,7 @@ fn join(
     left: &Condition,
     right: &Condition,
     rows: &mut Vec<Term>,
-    leaf: &mut impl FnMut(&Test, Option<Side>, Option<Side>) -> Term,
+    leaf: &mut impl FnMut(&Test, Option<Side>, Option<Side>) -> Vec<Term>,
     skip: fn(u16) -> Term,
     join: Term,
 ) {

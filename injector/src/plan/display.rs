@@ -6,8 +6,8 @@ use std::time::Duration;
 use goinject_rules::units::format_duration;
 
 use super::{
-    Assignment, Base, Binding, Consumes, Cost, Edit, Global, Instruction, NamedRegister, NoJump, Place, Plan,
-    Role, Room, Site, SiteKind, Source, Term,
+    Assignment, Base, Binding, Consumes, Cost, Edit, Element, Global, Instruction, MapKey, NamedRegister,
+    NoJump, Place, Plan, Role, Room, Site, SiteKind, Source, Term,
 };
 use crate::words;
 
@@ -203,6 +203,10 @@ impl fmt::Display for Place {
             Base::Absolute(address) => format!("[{address}]"),
             Base::Scratch(offset) => format!("[scratch+0x{offset:x}]"),
             Base::Copy(offset) => format!("[copy+0x{offset:x}]"),
+            Base::Element(offset) => {
+                let element = self.element.as_ref().expect("it starts in one");
+                format!("[{element}{offset:+}]")
+            }
             Base::Nowhere => "new copy".to_owned(),
         };
         for step in &self.steps {
@@ -213,6 +217,21 @@ impl fmt::Display for Place {
             text = format!("[{text}{:+}{bound}]", step.offset);
         }
         f.write_str(&text)
+    }
+}
+
+impl fmt::Display for Element {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "element {} of map {}", self.key, self.map)
+    }
+}
+
+impl fmt::Display for MapKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MapKey::Text(text) => write!(f, "{text:?}"),
+            MapKey::Number { bits, .. } => write!(f, "{bits}"),
+        }
     }
 }
 
@@ -257,6 +276,7 @@ impl fmt::Display for Source {
                 write!(f, "the time plus {seconds}.{nanoseconds:09}s")
             }
             Source::Keep => f.write_str("unchanged"),
+            Source::Find(element) => write!(f, "is a map: find key {}", element.key),
             Source::Clear(bytes) => write!(f, "{bytes} zero bytes"),
         }
     }

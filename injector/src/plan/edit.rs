@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::Element;
 use crate::go::abi::{Part, Register};
 use crate::go::address::Address;
 use crate::go::arch::Architecture;
@@ -170,6 +171,8 @@ pub enum Source {
     },
     /// Nothing; it is only shown.
     Keep,
+    /// Nothing: the element of the map there is found, for the edits that follow.
+    Find(Box<Element>),
     /// As many zero bytes.
     Clear(u64),
 }
@@ -192,6 +195,9 @@ pub struct Place {
     pub base: Base,
     /// Pointers to follow from there.
     pub steps: Vec<Step>,
+    /// The element that it starts in, of [`Base::Element`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub element: Option<Box<Element>>,
 }
 
 /// Where a place starts.
@@ -208,6 +214,8 @@ pub enum Base {
     Scratch(u32),
     /// This byte of the copy that was made last.
     Copy(u32),
+    /// So many bytes into the element of a map, which is found first.
+    Element(i32),
     /// Nowhere: a copy is made, for the edits that follow.
     Nowhere,
 }

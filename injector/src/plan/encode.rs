@@ -182,7 +182,8 @@ fn encode_binding(binding: &Binding, callers: &Callers, loaded: &Loaded, tables:
     // What is made for a value comes right before it.
     let mut before = 0;
     for assignment in &binding.assignments {
-        tables.edits.extend(edits::encode(assignment, before, loaded));
+        let edits = edits::encode(assignment, before, loaded, &mut tables.texts);
+        tables.edits.extend(edits);
         before = assignment.edits.len();
     }
     let first_term = row(tables.terms.len());
@@ -275,7 +276,22 @@ fn encode_term(term: &Term, bias: LoadBias, texts: &mut Vec<table::FixedText>) -
             encode_left(operand, bias, &mut row);
             row
         }
+        Term::Find(side, element) => {
+            let mut row = op(table::Op::Find);
+            row.slot = *side;
+            row.left = encode_place(&element.map, 8, bias);
+            row.left.index |= found_as(&element.map, *side);
+            row.left_source = table::OperandSource::Place as u8;
+            row.text = self::row(texts.len());
+            texts.push(element.lookup().into());
+            row
+        }
     }
+}
+
+/// Of a place in an element of a map: the number that this was found as.
+fn found_as(place: &Place, side: u8) -> u8 {
+    if place.element.is_some() { side } else { 0 }
 }
 
 fn encode_test(test: &Test, bias: LoadBias, texts: &mut Vec<table::FixedText>) -> table::Term {
@@ -299,6 +315,7 @@ fn encode_test(test: &Test, bias: LoadBias, texts: &mut Vec<table::FixedText>) -
         Operand::Error { place, wrappers } => {
             if let Some(place) = place {
                 row.right = encode_place(place, 8, bias);
+                row.right.index |= found_as(place, 1);
                 row.right_source = table::OperandSource::Place as u8;
             }
             row.constant = wrappers.len() as u64;
@@ -319,6 +336,7 @@ fn encode_test(test: &Test, bias: LoadBias, texts: &mut Vec<table::FixedText>) -
             nil_is_zero,
         } => {
             row.right = encode_place(place, *size, bias);
+            row.right.index |= found_as(place, 1);
             row.right_source = table::OperandSource::Place as u8;
             row.right_kind = operand_kind(*kind);
             if *nil_is_zero {
@@ -487,6 +505,10 @@ fn encode_place(place: &Place, size: u8, bias: LoadBias) -> table::Place {
         Base::Copy(offset) => {
             row.base = table::Base::Copy as u8;
             row.address = offset.into();
+        }
+        Base::Element(offset) => {
+            row.base = table::Base::Element as u8;
+            row.offset = offset;
         }
         Base::Nowhere => row.base = table::Base::Absolute as u8,
     }

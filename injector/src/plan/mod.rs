@@ -7,6 +7,7 @@ mod automata;
 mod binding;
 pub mod display;
 mod edit;
+mod element;
 pub mod encode;
 mod instruction;
 mod jumps;
@@ -25,6 +26,7 @@ use serde::Serialize;
 pub use self::automata::Automata;
 pub use self::binding::*;
 pub use self::edit::*;
+pub use self::element::*;
 pub use self::jumps::*;
 pub use self::needs::*;
 use self::scratch::Scratch;
@@ -241,6 +243,6 @@ impl Plan {
             .filter(|binding| !self.rules[binding.rule].observe)
             .flat_map(|binding| &binding.assignments)
             .flat_map(|assignment| &assignment.edits)
-            .filter(|edit| edit.source != Source::Keep)
+            .filter(|edit| !matches!(edit.source, Source::Keep | Source::Find(_)))
     }
 }

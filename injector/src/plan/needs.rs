@@ -71,7 +71,7 @@ impl Binding {
             ..Needs::default()
         };
         for edit in self.assignments.iter().flat_map(|assignment| &assignment.edits) {
-            if edit.source == Source::Keep {
+            if matches!(edit.source, Source::Keep | Source::Find(_)) {
                 continue;
             }
             needs.memory |= edit.source.is_copy();

@@ -3,7 +3,7 @@
 use goinject_probes::table::TestKind;
 use serde::Serialize;
 
-use super::{Global, Place};
+use super::{Element, Global, Place};
 use crate::go::abi::Register;
 
 /// One row of a condition; rows work on a stack of truths (true, false, unreadable).
@@ -28,6 +28,8 @@ pub enum Term {
     Record(u8, Test),
     /// At entry: records an operand under this number.
     Capture(u8, Operand),
+    /// Finds an element of a map: for the left operand of the next test 0, for the right one 1.
+    Find(u8, Box<Element>),
 }
 
 /// A test of a condition.
@@ -105,6 +107,30 @@ pub enum OperandKind {
     Signed,
     Float,
     Text,
+}
+
+impl Test {
+    /// What is to be found before the test can be made: elements of maps, in this order.
+    pub fn finds(&self) -> Vec<Term> {
+        [self.left.finds(0), self.right.finds(1)].concat()
+    }
+}
+
+impl Operand {
+    /// What is to be found before the operand can be read, as the left one (0) or the right one (1).
+    pub fn finds(&self, side: u8) -> Vec<Term> {
+        let place = match self {
+            Operand::Place { place, .. }
+            | Operand::Error {
+                place: Some(place), ..
+            } => place,
+            _ => return Vec::new(),
+        };
+        let element = place.element.as_deref();
+        let chain = element.map(Element::chain).unwrap_or_default();
+        let find = |element: &Element| Term::Find(side, Box::new(element.clone()));
+        chain.into_iter().map(find).collect()
+    }
 }
 
 impl Term {

@@ -9,11 +9,11 @@ use goinject_probes::table::{CONDITION_TEXT, TestKind};
 use goinject_rules::model::{self, Comparison, TextTest};
 use goinject_rules::source::{Span, Spanned};
 
-use super::path::{Scope, Side};
+use super::path::{Scope, Side, Target};
 use super::place::Located;
 use super::rule::Wrong;
 use super::value::integer_range;
-use crate::plan::{Operand, Test};
+use crate::plan::{Operand, OperandKind, Test};
 
 /// A condition whose operands are known.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +34,7 @@ impl Condition {
         match self {
             Condition::And(left, right) | Condition::Or(left, right) => left.rows() + right.rows() + 2,
             Condition::Not(inner) => inner.rows() + 1,
-            Condition::Test(..) => 1,
+            Condition::Test(test, ..) => 1 + test.finds().len(),
         }
     }
 
@@ -133,6 +133,7 @@ impl Resolver<'_> {
             model::Condition::Text(test, operand, text) => {
                 self.guarded(self.text_test(condition.span, *test, operand, text))
             }
+            model::Condition::Has(path) => self.guarded(self.has(path)),
             model::Condition::Is(error, other) => self.guarded(self.error_is(condition.span, error, other)),
         }
     }
@@ -396,6 +397,34 @@ impl Resolver<'_> {
             }
             _ => Err(misfit(span, &name, ty, value)),
         }
+    }
+
+    /// `"k" in m`.
+    fn has(&self, path: &Spanned<model::Path>) -> Result<Condition, Wrong> {
+        let not_a_map = || {
+            Wrong::new(
+                path.span,
+                "what stands behind `in` is neither a list of values nor a map",
+                "write `x in [1, 2]`, or the key of a map: `\"k\" in m`",
+            )
+        };
+        let (side, target) = self.reach(&path.value, path.span)?;
+        let Target::Value(located) = target else {
+            return Err(not_a_map());
+        };
+        let place = located.element_place().ok_or_else(not_a_map)?;
+        let test = Test {
+            text: self.written(path.span),
+            left: Operand::Place {
+                place,
+                size: 8,
+                kind: OperandKind::Unsigned,
+                nil_is_zero: false,
+            },
+            test: TestKind::Found,
+            right: Operand::Constant(0),
+        };
+        Ok(Condition::Test(test, side, None))
     }
 
     fn text_test(

@@ -238,7 +238,7 @@ pub(super) fn early_return(
 /// Whether a value can only be made from one that is there already.
 fn builds_on_what_is_there(assignment: &Assignment) -> bool {
     assignment.edits.iter().any(|edit| {
-        let cut = matches!(edit.source, Source::Cut(_) | Source::Shrink(_));
+        let cut = matches!(edit.source, Source::Cut(_) | Source::Shrink(_) | Source::Find(_));
         cut || !edit.place.steps.is_empty()
     })
 }
@@ -267,6 +267,7 @@ fn zero(n: usize, placement: &Placement, given: &[Assignment], scope: &Scope<'_>
                 let place = Place {
                     base: Base::Register(NamedRegister::of(part)),
                     steps: Vec::new(),
+                    element: None,
                 };
                 put(place, part.size, extend)
             });
@@ -295,7 +296,7 @@ fn zero(n: usize, placement: &Placement, given: &[Assignment], scope: &Scope<'_>
 fn are_given<'e>(mut bytes: Range<u64>, edits: impl Iterator<Item = &'e Edit>) -> bool {
     let start = |edit: &Edit| match edit.place.base {
         Base::Stack(offset) => u64::try_from(offset).ok(),
-        Base::Register(_) | Base::Absolute(_) | Base::Scratch(_) | Base::Copy(_) | Base::Nowhere => None,
+        _ => None,
     };
     let mut written: Vec<Range<u64>> = edits
         .filter_map(|edit| start(edit).map(|start| start..start + u64::from(edit.size)))

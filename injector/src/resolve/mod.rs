@@ -9,6 +9,7 @@ mod fault;
 mod function;
 mod go_test;
 mod inlined;
+mod map;
 mod missing;
 mod near;
 pub mod path;

@@ -87,6 +87,7 @@ impl Scope<'_> {
                     }
                 },
                 Step::Index(index) => at = self.element(at, *index)?,
+                Step::Key(key) => at = self.keyed(at, key)?,
                 Step::Assert(_) => {
                     return Err(NoSuchPlace::new(
                         "what an interface holds is reached in conditions only",
@@ -307,10 +308,7 @@ impl Scope<'_> {
                     Some(index),
                 )
             }
-            Kind::Map { .. } => Err(NoSuchPlace::new(format!(
-                "elements of a map (`{}`) cannot be reached",
-                ty.name
-            ))),
+            Kind::Map { .. } => self.numbered(&at, index),
             Kind::String => Err(
                 NoSuchPlace::new(format!("bytes of a `{}` cannot be reached", ty.name))
                     .help("strings never change, so that they may be shared: set the whole string"),

@@ -2,13 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::go::MapLayout;
 use crate::go::abi::{Part, Placement};
 use crate::go::address::Address;
 use crate::go::types::{Field, Kind, TypeId, Types};
-use crate::plan::{Base, NamedRegister, Place, Step};
+use crate::plan::{Base, Edit, Element, Extend, MapKey, NamedRegister, Place, Source, Step};
 
 /// Bytes of a machine word.
 pub(super) const WORD: u64 = 8;
+
+/// Maps that one path goes through.
+const NESTED_MAPS: usize = 4;
 
 /// A value in a call: its type, and where its bytes are.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +31,8 @@ enum Whole {
         base: Base,
         steps: Vec<Step>,
         offset: i64,
+        /// Of [`Base::Element`].
+        element: Option<Box<Element>>,
     },
 }
 
@@ -62,6 +68,7 @@ impl Located {
                 base: Base::Stack(0),
                 steps: Vec::new(),
                 offset: i64::try_from(*offset).expect("frames are small"),
+                element: None,
             },
         };
         Located { ty, place }
@@ -75,6 +82,7 @@ impl Located {
                 base: Base::Absolute(Address(0)),
                 steps: Vec::new(),
                 offset: 0,
+                element: None,
             },
         }
     }
@@ -87,6 +95,7 @@ impl Located {
                 base: Base::Absolute(address),
                 steps: Vec::new(),
                 offset: 0,
+                element: None,
             },
         }
     }
@@ -99,6 +108,7 @@ impl Located {
                 base: Base::Scratch(offset),
                 steps: Vec::new(),
                 offset: 0,
+                element: None,
             },
         }
     }
@@ -111,6 +121,7 @@ impl Located {
                 base: Base::Stack(0),
                 steps: Vec::new(),
                 offset,
+                element: None,
             },
         }
     }
@@ -134,9 +145,11 @@ impl Located {
                 base,
                 steps,
                 offset: start,
+                element,
             } => Whole::Bytes {
                 base: *base,
                 steps: steps.clone(),
+                element: element.clone(),
                 offset: start + i64::try_from(offset).expect("values are small"),
             },
         };
@@ -153,21 +166,24 @@ impl Located {
                 Some(Place {
                     base: Base::Register(NamedRegister::of(part)),
                     steps: Vec::new(),
+                    element: None,
                 })
             }
             Whole::Bytes {
                 base,
                 steps,
                 offset: start,
+                element,
             } => {
                 let offset = i32::try_from(start + i64::try_from(offset).ok()?).ok()?;
                 let mut place = Place {
                     base: *base,
                     steps: steps.clone(),
+                    element: element.clone(),
                 };
                 match (place.steps.last_mut(), &mut place.base) {
                     (Some(step), _) => step.offset = offset,
-                    (None, Base::Stack(from_stack_pointer)) => *from_stack_pointer = offset,
+                    (None, Base::Stack(from) | Base::Element(from)) => *from = offset,
                     (None, Base::Absolute(address)) => {
                         address.0 = address.0.wrapping_add_signed(offset.into())
                     }
@@ -207,8 +223,73 @@ impl Located {
                 base: place.base,
                 steps,
                 offset,
+                element: place.element,
             },
         })
+    }
+
+    /// The element with a key, if this is a map.
+    pub(super) fn element(&self, key: MapKey, ty: TypeId, layout: MapLayout) -> Result<Located, NoSuchPlace> {
+        let no_place = || NoSuchPlace::new("its pointer is not in one place");
+        let map = self.scalar(0, WORD).ok_or_else(no_place)?;
+        let element = Element { map, key, layout };
+        if element.chain().len() > NESTED_MAPS {
+            return Err(NoSuchPlace::new(format!(
+                "the path goes through more than {NESTED_MAPS} maps, which goinject does not"
+            )));
+        }
+        Ok(Located {
+            ty,
+            place: Whole::Bytes {
+                base: Base::Element(0),
+                steps: Vec::new(),
+                offset: 0,
+                element: Some(Box::new(element)),
+            },
+        })
+    }
+
+    /// Where it is, if it is a whole element of a map.
+    pub(super) fn element_place(&self) -> Option<Place> {
+        match &self.place {
+            Whole::Bytes {
+                base: base @ Base::Element(0),
+                steps,
+                offset: 0,
+                element,
+            } if steps.is_empty() => Some(Place {
+                base: *base,
+                steps: Vec::new(),
+                element: element.clone(),
+            }),
+            _ => None,
+        }
+    }
+
+    /// What is found before its words can be written; an error if they are in a map's own memory.
+    pub(super) fn finds(&self) -> Result<Vec<Edit>, NoSuchPlace> {
+        let Whole::Bytes {
+            element: Some(element),
+            steps,
+            ..
+        } = &self.place
+        else {
+            return Ok(Vec::new());
+        };
+        if steps.is_empty() {
+            return Err(NoSuchPlace::new(
+                "elements of a map cannot be overwritten: Go moves them as the map grows",
+            )
+            .help("set what an element points at, or change the value where the program reads it"));
+        }
+        let find = |element: &Element| Edit {
+            place: element.map.clone(),
+            size: 8,
+            extend: Extend::Zero,
+            source: Source::Find(Box::new(element.clone())),
+            pointer: false,
+        };
+        Ok(element.chain().into_iter().map(find).collect())
     }
 
     /// The value that it points at, as often as it is a pointer: Go's own automatic dereference.

@@ -311,7 +311,7 @@ impl Resolver<'_> {
         let path = written.path.value.to_string();
         let assignments = match reached.target {
             Target::Value(located) => fitted(path, &text, &written.value, &located, scope)?,
-            Target::Count { word, settable: true } => {
+            Target::Count { word, settable: true } if word.element.is_none() => {
                 let length = value::length(&written.value.value, word);
                 let length = length.map_err(|misfit| Wrong::value(written.value.span, misfit))?;
                 vec![Assignment {
@@ -321,6 +321,13 @@ impl Resolver<'_> {
                     value: text,
                     edits: length.edits,
                 }]
+            }
+            Target::Count { settable: true, .. } => {
+                return Err(Wrong::new(
+                    written.path.span,
+                    "a length in an element of a map cannot be set by itself",
+                    "set the whole string or slice: `{len: 3}`",
+                ));
             }
             Target::Count { .. } | Target::Fixed(_) => {
                 return Err(Wrong {
@@ -423,6 +430,7 @@ pub(super) fn fitted(
     at: &Located,
     scope: &Scope<'_>,
 ) -> Result<Vec<Assignment>, Wrong> {
+    let found = found(&path, at, value.span)?;
     let mut context = Context::new(scope.binary, scope.scratch.borrow_mut());
     let fitted =
         value::fit(&value.value, at, &mut context).map_err(|misfit| Wrong::value(value.span, misfit))?;
@@ -440,9 +448,20 @@ pub(super) fn fitted(
         value: text.to_owned(),
         edits: fitted.edits,
     };
-    Ok(match behind.edits.is_empty() {
-        true => vec![whole],
-        false => vec![behind, whole],
+    let before = [found, behind]
+        .into_iter()
+        .filter(|before| !before.edits.is_empty());
+    Ok(before.chain([whole]).collect())
+}
+
+/// The elements of maps that a path goes through.
+fn found(path: &str, at: &Located, span: Span) -> Result<Assignment, Wrong> {
+    Ok(Assignment {
+        path: path.to_owned(),
+        type_name: String::new(),
+        shape: Shape::Hidden,
+        value: "the elements on the way".to_owned(),
+        edits: at.finds().map_err(|error| Wrong::place(span, error))?,
     })
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::rows::Rows;
 use crate::table::{
     Armed, Binding, Control, Counters, Edit, Event, FixedText, Goroutine, GoroutineKey, Process, Range, Rule,
-    Site, State, Tables, Term, TermCounters, now,
+    Site, Source, State, Tables, Term, TermCounters, now,
 };
 
 /// Rules that a run has room for beyond those that it begins with, for those that take their place.
@@ -268,6 +268,11 @@ impl FirstRows {
         tables.process.first_printing += self.ranges;
         for term in &mut tables.terms {
             term.text += self.texts;
+        }
+        for edit in &mut tables.edits {
+            if edit.source == Source::Find as u8 {
+                edit.operand += u64::from(self.texts);
+            }
         }
         tables
     }

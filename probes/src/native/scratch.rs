@@ -84,6 +84,8 @@ pub struct Scratch {
     pub(super) length: [u64; 2],
     pub(super) text: [u8; CONDITION_TEXT],
     pub(super) other_text: [u8; CONDITION_TEXT],
+    pub(super) search: [u64; 9],
+    pub(super) element: [u64; 2],
     pub(super) g_key: GKey,
     pub(super) call_key: CallKey,
     pub(super) call: Call,

@@ -25,6 +25,8 @@ pub enum Op {
     Recall = 6,
     /// At entry: keeps the left operand as number `slot`.
     Capture = 7,
+    /// Finds an element of the map that the left operand is, by row `text`, as number `slot`.
+    Find = 8,
 }
 
 /// `gi_term.test`.
@@ -44,6 +46,7 @@ pub enum TestKind {
     EndsWith = 8,
     Contains = 9,
     Is = 10,
+    Found = 11,
 }
 
 /// A type of errors that [`TestKind::Is`] looks into. A row of [`FixedText`] holds [`WRAPPERS`].

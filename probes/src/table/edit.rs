@@ -39,6 +39,9 @@ pub enum Source {
     Time = 13,
     /// The second word of a `time.Time`.
     TimeRest = 14,
+    /// Nothing: the operand is the row of the [`super::Lookup`] by which an element of the map there is found, for the edits that
+    /// follow.
+    Find = 15,
 }
 
 /// `gi_edit.kind`: how the bits of a value are to be understood.

@@ -2,7 +2,7 @@
 
 use super::{
     BINDING_DELAYS, BINDING_FOLLOWS, BINDING_PAIRS, BINDING_RECALLS, BINDING_RECORDS, Base, Binding, Edit,
-    Place, RULE_OBSERVE, RULE_PER_GOROUTINE, RULE_PER_PROCESS, RULE_PER_TEST, Rule, SITE_DELAYS, Site,
+    Op, Place, RULE_OBSERVE, RULE_PER_GOROUTINE, RULE_PER_PROCESS, RULE_PER_TEST, Rule, SITE_DELAYS, Site,
     SiteKind, Source, Tables, Term, TestKind, ValueKind, WriterKind,
 };
 
@@ -41,6 +41,8 @@ impl Needs {
     pub const TESTS: Needs = Needs(4096);
     /// Calls are numbered so that another run recognizes them.
     pub const NUMBERS: Needs = Needs(8192);
+    /// Elements of maps are looked for.
+    pub const ELEMENTS: Needs = Needs(16384);
 
     /// What the rules of a run need in one process.
     pub fn of(tables: &Tables) -> Needs {
@@ -91,6 +93,7 @@ fn of_term(term: &Term) -> Needs {
                 .when(term.left_kind == text || term.right_kind == text || term.test == TestKind::Is as u8),
         )
         .and(Needs::FLOATS.when(is_float(&term.left) || is_float(&term.right)))
+        .and(Needs::ELEMENTS.when(term.op == Op::Find as u8))
 }
 
 fn of_site(site: &Site, tables: &Tables) -> Needs {
@@ -130,6 +133,7 @@ fn of_edit(edit: &Edit) -> Needs {
         .and(Needs::COPIES.when(copies.contains(&edit.source)))
         .and(Needs::ARITHMETIC.when(computes))
         .and(Needs::FLOATS.when(is_float(&edit.place)))
+        .and(Needs::ELEMENTS.when(edit.source == Source::Find as u8))
 }
 
 fn is_float(place: &Place) -> bool {

@@ -18,6 +18,8 @@ pub enum Base {
     Absolute = 3,
     /// As many bytes into the copy that was made last as the address says; edits only.
     Copy = 4,
+    /// As many bytes as the offset says into the element of a map that was found as number `index`.
+    Element = 5,
 }
 
 /// One dereference: the word found so far is a pointer.
@@ -42,7 +44,7 @@ pub struct Place {
     pub size: u8,
     /// Entries of `step` in use.
     pub steps: u8,
-    /// Bytes from the entry stack pointer, for [`Base::Stack`].
+    /// Bytes from the entry stack pointer, for [`Base::Stack`], and for [`Base::Element`].
     pub offset: i32,
     /// Run-time address, for [`Base::Absolute`], and [`Base::Copy`].
     pub address: u64,

@@ -44,11 +44,15 @@ pub enum Reason {
     NoCopies = 17,
     /// The garbage collector does not know of the memory for copies.
     Unscanned = 18,
+    /// A map has no such key.
+    NoKey = 19,
+    /// A map has more than [`super::GROUPS`] groups.
+    TooLarge = 20,
 }
 
 impl Reason {
     /// All reasons for a failure.
-    pub const FAILURES: [Reason; 18] = [
+    pub const FAILURES: [Reason; 20] = [
         Reason::Nil,
         Reason::Range,
         Reason::ReadFault,
@@ -67,6 +71,8 @@ impl Reason {
         Reason::WrongType,
         Reason::NoCopies,
         Reason::Unscanned,
+        Reason::NoKey,
+        Reason::TooLarge,
     ];
 
     /// The reason of a number in a table, if there is one.
@@ -99,6 +105,8 @@ impl Reason {
             Reason::WrongType => "a variable did not hold what it should",
             Reason::NoCopies => "the memory for new values was used up",
             Reason::Unscanned => "the garbage collector did not know yet of the memory for new values",
+            Reason::NoKey => "a map had no such key",
+            Reason::TooLarge => "a map was too large to look for a key in it",
         }
     }
 }

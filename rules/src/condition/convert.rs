@@ -87,11 +87,14 @@ impl Converter<'_> {
         )))
     }
 
-    /// `x in [1, 2]`: equal to one of them.
+    /// `x in [1, 2]`: equal to one of them. `"k" in m`: a map has such a key.
     fn member(&mut self, node: &IdedExpr, left: &IdedExpr, right: &IdedExpr) -> Option<Condition> {
         let extent = self.operands.extent(node);
         let Expr::List(list) = &right.expr else {
-            let help = "write the values in brackets: `x in [1, 2]`; for one, `x == 1`";
+            if matches!(&left.expr, Expr::Literal(_)) {
+                return self.has(node, left, right);
+            }
+            let help = "write the values in brackets: `x in [1, 2]`; for one, `x == 1`; for a map, its key: `\"k\" in m`";
             return self.refuse(Problem::new(extent, "`in` takes a list of values", help));
         };
         if list.elements.is_empty() {
@@ -123,6 +126,18 @@ impl Converter<'_> {
             });
         }
         whole
+    }
+
+    /// `"k" in m`.
+    fn has(&mut self, node: &IdedExpr, key: &IdedExpr, map: &IdedExpr) -> Option<Condition> {
+        let path = self.operands.path(map).and_then(|mut path| {
+            path.steps.push(self.operands.index(key)?);
+            Ok(path)
+        });
+        match path {
+            Ok(path) => Some(Condition::Has(Spanned::new(path, self.operands.span(node)))),
+            Err(problem) => self.refuse(problem),
+        }
     }
 
     /// `errors.Is(err, io.EOF)`.

@@ -204,6 +204,7 @@ fn place(reader: &Reader<'_>, node: &Node, condition: Spanned<Condition>) -> Spa
             Spanned::new(error.value, in_file(error.span)),
             Spanned::new(other.value, in_file(other.span)),
         ),
+        Condition::Has(path) => Condition::Has(Spanned::new(path.value, in_file(path.span))),
         Condition::Text(test, operand, text) => Condition::Text(
             test,
             Spanned::new(operand.value, in_file(operand.span)),

@@ -217,7 +217,7 @@ impl Operands<'_> {
                     return Err(self.not_a_path(node));
                 };
                 let root = self.steps(indexed, steps)?;
-                steps.push(Step::Index(self.index(index)?));
+                steps.push(self.index(index)?);
                 Ok(root)
             }
             _ => Err(self.not_a_path(node)),
@@ -233,7 +233,8 @@ impl Operands<'_> {
         Ok(Step::Assert(ty.to_owned()))
     }
 
-    fn index(&self, node: &IdedExpr) -> Result<u64, Problem> {
+    /// What stands between `[` and `]`.
+    pub(super) fn index(&self, node: &IdedExpr) -> Result<Step, Problem> {
         let range = self.extent(node);
         match &node.expr {
             Expr::Literal(LiteralValue::Int(_) | LiteralValue::UInt(_)) => match self.number(node)? {
@@ -243,6 +244,7 @@ impl Operands<'_> {
                     "count from 0, from the front",
                 )),
                 Operand::Integer(value) => u64::try_from(value)
+                    .map(Step::Index)
                     .map_err(|_| Problem::new(range, "this is too large for an index", "count from 0")),
                 _ => Err(Problem::new(
                     range,
@@ -250,14 +252,11 @@ impl Operands<'_> {
                     "count from 0: `[0]`",
                 )),
             },
-            Expr::Literal(LiteralValue::String(_)) => {
-                let help = "only arrays and slices have places";
-                Err(Problem::new(range, "elements of a map can't be reached", help))
-            }
+            Expr::Literal(LiteralValue::String(key)) => Ok(Step::Key(key.inner().to_owned())),
             _ => Err(Problem::new(
                 range,
-                "an index must be a number",
-                "write a number, counted from 0",
+                "an index must be a number, or the key of a map in quotes",
+                "write a number, counted from 0, or a text: `xs[0]`, `header[\"X-Trace\"]`",
             )),
         }
     }

@@ -22,6 +22,7 @@ impl Condition {
             Condition::Not(inner) => inner.value.find_path(wanted),
             Condition::Truth(operand) | Condition::Text(_, operand, _) => of_operand(operand),
             Condition::Is(error, _) => of_operand(error),
+            Condition::Has(path) => wanted(&path.value).then_some(path.span),
             Condition::Compare(left, _, right) => of_operand(left).or_else(|| of_operand(right)),
         }
     }

@@ -22,6 +22,7 @@ fn show(condition: &Condition) -> String {
             format!("{} {sign} {}", show_operand(left), show_operand(right))
         }
         Condition::Is(error, other) => format!("{} is {}", show_operand(error), show_operand(other)),
+        Condition::Has(path) => format!("has {}", path.value),
         Condition::Text(test, operand, text) => {
             let test = match test {
                 TextTest::StartsWith => "starts",
@@ -64,6 +65,7 @@ fn operands<'t>(text: &'t str, condition: &Condition, found: &mut Vec<&'t str>) 
             take(error.span);
             take(other.span);
         }
+        Condition::Has(path) => take(path.span),
         Condition::Text(_, operand, literal) => {
             take(operand.span);
             take(literal.span);
@@ -121,6 +123,14 @@ fn paths_by_name_and_position() {
         ("xs[0x1] == 1", "xs[1] == 1"),
         ("x in [1, 2]", "(x == 1 or x == 2)"),
         ("errors.Is(err, io.EOF)", "err is io.EOF"),
+        (
+            "h['X-\\'q'][0] == 'a' && m[\"a\"][\"b\"]",
+            "(h[\"X-'q\"][0] == \"a\" and m[\"a\"][\"b\"])",
+        ),
+        (
+            "'k' in r.h && !(3 in m[\"a\"])",
+            "(has r.h[\"k\"] and (not has m[\"a\"][3]))",
+        ),
         ("type(err) == '*os.PathError'", "type err == \"*os.PathError\""),
         (
             "err.(*os.PathError).Err.( syscall.Errno ) == 2 && v.(int) > in.(T[int]).x",
@@ -310,7 +320,6 @@ fn what_of_cel_is_missing_is_refused_by_name() {
         ("func == 1", "keyword of Go", "func", "name"),
         (".a == 1", "begin with `.`", "a", "alone"),
         ("a[-1] == 1", "negative", "-1", "from 0"),
-        ("a['k'] == 1", "map", "'k'", "slices"),
         ("a[i] == 1", "must be a number", "i", "from 0"),
         ("a[1.5] == 1", "whole number", "1.5", "from 0"),
         ("a.?b == 1", "unexpected", ".", "names, values"),

@@ -172,6 +172,6 @@ impl JsonSchema for Amount {
 }
 
 /// A name that is not `_`, and fields and indexes behind it; or a key for notes.
-const PATH: &str = r"^(x-.*|(?!_([.\[]|$))[\p{L}_][\p{L}\p{N}_]*(\.[\p{L}_][\p{L}\p{N}_]*|\[[0-9]+\])*)$";
+const PATH: &str = r#"^(x-.*|(?!_([.\[]|$))[\p{L}_][\p{L}\p{N}_]*(\.[\p{L}_][\p{L}\p{N}_]*|\[[0-9]+\]|\["([^"\\]|\\.)*"\])*)$"#;
 
 const FIELD: &str = r"^(x-.*|(?!_$)[\p{L}_][\p{L}\p{N}_]*)$";

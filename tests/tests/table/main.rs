@@ -12,6 +12,7 @@ mod faults;
 mod files;
 mod kinds;
 mod leaves;
+mod maps;
 mod mixtures;
 mod paths;
 mod policies;
@@ -63,6 +64,7 @@ fn rows() -> Vec<Case> {
         faults::rows(),
         delays::rows(),
         conditions::rows(),
+        maps::rows(),
         policies::rows(),
     ]
     .concat();

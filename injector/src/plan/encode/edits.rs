@@ -6,7 +6,12 @@ use super::{Loaded, encode_place};
 use crate::plan::{Assignment, Base, Edit, Extend, Global, Shape, Source};
 
 /// The rows of a value, or of what comes right before one; `before` is how many edits do.
-pub(super) fn encode(assignment: &Assignment, before: usize, loaded: &Loaded) -> Vec<table::Edit> {
+pub(super) fn encode(
+    assignment: &Assignment,
+    before: usize,
+    loaded: &Loaded,
+    texts: &mut Vec<table::FixedText>,
+) -> Vec<table::Edit> {
     let mut rows: Vec<table::Edit> = assignment
         .edits
         .iter()
@@ -20,6 +25,10 @@ pub(super) fn encode(assignment: &Assignment, before: usize, loaded: &Loaded) ->
                     before
                 };
                 row.operand = (count + n - index) as u64;
+            }
+            if let Source::Find(element) = &edit.source {
+                row.operand = texts.len() as u64;
+                texts.push(element.lookup().into());
             }
             row
         })
@@ -78,6 +87,7 @@ fn encode_edit(edit: &Edit, loaded: &Loaded) -> table::Edit {
             u64::from(*nanoseconds),
         ),
         Source::Keep => (table::Source::Keep, 0, 0),
+        Source::Find(_) => (table::Source::Find, 0, 0),
     };
     let kind = match edit.extend {
         Extend::Zero => table::ValueKind::Unsigned,

@@ -118,6 +118,7 @@ fn make(copy: Source, context: &mut Context<'_>) -> Source {
         place: Place {
             base: Base::Nowhere,
             steps: Vec::new(),
+            element: None,
         },
         size: 8,
         extend: Extend::Zero,

@@ -124,6 +124,20 @@ fn fields_in_rust() -> Vec<Line> {
             kind,
             number,
         }
+        Lookup = "gi_lookup" {
+            layout,
+            text,
+            key_size,
+            group_size,
+            keys,
+            key_stride,
+            elements,
+            element_stride,
+            indirect,
+            padding,
+            number,
+            key,
+        }
         FixedText = "gi_fixed_text" {
             0 = "bytes",
         }
@@ -363,6 +377,8 @@ fn fields_in_rust() -> Vec<Line> {
             length,
             text,
             other_text,
+            search,
+            element,
             g_key,
             call_key,
             call,
