@@ -87,8 +87,9 @@ const COLUMNS: [Made; 10] = [
     Made::DebugFound,
 ];
 
-/// What can't be said in a signature: fields promoted from an embedded struct, whose type would need a name.
-const EMBEDDED: &str = "s.x";
+/// A field promoted from an embedded struct. Where the struct's type has no name that is known, it is a field in a signature, and
+/// what is in it is reached through its name.
+const PROMOTED: [&str; 2] = ["s.x", "s.point.x"];
 /// Package variables are found by their symbols.
 const VARIABLES: [&str; 2] = ["io.EOF", "main.errOwn"];
 /// Functions of other signatures match this, too; types tell them apart.
@@ -126,7 +127,7 @@ fn with_signatures(mut case: Case, binaries: &mut BTreeMap<&str, Binary>) -> Opt
     let typed = Build::plain(NEWEST);
     let needs_more = |rule: &String| {
         let [one, other] = VARIABLES;
-        [EMBEDDED, LOOSE, one, other]
+        [LOOSE, one, other]
             .iter()
             .any(|part| rule.contains(part))
             // Positions are refused where what a closure captures can't be told from its parameters.
@@ -139,6 +140,7 @@ fn with_signatures(mut case: Case, binaries: &mut BTreeMap<&str, Binary>) -> Opt
         .entry(case.program)
         .or_insert_with(|| Binary::open(&typed.of(case.program)).expect("a fixture is a Go binary"));
     for rule in &mut case.rules {
+        *rule = rule.replace(PROMOTED[0], PROMOTED[1]);
         let signature = signature_for(rule, binary)?;
         let rest = rule.strip_prefix('{').expect("rules are written in braces");
         *rule = format!("{{signature: {signature:?}, {rest}");
