@@ -69,6 +69,10 @@ impl Writer<'_> {
             Kind::Interface { .. } if ty.name == "error" => "error".to_owned(),
             Kind::Interface { empty: true } => "interface{}".to_owned(),
             Kind::Interface { empty: false } => "interface{ M() }".to_owned(),
+            Kind::Map {
+                key: Some(key),
+                value: Some(value),
+            } if pointers > 0 => format!("map[{}]{}", self.ty(*key, 0), self.behind(*value, pointers)),
             Kind::Map { .. } => "map[string]int".to_owned(),
             Kind::Chan => "chan int".to_owned(),
             Kind::Func => "func()".to_owned(),

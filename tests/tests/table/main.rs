@@ -99,10 +99,10 @@ fn every_row_by_itself_on_this_host() {
     tally.finish();
 }
 
-/// What depends most on the code that each release compiles to.
+/// What depends most on the code that each release compiles to, and on its runtime.
 #[test]
-fn early_returns_panics_and_delays_in_other_releases() {
-    let cases = [faults::rows(), delays::rows()].concat();
+fn early_returns_panics_delays_and_maps_in_other_releases() {
+    let cases = wanted([faults::rows(), delays::rows(), maps::rows()].concat());
     let mut tally = Tally::new("faults in other releases, on this host");
     for version in VERSIONS {
         let build = Build::plain(version);
