@@ -19,6 +19,7 @@ pub mod module;
 pub mod native;
 mod outcome;
 pub mod patience;
+pub mod profile;
 pub mod readers;
 mod signature;
 mod storm;

@@ -105,6 +105,8 @@ impl Ground {
 pub(super) struct Breakpoints {
     /// Site row by address.
     rows: HashMap<u64, u32>,
+    /// Site row by the address of its displaced copy.
+    rows_of_copies: HashMap<u64, u32>,
     spots: Vec<Spot>,
     ground: Ground,
     guard: Option<Guard>,
@@ -130,8 +132,10 @@ impl Breakpoints {
             .zip(0..)
             .map(|(spot, row)| (spot.address, row))
             .collect();
+        let rows_of_copies = ground.copies.iter().copied().zip(0..).collect();
         let breakpoints = Breakpoints {
             rows,
+            rows_of_copies,
             spots,
             ground,
             guard: Some(guard),
@@ -150,6 +154,12 @@ impl Breakpoints {
     /// Where a thread goes on to run a site's instruction.
     pub(super) fn copy(&self, row: u32) -> u64 {
         self.ground.copies[row as usize]
+    }
+
+    /// The breakpoint of the displaced copy that starts at an address.
+    pub(super) fn address_of_copy(&self, copy: u64) -> Option<u64> {
+        let row = *self.rows_of_copies.get(&copy)?;
+        self.spots.get(row as usize).map(|spot| spot.address)
     }
 
     /// Takes the breakpoints out. Threads may be anywhere.

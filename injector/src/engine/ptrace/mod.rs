@@ -4,6 +4,7 @@
 
 mod arch;
 mod breakpoints;
+mod sampled;
 
 use std::cell::{OnceCell, RefCell};
 use std::io;
@@ -16,6 +17,7 @@ use goinject_probes::table::{TermCounters, WriterKind};
 use goinject_rules::model::Limits;
 
 use self::breakpoints::{Breakpoints, Ground, Refusal, Spot};
+use self::sampled::Sampled;
 use super::code::{CodeError, Others, verify};
 use super::provision::{Provision, ProvisionError, WrittenBy, unmap, unused_copies, words_for_copies};
 use super::starting::take_stop;
@@ -26,7 +28,7 @@ use super::{
 };
 use crate::plan::encode::{LoadBias, Loaded, Numbering, encode};
 use crate::plan::{Plan, Site};
-use crate::tracee::arch::pc;
+use crate::tracee::arch::{pc, set_pc, stack_pointer};
 use crate::tracee::{Family, Follow, Memory, Obstacle, Remote, Stop, Why, borrow_thread};
 
 /// Why a target can't be armed with breakpoints.
@@ -179,6 +181,7 @@ impl Engine for PtraceEngine {
 struct Armed {
     breakpoints: Breakpoints,
     core: RefCell<Core>,
+    sampled: RefCell<Sampled>,
 }
 
 /// A process with breakpoints.
@@ -287,6 +290,7 @@ impl PtraceSession {
         self.armed = Some(Armed {
             core: RefCell::new(self.shared.core(&self.plan, loaded, &self.generation)),
             breakpoints: Breakpoints::insert(&self.memory, self.pid, ground, spots)?,
+            sampled: RefCell::default(),
         });
         Ok(())
     }
@@ -314,6 +318,16 @@ impl PtraceSession {
         let Some(row) = armed.breakpoints.row(address) else {
             return Ok(false);
         };
+        if armed
+            .sampled
+            .borrow_mut()
+            .is_back(stop.tid(), address, stack_pointer(&registers))
+        {
+            set_pc(&mut registers, armed.breakpoints.copy(row));
+            stop.mark_signal(arch::SERVED)?;
+            stop.set_registers(registers)?;
+            return Ok(true);
+        }
         let mut hit = hit(&registers, address, row, stop.tid());
         let mut events = Vec::new();
         let mut thread = StoppedThread::new(stop, &registers, &self.memory, &mut events);
@@ -336,8 +350,54 @@ impl PtraceSession {
         if self.serve(&stop).or_else(gone)? {
             stop.resume_without_signal()
         } else {
+            self.show_place(&stop).or_else(gone)?;
             stop.resume()
         }
+    }
+
+    /// A signal that takes a sample for a profile finds a thread where it was stopped, and most stops are those of our own
+    /// breakpoints. The thread stands before a displaced copy then, whose callers no Go runtime can tell. Here it is put back to
+    /// the breakpoint for as long as the handler runs, and is let pass there afterwards. True if its registers were changed.
+    fn show_place(&self, stop: &Stop) -> io::Result<bool> {
+        let (Some(armed), Why::Signal(signal)) = (&self.armed, stop.why()) else {
+            return Ok(false);
+        };
+        if signal != libc::SIGPROF {
+            // It may have Go's runtime take the goroutine to another thread from here.
+            return self.pass_sampled(stop);
+        }
+        let mut registers = stop.registers()?;
+        let Some(address) = armed.breakpoints.address_of_copy(pc(&registers)) else {
+            return Ok(false);
+        };
+        set_pc(&mut registers, address);
+        stop.set_registers(registers)?;
+        let stack = stack_pointer(&registers);
+        armed.sampled.borrow_mut().put_back(stop.tid(), address, stack);
+        Ok(true)
+    }
+
+    /// Has a thread that was put back to its breakpoint for a sample, and stands there again, go on behind it: the call was looked
+    /// at, and is not to be by the next rules; true if it does.
+    fn pass_sampled(&self, stop: &Stop) -> io::Result<bool> {
+        let Some(armed) = &self.armed else {
+            return Ok(false);
+        };
+        let mut sampled = armed.sampled.borrow_mut();
+        if !sampled.has(stop.tid()) {
+            return Ok(false);
+        }
+        let mut registers = stop.registers()?;
+        let at = pc(&registers);
+        let Some(row) = armed.breakpoints.row(at) else {
+            return Ok(false);
+        };
+        if !sampled.is_back(stop.tid(), at, stack_pointer(&registers)) {
+            return Ok(false);
+        }
+        set_pc(&mut registers, armed.breakpoints.copy(row));
+        stop.set_registers(registers)?;
+        Ok(true)
     }
 
     /// Every thread of the process, stopped, and none with a breakpoint's trap to be told of.
@@ -353,6 +413,9 @@ impl PtraceSession {
                 }
             }
             let served = self.serve(&stop).or_else(gone)?;
+            if !served {
+                self.pass_sampled(&stop).or_else(gone)?;
+            }
             clean.push(if served { stop.without_signal() } else { stop });
         }
         Ok(clean)
@@ -374,7 +437,11 @@ impl Session for PtraceSession {
         }
     }
 
-    fn thread_gone(&mut self, _: i32) {}
+    fn thread_gone(&mut self, tid: i32) {
+        if let Some(armed) = &self.armed {
+            armed.sampled.borrow_mut().forget(tid);
+        }
+    }
 
     fn forked(&mut self, child: i32) -> io::Result<()> {
         if let Some(armed) = &self.armed {
