@@ -482,7 +482,8 @@ struct gi_process {
 	gi_u64 error_string_table; /* of *errors.errorString as error: events show the texts of these errors */
 	gi_u64 errno_table;        /* of syscall.Errno as error */
 	gi_u64 copies_next;        /* memory in the target for copies, none of it used twice */
-	gi_u64 copies_end;
+	gi_u64 copies_end;         /* of what there is by now: more is supplied as it is used */
+	gi_u64 copies_limit;       /* end of what there can be */
 	gi_u64 copies_scanned;     /* which of its words the garbage collector scans, a byte for each piece, counted from address 0; 0: it does not know of it */
 	gi_u64 gopanic;            /* runtime.gopanic */
 	gi_u64 panic_return;       /* behind the CALL of it in runtime.panicdivide */
@@ -587,7 +588,7 @@ _Static_assert(sizeof(struct gi_lookup) == GI_CONDITION_TEXT, "gi_lookup");
 _Static_assert(sizeof(struct gi_rule) == 88, "gi_rule");
 _Static_assert(sizeof(struct gi_counters) == 384, "gi_counters");
 _Static_assert(sizeof(struct gi_site) == 40, "gi_site");
-_Static_assert(sizeof(struct gi_process) == 184, "gi_process");
+_Static_assert(sizeof(struct gi_process) == 192, "gi_process");
 _Static_assert(sizeof(struct gi_control) == 96, "gi_control");
 _Static_assert(sizeof(struct gi_event) == 1056, "gi_event");
 

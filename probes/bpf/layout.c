@@ -160,6 +160,7 @@ const struct gi_field goinject_fields[] = {
 	FIELD(gi_process, errno_table),
 	FIELD(gi_process, copies_next),
 	FIELD(gi_process, copies_end),
+	FIELD(gi_process, copies_limit),
 	FIELD(gi_process, copies_scanned),
 	FIELD(gi_process, gopanic),
 	FIELD(gi_process, panic_return),

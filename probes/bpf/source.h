@@ -143,7 +143,8 @@ static __inline__ gi_u64 gi_set_aside(struct gi_scratch *s, gi_u64 length)
 	struct gi_process *process = gi_process_row(s);
 	gi_u64 size = (length + GI_PIECE - 1) & ~(gi_u64)(GI_PIECE - 1), address;
 
-	if (!process || !length)
+	/* What is refused takes none of it. */
+	if (!process || !length || process->copies_next + size > process->copies_end)
 		return 0;
 	address = gi_add(&process->copies_next, size);
 	return address + size <= process->copies_end ? address : 0;

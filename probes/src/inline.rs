@@ -368,14 +368,19 @@ impl SharedProcess {
     pub fn process(&self) -> Process {
         let Process {
             copies_next,
-            copies_end,
+            copies_limit,
             ..
         } = self.facts;
         let now = self.rows.processes.get(0).unwrap_or_default().copies_next;
         Process {
-            copies_next: now.clamp(copies_next.min(copies_end), copies_end),
+            copies_next: now.clamp(copies_next.min(copies_limit), copies_limit),
             ..self.facts
         }
+    }
+
+    /// Has its memory for copies end further on.
+    pub fn supply_copies(&self, end: u64) {
+        self.rows.supply_copies(0, end);
     }
 
     /// How each row of its conditions has come out so far.

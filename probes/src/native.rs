@@ -148,6 +148,13 @@ impl Core {
         own.and_then(|own| own.rows.processes.get(0)).unwrap_or_default()
     }
 
+    /// Has the memory for copies of its process end further on.
+    pub fn supply_copies(&self, end: u64) {
+        if let Some(own) = &self.process {
+            own.rows.supply_copies(0, end);
+        }
+    }
+
     /// How each row of its process's conditions has come out so far.
     pub fn term_counters(&self) -> Vec<TermCounters> {
         let own = self.process.as_ref();

@@ -301,6 +301,11 @@ impl Program {
         self.rows_of(rows).disarm(rows.place.process);
     }
 
+    /// Has the memory for copies of a process end further on.
+    pub fn supply_copies(&self, rows: &ProcessRows, end: u64) {
+        self.rows_of(rows).supply_copies(rows.place.process, end);
+    }
+
     /// Lets all probes of all processes pass.
     pub fn cease(&self) {
         self.run.cease();

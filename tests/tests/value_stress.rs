@@ -46,6 +46,14 @@ rules:
       words: [replaced by goinject, two]
 ";
 
+/// Each call takes some eight thousand bytes that are never used again.
+const COPIES: &str = "
+version: 1
+rules:
+- {name: flipped, function: main.sCopied, inject: {set: {s: {xor: 0x20}}}}
+- {name: made, function: main.sGiven, inject: {set: {l: {new: {Note: replaced by goinject}}}}}
+";
+
 const FIFTY_COPIES: &str = "
 version: 1
 limits: {faults: 50}
@@ -264,6 +272,69 @@ rules:
         println!("{}: {put_off:?} put off", writer.name());
         assert!(put_off > Some(0), "{}", outcome.describe());
     }
+}
+
+/// Values that are made anew at each call take memory as they come: many times as much as there is at the start.
+#[test]
+fn copies_go_on_as_long_as_calls_do() {
+    const ROUNDS: u64 = 3000;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (rules, json) = (folder.path().join("rules.yaml"), folder.path().join("json"));
+    fs::write(&rules, COPIES).expect("written");
+    for version in ["1.15", "1.27"] {
+        for writer in Writer::ANYWHERE {
+            let mut command = goinject::command(["run", "--quiet", "--writer", writer.name(), "--json"]);
+            command.arg(&json).arg(&rules).arg("--");
+            command.arg(Build::plain(version).of("values"));
+            command.arg("copies").arg(ROUNDS.to_string());
+            command.envs([("GODEBUG", "gccheckmark=1"), ("GOGC", "1")]);
+            let mut outcome = Running::start(&mut command).end();
+            let text = fs::read_to_string(&json).unwrap_or_default();
+            let results = text.lines().filter(|line| !line.contains("\"type\":\"fired\""));
+            outcome.json = Outcome::lines(&results.collect::<Vec<_>>().join("\n"));
+            let described = format!("Go {version}, {}: {}", writer.name(), outcome.describe());
+            assert_eq!(outcome.code, Some(0), "{described}");
+            assert!(outcome.stdout.contains(" rounds, wrong 0\n"), "{described}");
+            for counts in outcome.counts() {
+                let applied = (counts.fired, counts.applied, counts.failed);
+                assert_eq!(applied, (ROUNDS, ROUNDS, 0), "{described}");
+            }
+        }
+    }
+}
+
+/// The same inside the kernel, whose helper for writing can't wait for memory.
+#[test]
+fn guest_copies_go_on_inside_the_kernel() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("copies.yaml"), COPIES).expect("written");
+    let mut files = vec![(folder.path().to_owned(), "/srv/rules".into())];
+    for version in ["1.15", "1.27"] {
+        let place = format!("/srv/values-{version}").into();
+        files.push((Build::plain(version).of("values"), place));
+    }
+    let Some(mut booted) = guest::boot("newest", &files) else {
+        return;
+    };
+    let script = r#"
+copies() {
+	GOGC=20 goinject run --quiet --writer $1 /srv/rules/copies.yaml -- /srv/values-$2 copies 2500 2>/tmp/err
+	echo "$1 $2 exit $?"
+	grep -v ': armed\|: engine' /tmp/err
+}
+copies user-memory 1.15
+copies context 1.27
+copies signal-frame 1.27
+"#;
+    let outcome = booted
+        .run(script, Duration::from_secs(300))
+        .unwrap_or_else(|error| panic!("{error}"));
+    let text = outcome.stdout();
+    println!("{text}");
+    let right = text.matches("copies of 2500 rounds, wrong 0\n").count();
+    assert_eq!(right, 3, "{text}");
+    assert_eq!(text.matches(" exit 0\n").count(), 3, "{text}");
+    assert!(!text.contains("failed: "), "{text}");
 }
 
 /// The target keeps what it was given, and no more: not the memory that further copies would have had.

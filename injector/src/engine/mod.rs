@@ -16,6 +16,7 @@ mod scanned;
 pub mod select;
 mod starting;
 pub mod stopped;
+mod supply;
 
 use std::cell::RefCell;
 use std::io;
@@ -201,6 +202,9 @@ pub trait Session {
     /// # Errors
     /// The rules can't be armed after all; the process goes on without them.
     fn stopped(&mut self, stop: Stop, family: &mut Family) -> Result<(), SessionError>;
+
+    /// Has memory ready for the copies that values get, before it is needed. To be called again and again.
+    fn supply(&mut self);
 
     /// A thread of the process is gone.
     fn thread_gone(&mut self, tid: i32);

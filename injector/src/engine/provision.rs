@@ -8,16 +8,13 @@ use std::ops::Range;
 
 use goinject_probes::table::Process;
 
+use super::supply::{self, FIRST};
 use super::{Leftover, scanned};
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Loaded, scratch_image};
 use crate::tracee::{
     Family, Memory, Obstacle, Remote, Stop, borrow_thread, hole_near, mapping_code, mappings, page_size,
 };
-
-/// Memory for the copies that values get at each firing. No part of it is used twice, for the program
-/// may keep what it got.
-const COPIES: u64 = 4 << 20;
 
 /// Why a target can't be given what it needs.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +57,7 @@ pub enum WrittenBy {
 pub struct Provision<'a> {
     plan: &'a Plan,
     bias: LoadBias,
+    by: WrittenBy,
     shared_data: bool,
     is_starting: bool,
 }
@@ -70,6 +68,7 @@ impl<'a> Provision<'a> {
         Provision {
             plan,
             bias,
+            by,
             shared_data: by == WrittenBy::Kernel && plan.writes_behind_pointers(),
             is_starting: false,
         }
@@ -121,7 +120,7 @@ impl<'a> Provision<'a> {
     pub fn make(self, remote: &mut Remote) -> io::Result<Loaded> {
         let mut loaded = self.nothing();
         if is_needed(self.plan) {
-            map_scratch(self.plan, remote, &mut loaded)?;
+            map_scratch(self.plan, self.by, remote, &mut loaded)?;
         }
         if self.plan.makes_scanned_copies() && !self.is_starting {
             have_scanned(self.plan, &mut loaded, remote.memory())?;
@@ -146,25 +145,37 @@ pub fn have_scanned(plan: &Plan, loaded: &mut Loaded, memory: &Memory) -> io::Re
 }
 
 /// Maps the scratch memory, fills it, and protects what never changes.
-fn map_scratch(plan: &Plan, remote: &mut Remote, loaded: &mut Loaded) -> io::Result<()> {
+fn map_scratch(plan: &Plan, by: WrittenBy, remote: &mut Remote, loaded: &mut Loaded) -> io::Result<()> {
     let constants = (plan.scratch.bytes.len() as u64).next_multiple_of(page_size());
-    let copies = if plan.makes_copies() { COPIES } else { 0 };
-    let known = match plan.makes_scanned_copies() {
-        true => scanned::size(copies),
+    let is_scanned = plan.makes_scanned_copies();
+    let size = |copies: u64| constants + copies + if is_scanned { scanned::size(copies) } else { 0 };
+    let mut copies = match plan.makes_copies() {
+        true => supply::most(remote.pid()),
         false => 0,
     };
-    let size = constants + copies + known;
-    let start = map(remote, 0, size, libc::PROT_WRITE, libc::MAP_POPULATE)?;
-    // Where RLIMIT_MEMLOCK does not allow it, the pages may be swapped out; then they are waited for,
-    // or an edit fails and is counted. A filter may end a process for this call.
-    if !remote.is_filtered() {
-        let _ = remote.syscall(libc::SYS_mlock, [start, size, 0, 0, 0, 0]);
-    }
+    let start = loop {
+        match map(remote, 0, size(copies), libc::PROT_WRITE, libc::MAP_NORESERVE) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOMEM) && copies > FIRST => {
+                copies = (copies / 4).max(FIRST);
+            }
+            other => break other?,
+        }
+    };
     loaded.scratch = start;
     loaded.copies = start + constants..start + constants + copies;
-    let marks = if known > 0 { scanned::marks(copies) } else { 0 };
+    let marks = if is_scanned { scanned::marks(copies) } else { 0 };
     loaded.marks = loaded.copies.end..loaded.copies.end + marks;
     remote.memory().write(start, &scratch_image(plan, loaded))?;
+    supply::begin(loaded, by, remote.memory())?;
+    // Where RLIMIT_MEMLOCK does not allow it, the pages may be swapped out; then they are waited for,
+    // or an edit fails and is counted. A filter may end a process for this call.
+    let locked = match by {
+        WrittenBy::Kernel => constants + copies.min(FIRST),
+        WrittenBy::Tracer => constants,
+    };
+    if locked > 0 && !remote.is_filtered() {
+        let _ = remote.syscall(libc::SYS_mlock, [start, locked, 0, 0, 0, 0]);
+    }
     // What copies are made of holds words that are read at each firing.
     if constants > 0 && !plan.writes_scratch() {
         let read_only = [start, constants, libc::PROT_READ as u64, 0, 0, 0];
@@ -176,8 +187,8 @@ fn map_scratch(plan: &Plan, remote: &mut Remote, loaded: &mut Loaded) -> io::Res
 /// What nobody got of the memory for copies, to be unmapped when rules act no longer. From now on the collector does not
 /// know of it. `memory` is that of the program that rules acted in.
 pub fn unused_copies(process: &Process, memory: &Memory) -> Option<Range<u64>> {
-    let used = process.copies_next.min(process.copies_end);
-    let rest = used.next_multiple_of(page_size())..process.copies_end;
+    let used = process.copies_next.min(process.copies_limit);
+    let rest = used.next_multiple_of(page_size())..process.copies_limit;
     // After an `exec` the addresses are another program's, and through `memory` nothing can be read any more.
     let is_there = !rest.is_empty() && memory.word(rest.start).is_ok();
     // What the collector knows of must stay.
@@ -196,7 +207,7 @@ pub fn give_back(unused: &Range<u64>, memory: &Memory, pid: i32) -> Option<Lefto
 /// What a process keeps where unused memory stays.
 pub fn words_for_copies(unused: &Range<u64>) -> String {
     format!(
-        "{} KB of memory that nothing uses",
+        "{} KB of addresses that nothing uses",
         (unused.end - unused.start) / 1024
     )
 }

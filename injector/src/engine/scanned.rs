@@ -67,7 +67,7 @@ pub(super) fn list(plan: &Plan, loaded: &Loaded, memory: &Memory) -> io::Result<
     let count = listed.len() as u64;
     let words = [
         (modules.data_offset, loaded.copies.start),
-        (modules.data_offset + WORD, loaded.copies.end),
+        (modules.data_offset + WORD, loaded.supplied),
         (mask, (loaded.copies.end - loaded.copies.start) / WORD),
         (mask + WORD, loaded.marks.start),
         (HEADER, page + LISTED),
@@ -85,12 +85,21 @@ pub(super) fn list(plan: &Plan, loaded: &Loaded, memory: &Memory) -> io::Result<
     Ok(true)
 }
 
+/// Has the collector know of the copies up to there. `listed` is the memory that it was told of by [`list`].
+///
+/// A cycle that has begun goes on with the end that it began with. What is put into copies behind that end meanwhile passes the
+/// program's write barrier, which marks it, as it does for variables that were looked at already.
+pub(super) fn extend_to(end: u64, marks: &Range<u64>, memory: &Memory) -> io::Result<()> {
+    let at = memory.word(marks.end + END)?;
+    memory.write(at, &end.to_le_bytes())
+}
+
 /// Has the collector know no more of a process's copies than those that were made.
 pub(super) fn end_at(process: &Process, used: u64, memory: &Memory) -> io::Result<()> {
     if process.copies_scanned == 0 {
         return Ok(());
     }
-    let start = (process.copies_end / PIECE as u64).wrapping_add(process.copies_scanned);
+    let start = (process.copies_limit / PIECE as u64).wrapping_add(process.copies_scanned);
     let end = memory.word(start.next_multiple_of(page_size()) + END)?;
     memory.write(end, &used.to_le_bytes())
 }

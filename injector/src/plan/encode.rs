@@ -26,8 +26,10 @@ pub struct Loaded {
     pub bias: LoadBias,
     /// Start of the scratch memory; 0 if there is none.
     pub scratch: u64,
-    /// Memory for copies made at hits.
+    /// Addresses for copies made at hits.
     pub copies: Range<u64>,
+    /// The end of those that there is memory for at first.
+    pub supplied: u64,
     /// Which words of it are pointers: a byte for each piece, right behind it. Empty where none is to be.
     pub marks: Range<u64>,
     /// Whether the garbage collector scans them.
@@ -117,7 +119,8 @@ fn encode_process(plan: &Plan, loaded: &Loaded) -> table::Process {
         gopanic: address(runtime.panic.map(|panic| panic.gopanic)),
         panic_return: address(runtime.panic.map(|panic| panic.frame_return)),
         copies_next: loaded.copies.start,
-        copies_end: loaded.copies.end,
+        copies_end: loaded.supplied,
+        copies_limit: loaded.copies.end,
         copies_scanned: if loaded.scanned { loaded.marks_base() } else { 0 },
         error_string: address(runtime.error_string),
         errno: address(runtime.errno),

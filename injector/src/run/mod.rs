@@ -47,6 +47,8 @@ use crate::tracee::{End, Family, Follow, News, Stop, Why, is_ending};
 
 /// Stops that are handled before signals, limits and events have their turn.
 const TURN: usize = 256;
+/// As many events are told before processes are looked at for memory again.
+const SUPPLY: usize = 64;
 
 /// How a run is made.
 #[derive(Clone, Debug)]
@@ -387,7 +389,13 @@ impl Run<'_> {
             return;
         };
         let mut damaged_in = None;
-        for event in engine.take_events() {
+        let events = engine.take_events();
+        self.supply();
+        for (n, event) in events.into_iter().enumerate() {
+            // While many are told, many more calls are changed.
+            if n % SUPPLY == SUPPLY - 1 {
+                self.supply();
+            }
             let Some(process) = self.processes.get(&event.pid) else {
                 continue;
             };
@@ -419,6 +427,13 @@ impl Run<'_> {
             self.say(format!(
                 "warning: process {pid} has damaged events of its own, in the memory that it shares with goinject; such events count as dropped"
             ));
+        }
+    }
+
+    /// Has memory ready in each process for what its rules are about to make.
+    fn supply(&mut self) {
+        for process in self.processes.values_mut() {
+            process.session.iter_mut().for_each(|session| session.supply());
         }
     }
 

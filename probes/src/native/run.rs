@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::rows::Rows;
@@ -220,6 +220,16 @@ impl TableRows {
             Ordering::Release,
             Ordering::Relaxed,
         );
+    }
+
+    /// Has memory for copies of a process end further on.
+    pub(crate) fn supply_copies(&self, process: u32, end: u64) {
+        assert!(row(process) < self.processes.len(), "a process row that is there");
+        // SAFETY: within the mapping, aligned; the core only reads it.
+        let word = unsafe {
+            AtomicU64::from_ptr(&raw mut (*self.processes.as_mut_ptr().add(row(process))).copies_end)
+        };
+        word.store(end, Ordering::Release);
     }
 
     fn armed(&self, process: u32) -> &AtomicU32 {

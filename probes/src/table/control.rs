@@ -46,8 +46,10 @@ pub struct Process {
     pub errno: u64,
     /// Memory in the target for copies: the next free byte. None is used twice.
     pub copies_next: u64,
-    /// Its end.
+    /// The end of what there is by now: more is supplied as it is used.
     pub copies_end: u64,
+    /// The end of what there can be.
+    pub copies_limit: u64,
     /// Which of its words the garbage collector scans, a byte for each [`super::PIECE`], counted from address 0; 0 as long as it
     /// does not know of that memory.
     pub copies_scanned: u64,

@@ -30,6 +30,7 @@ use self::tracer::Tracer;
 use super::code::{CodeError, Others, verify};
 use super::provision::{Provision, ProvisionError, WrittenBy};
 use super::select::Fit;
+use super::supply::Supply;
 use super::{Engine, Event, Events, Generation, Kept, NoRoom, Retired, Session, Start, Subject, Tally};
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Loaded, Numbering, encode};
@@ -329,6 +330,7 @@ impl BpfEngine {
         if setup.writers.contains(&WriterKind::Frame) {
             probes.push(add_signal_site(plan, loaded.bias, &mut tables));
         }
+        let given = loaded;
         let loaded = self.load(&tables, setup)?;
         let program = &loaded.program;
         self.generation.place(&mut tables, program.run());
@@ -364,6 +366,7 @@ impl BpfEngine {
             memory,
             swept: Instant::now(),
             starting: None,
+            supply: Supply::of(given, setup.written_by()),
         })
     }
 }

@@ -13,6 +13,7 @@ use super::{ArmError, Former, LoadedProgram};
 use crate::engine::looks::Looks;
 use crate::engine::provision::{give_back, have_scanned, unmap, unused_copies};
 use crate::engine::starting::take_stop;
+use crate::engine::supply::Supply;
 use crate::engine::{Generation, Kept, Leftover, Retired, Session, SessionError, State};
 use crate::plan::Plan;
 use crate::plan::encode::Loaded;
@@ -39,6 +40,7 @@ pub struct BpfSession {
     pub(super) memory: Memory,
     pub(super) swept: Instant,
     pub(super) starting: Option<Starting>,
+    pub(super) supply: Option<Supply>,
 }
 
 /// A program that has values to come which its garbage collector must be told of, once its runtime has set it up.
@@ -102,6 +104,9 @@ impl BpfSession {
         let Some(mut starting) = self.starting.take() else {
             return stop.resume().map_err(ArmError::Trace);
         };
+        if let Some(supply) = &self.supply {
+            starting.loaded.supplied = supply.end();
+        }
         if let (Ok(()), Some(rows)) = (
             have_scanned(&self.plan, &mut starting.loaded, &self.memory),
             &self.rows,
@@ -109,6 +114,7 @@ impl BpfSession {
             self.loaded
                 .program
                 .have_scanned(rows, starting.loaded.marks_base());
+            self.supply.iter_mut().for_each(Supply::is_scanned_now);
         }
         match starting.stays {
             true => stop.resume().map_err(ArmError::Trace),
@@ -139,10 +145,20 @@ impl Session for BpfSession {
 
     fn stopped(&mut self, stop: Stop, family: &mut Family) -> Result<(), SessionError> {
         self.sweep();
+        self.supply();
         let pid = self.pid;
         match self.starting.is_some() {
             true => take_stop(pid, stop, |stop| self.arm_started(stop, family)),
             false => Ok(self.serve(stop)?),
+        }
+    }
+
+    fn supply(&mut self) {
+        let program = &self.loaded.program;
+        if let (Some(supply), Some(rows)) = (&mut self.supply, &self.rows) {
+            while let Some(end) = supply.more(&program.process(rows), &self.memory) {
+                program.supply_copies(rows, end);
+            }
         }
     }
 

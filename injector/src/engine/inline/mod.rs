@@ -34,6 +34,7 @@ use super::code::{CodeError, Others, verify};
 use super::guard::{Guard, Patch, Way};
 use super::provision::{Provision, ProvisionError, WrittenBy, unused_copies};
 use super::starting::take_stop;
+use super::supply::Supply;
 use super::{
     Engine, Event, Generation, Leftover, NoRoom, Retired, Session, SessionError, Start, State, Subject, Tally,
 };
@@ -270,6 +271,7 @@ impl Engine for InlineEngine {
 struct Armed {
     spots: Vec<Spot>,
     process: Rc<RefCell<SharedProcess>>,
+    supply: Option<Supply>,
     guard: Option<Guard>,
     /// goinject's code in the process.
     code: Range<u64>,
@@ -292,6 +294,7 @@ pub struct InlineSession {
 /// What a target was given before there are jumps to it.
 struct Prepared {
     shared: SharedProcess,
+    supply: Option<Supply>,
     switch: u64,
     jumps: Vec<(u64, Vec<u8>)>,
     code: Range<u64>,
@@ -335,6 +338,7 @@ impl InlineSession {
             .map_err(ArmError::Refused)?
             .map_err(ArmError::Unfit)?;
         Ok(Prepared {
+            supply: Supply::of(&loaded, WrittenBy::Tracer),
             switch: run.switch(handed.run),
             code: ground.range.clone(),
             mapped: vec![
@@ -405,6 +409,7 @@ impl InlineSession {
         self.armed = Some(Armed {
             spots,
             process,
+            supply: prepared.supply,
             guard: Some(guard),
             code: prepared.code,
             mapped: prepared.mapped,
@@ -434,6 +439,17 @@ impl Session for InlineSession {
         match &self.armed {
             Some(armed) => Ok(self.dumping.resume(self.pid, stop, &armed.code)?),
             None => take_stop(self.pid, stop, |stop| self.arm_started(stop, family)),
+        }
+    }
+
+    fn supply(&mut self) {
+        if let Some(armed) = &mut self.armed
+            && let Some(supply) = &mut armed.supply
+        {
+            let process = armed.process.borrow();
+            while let Some(end) = supply.more(&process.process(), &self.memory) {
+                process.supply_copies(end);
+            }
         }
     }
 

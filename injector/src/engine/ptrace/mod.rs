@@ -22,6 +22,7 @@ use super::code::{CodeError, Others, verify};
 use super::provision::{Provision, ProvisionError, WrittenBy, unmap, unused_copies, words_for_copies};
 use super::starting::take_stop;
 use super::stopped::{StoppedThread, commit, hit};
+use super::supply::Supply;
 use super::{
     Engine, Event, Events, Generation, Kept, Leftover, NoRoom, Retired, Session, SessionError, Start, State,
     Subject, Tally,
@@ -182,6 +183,18 @@ struct Armed {
     breakpoints: Breakpoints,
     core: RefCell<Core>,
     sampled: RefCell<Sampled>,
+    supply: RefCell<Option<Supply>>,
+}
+
+impl Armed {
+    fn supply(&self, memory: &Memory) {
+        let core = self.core.borrow();
+        if let Some(supply) = &mut *self.supply.borrow_mut() {
+            while let Some(end) = supply.more(&core.process(), memory) {
+                core.supply_copies(end);
+            }
+        }
+    }
 }
 
 /// A process with breakpoints.
@@ -291,6 +304,7 @@ impl PtraceSession {
             core: RefCell::new(self.shared.core(&self.plan, loaded, &self.generation)),
             breakpoints: Breakpoints::insert(&self.memory, self.pid, ground, spots)?,
             sampled: RefCell::default(),
+            supply: RefCell::new(Supply::of(loaded, WrittenBy::Tracer)),
         });
         Ok(())
     }
@@ -328,6 +342,7 @@ impl PtraceSession {
             stop.set_registers(registers)?;
             return Ok(true);
         }
+        armed.supply(&self.memory);
         let mut hit = hit(&registers, address, row, stop.tid());
         let mut events = Vec::new();
         let mut thread = StoppedThread::new(stop, &registers, &self.memory, &mut events);
@@ -436,6 +451,9 @@ impl Session for PtraceSession {
             None => take_stop(self.pid, stop, |stop| self.arm_started(stop, family)),
         }
     }
+
+    /// Done before each hit.
+    fn supply(&mut self) {}
 
     fn thread_gone(&mut self, tid: i32) {
         if let Some(armed) = &self.armed {

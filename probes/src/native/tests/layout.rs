@@ -207,6 +207,7 @@ fn fields_in_rust() -> Vec<Line> {
             errno = "errno_table",
             copies_next,
             copies_end,
+            copies_limit,
             copies_scanned,
             gopanic,
             panic_return,
