@@ -16,9 +16,9 @@ const PAUSE: Duration = Duration::from_micros(100);
 /// How often a signal is put off: a thread may wait in goinject's code for others.
 const TRIES: u32 = 500;
 
-/// The signals that are put off, by their threads.
+/// The signals that are put off, by thread and number.
 #[derive(Default)]
-pub(super) struct Dumping(HashMap<i32, PutOff>);
+pub(super) struct Dumping(HashMap<(i32, i32), PutOff>);
 
 struct PutOff {
     /// As it came first: Go looks at who has sent it.
@@ -39,48 +39,104 @@ impl Dumping {
         if !ends_in_a_dump(signal) || stop.is_from_kernel() {
             return stop.resume();
         }
-        let former = self
-            .0
-            .remove(&tid)
-            .filter(|former| former.info.si_signo == signal);
-        let as_it_came = || stop.signal_info().map(|info| PutOff { info, tries: 0 });
-        let Some(former) = former.or_else(|| as_it_came().ok()) else {
+        let Ok(info) = stop.signal_info() else {
             // Killed meanwhile.
             return stop.resume();
         };
         let is_within = stop
             .registers()
             .is_ok_and(|registers| code.contains(&pc(&registers)));
-        if !is_within || former.tries >= TRIES {
-            if former.tries > 0 {
-                // If it fails, the thread is gone.
-                let _ = stop.set_signal_info(&former.info);
+        if is_own(&info) {
+            let Some(former) = self.0.remove(&(tid, signal)) else {
+                return stop.resume_without_signal();
+            };
+            if is_within && former.tries < TRIES {
+                return self.put_off(pid, stop, former);
             }
+            // If it fails, the thread is gone.
+            let _ = stop.set_signal_info(&former.info);
             return stop.resume();
         }
+        if !is_within {
+            return stop.resume();
+        }
+        // Where one is put off already, the two become one, as those that wait in the kernel do.
+        let former = self.0.remove(&(tid, signal));
+        self.put_off(pid, stop, former.unwrap_or(PutOff { info, tries: 0 }))
+    }
+
+    fn put_off(&mut self, pid: i32, stop: Stop, former: PutOff) -> io::Result<()> {
+        let (tid, signal) = (stop.tid(), former.info.si_signo);
         stop.resume_without_signal()?;
         let tries = former.tries + 1;
-        self.0.insert(tid, PutOff { tries, ..former });
+        self.0.insert((tid, signal), PutOff { tries, ..former });
         thread::sleep(PAUSE);
-        send(pid, tid, signal);
+        if !send(pid, tid, signal) {
+            self.0.remove(&(tid, signal));
+        }
         Ok(())
     }
 
     /// A thread is gone.
     pub(super) fn forget(&mut self, tid: i32) {
-        self.0.remove(&tid);
+        self.0.retain(|(of, _), _| *of != tid);
     }
 }
 
-/// Sends a signal to a thread; to its process, where the thread has ended.
-fn send(pid: i32, tid: i32, signal: i32) {
-    // SAFETY: both take numbers only, and tell of what is gone by an error.
+/// What the kernel tells of a signal that was queued with a value.
+#[repr(C)]
+struct Queued {
+    signal: i32,
+    errno: i32,
+    code: i32,
+    padding: i32,
+    pid: i32,
+    uid: u32,
+    value: usize,
+    rest: [u64; 12],
+}
+
+/// Tells goinject's own signals from those of others.
+fn mark() -> usize {
+    const NAME: usize = usize::from_le_bytes(*b"goinject");
+    NAME ^ std::process::id() as usize
+}
+
+/// Sends a signal to a thread; to its process, where the thread has ended. Whether the thread gets it.
+fn send(pid: i32, tid: i32, signal: i32) -> bool {
+    let queued = Queued {
+        signal,
+        errno: 0,
+        code: libc::SI_QUEUE,
+        padding: 0,
+        pid: 0,
+        uid: 0,
+        value: mark(),
+        rest: [0; 12],
+    };
+    // SAFETY: what the kernel reads is as large as its siginfo_t, and what is gone is told by an error.
     unsafe {
-        if libc::syscall(libc::SYS_tgkill, pid, tid, signal) != 0 {
+        let sent = libc::syscall(
+            libc::SYS_rt_tgsigqueueinfo,
+            pid,
+            tid,
+            signal,
+            std::ptr::from_ref(&queued),
+        );
+        if sent != 0 {
             libc::kill(pid, signal);
         }
+        sent == 0
     }
 }
+
+/// Whether it was sent by [`send`].
+fn is_own(info: &libc::siginfo_t) -> bool {
+    // SAFETY: of this code the value is what the information ends with.
+    info.si_code == libc::SI_QUEUE && unsafe { info.si_value() }.sival_ptr.addr() == mark()
+}
+
+const _: () = assert!(size_of::<Queued>() == size_of::<libc::siginfo_t>());
 
 /// Whether the Go runtime ends the program at this signal unless the program has asked to be told of it.
 fn ends_in_a_dump(signal: i32) -> bool {
