@@ -129,7 +129,10 @@ const SELINUX: [Trial; 8] = [
     on_command(
         "u:r:still_t",
         "--writer signal-frame",
-        Refused(&["SELinux (context `u:r:still_t`) keeps goinject from process"]),
+        Refused(&[
+            "SELinux (context `u:r:still_t`) refuses ptrace",
+            "allow `process ptrace` to `u:r:still_t`",
+        ]),
     ),
     on_process("u:r:nobpf_t", "u:r:free_t", PTRACE, Works),
     on_command(
