@@ -165,7 +165,7 @@ fn guest_newest() {
 fn in_a_guest(kernel: &str) {
     let mut tally = Tally::new(format!("cases, Linux {kernel}"));
     let (sociable, whole_files): (Vec<Case>, Vec<Case>) = selection().into_iter().partition(Case::sociable);
-    let decisions = [conditions::rows(), policies::rows()].concat();
+    let decisions = [conditions::rows(), maps::conditions(), policies::rows()].concat();
     let decides = |case: &Case| decisions.iter().any(|row| row.name == case.name);
     let (decisions, faults): (Vec<Case>, Vec<Case>) = sociable.into_iter().partition(decides);
     let sample = one_of_each_section(&faults);

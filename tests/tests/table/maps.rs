@@ -60,6 +60,10 @@ const AT_RETURN: [(&str, u64); 4] = [
 ];
 
 pub(crate) fn rows() -> Vec<Case> {
+    [conditions(), edits()].concat()
+}
+
+pub(crate) fn conditions() -> Vec<Case> {
     const PLAIN: &str = "1 2 seven 7 [text json] [t0 t1] 1 2 seven 70 [text json] [t0 t1] 1 0";
     let looked = |conditions: &[(&str, u64)], value: &str| {
         // None of them fires: how often they match is what counts.
@@ -93,6 +97,11 @@ pub(crate) fn rows() -> Vec<Case> {
         looked(&AT_RETURN, "r").when("parameters and results"),
         grown("\"a\" in s.values", 568),
         grown("s.values[\"a\"].count == 32", 568).when("what the element is"),
+    ]
+}
+
+fn edits() -> Vec<Case> {
+    vec![
         case(
             "lookups",
             "{function: \"main.(*shelf).look\", if: 7 in s.byID, inject: {set: {\"s.byID[7].count\": 71, \"s.byID[7].name\": new, \
