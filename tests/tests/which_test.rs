@@ -413,6 +413,7 @@ fn guest_6_1_tells_tests_apart() {
 }
 
 #[test]
+#[ignore = "6.1's verifier is the strictest, and hosts try newer ones: cargo xtask stress guest_newest_tells"]
 fn guest_newest_tells_tests_apart() {
     in_guest("newest", "1.27", &[Writer::Context, Writer::SignalFrame]);
 }
