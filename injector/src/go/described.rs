@@ -15,7 +15,7 @@ use super::types::{Field, Kind, Type, TypeId};
 const SIZE: usize = 0;
 const ALIGN: usize = 21;
 /// Name, type and offset of a field.
-const FIELD_SIZE: u64 = 24;
+pub(super) const FIELD_SIZE: u64 = 24;
 /// In the first byte of a field's name, since Go 1.19.
 const EMBEDDED: u8 = 1 << 3;
 

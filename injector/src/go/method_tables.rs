@@ -15,10 +15,10 @@ use super::runtime_types::{COMMON_SIZE, FLAG_UNCOMMON, FLAGS, FUNC, KIND, KIND_M
 use super::types::{Signature, TypeId, Variable};
 
 /// In what named types and types with methods have beside: number of methods, and where they are.
-const METHOD_COUNT: usize = 4;
+pub(super) const METHOD_COUNT: usize = 4;
 const METHODS: usize = 8;
 /// Of a method: name, type, code that interfaces call, code that others call.
-const METHOD_SIZE: usize = 16;
+pub(super) const METHOD_SIZE: usize = 16;
 const METHOD_TYPE: usize = 4;
 const METHOD_CODE: usize = 12;
 /// Behind the common part of a func type.
@@ -26,7 +26,7 @@ const PARAMETERS: usize = COMMON_SIZE;
 const RESULTS: usize = COMMON_SIZE + 2;
 const FUNC_SIZE: usize = COMMON_SIZE + 8;
 /// In the number of results: the last parameter is `...T`.
-const VARIADIC: u16 = 1 << 15;
+pub(super) const VARIADIC: u16 = 1 << 15;
 /// No function has so many; a bound for damaged files.
 const MAX_VARIABLES: u16 = 1 << 10;
 

@@ -5,20 +5,15 @@
 use super::address::Address;
 use super::binary::Binary;
 use super::bytes::{u8_at, u16_at, u32_at, u64_at};
+use super::described::FIELD_SIZE;
+use super::method_tables::{METHOD_COUNT, METHOD_SIZE, VARIADIC};
 use super::module_data::TypeLinks;
-use super::runtime_types::{
-    COMMON_SIZE, FLAG_UNCOMMON, FLAGS, FUNC, INTERFACE, KIND, KIND_MASK, STRUCT, UNCOMMON_SIZE,
-};
+use super::runtime_types::{COMMON_SIZE, FUNC, INTERFACE, KIND, KIND_MASK, STRUCT, UNCOMMON_SIZE};
 
 /// No program has so many; a bound for damaged files.
 const MAX_LINKS: u64 = 1 << 18;
-/// Of a method, behind what named types have beside.
-const METHOD_SIZE: u64 = 16;
-/// Of a method of an interface, and of a field of a struct.
+/// Name and type of a method of an interface.
 const INTERFACE_METHOD_SIZE: u64 = 8;
-const FIELD_SIZE: u64 = 24;
-/// In a function's number of results.
-const VARIADIC: u16 = 1 << 15;
 
 impl Binary {
     /// Descriptions that the linker lists. Other types are reached from them.
@@ -37,11 +32,13 @@ impl Binary {
                 let mut found = Vec::new();
                 let mut at = start;
                 while at < end && (found.len() as u64) < MAX_LINKS {
-                    let Some(size) = self.description_size(at) else {
+                    let size = self.description_size(at);
+                    let next = size.and_then(|size| at.0.checked_add(size)?.checked_next_multiple_of(8));
+                    let Some(next) = next else {
                         break;
                     };
                     found.push(at);
-                    at = Address(at.plus(size).0.next_multiple_of(8));
+                    at = Address(next);
                 }
                 found
             }
@@ -58,18 +55,19 @@ impl Binary {
         let parts = match kind {
             FUNC => {
                 let counts = self.image.read(behind, 4)?;
-                8 * u64::from(u16_at(counts, 0)? + (u16_at(counts, 2)? & !VARIADIC))
+                8 * (u64::from(u16_at(counts, 0)?) + u64::from(u16_at(counts, 2)? & !VARIADIC))
             }
             INTERFACE => INTERFACE_METHOD_SIZE.checked_mul(count()?)?,
             STRUCT => FIELD_SIZE.checked_mul(count()?)?,
             _ => 0,
         };
-        let beside = if u8_at(&common, FLAGS)? & FLAG_UNCOMMON == 0 {
-            0
-        } else {
-            let methods = u16_at(self.image.read(behind.plus(own + 4), 2)?, 0)?;
-            UNCOMMON_SIZE as u64 + METHOD_SIZE * u64::from(methods)
+        let beside = match self.uncommon_part(address) {
+            Some(uncommon) => {
+                let methods = u16_at(self.image.read(uncommon.plus(METHOD_COUNT as u64), 2)?, 0)?;
+                UNCOMMON_SIZE + METHOD_SIZE * usize::from(methods)
+            }
+            None => 0,
         };
-        (COMMON_SIZE as u64 + own + parts).checked_add(beside)
+        (COMMON_SIZE as u64 + own + beside as u64).checked_add(parts)
     }
 }
