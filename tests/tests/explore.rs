@@ -109,6 +109,22 @@ fn each_class_is_told_from_what_comes_close_to_it() {
 }
 
 #[test]
+fn classes_that_are_no_findings_are_listed_where_they_count() {
+    let module = fixture("classes");
+    let run = |options: &[&str]| {
+        let all: Vec<&str> = ["--mode", "once"].iter().chain(options).copied().collect();
+        explore(&module, &all, &["go", "test", "./unasserted"], &[])
+    };
+    let line = "goinject: unasserted: os.(*File).Sync fails in example.com/classes/unasserted.(*Log).Flush";
+    let counted = run(&["--fail-on", "unasserted"]);
+    assert_eq!(counted.code, Some(1), "{}", counted.describe());
+    assert!(counted.stderr.contains(line), "{}", counted.describe());
+    let plain = run(&[]);
+    assert_eq!(plain.code, Some(0), "{}", plain.describe());
+    assert!(!plain.stderr.contains(line), "{}", plain.describe());
+}
+
+#[test]
 fn own_functions_fail_after_their_work() {
     let module = fixture("classes");
     let outcome = explore(&module, &["--scope", "own"], &["go", "test", "./own"], &[]);
@@ -210,6 +226,13 @@ fn the_rule_file_of_a_finding_is_met_once_the_program_is_mended() {
     let run = ["go", "test", "-run=TestSnapshot|TestFolder", "."];
     let found = explore(&module, &["--mode", "once"], &run, &[]);
     assert_eq!(found.code, Some(1), "{}", found.describe());
+    // Findings and the summary, and nothing before.
+    let first = found.stderr.lines().next().unwrap_or_default();
+    assert!(
+        first.contains(" fails in example.com/planted."),
+        "{}",
+        found.describe()
+    );
     let results = results(&module, ".goinject");
     let rules: Vec<(&str, &str)> = list(&results, "findings")
         .iter()
@@ -364,6 +387,12 @@ fn what_can_not_be_explored_is_told() {
     told(&explore(&module, &["--shard", "4/3"], &FEW, &[]), 2, "1/3");
     told(&explore(&module, &["--budget", "5"], &FEW, &[]), 2, "--budget");
     told(&explore(&module, &["--dry-run"], &FEW, &[]), 0, "fault points");
+    let none = ["go", "test", "-run=Nope", "."];
+    told(
+        &explore(&module, &[], &none, &[]),
+        4,
+        "no test matches `-run Nope`",
+    );
     module.write(
         "broken_test.go",
         "package planted\n\nimport \"testing\"\n\nfunc TestBroken(t *testing.T) { t.Fatal(\"oh no\") }\n",

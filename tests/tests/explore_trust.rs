@@ -328,6 +328,46 @@ fn the_rule_file_of_a_sweeps_finding_is_met_once_the_program_is_mended() {
 }
 
 #[test]
+fn tests_that_start_their_own_binary_are_swept() {
+    let module = Module::new("1.27");
+    module.write("go.mod", "module example.com/notes\n\ngo 1.21\n");
+    module.write(
+        "notes.go",
+        "package notes\n\nimport \"os\"\n\n//go:noinline\nfunc Save(path string) error {\n\tf, err := os.Create(path)\n\
+         \tif err != nil {\n\t\treturn err\n\t}\n\tif _, err := f.Write([]byte(\"pears\")); err != nil {\n\t\treturn err\n\t}\n\
+         \tf.Sync()\n\treturn f.Close()\n}\n",
+    );
+    module.write(
+        "notes_test.go",
+        "package notes\n\nimport (\n\t\"os\"\n\t\"os/exec\"\n\t\"path/filepath\"\n\t\"testing\"\n)\n\n\
+         func TestSave(t *testing.T) {\n\tif path := os.Getenv(\"NOTE\"); path != \"\" {\n\t\tif err := Save(path); err != nil {\n\
+         \t\t\tt.Fatal(err)\n\t\t}\n\t\treturn\n\t}\n\tpath := filepath.Join(t.TempDir(), \"note\")\n\
+         \tif err := Save(path); err != nil {\n\t\tt.Fatal(err)\n\t}\n\tchild := exec.Command(os.Args[0], \"-test.run=TestSave\")\n\
+         \tchild.Env = append(os.Environ(), \"NOTE=\"+path)\n\tif out, err := child.CombinedOutput(); err != nil {\n\
+         \t\tt.Fatalf(\"%v: %s\", err, out)\n\t}\n}\n",
+    );
+    module.write(
+        "sync.yaml",
+        "version: 1\nrules:\n  - function: os.(*File).Sync\n    inject:\n      return: {\"results[0]\": {errno: EIO}}\n",
+    );
+    let words = "sweep --quiet sync.yaml --mode once -- go test .";
+    let found = module.goinject(&words.split(' ').collect::<Vec<_>>(), &[]);
+    assert_eq!(found.code, Some(1), "{}", found.describe());
+    // A child that were kept from exiting would take longer than a trial may, and that is made again with nothing watched.
+    let classes: Vec<&str> = list(&results(&module, ".goinject"), "outcomes")
+        .iter()
+        .map(|outcome| {
+            if outcome["class"] == "swallowed" {
+                "swallowed"
+            } else {
+                "other"
+            }
+        })
+        .collect();
+    assert_eq!(classes, ["swallowed", "swallowed"], "{}", found.describe());
+}
+
+#[test]
 fn a_sweep_runs_in_what_its_file_says() {
     let module = fixture("planted");
     module.write(

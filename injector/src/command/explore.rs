@@ -15,7 +15,6 @@ use crate::explore::code::Code;
 use crate::explore::explorer::Trials;
 use crate::explore::program::Program;
 use crate::explore::rule_text::Mode;
-use crate::explore::store::Store;
 use crate::explore::subject::{How, Subject, Surroundings, Tests, code_of};
 use crate::explore::survey;
 use crate::gotest::listing::{self, Arguments};
@@ -38,7 +37,7 @@ fn explore(arguments: &Explore) -> Told<ExitCode> {
     let changes = changes.map_err(|error| fail(ExitCode::Invalid, format!("--changed: {error}")))?;
     let (session, settings) = Session::open(common, &command)?;
     let trials = Trials::new(&settings);
-    let surveyed = survey(arguments, &command, &session.store, &trials);
+    let surveyed = survey(arguments, &command, &session, &trials);
     let (mut planned, mut faults) = surveyed.inspect_err(|_| session.store.clean())?;
     if faults.is_empty() {
         session.store.clean();
@@ -70,11 +69,12 @@ pub(super) fn modes(common: &Exploring) -> &'static [Mode] {
 fn survey(
     arguments: &Explore,
     command: &[String],
-    store: &Store,
+    session: &Session<'_>,
     trials: &Trials<'_>,
 ) -> Told<(Planned, Vec<AtPoint>)> {
+    let surroundings = Surroundings::default();
     let mut planned = Planned {
-        subjects: subjects(&arguments.target[0], command, &Surroundings::default(), store)?,
+        subjects: subjects(&arguments.target[0], command, &surroundings, session)?,
         experiments: Vec::new(),
         points: 0,
         points_are: "fault point",
@@ -82,8 +82,14 @@ fn survey(
         passed_over: BTreeMap::new(),
     };
     let mut faults = Vec::new();
+    let mut ran = false;
     for (n, subject) in planned.subjects.iter().enumerate() {
         let plain = stability(subject, trials)?;
+        if subject.is_test() && !plain.has_tests() {
+            session.progress(format!("{}: no test was run", subject.name));
+            continue;
+        }
+        ran = true;
         for test in &plain.unstable {
             say(format!(
                 "warning: {test} of {} does not always pass: it is set aside",
@@ -103,7 +109,7 @@ fn survey(
             return Err(ExitCode::Interrupted);
         }
         let factor = recorded.elapsed.as_secs_f64() / plain.least.as_secs_f64().max(1e-3);
-        say(format!(
+        session.progress(format!(
             "{}: {} watched, {} that they are called at; {:.2} s, {factor:.1} times the plain run",
             subject.name,
             count(recorded.watched, "function"),
@@ -120,13 +126,32 @@ fn survey(
         let (experiments, passed_over) =
             survey::plan(n, subject, &recorded, &plain, modes(&arguments.common));
         for (function, why) in &passed_over {
-            say(format!("{function} is passed over: {why}"));
+            session.progress(format!("{function} is passed over: {why}"));
         }
         faults.extend(experiments);
         planned.passed_over.extend(passed_over);
     }
+    if !ran {
+        return Err(no_tests(&planned.subjects));
+    }
     faults.sort_by_cached_key(|fault| (fault.mode == Mode::Always, fault.patience));
     Ok((planned, faults))
+}
+
+/// Tells that none of these has run a test.
+pub(super) fn no_tests(subjects: &[Subject]) -> ExitCode {
+    let why = subjects.iter().find_map(|subject| match &subject.how {
+        How::Tests(tests) => tests.arguments.test_flag("run"),
+        How::Command(_) => None,
+    });
+    let why = why.map_or_else(
+        || "no test was run".to_owned(),
+        |run| format!("no test matches `-run {run}`"),
+    );
+    fail(
+        ExitCode::NeverFired,
+        format!("there is nothing to explore: {why}"),
+    )
 }
 
 /// What is explored.
@@ -134,12 +159,12 @@ pub(super) fn subjects(
     name: &OsString,
     command: &[String],
     surroundings: &Surroundings,
-    store: &Store,
+    session: &Session<'_>,
 ) -> Told<Vec<Subject>> {
     let program = Path::new(name);
     let is_go = program.file_name().is_some_and(|name| name == "go");
     match (is_go, command.get(1).map(String::as_str)) {
-        (true, Some("test")) => tests(name, &command[2..], surroundings, store),
+        (true, Some("test")) => tests(name, &command[2..], surroundings, session),
         (true, _) => Err(fail(
             ExitCode::Invalid,
             "`go` itself is not explored: name `go test` with its arguments, or build the program and name that",
@@ -148,7 +173,12 @@ pub(super) fn subjects(
     }
 }
 
-fn tests(go: &OsString, words: &[String], surroundings: &Surroundings, store: &Store) -> Told<Vec<Subject>> {
+fn tests(
+    go: &OsString,
+    words: &[String],
+    surroundings: &Surroundings,
+    session: &Session<'_>,
+) -> Told<Vec<Subject>> {
     let arguments = Arguments::parse(words);
     if let Some((name, _)) = arguments
         .test
@@ -174,12 +204,12 @@ fn tests(go: &OsString, words: &[String], surroundings: &Surroundings, store: &S
         ));
     }
     let code = code_of(&listing);
-    let folder = store.work().join("bin");
+    let folder = session.store.work().join("bin");
     let folder = std::path::absolute(&folder).unwrap_or(folder);
     std::fs::create_dir_all(&folder).map_err(|error| fail(ExitCode::Defect, error))?;
     let mut subjects = Vec::new();
     for (n, package) in listing.packages.iter().enumerate() {
-        say(format!("building the tests of {}", package.import_path));
+        session.progress(format!("building the tests of {}", package.import_path));
         let last = package.import_path.rsplit('/').next().unwrap_or("package");
         let folder = folder.join(n.to_string());
         std::fs::create_dir_all(&folder).map_err(|error| fail(ExitCode::Defect, error))?;

@@ -77,6 +77,13 @@ impl<'a> Session<'a> {
         Ok((session, settings))
     }
 
+    /// Tells how far it is, where that is wanted.
+    pub(super) fn progress(&self, line: impl std::fmt::Display) {
+        if !self.common.quiet {
+            say(line);
+        }
+    }
+
     /// Tries everything, and tells what came of it.
     pub(super) fn carry_out(mut self, planned: Planned, trials: &Trials<'_>) -> Told<ExitCode> {
         let common = self.common;
@@ -90,17 +97,19 @@ impl<'a> Session<'a> {
                     .is_none_or(|shard| hash(experiment.id().as_bytes()) % shard.of == shard.number - 1)
             })
             .collect();
-        say(format!(
+        let all = format!(
             "{}, {}{}",
             count(planned.points, planned.points_are),
             count(experiments.len(), "fault"),
             of_all(experiments.len(), planned.experiments.len())
-        ));
+        );
         if common.dry_run {
+            say(all);
             super::print(&listed(&experiments));
             self.store.clean();
             return Ok(ExitCode::Met);
         }
+        self.progress(all);
         let deadline = common.budget.map(|budget| self.begun + budget);
         let mut watcher = Shown::new(common.quiet, self.baseline.as_ref());
         let tried = try_all(
@@ -137,7 +146,7 @@ impl<'a> Session<'a> {
         let written = self.store.write_results(&exploration);
         let file = written.map_err(|error| fail(ExitCode::Defect, error))?;
         self.store.clean();
-        terminal::exploration(&exploration, &file, &common.out);
+        terminal::exploration(&exploration, &file, &common.out, &common.fail_on);
         let code = exit_code(&exploration, &common.fail_on);
         let outputs = self.outputs.take();
         let failures = outputs.map(|outputs| outputs.write(&exploration, self.baseline.is_some()));

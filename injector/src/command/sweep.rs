@@ -5,9 +5,9 @@ use std::ffi::OsString;
 
 use goinject_rules::model::{RuleSet, Target};
 
-use super::explore::{modes, subjects};
+use super::explore::{modes, no_tests, subjects};
 use super::exploring::{Planned, Session, stability};
-use super::{Told, fail, read_rules, say};
+use super::{Told, fail, read_rules};
 use crate::cli::Sweep;
 use crate::error::ExitCode;
 use crate::explore::explorer::Trials;
@@ -102,7 +102,7 @@ fn plan(
     trials: &Trials<'_>,
 ) -> Told<Planned> {
     let mut planned = Planned {
-        subjects: subjects(name, command, &surroundings(rules), &session.store)?,
+        subjects: subjects(name, command, &surroundings(rules), session)?,
         experiments: Vec::new(),
         points: 0,
         points_are: "call",
@@ -110,20 +110,26 @@ fn plan(
         passed_over: BTreeMap::new(),
     };
     let several = planned.subjects.len() > 1;
+    let mut ran = false;
     for (n, subject) in planned.subjects.iter().enumerate() {
         let plain = stability(subject, trials)?;
+        if subject.is_test() && !plain.has_tests() {
+            session.progress(format!("{}: no test was run", subject.name));
+            continue;
+        }
+        ran = true;
         let counted = match sweep::count(template, subject, trials) {
             Ok(counted) => counted,
             // Of several packages, some do not have the function.
             Err(why) if several => {
-                say(format!("{} is passed over: {why}", subject.name));
+                session.progress(format!("{} is passed over: {why}", subject.name));
                 planned.passed_over.insert(subject.name.clone(), why);
                 continue;
             }
             Err(why) => return Err(fail(ExitCode::Unarmable, why)),
         };
         let calls = usize::try_from(counted.calls).unwrap_or(usize::MAX);
-        say(format!("{}: {}", subject.name, count(calls, "call")));
+        session.progress(format!("{}: {}", subject.name, count(calls, "call")));
         planned.points += calls;
         let output = plain.output.as_ref();
         let calls = sweep::plan(
@@ -137,5 +143,8 @@ fn plan(
             .experiments
             .extend(calls.into_iter().map(|call| Box::new(call) as Box<_>));
     }
-    Ok(planned)
+    match ran {
+        true => Ok(planned),
+        false => Err(no_tests(&planned.subjects)),
+    }
 }

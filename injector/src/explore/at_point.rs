@@ -129,7 +129,7 @@ impl Experiment for AtPoint {
             followed.dedup();
         }
         let mut rules = vec![rule_text::fault(&fault, "{fired: \">=0\", failed: \">=0\"}")];
-        rules.extend(watching(subject, &followed, n));
+        rules.extend(watching(subject, (&followed, true), n));
         let fitting = subject.program.fitting(&rules);
         let fault_alone = rule_text::head() + &rules[0];
         let text = rule_text::head() + &fitting.concat();

@@ -67,9 +67,9 @@ pub(super) fn make(
     })
 }
 
-/// The rules that watch a trial: what functions return, what is opened, and the exit of a test binary; when a finding is
-/// looked at again, what is removed, too.
-pub(super) fn watching(subject: &Subject, functions: &[String], n: usize) -> Vec<String> {
+/// The rules that watch a trial: what functions return, what is opened, and the exit of a test binary, if that can be
+/// told from its like; when a finding is looked at again, what is removed, too.
+pub(super) fn watching(subject: &Subject, (functions, exit): (&[String], bool), n: usize) -> Vec<String> {
     let mut rules = Vec::new();
     for (number, function) in functions.iter().enumerate() {
         if let Some(answer) = subject.program.answer(function) {
@@ -77,7 +77,9 @@ pub(super) fn watching(subject: &Subject, functions: &[String], n: usize) -> Vec
         }
     }
     if subject.is_test() {
-        rules.extend(rule_text::finale(FINALE_SECONDS));
+        if exit {
+            rules.extend(rule_text::finale(&subject.file_name(), FINALE_SECONDS));
+        }
         rules.push(rule_text::opens());
         if n > 0 {
             rules.push(rule_text::removes());

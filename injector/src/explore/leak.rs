@@ -159,7 +159,7 @@ fn without_fault(subject: &Subject, trials: &Trials<'_>, request: &Request, n: u
         return known;
     }
     let mut plain = request.clone();
-    plain.rules = rule_text::head() + &rule_text::finale(FINALE_SECONDS).concat();
+    plain.rules = rule_text::head() + &rule_text::finale(&subject.file_name(), FINALE_SECONDS).concat();
     let made = trials.make(plain).ok();
     let left = made
         .filter(|made| made.record.leftovers.is_some())

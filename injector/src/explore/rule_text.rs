@@ -135,14 +135,15 @@ pub fn trail(number: usize, function: &str, answer: &Answer) -> String {
     )
 }
 
-/// The rules that stop a test binary for so long where it exits, once it has chosen its exit status.
-pub fn finale(seconds: u64) -> [String; 2] {
+/// The rules that stop a test binary of this name for so long where it exits, once it has chosen its exit status.
+pub fn finale(program: &str, seconds: u64) -> [String; 2] {
+    let program = quoted(program);
     [
         format!(
-            "  - {{name: {FINALE}, function: os.Exit, mode: observe, inject: {{set: {{code: 0}}}}, expect: {{fired: \">=0\"}}}}\n"
+            "  - {{name: {FINALE}, function: os.Exit, program: {program}, mode: observe, inject: {{set: {{code: 0}}}}, expect: {{fired: \">=0\"}}}}\n"
         ),
         format!(
-            "  - {{name: {FINALE}-wait, function: os.runtime_beforeExit, inject: {{delay: {seconds}s}}, expect: {{fired: \">=0\"}}}}\n"
+            "  - {{name: {FINALE}-wait, function: os.runtime_beforeExit, program: {program}, inject: {{delay: {seconds}s}}, expect: {{fired: \">=0\"}}}}\n"
         ),
     ]
 }
@@ -225,7 +226,7 @@ mod tests {
                 + &fault(&of, "{fired: \">=0\"}")
                 + &trail(0, "main.save", &Answer::Error("results[0]".to_owned()))
                 + &trail(1, "main.find", &Answer::Truth("results[1]".to_owned()))
-                + &finale(3).concat()
+                + &finale("shop.test", 3).concat()
                 + &watch("w", "os.Open", 10, Some("test"));
             let source = goinject_rules::source::Source::new("trial.yaml", text);
             let (rules, _) = goinject_rules::parse(&source).expect("rules");

@@ -226,6 +226,13 @@ impl Subject {
         self.command(None).into_iter().next().unwrap_or_default()
     }
 
+    /// The name of that file.
+    pub fn file_name(&self) -> String {
+        let file = PathBuf::from(self.file());
+        let name = file.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
     /// Whether it is a test binary.
     pub fn is_test(&self) -> bool {
         matches!(self.how, How::Tests(_))

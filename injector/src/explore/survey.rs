@@ -101,6 +101,12 @@ pub fn run_plainly(
 }
 
 impl Stability {
+    /// Whether any test was run.
+    pub fn has_tests(&self) -> bool {
+        let all = [&self.unstable, &self.failing];
+        !self.stable.is_empty() || all.iter().any(|tests| !tests.is_empty())
+    }
+
     /// Whether every run went well, with every test.
     fn is_steady(&self) -> bool {
         self.failure.is_none() && self.unstable.is_empty()

@@ -266,6 +266,8 @@ pub struct Count {
     pub calls: u64,
     /// The first of them.
     pub events: Vec<Fired>,
+    /// Whether rules held in further processes.
+    pub starts_itself: bool,
 }
 
 /// Counts the calls of a rule.
@@ -295,6 +297,7 @@ pub fn count(template: &Template, subject: &Subject, trials: &Trials<'_>) -> Res
     Ok(Count {
         calls: rule.map_or(0, |rule| rule.fired),
         events: events.collect(),
+        starts_itself: outcome.record.processes > 1,
     })
 }
 
@@ -317,6 +320,8 @@ pub struct AtCall {
     pub patience: Duration,
     /// Standard output without a fault, where that is always the same.
     pub plain_output: Option<String>,
+    /// Whether the program may start itself: then its exit is not waited at, where each of its children would wait, too.
+    pub starts_itself: bool,
 }
 
 impl AtCall {
@@ -369,7 +374,8 @@ impl Experiment for AtCall {
 
     fn try_once(&self, subject: &Subject, trials: &Trials<'_>, n: usize) -> Tried {
         let stack = self.stack();
-        let rules = watching(subject, &trail::functions(&subject.program, &stack), n);
+        let functions = trail::functions(&subject.program, &stack);
+        let rules = watching(subject, (&functions, !self.starts_itself), n);
         let rules = subject.program.fitting(&rules);
         let fault_alone = self.template.firing(self.nth, self.mode, &[]);
         let rules = self.template.firing(self.nth, self.mode, &rules);
@@ -487,6 +493,7 @@ pub fn plan(
                 seen: by_number.get(&nth).map(|event| (*event).clone()),
                 patience: Duration::from_secs(3) + elapsed * 8,
                 plain_output: plain_output.cloned(),
+                starts_itself: count.starts_itself,
             });
         }
     }

@@ -101,6 +101,8 @@ pub struct Record {
     pub rules: Vec<RuleResult>,
     /// Go programs that rules were armed in.
     pub programs: Vec<PathBuf>,
+    /// Processes that rules were armed in.
+    pub processes: usize,
     /// Events that were lost.
     pub dropped: u64,
     /// How long it took.

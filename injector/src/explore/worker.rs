@@ -148,6 +148,7 @@ impl Sink for Tape {
         match line {
             Line::Process(process) => {
                 self.watch.process(process.pid);
+                self.record.processes += 1;
                 if !self.record.programs.contains(&process.binary) {
                     self.record.programs.push(process.binary.clone());
                 }

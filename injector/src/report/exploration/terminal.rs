@@ -139,8 +139,33 @@ fn line(finding: &Finding) -> String {
     text
 }
 
-/// Prints the end of an exploration.
-pub fn exploration(of: &Exploration, file: &Path, out: &Path) {
+/// Outcomes that are no findings, but of classes that count as such: a line for each.
+fn noted(of: &Exploration, fail_on: &[Class]) -> Vec<String> {
+    let wanted = |class: Class| class.worth() != Worth::Finding && fail_on.contains(&class);
+    let mut lines: Vec<String> = Vec::new();
+    for outcome in of.outcomes.iter().filter(|outcome| wanted(outcome.class)) {
+        let mut text = format!("{}: {} fails", outcome.class, outcome.function);
+        if let Some(caller) = &outcome.caller {
+            let _ = write!(text, " in {} ({})", caller.function, place(caller));
+        }
+        let _ = write!(text, ": {}", outcome.words);
+        if let Some(test) = &outcome.test {
+            let _ = write!(text, " [{test}]");
+        }
+        // The same comes of the call once, and again and again.
+        if !lines.contains(&text) {
+            lines.push(text);
+        }
+    }
+    if wanted(Class::Unstable) {
+        let tests = of.unstable.iter();
+        lines.extend(tests.map(|test| format!("{}: {test}", Class::Unstable)));
+    }
+    lines
+}
+
+/// Prints the end of an exploration, with the outcomes of classes that it fails on.
+pub fn exploration(of: &Exploration, file: &Path, out: &Path, fail_on: &[Class]) {
     let mut text = String::new();
     let mut classes = String::new();
     for class in Class::ALL {
@@ -180,6 +205,9 @@ pub fn exploration(of: &Exploration, file: &Path, out: &Path) {
             "  goinject run {}",
             crate::words::in_shell(&[finding.rule.display().to_string()])
         );
+    }
+    for line in noted(of, fail_on) {
+        let _ = writeln!(text, "{line}");
     }
     let known = of.findings.len() - of.new_findings().count();
     if known > 0 {
