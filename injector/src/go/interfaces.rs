@@ -7,6 +7,7 @@ use super::address::Address;
 use super::binary::Binary;
 use super::bytes::u64_at;
 use super::module_data::Itabs;
+use super::pclntab::functions::Function;
 use super::types::{Field, Kind, TypeId};
 
 /// Interface, type, hash, first method.
@@ -56,6 +57,17 @@ impl Binary {
             .iter()
             .find(|itab| itab.interface == interface && itab.concrete == concrete)
             .copied()
+    }
+
+    /// The function that an interface table has for a method of its interface, by the method's number in the order of names.
+    /// Where nothing calls the method, it is `runtime.unreachableMethod`.
+    pub fn method_of(&self, itab: &Itab, number: u64) -> Option<Function> {
+        let methods = u64_at(&self.image.relocated(itab.interface.plus(METHOD_COUNT), 8)?, 0)?;
+        if number >= methods {
+            return None;
+        }
+        let at = itab.address.plus(FIRST_METHOD as u64 + 8 * number);
+        self.functions().at(self.read_pointer(at)?)
     }
 
     /// The description of an interface type by its name, if any type was converted to it.

@@ -2,7 +2,7 @@
 //! which method values call. They call the method, or have its body in them.
 
 use super::address::Address;
-use super::arch::Flow;
+use super::arch::{Flow, Instruction};
 use super::binary::Binary;
 use super::pclntab::functions::Function;
 use super::resolve::wrapper_name;
@@ -49,6 +49,32 @@ impl Binary {
             self.architecture()
                 .returns_from_registers(code, function.entry, FOLDED)
         })
+    }
+
+    /// Whether a function was made by the compiler and does nothing but call a method of an interface: that of an embedded one. A
+    /// function that has another's body in it, or calls one, is not.
+    pub fn only_calls_an_interface(&self, function: &Function) -> bool {
+        if !self.functions().is_made_up(&self.image, function) {
+            return false;
+        }
+        let Ok(code) = self.code(function) else {
+            return false;
+        };
+        let Ok(instructions) = self.architecture().decode(code, function.entry) else {
+            return false;
+        };
+        // The stack grows, and the race detector is told, in functions of the runtime.
+        let is_runtime = |target: Address| {
+            let callee = self.functions().at(target);
+            callee.is_some_and(|callee| callee.package() == "runtime")
+        };
+        let is_own = |target: Address| (function.entry..function.end).contains(&target);
+        let mut targets = instructions.iter().filter_map(|instruction| instruction.target);
+        let leaves_for_one_unknown = |instruction: &&Instruction| {
+            instruction.target.is_none() && matches!(instruction.flow, Flow::Call | Flow::IndirectJump)
+        };
+        targets.all(|target| is_own(target) || is_runtime(target))
+            && instructions.iter().filter(leaves_for_one_unknown).count() == 1
     }
 
     /// The functions that instructions in a range call.
