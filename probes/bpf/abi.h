@@ -116,6 +116,7 @@ enum gi_source {
 	GI_TIME = 13, /* a time.Time's first word, with operand seconds and extra nanoseconds added; the next edit is its second */
 	GI_TIME_REST = 14, /* its second word */
 	GI_FIND = 15, /* nothing: operand is the row by which an element of the map there is found, for the edits that follow */
+	GI_ENDED = 16, /* word number operand of the error that a context is done with */
 };
 
 /* How the bits of a value are to be understood. */
@@ -159,6 +160,7 @@ struct gi_edit {
 #define GI_BINDING_DELAYS 256  /* the goroutine sleeps first */
 
 #define GI_BINDING_PANIC_VALUE 512 /* the call becomes a panic with a value, which is its last two edits */
+#define GI_BINDING_UNTIL 1024 /* a context ends the delay, and then the call: the edits are its results */
 
 /* What a rule does at one site. */
 struct gi_binding {
@@ -176,6 +178,8 @@ struct gi_binding {
 	gi_u32 test; /* the pattern, from 1, that the name of the call's Go test must match; 0 any call */
 	gi_u64 delay;  /* ns */
 	gi_u64 jitter; /* up to this much more, ns */
+	gi_u32 until;  /* the row of a gi_until */
+	gi_u32 padding;
 };
 
 /* What a row of a condition does to its stack of truths. */
@@ -222,6 +226,27 @@ struct gi_wrapper {
 };
 
 #define GI_WRAPPERS 16
+
+/* How a context keeps what it is done with: gi_wrapper.kind in the rows behind a gi_until. */
+enum gi_context {
+	GI_CONTEXT_ERROR = 0,   /* an error, offset bytes into it */
+	GI_CONTEXT_VALUE = 1,   /* an atomic.Value that holds it */
+	GI_CONTEXT_INNER = 2,   /* another context, which it is done with */
+	GI_CONTEXT_ENDLESS = 3, /* never */
+};
+
+/* Contexts that are looked at, each of which comes from the next one. */
+#define GI_CONTEXTS 32
+
+/* The context that ends a delay. A row of gi_fixed_text holds one; rows of gi_wrapper follow. */
+struct gi_until {
+	struct gi_place context;
+	gi_u64 canceled; /* run-time: the interface table of context.Canceled; 0 none */
+	gi_u64 exceeded; /* that of context.DeadlineExceeded */
+	gi_u32 types;    /* how many gi_wrapper follow */
+	gi_u32 padding;
+	gi_u8 unused[168];
+};
 
 /* How a map holds its entries. */
 enum gi_map_layout {
@@ -357,6 +382,7 @@ enum gi_reason {
 	GI_UNSCANNED = 18,  /* the garbage collector does not know of the memory for copies */
 	GI_NO_KEY = 19,     /* a map has no such key */
 	GI_TOO_LARGE = 20,  /* a map has more than GI_GROUPS groups */
+	GI_NO_CONTEXT = 21, /* whether a context is done can't be read */
 };
 
 /* Why a call that matched did not fire. */
@@ -457,6 +483,7 @@ enum gi_need {
 	GI_NEED_TESTS = 4096,    /* Go tests are told apart */
 	GI_NEED_NUMBERS = 8192,  /* calls are numbered so that another run recognizes them */
 	GI_NEED_ELEMENTS = 16384, /* elements of maps */
+	GI_NEED_UNTIL = 32768,    /* delays that a context ends */
 };
 
 /* gi_process.armed */
@@ -551,6 +578,7 @@ struct gi_go_test {
 
 /* gi_event.flags */
 #define GI_EVENT_OBSERVED 1  /* nothing was written */
+#define GI_EVENT_ENDED 2     /* a context ended the call: the words are its results */
 
 /* A rule that fired. */
 struct gi_event {
@@ -581,10 +609,11 @@ struct gi_event {
 
 _Static_assert(sizeof(struct gi_place) == 64, "gi_place");
 _Static_assert(sizeof(struct gi_edit) == 88, "gi_edit");
-_Static_assert(sizeof(struct gi_binding) == 64, "gi_binding");
+_Static_assert(sizeof(struct gi_binding) == 72, "gi_binding");
 _Static_assert(sizeof(struct gi_term) == 152, "gi_term");
 _Static_assert(sizeof(struct gi_wrapper) * GI_WRAPPERS == GI_CONDITION_TEXT, "gi_wrapper");
 _Static_assert(sizeof(struct gi_lookup) == GI_CONDITION_TEXT, "gi_lookup");
+_Static_assert(sizeof(struct gi_until) == GI_CONDITION_TEXT, "gi_until");
 _Static_assert(sizeof(struct gi_rule) == 88, "gi_rule");
 _Static_assert(sizeof(struct gi_counters) == 384, "gi_counters");
 _Static_assert(sizeof(struct gi_site) == 40, "gi_site");

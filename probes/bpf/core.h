@@ -285,7 +285,7 @@ GI_SUBPROGRAM int gi_note_fired(struct gi_scratch *s, gi_u32 row, gi_u64 call)
 	s->fired[n].delay = gi_delay_of(s, binding, call);
 	if (binding->edits || (binding->flags & (GI_BINDING_RETURNS | GI_BINDING_PANICS | GI_BINDING_DELAYS)))
 		s->writes = 1;
-	return !(binding->flags & (GI_BINDING_RETURNS | GI_BINDING_PANICS));
+	return !(binding->flags & (GI_BINDING_RETURNS | GI_BINDING_PANICS | GI_BINDING_UNTIL));
 }
 
 /* Decides for one rule. Returns whether the rules behind it have their turn, too. */
@@ -350,6 +350,7 @@ GI_SUBPROGRAM int gi_begin(struct gi_scratch *s)
 	s->fired_count = 0;
 	s->writes = 0;
 	s->slept = 0;
+	s->ended = GI_ENDED_NOT;
 	if (GI_NEEDS(TESTS) && (site->flags & GI_SITE_TEST))
 		gi_note_test(s);
 	if (GI_NEEDS(TESTS) && (site->flags & GI_SITE_SPAWN))
@@ -378,13 +379,25 @@ GI_SUBPROGRAM int gi_begin(struct gi_scratch *s)
 	return 1;
 }
 
+/* How long a call has been delayed that a context ends, in ns: by the clock, or what it slept by that of a bubble. */
+static __inline__ gi_u64 gi_time_delayed(struct gi_scratch *s)
+{
+	gi_u64 passed, slept;
+
+	if (!s->slept)
+		return 0;
+	passed = gi_now(s) - (s->delay.deadline - s->delay.whole);
+	slept = s->delay.asleep ? s->delay.whole - s->delay.duration : 0;
+	return slept > passed ? slept : passed;
+}
+
 /* Reports a rule that fired. */
 GI_SUBPROGRAM int gi_report(struct gi_scratch *s, gi_u32 n, gi_u32 reason)
 {
 	struct gi_binding *binding;
 	struct gi_process *process;
 	struct gi_rule *rule;
-	gi_u32 i;
+	gi_u32 i, edits;
 
 	if (!s || n >= GI_FIRED)
 		return 0;
@@ -416,10 +429,19 @@ GI_SUBPROGRAM int gi_report(struct gi_scratch *s, gi_u32 n, gi_u32 reason)
 	s->event.binding = s->fired[n].binding;
 	s->event.reason = reason;
 	s->event.flags = (rule->flags & GI_RULE_OBSERVE) ? GI_EVENT_OBSERVED : 0;
+	edits = binding->edits;
+	if (GI_NEEDS(UNTIL) && (binding->flags & GI_BINDING_UNTIL)) {
+		if (s->ended == GI_ENDED_DONE) {
+			s->event.flags |= GI_EVENT_ENDED;
+			s->event.delay = gi_time_delayed(s);
+		} else {
+			edits = 0;
+		}
+	}
 	s->event.known = 0;
 	s->event.texts = 0;
 	for (i = 0; i < GI_EVENT_WORDS; i++) {
-		if (!GI_NEEDS(EDITS) || reason || i >= binding->edits)
+		if (!GI_NEEDS(EDITS) || reason || i >= edits)
 			break;
 		gi_note_edit(s, binding->first_edit + i, i);
 	}
@@ -491,7 +513,7 @@ GI_SUBPROGRAM int gi_apply_binding(struct gi_scratch *s, gi_u32 n)
 	struct gi_binding *binding;
 	struct gi_counters *counters;
 	struct gi_rule *rule;
-	gi_u32 ends, observe;
+	gi_u32 ends, edits, observe;
 	int reason = GI_OK;
 
 	if (!s || n >= GI_FIRED)
@@ -506,15 +528,24 @@ GI_SUBPROGRAM int gi_apply_binding(struct gi_scratch *s, gi_u32 n)
 	observe = rule->flags & GI_RULE_OBSERVE;
 	s->applying = n;
 	ends = observe ? 0 : binding->flags & (GI_BINDING_RETURNS | GI_BINDING_PANICS);
+	edits = binding->edits;
+	if (GI_NEEDS(UNTIL) && (binding->flags & GI_BINDING_UNTIL)) {
+		if (s->ended == GI_ENDED_DONE)
+			ends |= observe ? 0 : GI_BINDING_RETURNS;
+		else
+			edits = 0;
+		if (s->ended == GI_ENDED_UNKNOWN)
+			reason = GI_NO_CONTEXT;
+	}
 	if (ends)
 		ends |= binding->flags & GI_BINDING_PANIC_VALUE;
 	/* First, for the results lie where the arguments are: a call that goes on must not meet them. */
 	if (ends)
 		reason = gi_find_end(s, ends);
-	if (!reason && binding->edits)
-		reason = gi_make_edits(s, binding->first_edit, binding->edits, observe);
+	if (!reason && edits)
+		reason = gi_make_edits(s, binding->first_edit, edits, observe);
 	if (ends && !reason)
-		gi_end_call(s, ends, binding->edits);
+		gi_end_call(s, ends, edits);
 	if (reason && gi_is_put_off(s, n, reason))
 		return 0;
 	if (!reason && !observe && (binding->flags & GI_BINDING_COMPLETES))
@@ -549,7 +580,7 @@ GI_SUBPROGRAM int gi_abandon(struct gi_scratch *s, gi_u32 reason)
 GI_SUBPROGRAM int gi_apply(struct gi_scratch *s)
 {
 	gi_u64 delay = 0;
-	gi_u32 i;
+	gi_u32 i, row;
 	int reason;
 
 	if (!s)
@@ -559,7 +590,11 @@ GI_SUBPROGRAM int gi_apply(struct gi_scratch *s)
 			break;
 		delay += s->fired[i].delay;
 	}
-	if (GI_NEEDS(DELAYS) && delay && !s->slept) {
+	/* A context that is done already ends the call at once. */
+	row = GI_NEEDS(UNTIL) && !s->slept ? gi_until_row(s, s->fired, s->fired_count) : 0;
+	if (row)
+		gi_find_end_of_context(s, row - 1);
+	if (GI_NEEDS(DELAYS) && delay && !s->slept && s->ended != GI_ENDED_DONE) {
 		reason = gi_start_delay(s, delay);
 		return reason ? gi_abandon(s, reason) : 0;
 	}

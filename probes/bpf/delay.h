@@ -12,6 +12,8 @@
  * A long delay is slept in parts, each an eighth of what is left or a second: once the site is gone, the goroutine goes on
  * when its part is over, and not when the whole of it would have been.
  *
+ * A delay that a context ends is slept in small parts, a fraction of what is over: behind each it is looked whether the context is done.
+ *
  * Where that can't be (closures, whose slot needs a register that is not saved; programs without
  * time.Sleep; Go 1.15), the call is sent the same way with a preemption request in its g, again and
  * again: runtime.newstack lets other goroutines run each time. That costs processor time.
@@ -20,12 +22,17 @@
 #define GOINJECT_DELAY_H
 
 #include "call.h"
+#include "context_done.h"
 #include "place.h"
 
 /* The shortest part of a delay, in ns. */
 #define GI_DELAY_PART 1000000000ull
 /* Of what is left, a part is this fraction, as a shift: few parts even of the longest. */
 #define GI_DELAY_SHIFT 3
+/* The same of one that a context may end, of what is over: it ends late by no more than that, or by a fraction of what waking took. */
+#define GI_UNTIL_PART 1000000ull
+#define GI_UNTIL_SHIFT 5
+#define GI_UNTIL_LOSS_SHIFT 2
 
 /* runtime.stackPreempt: as a stack guard, what every stack check fails on. */
 #define GI_STACK_PREEMPT 0xfffffffffffffadeull
@@ -85,6 +92,7 @@ GI_SUBPROGRAM int gi_start_delay(struct gi_scratch *s, gi_u64 duration)
 		return GI_TOO_MANY;
 	s->delay.deadline = gi_now(s) + duration;
 	s->delay.duration = duration;
+	s->delay.whole = duration;
 	s->delay.depth = s->depth;
 	s->delay.site = s->hit.site;
 	s->delay.fired_count = s->fired_count;
@@ -98,6 +106,41 @@ GI_SUBPROGRAM int gi_start_delay(struct gi_scratch *s, gi_u64 duration)
 	if (reason)
 		gi_delay_forget(s);
 	return reason;
+}
+
+/* The row of what ends the delay that the first `count` of some fired rules ask for; 0 none. Only the last of them can have one. */
+static __inline__ gi_u32 gi_until_row(struct gi_scratch *s, const struct gi_fired *fired, gi_u32 count)
+{
+	struct gi_binding *binding;
+
+	if (!count)
+		return 0;
+	binding = gi_binding_row(s, fired[(count - 1) & (GI_DELAYED - 1)].binding);
+	return binding && (binding->flags & GI_BINDING_UNTIL) ? binding->until + 1 : 0;
+}
+
+/* The next part of a delay that a context may end, in ns. */
+static __inline__ gi_u64 gi_part_until(struct gi_scratch *s)
+{
+	gi_u64 slept = s->delay.whole - s->delay.duration;
+	gi_u64 passed = gi_now(s) - (s->delay.deadline - s->delay.whole);
+	gi_u64 part = slept >> GI_UNTIL_SHIFT;
+
+	/* Where waking takes long, it is seldom done. In a bubble less may have passed than was slept. */
+	if (passed > slept && part < (passed - slept) >> GI_UNTIL_LOSS_SHIFT)
+		part = (passed - slept) >> GI_UNTIL_LOSS_SHIFT;
+	return part < GI_UNTIL_PART ? GI_UNTIL_PART : part;
+}
+
+/* How long to sleep next, in ns. */
+static __inline__ gi_u64 gi_part_of_delay(struct gi_scratch *s)
+{
+	gi_u64 part;
+
+	if (GI_NEEDS(UNTIL) && gi_until_row(s, s->delay.fired, s->delay.fired_count))
+		return gi_part_until(s);
+	part = s->delay.duration >> GI_DELAY_SHIFT;
+	return part < GI_DELAY_PART ? GI_DELAY_PART : part;
 }
 
 /*
@@ -130,9 +173,7 @@ GI_SUBPROGRAM int gi_enter_sleep(struct gi_scratch *s)
 		return GI_WRITE_FAULT;
 	}
 	/* The parts add up to the whole: what the way here took is not known to the clock of a bubble. */
-	part = s->delay.duration >> GI_DELAY_SHIFT;
-	if (part < GI_DELAY_PART)
-		part = GI_DELAY_PART;
+	part = gi_part_of_delay(s);
 	if (part > s->delay.duration)
 		part = s->delay.duration;
 	s->delay.duration -= part;
@@ -171,7 +212,8 @@ enum gi_back {
 
 GI_SUBPROGRAM int gi_back_from_delay(struct gi_scratch *s)
 {
-	gi_u32 i;
+	gi_u32 i, row;
+	int early;
 
 	if (!GI_NEEDS(DELAYS) || !s || !s->hit.g || gi_delay_load(s))
 		return GI_BACK_CALL;
@@ -179,7 +221,13 @@ GI_SUBPROGRAM int gi_back_from_delay(struct gi_scratch *s)
 		gi_delay_forget(s);
 		return GI_BACK_CALL;
 	}
-	if (s->delay.asleep ? s->delay.duration != 0 : gi_now(s) < s->delay.deadline)
+	early = s->delay.asleep ? s->delay.duration != 0 : gi_now(s) < s->delay.deadline;
+	if (GI_NEEDS(UNTIL)) {
+		row = gi_until_row(s, s->delay.fired, s->delay.fired_count);
+		if (row)
+			gi_find_end_of_context(s, row - 1);
+	}
+	if (early && s->ended != GI_ENDED_DONE)
 		return GI_BACK_EARLY;
 	gi_delay_forget(s);
 	for (i = 0; i < GI_DELAYED; i++)

@@ -8,17 +8,17 @@
 
 #include "text.h"
 
-/* Finds how errors of the type s->word[0] wrap others: the row's wrapper, or NULL. */
-static __inline__ struct gi_wrapper *gi_find_wrapper(struct gi_scratch *s, const struct gi_term *term)
+/* Finds what is known of the type s->word[0] among some that are in rows from one on, or NULL. */
+static __inline__ struct gi_wrapper *gi_find_wrapper(struct gi_scratch *s, gi_u32 row, gi_u64 count)
 {
 	struct gi_fixed_text *fixed;
 	struct gi_wrapper *wrapper;
 	gi_u32 n;
 
 	for (n = 0; n < GI_WRAPPERS * GI_WRAPPER_ROWS; n++) {
-		if (n >= term->constant)
+		if (n >= count)
 			return 0;
-		fixed = gi_text_row(s, term->text + n / GI_WRAPPERS);
+		fixed = gi_text_row(s, row + n / GI_WRAPPERS);
 		if (!fixed)
 			return 0;
 		wrapper = (struct gi_wrapper *)fixed->bytes + (n & (GI_WRAPPERS - 1));
@@ -60,7 +60,7 @@ GI_SUBPROGRAM int gi_look_at_error(struct gi_scratch *s, gi_u32 row, gi_u32 n)
 	data = pair[1];
 	if (gi_user_read(s, &s->word[0], 8, pair[0] + 8))
 		return GI_TRUTH_UNREADABLE;
-	wrapper = gi_find_wrapper(s, term);
+	wrapper = gi_find_wrapper(s, term->text, term->constant);
 	if (!wrapper || !data)
 		return GI_FALSE;
 	if (wrapper->kind == GI_WRAPS_ONE)

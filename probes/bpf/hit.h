@@ -60,6 +60,14 @@ struct gi_where {
 	gi_u32 index;
 };
 
+/* Whether the context that a delay waits for is done. */
+enum gi_ended {
+	GI_ENDED_NOT = 0,
+	GI_ENDED_DONE = 1,
+	GI_ENDED_UNKNOWN = 2,
+	GI_ENDED_ELSEWHERE = 3, /* another context tells */
+};
+
 /* A search through a map. */
 struct gi_search {
 	gi_u64 directory; /* the next table's address is there; of buckets: the old ones, which come last */
@@ -125,6 +133,9 @@ struct gi_scratch {
 	gi_u64 other_text[GI_CONDITION_TEXT / 8];
 	struct gi_search search;
 	gi_u64 element[2];     /* where elements of maps are, or GI_ELEMENT_* */
+	gi_u64 error[2];       /* that a context is done with */
+	gi_u32 ended;          /* enum gi_ended */
+	gi_u32 padding;
 	struct gi_g_key g_key;
 	struct gi_call_key call_key;
 	struct gi_call call;

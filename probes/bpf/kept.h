@@ -50,7 +50,8 @@ struct gi_g_key {
 /* A goroutine that sleeps before a call. */
 struct gi_delay {
 	gi_u64 deadline; /* ns, CLOCK_MONOTONIC */
-	gi_u64 duration; /* ns */
+	gi_u64 duration; /* ns, what is left of it */
+	gi_u64 whole;    /* ns */
 	gi_u64 depth;
 	gi_u32 site;
 	gi_u32 fired_count;
@@ -82,6 +83,6 @@ struct gi_goroutine {
 
 _Static_assert(sizeof(struct gi_fired) == 40, "gi_fired");
 _Static_assert(sizeof(struct gi_call) == 56, "gi_call");
-_Static_assert(sizeof(struct gi_delay) == 360, "gi_delay");
+_Static_assert(sizeof(struct gi_delay) == 368, "gi_delay");
 
 #endif

@@ -122,6 +122,9 @@ GI_SUBPROGRAM int gi_source_value(struct gi_scratch *s, gi_u32 row, gi_u32 n)
 			return GI_RANGE;
 		s->word[0] = edit->operand;
 		break;
+	case GI_ENDED:
+		s->word[0] = s->error[edit->operand & 1];
+		break;
 	case GI_REPEAT:
 		s->word[0] = s->planned[(n - 1) & (GI_EDITS - 1)].after;
 		break;

@@ -197,12 +197,14 @@ pub struct Inject {
 }
 
 /// How long a goroutine sleeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Delay {
     /// At least this long.
     pub fixed: Duration,
     /// Up to this much more, uniformly distributed.
     pub jitter: Duration,
+    /// A context, which ends the delay and then the call, with its error.
+    pub until: Option<Spanned<Path>>,
 }
 
 /// One value and where it goes.

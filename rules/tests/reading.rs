@@ -125,12 +125,13 @@ fn a_rule_with_every_key() {
     );
     let paths: Vec<String> = rule.inject.set.iter().map(|set| set.path.to_string()).collect();
     assert_eq!(paths, ["a1", "r1"]);
-    let delay = rule.inject.delay.as_ref().expect("a delay").value;
+    let delay = &rule.inject.delay.as_ref().expect("a delay").value;
     assert_eq!(
-        delay,
+        *delay,
         Delay {
             fixed: Duration::from_millis(50),
-            jitter: Duration::from_millis(10)
+            jitter: Duration::from_millis(10),
+            until: None
         }
     );
     assert_eq!(

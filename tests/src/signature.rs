@@ -66,7 +66,9 @@ impl Writer<'_> {
             }
             Kind::Pointer { target: Some(target) } => format!("*{}", self.behind(*target, pointers)),
             Kind::Pointer { target: None } | Kind::Unknown => "unsafe.Pointer".to_owned(),
-            Kind::Interface { .. } if ty.name == "error" => "error".to_owned(),
+            Kind::Interface { .. } if ["error", "context.Context"].contains(&ty.name.as_str()) => {
+                ty.name.clone()
+            }
             Kind::Interface { empty: true } => "interface{}".to_owned(),
             Kind::Interface { empty: false } => "interface{ M() }".to_owned(),
             Kind::Map {

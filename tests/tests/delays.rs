@@ -126,6 +126,7 @@ const BUBBLE: &str = r#"package query
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -183,6 +184,45 @@ func TestDelay(t *testing.T) {
 	}
 }
 
+//go:noinline
+func ask(ctx context.Context, n int) (int, error) {
+	var space [4096]byte
+	space[n] = spare[n]
+	return n + int(space[n]), ctx.Err()
+}
+
+// Contexts of every kind that package context has, each of which ends the call within a 32nd of its time.
+func TestUntil(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := func(name string, ctx context.Context, err error, least, most time.Duration) {
+			start := time.Now()
+			n, given := ask(ctx, 7)
+			took := time.Since(start)
+			if (n == 7) != (err == nil) || given != err || took < least || took > most {
+				t.Error(name, n, given, took)
+			}
+		}
+		whole := 20 * time.Second
+		canceled, cancel := context.WithCancel(t.Context())
+		cancel()
+		asked("canceled", canceled, context.Canceled, 0, 0)
+		asked("without cancel", context.WithoutCancel(canceled), nil, whole, whole)
+		asked("background", context.Background(), nil, whole, whole)
+		caused, cancelWith := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancelWith(errors.New("why")) })
+		asked("cause", caused, context.Canceled, time.Second, time.Second*33/32)
+		early, cancel := context.WithDeadline(t.Context(), time.Now().Add(2*time.Second))
+		defer cancel()
+		asked("deadline", context.WithValue(early, "key", 1), context.DeadlineExceeded, 2*time.Second, 2*time.Second*33/32)
+		timed, cancel := context.WithTimeoutCause(t.Context(), 3*time.Second, errors.New("why"))
+		defer cancel()
+		below, cancel := context.WithCancel(timed)
+		defer cancel()
+		context.AfterFunc(timed, func() {})
+		asked("below", below, context.DeadlineExceeded, 3*time.Second, 3*time.Second*33/32)
+	})
+}
+
 func TestParts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -206,7 +246,7 @@ fn the_clock_of_a_synctest_bubble_counts() {
     module.write("query_test.go", BUBBLE);
     module.write(
         "rules.yaml",
-        "version: 1\nrules:\n- {function: query.query, inject: {delay: 200ms}, expect: {fired: 5}}\n- {function: query.long, inject: {delay: 40s}, expect: {fired: 1}}\n- {function: query.parted, inject: {delay: 2500ms}, expect: {fired: 1}}\n",
+        "version: 1\nrules:\n- {function: query.query, inject: {delay: 200ms}, expect: {fired: 5}}\n- {function: query.long, inject: {delay: 40s}, expect: {fired: 1}}\n- {function: query.ask, inject: {delay: {fixed: 20s, until: ctx}}, expect: {fired: 6}}\n- {function: query.parted, inject: {delay: 2500ms}, expect: {fired: 1}}\n",
     );
     for writer in Writer::ANYWHERE {
         let arguments = ["test", "--writer", writer.name(), "rules.yaml", "--", "."];

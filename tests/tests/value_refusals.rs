@@ -76,6 +76,30 @@ fn texts_and_slices() {
     insta::assert_snapshot!(said);
 }
 
+#[test]
+fn contexts_that_end_no_delay() {
+    let path = Build::plain("1.27").of("cases");
+    let binary = Binary::open(&path).expect("a fixture is a Go binary");
+    let mut text = String::new();
+    for (function, until) in [
+        ("query", "n"),
+        ("query", "ctxt"),
+        ("query", "ctx.done"),
+        ("query", "err"),
+        ("(*errand).send", "r.id"),
+        // It returns nothing, and so no error.
+        ("asked", "ctx"),
+    ] {
+        let rule =
+            format!("{{function: \"main.{function}\", inject: {{delay: {{fixed: 1s, until: {until}}}}}}}");
+        let said = said(&rule, &binary)
+            .replace("rules.yaml:3:", "")
+            .replace(&path.display().to_string(), "cases");
+        let _ = writeln!(text, "{function} {until}\n{said}");
+    }
+    insta::assert_snapshot!(text);
+}
+
 /// Panics and delays in and below the runtime, which would end the program.
 #[test]
 fn faults_that_would_be_fatal() {

@@ -134,6 +134,7 @@ fn count_panics(
         completes: true,
         condition: Vec::new(),
         fault: Fault::default(),
+        until: None,
         assignments: Vec::new(),
     });
     Rule {
@@ -188,6 +189,7 @@ fn bind(
         completes,
         condition: condition.to_vec(),
         fault,
+        until: None,
         assignments: assignments.to_vec(),
     };
     let (recorded, decided_at_return) = match &of.condition {
@@ -200,7 +202,10 @@ fn bind(
             recalls: false,
         };
         let condition = of.condition.as_ref().map(condition::rows).unwrap_or_default();
-        let binding = binding(decides, !acts_at_return, &condition, of.fault, &of.at_entry);
+        let binding = Binding {
+            until: of.until.clone(),
+            ..binding(decides, !acts_at_return, &condition, of.fault, &of.at_entry)
+        };
         entry(function, of, binary, sites).bindings.push(binding);
     } else if !recorded.is_empty() {
         let binding = binding(Role::Records, false, &recorded, Fault::default(), &[]);

@@ -1,6 +1,6 @@
 //! A rule that fired, read back from its row.
 
-use goinject_probes::table::{EVENT_OBSERVED, Event, Reason};
+use goinject_probes::table::{EVENT_ENDED, EVENT_OBSERVED, Event, Reason};
 
 use super::clock::Clock;
 use super::dynamic::DynamicTypes;
@@ -42,7 +42,12 @@ pub fn fired(origin: &Origin<'_>, event: &Event) -> Option<Fired> {
     let rule = plan.rules.get(event.rule as usize)?;
     let reason = Reason::of(event.reason)?;
     let binding = binding(site, event).filter(|_| reason == Reason::Ok);
-    let values = binding.map(|binding| shown(plan, &origin.types, binding, event));
+    // A delay that took its whole time has changed nothing.
+    let until = binding.is_some_and(|binding| binding.until.is_some());
+    let ended = until && event.flags & EVENT_ENDED != 0;
+    let values = binding
+        .filter(|_| !until || ended)
+        .map(|binding| shown(plan, &origin.types, binding, event));
     let does = |what: fn(&Fault) -> bool| binding.is_some_and(|binding| what(&binding.fault));
     Some(Fired {
         time: origin.clock.time(event.time),
@@ -73,8 +78,8 @@ pub fn fired(origin: &Origin<'_>, event: &Event) -> Option<Fired> {
         },
         reason: (reason != Reason::Ok).then(|| reason.words().to_owned()),
         delay_ns: Some(event.delay).filter(|delay| *delay > 0),
-        delayed: does(|fault| fault.delay.is_some()),
-        returned_early: does(|fault| fault.early_return),
+        delayed: does(|fault| fault.delay.is_some()) && (!ended || event.delay > 0),
+        returned_early: ended || does(|fault| fault.early_return),
         panicked: does(|fault| fault.panic),
         values: values.unwrap_or_default(),
     })

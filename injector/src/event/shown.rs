@@ -53,7 +53,7 @@ pub fn shown(plan: &Plan, types: &DynamicTypes<'_>, binding: &Binding, event: &E
         plan,
         types,
         event,
-        returns_early: binding.fault.early_return,
+        returns_early: binding.fault.early_return || binding.until.is_some(),
         text: 0,
     };
     let mut word = 0;

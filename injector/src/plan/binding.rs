@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Assignment, Term};
+use super::{Assignment, Global, Place, Term};
 
 /// What a rule does at a site.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -17,6 +17,9 @@ pub struct Binding {
     pub condition: Vec<Term>,
     /// What is done beside overwriting.
     pub fault: Fault,
+    /// The context that ends the delay, and then the call: the assignments are its results.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Until>,
     /// Values to overwrite.
     pub assignments: Vec<Assignment>,
 }
@@ -58,4 +61,42 @@ pub struct Delay {
     pub fixed: u64,
     /// Up to this much more.
     pub jitter: u64,
+}
+
+/// What ends a delay.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Until {
+    /// The context, as the rule file names it.
+    pub path: String,
+    /// Where its first word is; its second follows.
+    pub context: Place,
+    /// The interface table of `context.Canceled`.
+    pub canceled: Option<Global>,
+    /// That of `context.DeadlineExceeded`.
+    pub exceeded: Option<Global>,
+    /// The types of contexts that are looked into.
+    pub types: Vec<ContextType>,
+}
+
+/// A type of contexts.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ContextType {
+    /// Its description.
+    pub ty: Global,
+    /// How it tells that it is done.
+    pub kind: ContextKind,
+}
+
+/// How a context tells that it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContextKind {
+    /// By an error, so many bytes into it.
+    Error(u32),
+    /// By an `atomic.Value` that holds one.
+    Value(u32),
+    /// As another context does, so many bytes into it.
+    Inner(u32),
+    /// Never.
+    Endless,
 }

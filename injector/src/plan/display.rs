@@ -135,6 +135,9 @@ impl Plan {
                     format_duration(Duration::from_nanos(delay.fixed.saturating_add(delay.jitter)))
                 )?;
             }
+            if let Some(until) = &binding.until {
+                write!(f, ", or until {} is done: then these are returned", until.path)?;
+            }
             writeln!(f)?;
         }
         if fault.early_return {
@@ -276,6 +279,7 @@ impl fmt::Display for Source {
                 write!(f, "the time plus {seconds}.{nanoseconds:09}s")
             }
             Source::Keep => f.write_str("unchanged"),
+            Source::Ended(n) => write!(f, "word {n} of the context's error"),
             Source::Find(element) => write!(f, "is a map: find key {}", element.key),
             Source::Clear(bytes) => write!(f, "{bytes} zero bytes"),
         }

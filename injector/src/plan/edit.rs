@@ -171,6 +171,8 @@ pub enum Source {
     },
     /// Nothing; it is only shown.
     Keep,
+    /// This word of the error that the context is done with.
+    Ended(usize),
     /// Nothing: the element of the map there is found, for the edits that follow.
     Find(Box<Element>),
     /// As many zero bytes.

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::scratch::Pointee;
 use super::{
-    Base, Binding, Lead, Operand, OperandKind, Place, Plan, Role, Rule, Site, SiteKind, Term, Test, Walk,
-    Wrapper, Wraps,
+    Base, Binding, ContextKind, ContextType, Global, Lead, Operand, OperandKind, Place, Plan, Role, Rule,
+    Site, SiteKind, Term, Test, Until, Walk, Wrapper, Wraps,
 };
 use crate::go::abi::Register;
 use crate::go::address::Address;
@@ -200,6 +200,10 @@ fn encode_binding(binding: &Binding, callers: &Callers, loaded: &Loaded, tables:
         Role::Records | Role::Follows => &anywhere,
     };
     let delay = binding.fault.delay;
+    let until = row(tables.texts.len());
+    if let Some(until) = &binding.until {
+        tables.texts.extend(encode_until(until, bias));
+    }
     tables.bindings.push(table::Binding {
         rule: row(binding.rule),
         flags: binding_flags(binding),
@@ -215,6 +219,8 @@ fn encode_binding(binding: &Binding, callers: &Callers, loaded: &Loaded, tables:
         test: callers.test,
         delay: delay.map_or(0, |delay| delay.fixed),
         jitter: delay.map_or(0, |delay| delay.jitter),
+        until,
+        padding: 0,
     });
 }
 
@@ -237,6 +243,7 @@ fn binding_flags(binding: &Binding) -> u32 {
         (binding.fault.panic, table::BINDING_PANICS),
         (binding.fault.delay.is_some(), table::BINDING_DELAYS),
         (binding.fault.panic_value, table::BINDING_PANIC_VALUE),
+        (binding.until.is_some(), table::BINDING_UNTIL),
     ];
     flags
         .into_iter()
@@ -353,6 +360,39 @@ fn encode_test(test: &Test, bias: LoadBias, texts: &mut Vec<table::FixedText>) -
         }
     }
     row
+}
+
+/// What ends a delay, and behind it the types of contexts.
+fn encode_until(until: &Until, bias: LoadBias) -> Vec<table::FixedText> {
+    let table = |global: &Option<Global>| global.as_ref().map_or(0, |global| bias.apply(global.address));
+    let row = table::Until {
+        canceled: table(&until.canceled),
+        exceeded: table(&until.exceeded),
+        types: row(until.types.len()),
+        ..table::Until::at(encode_place(&until.context, 8, bias))
+    };
+    let types: Vec<table::Wrapper> = until
+        .types
+        .iter()
+        .map(|known| encode_context(known, bias))
+        .collect();
+    let types = types.chunks(table::WRAPPERS).map(table::FixedText::of_wrappers);
+    [row.into()].into_iter().chain(types).collect()
+}
+
+fn encode_context(known: &ContextType, bias: LoadBias) -> table::Wrapper {
+    let (kind, offset) = match known.kind {
+        ContextKind::Error(offset) => (table::ContextKind::Error, offset),
+        ContextKind::Value(offset) => (table::ContextKind::Value, offset),
+        ContextKind::Inner(offset) => (table::ContextKind::Inner, offset),
+        ContextKind::Endless => (table::ContextKind::Endless, 0),
+    };
+    table::Wrapper {
+        ty: bias.apply(known.ty.address),
+        offset,
+        kind: kind as u16,
+        number: [0; 2],
+    }
 }
 
 fn encode_wrappers(wrappers: &[Wrapper], bias: LoadBias) -> Vec<table::FixedText> {

@@ -244,7 +244,12 @@ fn builds_on_what_is_there(assignment: &Assignment) -> bool {
 }
 
 /// The zero value of a result, as far as what is given leaves anything of it.
-fn zero(n: usize, placement: &Placement, given: &[Assignment], scope: &Scope<'_>) -> Option<Assignment> {
+pub(super) fn zero(
+    n: usize,
+    placement: &Placement,
+    given: &[Assignment],
+    scope: &Scope<'_>,
+) -> Option<Assignment> {
     let variable = &scope.signature.results[n];
     let ty = scope.types.get(variable.ty);
     let put = |place, size, extend| Edit {

@@ -18,6 +18,7 @@ mod policy;
 mod rule;
 mod signature;
 mod spelling;
+mod until;
 mod value;
 mod within;
 mod wrapper;
@@ -34,7 +35,7 @@ use crate::go::address::Address;
 use crate::go::sites::Sites;
 use crate::go::{Binary, Function};
 use crate::plan::scratch::{Scratch, ScratchBuilder};
-use crate::plan::{Assignment, Fault, Slot, Walk};
+use crate::plan::{Assignment, Fault, Slot, Until, Walk};
 
 use self::condition::Condition;
 
@@ -79,6 +80,8 @@ pub struct ResolvedFunction {
     pub at_return: Vec<Assignment>,
     /// What is done at entry beside setting.
     pub fault: Fault,
+    /// The context that ends the delay. What is set at entry are the results then.
+    pub until: Option<Until>,
     /// How calls are delayed, if the fault does that.
     pub slot: Option<Slot>,
     /// Which calls, by their values.

@@ -14,6 +14,7 @@ use super::path::{Scope, Side, Target};
 use super::place::{Located, NoSuchPlace};
 use super::policy;
 use super::signature;
+use super::until;
 use super::value::{self, Context, Misfit};
 use super::wrapper::{Selected, with_wrappers};
 use super::{Finding, ResolvedFunction};
@@ -134,6 +135,7 @@ pub(super) fn watched(binary: &Binary, name: &str) -> Option<ResolvedFunction> {
         at_entry: Vec::new(),
         at_return: Vec::new(),
         fault: Fault::default(),
+        until: None,
         slot: None,
         condition: None,
     })
@@ -220,6 +222,17 @@ fn in_function(
         Ok(results) => at_entry.extend(results),
         Err(more) => wrongs.extend(more),
     }
+    let until = match until::until(&resolver, &scope) {
+        Some(Ok((until, results))) => {
+            at_entry.extend(results);
+            Some(until)
+        }
+        Some(Err(wrong)) => {
+            wrongs.push(wrong);
+            None
+        }
+        None => None,
+    };
     let condition = resolver.condition(&scope, only_at_return, &mut wrongs);
     let before = findings.len();
     for wrong in wrongs {
@@ -263,6 +276,7 @@ fn in_function(
         at_entry,
         at_return,
         fault: fault::fault(rule),
+        until,
         slot,
         condition,
     })

@@ -101,13 +101,24 @@ fn touches_results(rule: &Rule, signature: &Signature) -> bool {
     let sets = rule.inject.set.iter().any(|set| is_result(&set.path.value));
     let condition = rule.condition.as_ref();
     sets || rule.inject.early_return.is_some()
+        || ends_with_a_context(rule)
         || condition.is_some_and(|c| c.value.find_path(&is_result).is_some())
 }
 
 /// Whether a rule needs to know where a value is. Counting calls, delays and panics do not; an early return does, even
 /// one that names no result, as all of them become zero.
 fn touches_values(rule: &Rule) -> bool {
-    rule.condition.is_some() || !rule.inject.set.is_empty() || rule.inject.early_return.is_some()
+    let inject = &rule.inject;
+    rule.condition.is_some()
+        || !inject.set.is_empty()
+        || inject.early_return.is_some()
+        || ends_with_a_context(rule)
+}
+
+/// Whether a rule's delay ends with a context, and then the call.
+fn ends_with_a_context(rule: &Rule) -> bool {
+    let delay = rule.inject.delay.as_ref();
+    delay.is_some_and(|delay| delay.value.until.is_some())
 }
 
 fn untyped(rule: &Rule, function: &Function) -> Finding {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::rows::Rows;
 use crate::table::{
-    Armed, Binding, Control, Counters, Edit, Event, FixedText, Goroutine, GoroutineKey, Process, Range, Rule,
-    Site, Source, State, Tables, Term, TermCounters, now,
+    Armed, BINDING_UNTIL, Binding, Control, Counters, Edit, Event, FixedText, Goroutine, GoroutineKey,
+    Process, Range, Rule, Site, Source, State, Tables, Term, TermCounters, now,
 };
 
 /// Rules that a run has room for beyond those that it begins with, for those that take their place.
@@ -273,6 +273,9 @@ impl FirstRows {
             binding.first_term += self.terms;
             binding.first_range += self.ranges;
             binding.first_caller += self.ranges;
+            if binding.flags & BINDING_UNTIL != 0 {
+                binding.until += self.texts;
+            }
         }
         tables.process.first_state = self.states;
         tables.process.first_printing += self.ranges;

@@ -70,8 +70,10 @@ pub struct GKey {
 pub struct Delay {
     /// Nanoseconds of `CLOCK_MONOTONIC`.
     pub deadline: u64,
-    /// In nanoseconds.
+    /// What is left of it, in nanoseconds.
     pub duration: u64,
+    /// In nanoseconds.
+    pub whole: u64,
     /// Of its frame below the stack's high end.
     pub depth: u64,
     /// Row of the entry site.

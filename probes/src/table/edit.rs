@@ -42,6 +42,8 @@ pub enum Source {
     /// Nothing: the operand is the row of the [`super::Lookup`] by which an element of the map there is found, for the edits that
     /// follow.
     Find = 15,
+    /// Word number operand of the error that a context is done with.
+    Ended = 16,
 }
 
 /// `gi_edit.kind`: how the bits of a value are to be understood.

@@ -16,6 +16,8 @@ pub struct Word {
 
 /// `gi_event.flags`: nothing was written.
 pub const EVENT_OBSERVED: u32 = 1;
+/// `gi_event.flags`: a context ended the call, and the words are its results.
+pub const EVENT_ENDED: u32 = 2;
 
 /// A rule that fired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]

@@ -14,6 +14,7 @@ mod reason;
 mod rule;
 mod site;
 mod tests;
+mod until;
 
 pub use arch::*;
 pub use call::*;
@@ -29,6 +30,7 @@ pub use reason::*;
 pub use rule::*;
 pub use site::*;
 pub use tests::*;
+pub use until::*;
 
 /// All rows of one plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

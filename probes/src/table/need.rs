@@ -1,9 +1,9 @@
 //! What of the program the rules of a run need.
 
 use super::{
-    BINDING_DELAYS, BINDING_FOLLOWS, BINDING_PAIRS, BINDING_RECALLS, BINDING_RECORDS, Base, Binding, Edit,
-    Op, Place, RULE_OBSERVE, RULE_PER_GOROUTINE, RULE_PER_PROCESS, RULE_PER_TEST, Rule, SITE_DELAYS, Site,
-    SiteKind, Source, Tables, Term, TestKind, ValueKind, WriterKind,
+    BINDING_DELAYS, BINDING_FOLLOWS, BINDING_PAIRS, BINDING_RECALLS, BINDING_RECORDS, BINDING_UNTIL, Base,
+    Binding, Edit, Op, Place, RULE_OBSERVE, RULE_PER_GOROUTINE, RULE_PER_PROCESS, RULE_PER_TEST, Rule,
+    SITE_DELAYS, Site, SiteKind, Source, Tables, Term, TestKind, ValueKind, WriterKind,
 };
 
 /// `enum gi_need`: what is not in it is dead code before the kernel verifies the program.
@@ -43,6 +43,8 @@ impl Needs {
     pub const NUMBERS: Needs = Needs(8192);
     /// Elements of maps are looked for.
     pub const ELEMENTS: Needs = Needs(16384);
+    /// Delays that a context ends.
+    pub const UNTIL: Needs = Needs(32768);
 
     /// What the rules of a run need in one process.
     pub fn of(tables: &Tables) -> Needs {
@@ -122,6 +124,12 @@ fn of_binding(binding: &Binding, site: &Site, tables: &Tables) -> Needs {
         .map(of_edit)
         .fold(Needs::CALLS.when(binding.flags & calls != 0), Needs::and)
         .and(Needs::DELAYS.when(binding.flags & BINDING_DELAYS != 0))
+        // Contexts are looked into with what reads strings, two words each.
+        .and(
+            Needs::UNTIL
+                .and(Needs::TEXTS)
+                .when(binding.flags & BINDING_UNTIL != 0),
+        )
         .and(Needs::CALLERS.when(binding.ranges != 0 || binding.levels != 0))
 }
 

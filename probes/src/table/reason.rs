@@ -48,11 +48,13 @@ pub enum Reason {
     NoKey = 19,
     /// A map has more than [`super::GROUPS`] groups.
     TooLarge = 20,
+    /// Whether a context is done can't be read.
+    NoContext = 21,
 }
 
 impl Reason {
     /// All reasons for a failure.
-    pub const FAILURES: [Reason; 20] = [
+    pub const FAILURES: [Reason; 21] = [
         Reason::Nil,
         Reason::Range,
         Reason::ReadFault,
@@ -73,6 +75,7 @@ impl Reason {
         Reason::Unscanned,
         Reason::NoKey,
         Reason::TooLarge,
+        Reason::NoContext,
     ];
 
     /// The reason of a number in a table, if there is one.
@@ -107,6 +110,9 @@ impl Reason {
             Reason::Unscanned => "the garbage collector did not know yet of the memory for new values",
             Reason::NoKey => "a map had no such key",
             Reason::TooLarge => "a map was too large to look for a key in it",
+            Reason::NoContext => {
+                "the context was nil, or of a type of which goinject does not know when it is done"
+            }
         }
     }
 }

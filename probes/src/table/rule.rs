@@ -24,6 +24,8 @@ pub const BINDING_PANICS: u32 = 128;
 pub const BINDING_DELAYS: u32 = 256;
 /// The call becomes a panic with a value: the last two edits.
 pub const BINDING_PANIC_VALUE: u32 = 512;
+/// `gi_binding.flags`: a context ends the delay, and then the call; the edits are its results.
+pub const BINDING_UNTIL: u32 = 1024;
 
 /// What a rule does at one site.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -57,6 +59,10 @@ pub struct Binding {
     pub delay: u64,
     /// Up to this many nanoseconds more.
     pub jitter: u64,
+    /// Row of the [`super::Until`] that ends the delay.
+    pub until: u32,
+    #[doc(hidden)]
+    pub padding: u32,
 }
 
 /// `gi_rule.flags`: writes nothing.

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::scalar::{DURATION, Delay, Errno, Yes};
+use super::scalar::{DURATION, Delay, Errno, PATH, Yes};
 
 /// What is done to a call; at least one of these.
 #[derive(JsonSchema)]
@@ -14,7 +14,18 @@ use super::scalar::{DURATION, Delay, Errno, Yes};
     deny_unknown_fields,
     extend(
         "anyOf" = [{"required": ["set"]}, {"required": ["return"]}, {"required": ["panic"]}, {"required": ["delay"]}],
-        "not" = {"required": ["return", "panic"]}
+        "not" = {"anyOf": [
+            {"required": ["return", "panic"]},
+            {
+                "required": ["delay"],
+                "properties": {"delay": {
+                    "description": "One that a context may end.",
+                    "type": "object",
+                    "required": ["until"],
+                }},
+                "anyOf": [{"required": ["set"]}, {"required": ["return"]}, {"required": ["panic"]}],
+            },
+        ]}
     )
 )]
 pub(super) struct Inject {
@@ -170,8 +181,5 @@ impl JsonSchema for Amount {
         })
     }
 }
-
-/// A name that is not `_`, and fields and indexes behind it; or a key for notes.
-const PATH: &str = r#"^(x-.*|(?!_([.\[]|$))[\p{L}_][\p{L}\p{N}_]*(\.[\p{L}_][\p{L}\p{N}_]*|\[[0-9]+\]|\["([^"\\]|\\.)*"\])*)$"#;
 
 const FIELD: &str = r"^(x-.*|(?!_$)[\p{L}_][\p{L}\p{N}_]*)$";

@@ -39,12 +39,13 @@ schema_type!(Delay, {
             "properties": {
                 "fixed": {"description": "At least this long.", "type": "string", "pattern": DURATION},
                 "jitter": {"description": "Up to this much more, uniformly distributed.", "type": "string", "pattern": DURATION},
+                "until": {"description": "A context.Context: a parameter, or what is reached through one. When it is done, the call returns its error.", "type": "string", "pattern": PATH, "not": {"pattern": r"^(results\[|x-)"}},
             },
             "anyOf": [{"required": ["fixed"]}, {"required": ["jitter"]}],
             "additionalProperties": false,
         },
     ],
-    "examples": ["50ms", {"fixed": "50ms", "jitter": "10ms"}],
+    "examples": ["50ms", {"fixed": "50ms", "jitter": "10ms"}, {"fixed": "2s", "until": "ctx"}],
 });
 
 schema_type!(Point, {
@@ -201,6 +202,9 @@ impl JsonSchema for Word {
 }
 
 pub(super) const DURATION: &str = r"^\+?(([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$";
+
+/// A name that is not `_`, and fields and indexes behind it; or a key for notes.
+pub(super) const PATH: &str = r#"^(x-.*|(?!_([.\[]|$))[\p{L}_][\p{L}\p{N}_]*(\.[\p{L}_][\p{L}\p{N}_]*|\[[0-9]+\]|\["([^"\\]|\\.)*"\])*)$"#;
 
 /// A dot somewhere, no space outside of brackets, a `*` only behind a parenthesis, no arguments at the end.
 const FUNCTION: &str = r"^(?=.*\.)(?!/.*/$)(?!.*[^(]\*)(?!\*)(?!.*\?)(?!.*.\([^()]*\)$)([^\s]*|.*[\[{].*)$";

@@ -12,6 +12,22 @@ pub(super) fn within_inject(reader: &mut Reader<'_>, inject: &Inject, fields: &F
         .as_ref()
         .and_then(|_| fields.key_span("return"));
     let panic = inject.panic.and_then(|_| fields.key_span("panic"));
+    if let Some(until) = inject.delay.as_ref().and_then(|delay| delay.value.until.as_ref())
+        && let Some((other, key)) = ["set", "return", "panic"]
+            .into_iter()
+            .find_map(|key| Some((fields.key_span(key)?, key)))
+    {
+        let finding = Diagnostic::error(format!(
+            "a delay that a context may end leaves nothing to `{key}`"
+        ))
+        .at(until.span)
+        .label("returns the context's error");
+        reader.report(
+            finding
+                .also(other, "a fault of its own")
+                .help("write a second rule for it, before this one"),
+        );
+    }
     let (end, help) = match (early_return, panic) {
         (Some(early_return), Some(panic)) => {
             let finding = Diagnostic::error("a call can't both return and panic")

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::diagnostic::Diagnostic;
 use crate::document::{Kind, Meaning, Node, Reader};
-use crate::model::{Assignment, Delay, Inject, Root, Value};
+use crate::model::{Assignment, Delay, Inject, Path, Root, Value};
 use crate::path;
 use crate::source::{Span, Spanned};
 use crate::units::parse_duration;
@@ -156,47 +156,53 @@ fn panic(reader: &mut Reader<'_>, node: &Node) -> Option<(Span, Option<Spanned<V
     None
 }
 
-/// Where a mapping has a key.
-fn key_of(node: &Node, wanted: &str) -> Option<Span> {
-    let Kind::Mapping(entries) = &node.kind else {
-        return None;
-    };
-    let is_it = |key: &Node| key.scalar().is_some_and(|scalar| scalar.text == wanted);
-    entries
-        .iter()
-        .find(|(key, _)| is_it(key))
-        .map(|(key, _)| key.span)
+/// The context that ends a delay.
+fn context(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<Path>> {
+    const EXAMPLE: &str = "write the name of a parameter that is a context: `until: ctx`";
+    let text = reader.text(node, "`until`", EXAMPLE)?;
+    match path::parse(&text) {
+        Ok(path) if matches!(path.root, Root::Result(_)) => {
+            let finding = node.error("a result is not there yet when a call is delayed");
+            reader.report(finding.label("a result").help(EXAMPLE));
+            None
+        }
+        Ok(path) => Some(Spanned::new(path, node.span)),
+        Err(error) => {
+            let span = reader.place_in(node, error.range);
+            reader.report(Diagnostic::error(error.message).at(span).help(error.help));
+            None
+        }
+    }
 }
 
 fn delay(reader: &mut Reader<'_>, node: &Node) -> Option<Spanned<Delay>> {
     const NOTHING: &str = "a delay of 0 does nothing";
     const EXAMPLE: &str = "write a duration, such as `50ms`, or `{fixed: 50ms, jitter: 10ms}`";
     let delay = if matches!(node.kind, Kind::Mapping(_)) {
-        if let Some(until) = key_of(node, "until") {
-            let message = "a delay does not end with a context: it always takes its time";
-            let help = "write a delay that is shorter than the deadline, or `return` with the error: \
-                        `{err: context.DeadlineExceeded}`";
-            reader.report(Diagnostic::error(message).at(until).help(help));
-            return None;
-        }
         let fields = reader.fields(node, &keys::DELAY)?;
         let mut part = |key: &str| match fields.get(key) {
             Some(node) => trigger::duration(reader, node, &format!("`{key}`")),
             None => Some(Duration::ZERO),
         };
         let (fixed, jitter) = (part("fixed"), part("jitter"));
+        let until = match fields.get("until") {
+            Some(node) => Some(context(reader, node)?),
+            None => None,
+        };
         if !fields.is_complete() {
             return None;
         }
         Delay {
             fixed: fixed?,
             jitter: jitter?,
+            until,
         }
     } else {
         let fixed = reader.with_unit(node, "`delay`", "a duration", EXAMPLE, parse_duration)?;
         Delay {
             fixed,
             jitter: Duration::ZERO,
+            until: None,
         }
     };
     if delay.fixed + delay.jitter == Duration::ZERO {

@@ -61,7 +61,7 @@ pub(crate) const INJECT: Keys = Keys {
 };
 pub(crate) const DELAY: Keys = Keys {
     place: "`delay`",
-    names: &["fixed", "jitter"],
+    names: &["fixed", "jitter", "until"],
 };
 pub(crate) const EXPECT: Keys = Keys {
     place: "a rule's `expect`",

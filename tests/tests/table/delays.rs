@@ -7,7 +7,7 @@ const BRIEF: &str = "1 two 3.5 [] false 0 <nil> []";
 const LATE: &str = "late enough: true";
 
 pub(crate) fn rows() -> Vec<Case> {
-    [alone(), together(), elsewhere()].concat()
+    [alone(), together(), elsewhere(), until()].concat()
 }
 
 fn delay(function: &str, inject: &str) -> String {
@@ -80,5 +80,42 @@ fn elsewhere() -> Vec<Case> {
         case("slow workers", delay("work", "delay: 30ms"))
             .counted([counts(1000, 1000, 1000, 0)])
             .prints([LATE, "all done"]),
+    ]
+}
+
+/// Delays that a context ends.
+fn until() -> Vec<Case> {
+    vec![
+        case("asked until", delay("query", "delay: {fixed: 10s, until: ctx}"))
+            .and(delay("askedInside.func1", "delay: {fixed: 10s, until: ctx}"))
+            .and(delay("(*errand).send", "delay: {fixed: 10s, until: r.ctx}"))
+            .and(delay("queryInTime", "delay: {fixed: 30ms, until: ctx}"))
+            .counted([
+                counts(4, 4, 4, 0),
+                counts(1, 1, 1, 0),
+                counts(1, 1, 1, 0),
+                counts(2, 2, 2, 0),
+            ])
+            .prints([
+                "0  context canceled true true",
+                "0  context canceled true true",
+                "0  context deadline exceeded true true",
+                "0  context deadline exceeded true true",
+                "0 context deadline exceeded",
+                "context deadline exceeded",
+                "7 in time <nil>",
+                "8 in time <nil>",
+                LATE,
+            ]),
+        // When these are done is not known: their delays take the whole time.
+        case(
+            "asked stubbornly",
+            delay("queryStubborn", "delay: {fixed: 10ms, until: ctx}"),
+        )
+        .counted([counts(8, 8, 8, 8)])
+        .exits(1)
+        .prints([
+            "0 <nil>", "1 <nil>", "2 <nil>", "3 <nil>", "4 <nil>", "5 <nil>", "6 <nil>", "7 <nil>", LATE,
+        ]),
     ]
 }

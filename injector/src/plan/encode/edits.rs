@@ -88,6 +88,7 @@ fn encode_edit(edit: &Edit, loaded: &Loaded) -> table::Edit {
         ),
         Source::Keep => (table::Source::Keep, 0, 0),
         Source::Find(_) => (table::Source::Find, 0, 0),
+        Source::Ended(n) => (table::Source::Ended, *n as u64, 0),
     };
     let kind = match edit.extend {
         Extend::Zero => table::ValueKind::Unsigned,

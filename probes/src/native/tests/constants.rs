@@ -7,7 +7,7 @@ use crate::table::*;
 /// The numbers that `bpf/abi.h`, `bpf/kept.h` and `bpf/hit.h` define, by name.
 fn constants_in_c() -> BTreeMap<String, u64> {
     /// What only the core looks at.
-    const ITS_OWN: [&str; 15] = [
+    const ITS_OWN: [&str; 20] = [
         "GI_IS_DONE",
         "GI_HAS_FAILED",
         "GI_MEMBERS",
@@ -20,6 +20,11 @@ fn constants_in_c() -> BTreeMap<String, u64> {
         "GI_BASE_ABSENT",
         "GI_ELEMENT_ABSENT",
         "GI_ELEMENT_UNREADABLE",
+        "GI_CONTEXTS",
+        "GI_ENDED_NOT",
+        "GI_ENDED_DONE",
+        "GI_ENDED_UNKNOWN",
+        "GI_ENDED_ELSEWHERE",
         "GI_G_STACK_LOW",
         "GI_G_STACK_HIGH",
         "GI_G_STACK_GUARD",
@@ -80,6 +85,7 @@ fn constants_have_the_same_values() {
         "GI_TIME" = Source::Time,
         "GI_TIME_REST" = Source::TimeRest,
         "GI_FIND" = Source::Find,
+        "GI_ENDED" = Source::Ended,
         "GI_KIND_UNSIGNED" = ValueKind::Unsigned,
         "GI_KIND_SIGNED" = ValueKind::Signed,
         "GI_KIND_FLOAT" = ValueKind::Float,
@@ -132,6 +138,7 @@ fn constants_have_the_same_values() {
         "GI_UNSCANNED" = Reason::Unscanned,
         "GI_NO_KEY" = Reason::NoKey,
         "GI_TOO_LARGE" = Reason::TooLarge,
+        "GI_NO_CONTEXT" = Reason::NoContext,
         "GI_HELD_CALLS" = Held::Calls,
         "GI_HELD_WINDOW" = Held::Window,
         "GI_HELD_CHANCE" = Held::Chance,
@@ -173,6 +180,7 @@ fn constants_have_the_same_values() {
         "GI_NEED_TESTS" = Needs::TESTS.0,
         "GI_NEED_NUMBERS" = Needs::NUMBERS.0,
         "GI_NEED_ELEMENTS" = Needs::ELEMENTS.0,
+        "GI_NEED_UNTIL" = Needs::UNTIL.0,
         "GI_STEPS" = STEPS,
         "GI_BINDINGS" = BINDINGS,
         "GI_FIRED" = FIRED,
@@ -205,6 +213,10 @@ fn constants_have_the_same_values() {
         "GI_MAP_GROUPS" = MapLayout::Groups,
         "GI_MAP_BUCKETS" = MapLayout::Buckets,
         "GI_KEY_TEXT" = KEY_TEXT,
+        "GI_CONTEXT_ERROR" = ContextKind::Error,
+        "GI_CONTEXT_VALUE" = ContextKind::Value,
+        "GI_CONTEXT_INNER" = ContextKind::Inner,
+        "GI_CONTEXT_ENDLESS" = ContextKind::Endless,
         "GI_WRAPPER_ROWS" = WRAPPER_ROWS,
         "GI_ERRORS" = ERRORS,
         "GI_BINDING_COUNTS" = BINDING_COUNTS,
@@ -217,6 +229,7 @@ fn constants_have_the_same_values() {
         "GI_BINDING_PANICS" = BINDING_PANICS,
         "GI_BINDING_DELAYS" = BINDING_DELAYS,
         "GI_BINDING_PANIC_VALUE" = BINDING_PANIC_VALUE,
+        "GI_BINDING_UNTIL" = BINDING_UNTIL,
         "GI_TERM_NIL_IS_ZERO_LEFT" = TERM_NIL_IS_ZERO_LEFT,
         "GI_TERM_NIL_IS_ZERO_RIGHT" = TERM_NIL_IS_ZERO_RIGHT,
         "GI_RULE_OBSERVE" = RULE_OBSERVE,
@@ -241,6 +254,7 @@ fn constants_have_the_same_values() {
         "GI_SITE_TEST" = SITE_TEST,
         "GI_SITE_SPAWN" = SITE_SPAWN,
         "GI_EVENT_OBSERVED" = EVENT_OBSERVED,
+        "GI_EVENT_ENDED" = EVENT_ENDED,
         "GI_REGISTERS" = REGISTERS,
         "GI_EDITS" = EDITS,
     };

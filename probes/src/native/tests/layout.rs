@@ -101,6 +101,8 @@ fn fields_in_rust() -> Vec<Line> {
             test,
             delay,
             jitter,
+            until,
+            padding,
         }
         Term = "gi_term" {
             left,
@@ -137,6 +139,14 @@ fn fields_in_rust() -> Vec<Line> {
             padding,
             number,
             key,
+        }
+        Until = "gi_until" {
+            context,
+            canceled,
+            exceeded,
+            types,
+            padding,
+            unused,
         }
         FixedText = "gi_fixed_text" {
             0 = "bytes",
@@ -312,6 +322,7 @@ fn fields_in_rust() -> Vec<Line> {
         Delay = "gi_delay" {
             deadline,
             duration,
+            whole,
             depth,
             site,
             fired_count,
@@ -380,6 +391,9 @@ fn fields_in_rust() -> Vec<Line> {
             other_text,
             search,
             element,
+            error,
+            ended,
+            padding,
             g_key,
             call_key,
             call,
