@@ -151,6 +151,7 @@ impl Experiment for AtPoint {
             rule: FAULT,
             point: Some(&self.point),
             marks: &request.error_marks,
+            error: &self.failing.error,
             mode: self.mode,
             outcome: &outcome,
             reach: &self.reach,
@@ -168,7 +169,7 @@ impl Experiment for AtPoint {
                     trials,
                     &outcome,
                     (&request, n),
-                    (stack, self.caller_opens),
+                    (stack, self.caller_opens, evidence.went_on()),
                 )
             })
             .flatten();

@@ -126,6 +126,10 @@ impl Evidence<'_> {
                 );
                 Some(Verdict::new(Class::Unasserted, Some(place.clone()), words))
             }
+            Fate::ReachedTest(place) if verdict.class == Class::Panic && self.is_told() => {
+                let words = format!("the test tells of the error and goes on; {}", verdict.words);
+                Some(Verdict::new(Class::Reported, Some(place.clone()), words))
+            }
             _ => Some(verdict),
         }
     }

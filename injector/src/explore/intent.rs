@@ -6,7 +6,7 @@ use super::program::Program;
 use crate::event::line::{Fired, Frame};
 
 /// Functions that only read a text: they fail where it has another form, and never else.
-const READ_TEXT: [&str; 16] = [
+const READ_TEXT: [&str; 18] = [
     "strconv.",
     "time.Parse",
     "time.parse",
@@ -14,6 +14,8 @@ const READ_TEXT: [&str; 16] = [
     "regexp.compile",
     "regexp/syntax.Parse",
     "net/url.Parse",
+    "net/url.parse",
+    "mime.(*WordDecoder).Decode",
     "net.Parse",
     "net/netip.Parse",
     "net/mail.Parse",
@@ -26,6 +28,49 @@ const READ_TEXT: [&str; 16] = [
 ];
 /// The same of `fmt`, which may be inlined around those that read files.
 const SCANS_TEXT: [&str; 3] = ["fmt.Sscan", "fmt.Sscanf", "fmt.Sscanln"];
+
+/// How the names of functions begin that only look at something, or get it.
+const LOOKS: [&str; 16] = [
+    "stat",
+    "lstat",
+    "seek",
+    "exist",
+    "direxists",
+    "isdir",
+    "read",
+    "open",
+    "get",
+    "look",
+    "parse",
+    "eval",
+    "abs",
+    "rel",
+    "load",
+    "find",
+];
+
+/// Whether a function only looks at something, by its name, so that nothing is lost where it fails.
+pub(super) fn only_looks(function: &str) -> bool {
+    let method = function
+        .rsplit('.')
+        .next()
+        .unwrap_or(function)
+        .to_ascii_lowercase();
+    method != "readfrom" && LOOKS.iter().any(|word| method.starts_with(word))
+}
+
+/// How the names of functions begin that write, or end that.
+const WRITES: [&str; 6] = ["write", "copy", "fprint", "encode", "flush", "close"];
+
+/// Whether a function writes, by its name.
+pub(super) fn writes(function: &str) -> bool {
+    let method = function
+        .rsplit('.')
+        .next()
+        .unwrap_or(function)
+        .to_ascii_lowercase();
+    WRITES.iter().any(|word| method.starts_with(word))
+}
 
 /// Whether what failed only looked at a text.
 pub(super) fn reads_text(fault: &Fired) -> bool {

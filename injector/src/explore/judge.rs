@@ -36,6 +36,8 @@ pub struct Evidence<'a> {
     pub point: Option<&'a Point>,
     /// What is in the text of the error, so that it is found in the output. None: the fault is no error.
     pub marks: &'a [String],
+    /// The error, as a value of a rule file; empty where that is not known.
+    pub error: &'a str,
     /// How often.
     pub mode: Mode,
     /// What came of it.
@@ -107,6 +109,7 @@ impl Evidence<'_> {
                 .or_else(|| self.was_a_question(fault, &fate))
                 .or_else(|| self.was_given_up(fault))
                 .or_else(|| self.is_meant(fault, &fate))
+                .or_else(|| self.was_answered(fault, &fate))
         };
         if is_lost && let Some(words) = no_loss() {
             let class = match record.status {
@@ -174,8 +177,9 @@ impl Evidence<'_> {
             Fate::BecameNil(_) if self.calls() > self.reach.nth || goes_on() => {}
             _ => return None,
         }
+        let looks = |source: &Passage| source.looks_at_it() || source.asks_for_value();
         let looked = intent::looks_at_it(self.program, fault, place) == Some(true)
-            || source.as_ref().is_some_and(Passage::looks_at_it);
+            || source.as_ref().is_some_and(looks);
         looked.then(|| {
             format!(
                 "{} goes on where {} says that a text has another form",
@@ -222,8 +226,67 @@ impl Evidence<'_> {
             .own(fault.stack.get(1..).unwrap_or_default())
             .filter(|caller| trail::is_closure(&caller.function));
         let within = literal.as_ref().and_then(Passage::at);
-        let words = [source, within].iter().flatten().find_map(Passage::says_so)?;
+        // What is documented of a function holds for what it calls.
+        let around = fault
+            .stack
+            .iter()
+            .map(Place::from)
+            .skip_while(|frame| frame != place);
+        let own = |place: &Place| self.program.code.side(&place.function, &place.file) == Side::Own;
+        let documented = || {
+            let mut around = around.take_while(own);
+            around.find_map(|place| Passage::at(&place)?.documented())
+        };
+        let said = [source, within].iter().flatten().find_map(Passage::says_so);
+        let words = said.or_else(documented)?;
         Some(format!("the source says that this error may be lost: {words}"))
+    }
+
+    /// Why an error that was lost was dealt with where it ended, as far as the source tells: it is looked at there, and there is
+    /// another way to go on, or somebody else is given the error.
+    fn was_answered(&self, fault: &Fired, fate: &Fate) -> Option<String> {
+        let (place, has_error) = match fate {
+            Fate::BecameNil(place) => (place, true),
+            Fate::Dropped(place) => (place, false),
+            _ => return None,
+        };
+        let source = Passage::at(place)?;
+        let passes = self.outcome.record.status == Some(0);
+        let name = &place.function;
+        if source.hands_on() {
+            return Some(format!("{name} gives the error to another function"));
+        }
+        if is_absence(self.error) && source.expects_absence() {
+            return Some(format!("{name} goes on where something does not exist"));
+        }
+        let only_looks = intent::only_looks(&fault.function);
+        if only_looks && source.asks_for_value() {
+            return Some(format!("{name} looks at the other result instead"));
+        }
+        if !has_error && only_looks && source.does(Instead::Return) {
+            return Some(format!("{name}, which has no error to return, does without it"));
+        }
+        if intent::writes(&fault.function) && source.writes_to_memory() {
+            return Some(format!("{name} writes to memory, which does not fail"));
+        }
+        if passes && only_looks && source.asks_if_it_worked() {
+            return Some(format!("{name} goes on in another way where that does not work"));
+        }
+        if !has_error && source.does(Instead::ReturnNothing) {
+            return Some(format!("{name}, which has no error to return, returns nothing"));
+        }
+        let looked = !has_error && passes && source.looks_at_it();
+        looked.then(|| format!("{name} looks at the error, has none to return, and goes on"))
+    }
+
+    /// When the fault came up, if the program went on as if nothing had been.
+    pub fn went_on(&self) -> Option<u64> {
+        let fault = self.fault()?;
+        let went_on = matches!(
+            self.fate(fault),
+            Fate::BecameNil(_) | Fate::Dropped(_) | Fate::SaidNo(_)
+        );
+        went_on.then_some(fault.time_ns)
     }
 
     /// Whether the program told of the error.
@@ -430,6 +493,9 @@ impl Evidence<'_> {
         if is_close(function) && !self.caller_writes {
             return Some("passes: what was closed had only been read, or was synced");
         }
+        if function.starts_with("net/http.(*ResponseController).") {
+            return Some("passes: an answer was not sent at once");
+        }
         if function.starts_with("os/user.") {
             return Some("passes without the name of a user or group");
         }
@@ -446,6 +512,11 @@ fn lost(fate: &Fate) -> String {
         Fate::Dropped(place) => format!("; it ended in {}", place.function),
         _ => String::new(),
     }
+}
+
+/// Whether an error says that something does not exist.
+fn is_absence(error: &str) -> bool {
+    error.contains("ErrNotExist") || error.contains("ENOENT")
 }
 
 fn is_close(function: &str) -> bool {

@@ -54,7 +54,7 @@ pub(super) fn find(
     trials: &Trials<'_>,
     outcome: &Outcome,
     (request, n): (&Request, usize),
-    (stack, opens): (&[Place], bool),
+    (stack, opens, went_on): (&[Place], bool, Option<u64>),
 ) -> Option<Verdict> {
     let leftovers = outcome.record.leftovers.as_ref()?;
     let left = Left::of(outcome, &subject.program);
@@ -78,6 +78,8 @@ pub(super) fn find(
             && ours.any(|frame| started(&Place::from(frame)))
             // What a test has from an earlier call is its own to close, which it may not come to.
             && !(gave_up && is_of_another_call(code, event, stack))
+            // So is what it gets where the program goes on after the fault.
+            && !(gave_up && went_on.is_some_and(|fault| event.time_ns > fault))
     };
     let opener = |kind: &str| {
         leftovers
@@ -88,7 +90,8 @@ pub(super) fn find(
             .find(opened_there)
     };
     let opened = |kind: &str| match kind {
-        "socket" | "pipe" => opens,
+        // Who has opened it is not known, and a test that gives up leaves its own.
+        "socket" | "pipe" => opens && !gave_up,
         _ => opener(kind).is_some(),
     };
     let suspicious = left.goroutines.keys().any(started) || left.files.keys().any(|file| opened(file));

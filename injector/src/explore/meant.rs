@@ -6,7 +6,7 @@ use super::error_paths::{self, Position};
 use super::point::Place;
 
 /// What is said of errors that do no harm.
-const HARMLESS: [&str; 20] = [
+const HARMLESS: [&str; 22] = [
     "best effort",
     "best-effort",
     "don't care",
@@ -27,6 +27,8 @@ const HARMLESS: [&str; 20] = [
     "errcheck",
     "keep err",
     "keeps err",
+    "zero if",
+    "or invalid",
 ];
 /// What is said of calls whose error is not taken at all: said of others, it may be a demand.
 const SUCCEEDS: [&str; 2] = ["must succeed", "always succeeds"];
@@ -93,6 +95,101 @@ impl Passage {
             .map(|(comment, _)| format!("\"{}\"", comment.trim()))
     }
 
+    /// A sentence of the function's documentation that says what becomes of errors: they are ignored, or something else is
+    /// returned.
+    pub(super) fn documented(&self) -> Option<String> {
+        let before: Vec<&str> = self.text.lines().take(self.line as usize).collect();
+        let begin = before.iter().rposition(|line| line.starts_with("func "))?;
+        let comments = before[..begin]
+            .iter()
+            .rev()
+            .map_while(|line| line.strip_prefix("//"));
+        let mut comments: Vec<&str> = comments.map(str::trim).collect();
+        comments.reverse();
+        let text = comments.join(" ");
+        let says = |sentence: &&str| {
+            let sentence = sentence.to_lowercase();
+            let has = |words: &[&str]| words.iter().any(|words| sentence.contains(words));
+            let ignores =
+                has(&["ignor", "swallow", "discard", "best effort", "best-effort"]) && has(&["err", "fail"]);
+            let returns = has(&["cannot ", "can not ", "can't ", "could not ", "fails"])
+                && has(&["returns ", "return "])
+                && !has(&["err", "panic"]);
+            (ignores || returns) && !has(&REGRETTED)
+        };
+        text.split(". ")
+            .find(says)
+            .map(|sentence| format!("\"{}\"", sentence.trim()))
+    }
+
+    /// Whether another result is looked at where none is taken of the error: `if n, _ := f(); n < 4`, or a line later.
+    pub(super) fn asks_for_value(&self) -> bool {
+        let Some(code) = self.nth(self.line).map(|line| split(line).0.trim()) else {
+            return false;
+        };
+        let (asked, code) = match code.strip_prefix("if ") {
+            Some(code) => (code.split_once(';').map(|(_, condition)| condition), code),
+            None => {
+                let next = self.nth(self.line + 1).map(|line| split(line).0.trim());
+                (next.and_then(|next| next.strip_prefix("if ")), code)
+            }
+        };
+        let names = code.split_once('=').map(|(names, _)| names.trim_end_matches(':'));
+        let names: Vec<&str> = names
+            .iter()
+            .flat_map(|names| names.split(','))
+            .map(str::trim)
+            .collect();
+        let (Some(asked), [value, .., "_"]) = (asked, &names[..]) else {
+            return false;
+        };
+        let mut words = asked.split(|c: char| !c.is_alphanumeric() && c != '_');
+        *value != "_" && words.any(|word| word == *value)
+    }
+
+    /// Whether the function around has a buffer in memory, and no files or connections, as far as its text tells.
+    pub(super) fn writes_to_memory(&self) -> bool {
+        let lines: Vec<&str> = self.text.lines().collect();
+        let at = (self.line as usize).min(lines.len());
+        let begin = lines[..at].iter().rposition(|line| line.starts_with("func "));
+        let end = lines[at..].iter().position(|line| line.starts_with('}'));
+        let around = &lines[begin.unwrap_or_default()..end.map_or(lines.len(), |end| at + end)];
+        let has = |words: &[&str]| {
+            let mut code = around.iter().map(|line| split(line).0);
+            code.any(|code| words.iter().any(|word| code.contains(word)))
+        };
+        has(&["bytes.Buffer", "strings.Builder"]) && !has(&["os.", "net.", "http."])
+    }
+
+    /// Whether the error is an argument of a call where there is one, and not only to make another of it.
+    pub(super) fn hands_on(&self) -> bool {
+        let Some(body) = self.body(self.line..=self.line + 1) else {
+            return false;
+        };
+        let Some(condition) = self.nth(body.start.0) else {
+            return false;
+        };
+        let in_name = |c: char| c.is_alphanumeric() || c == '_';
+        let compared = split(condition)
+            .0
+            .rsplit_once("!=")
+            .map_or("", |(before, _)| before.trim_end());
+        let name = &compared[compared.trim_end_matches(in_name).len()..];
+        let mut lines = (body.start.0 + 1..=body.end.0).filter_map(|line| self.nth(line));
+        !name.is_empty() && lines.any(|line| gives(split(line).0, name))
+    }
+
+    /// Whether it is asked whether the error says that something does not exist, below the call.
+    pub(super) fn expects_absence(&self) -> bool {
+        let mut lines = (self.line..=self.line + BELOW).filter_map(|line| self.nth(line));
+        lines.any(|line| {
+            let code = split(line).0;
+            ["IsNotExist(", "ErrNotExist", "ENOENT"]
+                .iter()
+                .any(|word| code.contains(word))
+        })
+    }
+
     /// Whether what is done depends on the error being there, right below the call.
     pub(super) fn looks_at_it(&self) -> bool {
         self.asks_if_it_worked() || self.body(self.line..=self.line + 1).is_some()
@@ -112,12 +209,14 @@ impl Passage {
         let Some(body) = self.body(self.line..=self.line + BELOW) else {
             return false;
         };
-        let word = match what {
-            Instead::GoOn => "continue",
-            Instead::Panic => "panic(",
+        let does = |code: &str| match what {
+            Instead::GoOn => code.starts_with("continue"),
+            Instead::Panic => code.starts_with("panic("),
+            Instead::Return => code == "return",
+            Instead::ReturnNothing => returns_nothing(code),
         };
         let mut lines = (body.start.0..=body.end.0).filter_map(|line| self.nth(line));
-        lines.any(|line| split(line).0.trim().starts_with(word))
+        lines.any(|line| does(split(line).0.trim()))
     }
 
     /// Whether the line panics below a condition that there is an error.
@@ -162,7 +261,18 @@ impl Passage {
             let first = names.split(',').next()?.trim();
             Some(first.strip_prefix("if ").unwrap_or(first) == name)
         };
-        within.iter().filter_map(opens).any(|is_it| is_it)
+        let is_read = |line: &&str| {
+            let code = split(line).0;
+            let copied = code
+                .split_once("io.Copy(")
+                .and_then(|(_, rest)| rest.split_once(')'));
+            let from = copied.and_then(|(both, _)| both.rsplit_once(", "));
+            let made = code
+                .split_once("os.Pipe(")
+                .and_then(|(names, _)| names.split_once(','));
+            from.is_some_and(|(_, from)| from == name) || made.is_some_and(|(first, _)| first.trim() == name)
+        };
+        within.iter().filter_map(opens).any(|is_it| is_it) || within.iter().any(is_read)
     }
 
     fn nth(&self, line: u32) -> Option<&str> {
@@ -196,6 +306,48 @@ pub(super) enum Instead {
     GoOn,
     /// It panics.
     Panic,
+    /// It returns.
+    Return,
+    /// Values that are none are returned.
+    ReturnNothing,
+}
+
+/// Whether a line of code returns, and nothing but values that are none.
+fn returns_nothing(code: &str) -> bool {
+    let is_none =
+        |value: &str| matches!(value.trim(), "nil" | "\"\"" | "0" | "false") || value.trim().ends_with("{}");
+    let values = code.strip_prefix("return ");
+    values.is_some_and(|values| values.split(',').all(is_none))
+}
+
+/// Whether a line of code has a variable among the arguments of a call, of one that does not only look at an error or wrap it.
+fn gives(code: &str, name: &str) -> bool {
+    let in_name = |c: char| c.is_alphanumeric() || c == '_';
+    code.match_indices(name).any(|(at, _)| {
+        let (before, after) = (code[..at].trim_end(), code[at + name.len()..].trim_start());
+        if !before.ends_with(['(', ',']) || !after.starts_with([')', ',']) {
+            return false;
+        }
+        let mut depth = 0;
+        let open = before.char_indices().rev().find(|(_, c)| {
+            match c {
+                ')' => depth += 1,
+                '(' => depth -= 1,
+                _ => {}
+            }
+            depth < 0
+        });
+        let Some((open, _)) = open else {
+            return false;
+        };
+        let callee = &before[..open];
+        let called = &callee[callee.trim_end_matches(in_name).len()..];
+        let looks = [
+            "Is", "is", "As", "Errorf", "Wrap", "New", "Cause", "Unwrap", "Join",
+        ];
+        let wraps = called.starts_with("wrap") && !code.trim_start().starts_with("return ");
+        !called.is_empty() && !wraps && !looks.iter().any(|word| called.starts_with(word))
+    })
 }
 
 fn is_harmless(comment: &str, is_about_it: bool, is_blank: bool) -> bool {
@@ -306,6 +458,112 @@ mod tests {
     }
 
     #[test]
+    fn documentation_says_what_becomes_of_errors() {
+        let documented = |comment: &str| {
+            let text = format!("package p\n\n{comment}\nfunc f() {{\n\tcall()\n}}\n");
+            let line = text
+                .lines()
+                .position(|line| line.contains("call()"))
+                .expect("a call")
+                + 1;
+            let line = u32::try_from(line).expect("small");
+            Passage { text, line }.documented()
+        };
+        for comment in [
+            "// F finds files. It ignores errors of\n// reading folders.",
+            "// F is like g.\n// If the folder cannot be opened, it returns what there is.",
+            "// alterations are: errors are swallowed",
+        ] {
+            assert!(documented(comment).is_some(), "{comment}");
+        }
+        for comment in [
+            "// F ignores hidden files. Errors are returned.",
+            "// F reads a file. If that fails, it returns the error.",
+            "// F must not ignore errors.\n// TODO: it ignores errors",
+            "// It ignores errors.\n",
+        ] {
+            assert_eq!(documented(comment), None, "{comment}");
+        }
+    }
+
+    #[test]
+    fn another_result_may_be_looked_at_instead() {
+        for body in [
+            "\tif kind, _, _ := call(); kind == \"text\" {",
+            "\tn, _ := call()\n\tif n != 12 || b[0] == 0 {",
+        ] {
+            assert!(passage(body).asks_for_value(), "{body}");
+        }
+        for body in [
+            "\tn, _ := call()\n\tsum += n",
+            "\tn, _ := call()\n\tif nothing {",
+            "\tn, err := call()\n\tif n != 12 {",
+            "\t_, _ = call()\n\tif _ == 1 {",
+        ] {
+            assert!(!passage(body).asks_for_value(), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_to_memory_is_told_from_files() {
+        assert!(passage("\tvar b bytes.Buffer\n\tw := NewWriter(&b)\n\tw.Close()").writes_to_memory());
+        assert!(!passage("\tvar b bytes.Buffer\n\tf, _ := os.Create(name)\n\tf.Close()").writes_to_memory());
+        assert!(!passage("\t// bytes.Buffer\n\tw.Close()").writes_to_memory());
+    }
+
+    #[test]
+    fn an_error_that_is_given_on_is_told_from_one_that_is_looked_at() {
+        let body = |code: &str| {
+            passage(&format!(
+                "\tx, saveErr := call()\n\tif saveErr != nil {{\n\t\t{code}\n\t}}"
+            ))
+        };
+        for code in [
+            "s.report(saveErr)",
+            "return lenient(saveErr, strict)",
+            "return wrapStrict(saveErr, strict)",
+            "all = append(all, saveErr)",
+            "log.Printf(\"%v: %v\", x, saveErr)",
+        ] {
+            assert!(body(code).hands_on(), "{code}");
+        }
+        for code in [
+            "return nil",
+            "saveErr = fmt.Errorf(\"save: %w\", saveErr)",
+            "saveErr = wrap(saveErr)",
+            "if errors.Is(saveErr, io.EOF) {\n\t\t}",
+            "if os.IsNotExist(saveErr) {\n\t\t}",
+            "s.report(otherErr)",
+            "s.report(saveErr.Error) // s.report(saveErr)",
+        ] {
+            assert!(!body(code).hands_on(), "{code}");
+        }
+        assert!(!passage("\tcall()\n\treport(err)").hands_on());
+    }
+
+    #[test]
+    fn what_returns_nothing_is_told_from_what_returns_something() {
+        let body = |code: &str| {
+            passage(&format!(
+                "\tx, err := call()\n\tif err != nil {{\n\t\t{code}\n\t}}"
+            ))
+        };
+        for code in [
+            "return nil",
+            "return \"\"",
+            "return Name{}, false",
+            "return 0, nil",
+        ] {
+            assert!(body(code).does(Instead::ReturnNothing), "{code}");
+        }
+        for code in ["return", "return found", "return 8080", "break", "returned = nil"] {
+            assert!(!body(code).does(Instead::ReturnNothing), "{code}");
+        }
+        assert!(body("if os.IsNotExist(err) {\n\t\t\treturn nil\n\t\t}").expects_absence());
+        assert!(!body("return nil").expects_absence());
+    }
+
+    #[test]
     fn a_file_that_is_removed_is_told_from_others() {
         assert!(passage("\tos.Remove(f.Name())\n\tf.Close()").removes_what_it_closes());
         assert!(passage("\tdefer s.f.Close()\n\tdefer os.Remove(s.f.Name())").removes_what_it_closes());
@@ -321,6 +579,10 @@ mod tests {
         assert!(reads(
             "\tif f, err = os.Open(name); err != nil {\n\t\treturn err\n\t}\n\tdefer f.Close()"
         ));
+        assert!(reads("\t_, err := io.Copy(w, f)\n\tf.Close()"));
+        assert!(reads("\tf, w, err := os.Pipe()\n\tf.Close()"));
+        assert!(!reads("\t_, err := io.Copy(f, r)\n\tf.Close()"));
+        assert!(!reads("\tr, f, err := os.Pipe()\n\tf.Close()"));
         assert!(!reads("\tf, err := os.Create(name)\n\tf.Close()"));
         assert!(!reads("\tg, err := os.Open(name)\n\tf.Close()"));
         assert!(!reads("\t// f, err := os.Open(name)\n\tf.Close()"));

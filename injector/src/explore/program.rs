@@ -32,9 +32,16 @@ pub enum Scope {
 /// named alike.
 const LATE: [&str; 6] = ["Close", "Commit", "Rollback", "Unlock", "Flush", "Sync"];
 
+/// What else fails after its work: a process that is not killed is waited for.
+const LATE_FUNCTIONS: [&str; 3] = [
+    "os.(*Process).Kill",
+    "os.(*Process).Signal",
+    "os.(*Process).signal",
+];
+
 /// Functions whose error is none, or never comes: they make errors, write to memory, or come again at the end, as those of
 /// a buffered writer do in `Flush`, and those of looking ahead where somebody reads on.
-const NEVER_FAIL: [&str; 19] = [
+const NEVER_FAIL: [&str; 22] = [
     "bufio.(*Reader).Peek",
     "bufio.(*Writer).Write",
     "bufio.(*Writer).ReadFrom",
@@ -49,6 +56,9 @@ const NEVER_FAIL: [&str; 19] = [
     "fmt.Print",
     "github.com/pkg/errors.",
     "hash/",
+    "io.(*PipeReader).Close",
+    "io.(*PipeWriter).Close",
+    "io.(*pipe).close",
     "log.",
     "crypto/rand.Read",
     "math/rand.",
@@ -244,8 +254,14 @@ impl Program {
         results.is_some_and(|results| !results.iter().any(|result| result == "error"))
     }
 
-    /// Whether a function takes something that it can answer by, beside its results.
+    /// Whether a function takes something that it can answer by, beside its results, or is a method of what a handler of
+    /// `net/http` answers by, most of which have no errors to return.
     pub fn answers_otherwise(&self, name: &str) -> bool {
+        let of = method_type(name);
+        let has = |method: &str| !self.binary.functions().find(&format!("{of}.{method}")).is_empty();
+        if has("WriteHeader") && has("Header") {
+            return true;
+        }
         self.signature(name).is_some_and(|signature| {
             signature.parameters.iter().any(|parameter| {
                 let name = &self.binary.types().get(parameter.ty).name;
@@ -293,7 +309,9 @@ impl Program {
         let result = self.error_result(name)?;
         let own = self.code.side(name, "") == Side::Own;
         let method = name.rsplit('.').next().unwrap_or(name);
-        let late = own || LATE.iter().any(|late| late.eq_ignore_ascii_case(method));
+        let late = own
+            || LATE_FUNCTIONS.contains(&name)
+            || LATE.iter().any(|late| late.eq_ignore_ascii_case(method));
         errors::candidates(self, name).into_iter().find_map(|error| {
             let failing = Failing {
                 function: name.to_owned(),

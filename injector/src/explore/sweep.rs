@@ -398,6 +398,7 @@ impl Experiment for AtCall {
             rule: &self.template.rule,
             point: None,
             marks: &self.template.marks,
+            error: "",
             mode: self.mode,
             outcome: &outcome,
             reach: &Reach {
@@ -412,7 +413,15 @@ impl Experiment for AtCall {
         };
         let judged = evidence.judge();
         let leak = leak::may_be(judged.class)
-            .then(|| leak::find(subject, trials, &outcome, (&request, n), (&stack, false)))
+            .then(|| {
+                leak::find(
+                    subject,
+                    trials,
+                    &outcome,
+                    (&request, n),
+                    (&stack, false, evidence.went_on()),
+                )
+            })
             .flatten();
         Tried::Judged(leak.unwrap_or(judged))
     }
