@@ -72,6 +72,14 @@ pub(super) fn writes(function: &str) -> bool {
     WRITES.iter().any(|word| method.starts_with(word))
 }
 
+/// Functions that return what they have understood of a text in any case, which is what many ask them for.
+const READ_ON: [&str; 2] = ["net/url.ParseQuery", "net/url.parseQuery"];
+
+/// Whether a function returns what it has understood in any case.
+pub(super) fn reads_on(function: &str) -> bool {
+    READ_ON.contains(&function)
+}
+
 /// Whether what failed only looked at a text.
 pub(super) fn reads_text(fault: &Fired) -> bool {
     let begins = |name: &str| READ_TEXT.iter().any(|prefix| name.starts_with(prefix));

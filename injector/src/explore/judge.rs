@@ -180,7 +180,7 @@ impl Evidence<'_> {
         let looks = |source: &Passage| source.looks_at_it() || source.asks_for_value();
         let looked = intent::looks_at_it(self.program, fault, place) == Some(true)
             || source.as_ref().is_some_and(looks);
-        looked.then(|| {
+        (looked || intent::reads_on(&fault.function)).then(|| {
             format!(
                 "{} goes on where {} says that a text has another form",
                 place.function, fault.function
@@ -268,6 +268,9 @@ impl Evidence<'_> {
         }
         if intent::writes(&fault.function) && source.writes_to_memory() {
             return Some(format!("{name} writes to memory, which does not fail"));
+        }
+        if intent::writes(&fault.function) && source.discards() {
+            return Some(format!("{name} throws away what it gets"));
         }
         if passes && only_looks && source.asks_if_it_worked() {
             return Some(format!("{name} goes on in another way where that does not work"));

@@ -110,12 +110,21 @@ impl Passage {
         let says = |sentence: &&str| {
             let sentence = sentence.to_lowercase();
             let has = |words: &[&str]| words.iter().any(|words| sentence.contains(words));
-            let ignores =
-                has(&["ignor", "swallow", "discard", "best effort", "best-effort"]) && has(&["err", "fail"]);
+            let ignores = has(&[
+                "ignores ",
+                "ignored",
+                "swallows ",
+                "swallowed",
+                "discarded",
+                "best effort",
+                "best-effort",
+            ]) && has(&["err", "fail"]);
+            // What it leaves to others, or tells of.
+            let others = has(&[" can ", " may ", " should ", " must ", "report", "if not "]);
             let returns = has(&["cannot ", "can not ", "can't ", "could not ", "fails"])
                 && has(&["returns ", "return "])
                 && !has(&["err", "panic"]);
-            (ignores || returns) && !has(&REGRETTED)
+            ((ignores && !others) || returns) && !has(&REGRETTED)
         };
         text.split(". ")
             .find(says)
@@ -147,6 +156,12 @@ impl Passage {
         *value != "_" && words.any(|word| word == *value)
     }
 
+    /// Whether what is copied here is thrown away.
+    pub(super) fn discards(&self) -> bool {
+        let code = self.nth(self.line).map(|line| split(line).0);
+        code.is_some_and(|code| code.contains("io.Discard") || code.contains("ioutil.Discard"))
+    }
+
     /// Whether the function around has a buffer in memory, and no files or connections, as far as its text tells.
     pub(super) fn writes_to_memory(&self) -> bool {
         let lines: Vec<&str> = self.text.lines().collect();
@@ -158,7 +173,7 @@ impl Passage {
             let mut code = around.iter().map(|line| split(line).0);
             code.any(|code| words.iter().any(|word| code.contains(word)))
         };
-        has(&["bytes.Buffer", "strings.Builder"]) && !has(&["os.", "net.", "http."])
+        has(&["bytes.Buffer", "strings.Builder"]) && !has(&["os.", "net.", "http.ResponseWriter"])
     }
 
     /// Whether the error is an argument of a call where there is one, and not only to make another of it.
@@ -481,6 +496,8 @@ mod tests {
             "// F reads a file. If that fails, it returns the error.",
             "// F must not ignore errors.\n// TODO: it ignores errors",
             "// It ignores errors.\n",
+            "// Programs can ignore the error, and it is ignored by some.",
+            "// F discards n bytes, reporting an error if that fails.",
         ] {
             assert_eq!(documented(comment), None, "{comment}");
         }
@@ -506,6 +523,8 @@ mod tests {
 
     #[test]
     fn what_is_written_to_memory_is_told_from_files() {
+        assert!(passage("\tio.Copy(io.Discard, call())").discards());
+        assert!(!passage("\tio.Copy(f, call()) // io.Discard").discards());
         assert!(passage("\tvar b bytes.Buffer\n\tw := NewWriter(&b)\n\tw.Close()").writes_to_memory());
         assert!(!passage("\tvar b bytes.Buffer\n\tf, _ := os.Create(name)\n\tf.Close()").writes_to_memory());
         assert!(!passage("\t// bytes.Buffer\n\tw.Close()").writes_to_memory());
