@@ -170,10 +170,16 @@ impl Core {
     }
 
     /// Decides for every rule of the hit's site and makes the edits of those that fire: registers in
-    /// the hit, the rest in the thread. The core must be of one process.
+    /// the hit, the rest in the thread. A core of many processes finds the hit's by its serial.
     pub fn hit<T: Thread>(&mut self, thread: &mut T, hit: &mut Hit) {
-        hit.serial = self.serial();
+        if let Some(own) = &self.process {
+            hit.serial = own.serial;
+        }
+        let Some(place) = self.directory.place(hit.serial) else {
+            return;
+        };
         self.scratch.hit = *hit;
+        self.scratch.hit.site += place.sites;
         // SAFETY: host and scratch are valid for the call; the core is synchronous.
         self.with(thread, |host, scratch| unsafe { goinject_hit(host, scratch) });
         *hit = self.scratch.hit;

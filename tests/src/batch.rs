@@ -118,7 +118,7 @@ impl Shape {
             Writer::UserMemory => self.needs.general || self.needs.floats || self.needs.redirect,
             Writer::Context => self.needs.floats,
             Writer::SignalFrame | Writer::Tracer => self.needs.before,
-            Writer::Breakpoints => false,
+            Writer::Breakpoints | Writer::Mixed => false,
             Writer::Trampoline => !self.jumps_fit,
         }
     }

@@ -37,7 +37,8 @@ impl Storm {
         let rules = folder.path().join("storm.yaml");
         let json = folder.path().join("storm.json");
         fs::write(&rules, self.rules()).expect("rules are written");
-        let mut command = goinject::command(["run", "--quiet", "--writer", writer.name()]);
+        let mut command = goinject::command(["run", "--quiet"]);
+        command.args(writer.options());
         command.arg(&rules).arg("--json").arg(&json).arg("--");
         command.arg(build.of("storm")).args(self.arguments());
         let mut outcome = goinject::Running::start(&mut command).end();

@@ -15,10 +15,12 @@ pub enum Writer {
     Breakpoints,
     /// Jumps to the core inside the program.
     Trampoline,
+    /// bpf, and for each site the writer that it needs.
+    Mixed,
 }
 
 impl Writer {
-    /// All of them, the ones inside the kernel first.
+    /// All that have a name on the command line, the ones inside the kernel first.
     pub const ALL: [Writer; 6] = [
         Writer::UserMemory,
         Writer::Context,
@@ -34,7 +36,7 @@ impl Writer {
     /// Those that work on a locked-down host.
     pub const ANYWHERE: [Writer; 3] = [Writer::Tracer, Writer::Breakpoints, Writer::Trampoline];
 
-    /// Its name on the command line.
+    /// Its name, on the command line if it has one there.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -44,6 +46,16 @@ impl Writer {
             Writer::Tracer => "tracer",
             Writer::Breakpoints => "breakpoints",
             Writer::Trampoline => "trampoline",
+            Writer::Mixed => "mixed",
+        }
+    }
+
+    /// How the command line asks for it.
+    #[must_use]
+    pub fn options(self) -> [&'static str; 2] {
+        match self {
+            Writer::Mixed => ["--engine", "bpf"],
+            named => ["--writer", named.name()],
         }
     }
 
@@ -61,7 +73,7 @@ impl Writer {
             ],
             Writer::SignalFrame => &[BEFORE, LOCKDOWN],
             Writer::Tracer => &[BEFORE],
-            Writer::Breakpoints => &[],
+            Writer::Breakpoints | Writer::Mixed => &[],
             Writer::Trampoline => &[
                 "what comes before is too short for a jump, or is jumped to",
                 "what follows is too short for a jump, or is jumped to",

@@ -68,6 +68,13 @@ fn the_guard_is_killed_too() {
 }
 
 #[test]
+fn the_tracing_process_is_killed_with_breakpoints_beside_bpf() {
+    kill_often(Writer::Mixed, Whom::Process, KILLS / 4);
+    kill_often(Writer::Mixed, Whom::Group, KILLS / 4);
+    kill_often(Writer::Mixed, Whom::GroupAndGuard, KILLS / 4);
+}
+
+#[test]
 fn the_tracing_process_is_killed_with_jumps() {
     kill_often(Writer::Trampoline, Whom::Process, KILLS);
 }
@@ -85,6 +92,11 @@ fn while_it_arms_and_lets_go_with_bpf() {
 #[test]
 fn while_it_arms_and_lets_go_with_ptrace() {
     kill_around(Writer::Breakpoints, Whom::Group);
+}
+
+#[test]
+fn while_it_arms_and_lets_go_with_breakpoints_beside_bpf() {
+    kill_around(Writer::Mixed, Whom::Group);
 }
 
 #[test]
@@ -177,8 +189,9 @@ impl Default for Around {
 impl Around {
     fn attach(&self, target: u32) -> Child {
         let mut command = Command::new(goinject::program());
-        command.args(["run", "--quiet", "--writer", self.writer.name(), "--pid"]);
+        command.args(["run", "--quiet"]).args(self.writer.options());
         command
+            .arg("--pid")
             .arg(target.to_string())
             .arg(&self.rules)
             .stdin(Stdio::null());
@@ -282,7 +295,8 @@ fn kill_once(writer: Writer, whom: Whom, run: usize, folder: &Path) -> Result<Su
     fs::write(&rules, busy::rules(&functions, "")).expect("rules are written");
     let create = |path: &Path| Stdio::from(File::create(path).expect("a file for output"));
     let mut injector = Command::new(goinject::program())
-        .args(["run", "--quiet", "--writer", writer.name()])
+        .args(["run", "--quiet"])
+        .args(writer.options())
         .arg(&rules)
         .arg("--")
         .arg(build.of("busy"))

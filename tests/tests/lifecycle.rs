@@ -34,8 +34,8 @@ impl Injector {
         let rules = busy::rules(&busy::functions(writer, build.version), "");
         fs::write(folder.path().join("rules.yaml"), format!("{rules}{head}")).expect("rules are written");
         let create = |name: &str| Stdio::from(File::create(folder.path().join(name)).expect("a file"));
-        let mut command = goinject::command(["run", "--quiet", "--writer", writer.name(), "--json"]);
-        command.args(["events", "rules.yaml"]).args(target);
+        let mut command = goinject::command(["run", "--quiet", "--json", "events", "rules.yaml"]);
+        command.args(writer.options()).args(target);
         command.current_dir(folder.path());
         command.stdout(create("out")).stderr(create("err"));
         let running = Running::start(&mut command);

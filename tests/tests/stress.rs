@@ -36,6 +36,11 @@ fn a_hundred_thousand_calls_with_ptrace() {
 }
 
 #[test]
+fn calls_with_bpf_and_breakpoints() {
+    assert!(calls(Writer::Mixed, CALLS / 4) >= CALLS / 4);
+}
+
+#[test]
 fn a_hundred_thousand_calls_inside() {
     assert!(calls(Writer::Trampoline, CALLS) >= CALLS);
 }
@@ -162,7 +167,8 @@ fn calls(writer: Writer, calls: u64) -> u64 {
         let (rules, json) = (folder.path().join("rules.yaml"), folder.path().join("events"));
         let functions = busy::functions(writer, build.version);
         fs::write(&rules, busy::rules(&functions, "")).expect("rules are written");
-        let mut command = goinject::command(["run", "--quiet", "--writer", writer.name()]);
+        let mut command = goinject::command(["run", "--quiet"]);
+        command.args(writer.options());
         command.args([&rules, &"--json".into(), &json, &"--".into(), &build.of("busy")]);
         command.args(arguments(&functions, calls / BUILDS.len() as u64 + 1));
         let mut outcome = goinject::Running::start(&mut command).end();
@@ -193,7 +199,8 @@ fn arguments(functions: &[&str], calls: u64) -> [String; 4] {
 }
 
 /// The writers inside the kernel, which are only to be had in guests: user memory where values are passed in it, context
-/// where they are passed in registers, the signal frame with each version.
+/// where they are passed in registers, the signal frame with each version; and those that goinject takes by itself, with a
+/// breakpoint where none of them would do.
 fn in_a_guest(kernel: &str, calls: u64) {
     let folder = tempfile::tempdir().expect("a folder");
     let mut script = String::new();
@@ -203,6 +210,7 @@ fn in_a_guest(kernel: &str, calls: u64) {
         (BUILDS[0], Writer::SignalFrame),
         (BUILDS[1], Writer::SignalFrame),
         (BUILDS[2], Writer::SignalFrame),
+        (BUILDS[2], Writer::Mixed),
     ];
     if kernel == "newest" {
         planned.extend([(BUILDS[1], Writer::Context), (BUILDS[2], Writer::Context)]);
@@ -215,8 +223,8 @@ fn in_a_guest(kernel: &str, calls: u64) {
         fs::write(rules, busy::rules(&functions, "")).expect("rules are written");
         let _ = write!(
             script,
-            "goinject run --quiet --writer {} --json /tmp/json /srv/rules/{number}.yaml -- {place}",
-            writer.name()
+            "goinject run --quiet {} --json /tmp/json /srv/rules/{number}.yaml -- {place}",
+            writer.options().join(" ")
         );
         for argument in arguments(&functions, calls_each) {
             let _ = write!(script, " {}", quote(&argument));

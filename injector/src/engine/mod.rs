@@ -5,6 +5,7 @@
 
 mod arch;
 pub mod bpf;
+pub mod breakpoints;
 pub mod code;
 pub mod generation;
 pub mod guard;

@@ -6,10 +6,11 @@ use goinject_probes::capability::{BpfSupport, Support};
 use goinject_probes::program::{Attach, Switches};
 use goinject_probes::table::WriterKind;
 
+use super::breakpoints::has_trap_beside_uprobes;
 use super::provision;
 use crate::host::Host;
 use crate::host::refusal::{Feature, refusal};
-use crate::plan::{Consumes, Cost, Needs, Plan};
+use crate::plan::{Consumes, Cost, Needs, Plan, Site};
 
 /// An engine asked for by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -101,12 +102,11 @@ impl Fit {
         }
     }
 
-    /// Whether goinject makes the edits itself.
-    pub fn is_traced(&self) -> bool {
+    /// Whether code of the program is changed while its rules act.
+    pub fn patches_code(&self) -> bool {
         match self {
-            Fit::Bpf { writers, .. } => writers.contains(&WriterKind::Tracer),
-            Fit::Ptrace => true,
-            Fit::Inline => false,
+            Fit::Bpf { writers, .. } => writers.contains(&WriterKind::Direct),
+            Fit::Ptrace | Fit::Inline => true,
         }
     }
 }
@@ -182,7 +182,7 @@ pub fn select(
             }
         }
         if allows(WriterChoice::Tracer) {
-            match tracer(plan, host) {
+            match tracer(plan, host, writer) {
                 Ok(mut selection) => {
                     selection.explanation.push_str(&because(&reasons));
                     return Ok(selection);
@@ -239,10 +239,13 @@ fn in_kernel(plan: &Plan, host: &Host, wanted: Option<WriterChoice>) -> Result<S
     if provision::is_needed(plan) {
         require(Feature::WriteCode, &host.code, host)?;
     }
-    probeable(plan)?;
     let mut writers = Vec::new();
     for site in &plan.sites {
         let needs = site.needs(plan);
+        if let Cost::Refused(why) = &site.instruction.cost {
+            writers.push(breakpoint(plan, host, wanted, unprobeable(plan, site, why))?);
+            continue;
+        }
         let writer = kernel_writer(needs, host, wanted).map_err(|refused| match refused {
             Refused::Host(reason) => reason,
             Refused::Need(reason) => format!("{reason} at {}", plan.functions[site.function].name),
@@ -252,21 +255,25 @@ fn in_kernel(plan: &Plan, host: &Host, wanted: Option<WriterChoice>) -> Result<S
                 return Err("the signal-frame writer finds no runtime.sigtramp in this binary".to_owned());
             }
             if let (true, Consumes::Irreversible(why)) = (needs.before, &site.instruction.consumes) {
-                return Err(irreversible(plan, site.function, why));
+                let why = irreversible(plan, site, why);
+                writers.push(breakpoint(plan, host, wanted, why)?);
+                continue;
             }
         }
         writers.push(writer);
     }
-    let names = writer_names(&writers);
-    let explanation = match names.as_slice() {
-        [] => "engine bpf, nothing to write".to_owned(),
-        [only] => format!("engine bpf, writer {only}"),
-        several => format!("engine bpf, writers {}", several.join(" and ")),
-    };
+    has_probes(plan, &writers)?;
+    let explanation = explained(&writers);
     let switches = Switches {
-        memory: plan.sites.iter().zip(&writers).any(|(site, writer)| {
-            matches!(writer, WriterKind::Memory | WriterKind::Frame) || site.needs(plan).memory
-        }),
+        memory: plan
+            .sites
+            .iter()
+            .zip(&writers)
+            .any(|(site, writer)| match writer {
+                WriterKind::Memory | WriterKind::Frame => true,
+                WriterKind::Direct => false,
+                _ => site.needs(plan).memory,
+            }),
         context: writers.contains(&WriterKind::Context),
         signal: writers.contains(&WriterKind::Frame),
         sleep: bpf.sleep.is_yes(),
@@ -385,28 +392,25 @@ fn require_tracer(host: &Host) -> Result<(), String> {
     require(Feature::WriteCode, &host.code, host)
 }
 
-fn tracer(plan: &Plan, host: &Host) -> Result<Selection, String> {
+fn tracer(plan: &Plan, host: &Host, wanted: Option<WriterChoice>) -> Result<Selection, String> {
     require_tracer(host)?;
-    probeable(plan)?;
     let mut writers = Vec::new();
     for site in &plan.sites {
         let needs = site.needs(plan);
-        if let (true, Consumes::Irreversible(why)) = (needs.before, &site.instruction.consumes) {
-            return Err(irreversible(plan, site.function, why));
-        }
-        writers.push(if needs.any() || needs.float_conditions {
-            WriterKind::Tracer
-        } else {
-            WriterKind::None
+        writers.push(match why_not_probed(plan, site, needs) {
+            Some(why) => breakpoint(plan, host, wanted, why)?,
+            None if needs.any() || needs.float_conditions => WriterKind::Tracer,
+            None => WriterKind::None,
         });
     }
+    has_probes(plan, &writers)?;
     let switches = Switches {
         signal: true,
         // Conditions look at pages that nobody has touched yet, or that are swapped out.
         sleep: host.bpf.sleep.is_yes(),
         ..Switches::default()
     };
-    let explanation = "engine bpf, writer tracer".to_owned();
+    let explanation = explained(&writers);
     Ok(Selection {
         fit: Fit::Bpf {
             writers,
@@ -417,23 +421,60 @@ fn tracer(plan: &Plan, host: &Host) -> Result<Selection, String> {
     })
 }
 
-/// Whether uprobes can be put on every site.
-fn probeable(plan: &Plan) -> Result<(), String> {
-    for site in &plan.sites {
-        if let Cost::Refused(why) = &site.instruction.cost {
-            let name = &plan.functions[site.function].name;
-            return Err(format!(
-                "no uprobe can be put on `{}` of {name}: {why}",
-                site.instruction.text
-            ));
-        }
+/// Why a probe at a site would not do, where it would not.
+fn why_not_probed(plan: &Plan, site: &Site, needs: Needs) -> Option<String> {
+    match (&site.instruction.cost, &site.instruction.consumes) {
+        (Cost::Refused(why), _) => Some(unprobeable(plan, site, why)),
+        (_, Consumes::Irreversible(why)) if needs.before => Some(irreversible(plan, site, why)),
+        _ => None,
     }
-    Ok(())
 }
 
-fn irreversible(plan: &Plan, function: usize, why: &str) -> String {
-    let name = &plan.functions[function].name;
+fn unprobeable(plan: &Plan, site: &Site, why: &str) -> String {
+    let name = &plan.functions[site.function].name;
+    format!(
+        "no uprobe can be put on `{}` of {name}: {why}",
+        site.instruction.text
+    )
+}
+
+fn irreversible(plan: &Plan, site: &Site, why: &str) -> String {
+    let name = &plan.functions[site.function].name;
     format!("{name} must be changed before its first instruction runs: {why}")
+}
+
+/// The writer of a single site at which a probe would not do for the reason that is given: a breakpoint, which goinject serves
+/// as it does those of the ptrace engine. Where a writer is asked for by name, it is to serve every site.
+fn breakpoint(
+    plan: &Plan,
+    host: &Host,
+    wanted: Option<WriterChoice>,
+    why: String,
+) -> Result<WriterKind, String> {
+    let can = require(Feature::WriteCode, &host.code, host).and_then(|()| survives_breakpoints(plan));
+    match wanted.is_none() && can.is_ok() && has_trap_beside_uprobes() {
+        true => Ok(WriterKind::Direct),
+        false => Err(why),
+    }
+}
+
+/// Where every site would have a breakpoint, BPF has nothing to do.
+fn has_probes(plan: &Plan, writers: &[WriterKind]) -> Result<(), String> {
+    let mut sites = plan.sites.iter().zip(writers).peekable();
+    if sites.peek().is_none() || sites.any(|(_, writer)| *writer != WriterKind::Direct) {
+        return Ok(());
+    }
+    let first = plan.sites.first();
+    let why = first.and_then(|site| why_not_probed(plan, site, site.needs(plan)));
+    Err(why.unwrap_or_default())
+}
+
+fn explained(writers: &[WriterKind]) -> String {
+    match writer_names(writers).as_slice() {
+        [] => "engine bpf, nothing to write".to_owned(),
+        [only] => format!("engine bpf, writer {only}"),
+        several => format!("engine bpf, writers {}", several.join(" and ")),
+    }
 }
 
 fn require(feature: Feature, support: &Support, host: &Host) -> Result<(), String> {
@@ -458,6 +499,7 @@ pub fn writer_names(writers: &[WriterKind]) -> Vec<&'static str> {
         (WriterKind::Context, "context"),
         (WriterKind::Frame, "signal-frame"),
         (WriterKind::Tracer, "tracer"),
+        (WriterKind::Direct, "breakpoints"),
     ];
     let used = names.iter().filter(|(kind, _)| writers.contains(kind));
     used.map(|(_, name)| *name).collect()

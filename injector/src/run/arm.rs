@@ -54,7 +54,7 @@ impl Run<'_> {
         let mut follow = self.followed();
         if let Some(image) = &image {
             self.check(image)?;
-            if image.armable.is_some() && matches!(self.selection(image)?.fit, Fit::Ptrace | Fit::Inline) {
+            if image.armable.is_some() && self.selection(image)?.fit.patches_code() {
                 // Also where processes are not wanted: neither a breakpoint nor a jump must be left in one.
                 follow = Follow::Processes;
             }

@@ -100,6 +100,9 @@ pub(crate) fn parts(no_guest: bool) -> Vec<Part> {
     parts
 }
 
+/// How many tests cargo nextest runs at a time.
+const TEST_THREADS: &str = "NEXTEST_TEST_THREADS";
+
 /// cargo nextest where it is installed, as it runs each test in a process of its own; else cargo test. True when all
 /// pass.
 fn tests(arguments: &[String], no_guest: bool) -> Result<bool> {
@@ -111,6 +114,11 @@ fn tests(arguments: &[String], no_guest: bool) -> Result<bool> {
     command.args(locked()).args(arguments);
     if no_guest {
         command.env("GOINJECT_NO_GUEST", "1");
+    }
+    if std::env::var_os(TEST_THREADS).is_none() {
+        // Many tests wait for the kernel most of their time.
+        let processors = std::thread::available_parallelism()?.get();
+        command.env(TEST_THREADS, (processors + 1).to_string());
     }
     let skipped = std::env::temp_dir().join(format!("goinject-skips-{}", std::process::id()));
     command.env(skips::VARIABLE, &skipped);

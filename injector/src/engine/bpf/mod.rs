@@ -2,8 +2,9 @@
 //!
 //! With the in-kernel writers goinject only watches. With the tracer writer it also makes the edits:
 //! the program stops a thread with a signal, and goinject, its tracer, changes it before the signal
-//! goes on to the target.
+//! goes on to the target. Where neither can change a call in time, single sites have breakpoints instead of probes.
 
+mod served;
 mod session;
 mod tracer;
 
@@ -24,9 +25,11 @@ use goinject_probes::table::{self, Lead, Site, SiteKind, Tables, WriterKind};
 
 use goinject_rules::model::Limits;
 
+use self::served::Served;
 pub use self::session::BpfSession;
 use self::session::Starting;
 use self::tracer::Tracer;
+use super::breakpoints::{InsertError, Refusal};
 use super::code::{CodeError, Others, verify};
 use super::provision::{Provision, ProvisionError, WrittenBy};
 use super::select::Fit;
@@ -54,6 +57,12 @@ pub enum ArmError {
     /// The target is out of reach.
     #[error("cannot trace the target: {0}")]
     Trace(io::Error),
+    /// It can't have the breakpoints that single sites need.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// They can't be put in.
+    #[error(transparent)]
+    Insert(#[from] InsertError),
 }
 
 /// Processes that a loaded program has room for from the start; for more it is loaded once more.
@@ -143,23 +152,21 @@ impl Engine for BpfEngine {
             attach: *attach,
             switches: *switches,
             seed: self.seed,
+            is_child: matches!(subject.start, Start::Executed(_)) || subject.is_child,
+        };
+        // Also where processes are not wanted: a breakpoint must not be left in one.
+        let follow = match subject.fit.patches_code() {
+            true => Follow::Processes,
+            false => subject.follow,
         };
         let session = match subject.start {
             Start::Executed(stop) => {
-                self.arm_executed(subject.plan, subject.bias, &setup, stop, subject.follow, family)
+                self.arm_executed(subject.plan, subject.bias, &setup, stop, follow, family)
             }
-            Start::Running(pid) => {
-                self.arm_running(subject.plan, subject.bias, &setup, pid, subject.follow, family)
+            Start::Running(pid) => self.arm_running(subject.plan, subject.bias, &setup, pid, follow, family),
+            Start::Retired { pid, retired } => {
+                self.arm_retired(subject.plan, subject.bias, &setup, pid, *retired, family, follow)
             }
-            Start::Retired { pid, retired } => self.arm_retired(
-                subject.plan,
-                subject.bias,
-                &setup,
-                pid,
-                *retired,
-                family,
-                subject.follow,
-            ),
         };
         Ok(Box::new(session?))
     }
@@ -233,7 +240,7 @@ impl BpfEngine {
             Provision::of_starting(plan, bias, setup.written_by()).give(family, pid, stop)?;
         let mut session = self.session(plan, &loaded, setup, pid, memory, None)?;
         let stays = setup.is_traced() || follow == Follow::Processes;
-        if plan.makes_scanned_copies() {
+        if plan.makes_scanned_copies() || session.served.waits() {
             session.starting = Some(Starting { loaded, stays });
             stop.resume_to_system_call().map_err(ArmError::Trace)?;
         } else if stays {
@@ -261,7 +268,12 @@ impl BpfEngine {
         } else {
             family.watch(pid).map_err(ArmError::Trace)?;
         }
-        self.session(plan, &loaded, setup, pid, memory, None)
+        let mut session = self.session(plan, &loaded, setup, pid, memory, None)?;
+        if session.served.waits() {
+            let stops = session.stop_settled(family, None).map_err(ArmError::Trace)?;
+            session.insert_and_resume(stops, family)?;
+        }
+        Ok(session)
     }
 
     /// Arms a process of the run, with what its former rules leave, and lets it go on.
@@ -278,7 +290,12 @@ impl BpfEngine {
     ) -> Result<BpfSession, ArmError> {
         let memory = Memory::open(pid).map_err(ArmError::Trace)?;
         let provision = Provision::of(plan, bias, setup.written_by());
-        let Retired { mut stops, kept, .. } = retired;
+        let Retired {
+            mut stops,
+            is_starting,
+            kept,
+            ..
+        } = retired;
         if setup.is_traced() && !family.traces(pid) {
             family.attach(pid, follow).map_err(ArmError::Trace)?;
         }
@@ -290,20 +307,36 @@ impl BpfEngine {
             stops = family.stop_all(pid, &mut Stop::resume).map_err(ArmError::Trace)?;
         }
         // One that has ended is told of by its end.
-        let session = match stops.pop() {
+        let armed = match stops.pop() {
             None => Err(ArmError::Executed),
             Some(stop) => match provision.give(family, pid, stop) {
                 Ok((loaded, stop)) => {
                     stops.push(stop);
                     self.session(plan, &loaded, setup, pid, memory, kept)
+                        .map(|session| (session, loaded))
                 }
                 Err(error) => Err(error.into()),
             },
         };
-        for stop in stops {
-            stop.resume().map_err(ArmError::Trace)?;
+        let (mut session, loaded) = match armed {
+            Ok(armed) => armed,
+            Err(error) => {
+                stops
+                    .into_iter()
+                    .try_for_each(Stop::resume)
+                    .map_err(ArmError::Trace)?;
+                return Err(error);
+            }
+        };
+        if is_starting && session.served.waits() {
+            session.starting = Some(Starting { loaded, stays: true });
+            for stop in stops {
+                stop.resume_to_system_call().map_err(ArmError::Trace)?;
+            }
+        } else {
+            session.insert_and_resume(stops, family)?;
         }
-        session
+        Ok(session)
     }
 
     fn session(
@@ -322,6 +355,7 @@ impl BpfEngine {
             .sites
             .iter()
             .zip(0..)
+            .filter(|(_, site)| setup.writers[*site as usize] != WriterKind::Direct)
             .map(|(place, site)| Probe {
                 offset: place.instruction.file_offset.0,
                 site,
@@ -351,10 +385,14 @@ impl BpfEngine {
             attached?;
             return Err(ArmError::Executed);
         }
-        let tracer = setup.is_traced().then(|| Tracer::new(pid, &self.events));
+        let tracer = setup
+            .writers
+            .contains(&WriterKind::Tracer)
+            .then(|| Tracer::new(pid, &self.events));
         let tracer = tracer.transpose().map_err(ArmError::Trace)?;
         self.pids
             .insert(rows.serial(), (pid, Rc::clone(&self.generation)));
+        let served = Served::new((plan, given.bias), setup, (pid, rows.serial()), &self.events);
         Ok(BpfSession {
             pid,
             plan: Rc::clone(plan),
@@ -367,6 +405,7 @@ impl BpfEngine {
             swept: Instant::now(),
             starting: None,
             supply: Supply::of(given, setup.written_by()),
+            served,
         })
     }
 }
@@ -382,11 +421,14 @@ struct Setup<'a> {
     switches: Switches,
     /// Of every chance decision.
     seed: u64,
+    /// Whether the process descends from goinject.
+    is_child: bool,
 }
 
 impl Setup<'_> {
     fn is_traced(&self) -> bool {
-        self.writers.contains(&WriterKind::Tracer)
+        let traced = [WriterKind::Tracer, WriterKind::Direct];
+        self.writers.iter().any(|writer| traced.contains(writer))
     }
 
     fn written_by(&self) -> WrittenBy {

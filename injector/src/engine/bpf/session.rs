@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use goinject_probes::program::{ProcessRows, Removed};
 use goinject_probes::table::TermCounters;
 
+use super::served::Served;
 use super::tracer::Tracer;
 use super::{ArmError, Former, LoadedProgram};
 use crate::engine::looks::Looks;
@@ -41,9 +42,11 @@ pub struct BpfSession {
     pub(super) swept: Instant,
     pub(super) starting: Option<Starting>,
     pub(super) supply: Option<Supply>,
+    pub(super) served: Served,
 }
 
-/// A program that has values to come which its garbage collector must be told of, once its runtime has set it up.
+/// A program that must be given something once its runtime is set up: breakpoints, or values to come which its garbage
+/// collector must be told of.
 pub(super) struct Starting {
     pub(super) loaded: Loaded,
     /// Whether goinject goes on tracing it.
@@ -78,19 +81,16 @@ impl BpfSession {
 
     /// Every thread, stopped, once the edits that the program has begun are made. A thread that stopped with the signal of its
     /// edit still before it goes on for a moment.
-    fn stop_settled(&self, family: &mut Family, rows: Option<&ProcessRows>) -> io::Result<Vec<Stop>> {
-        let LoadedProgram { program, core } = &*self.loaded;
+    pub(super) fn stop_settled(
+        &self,
+        family: &mut Family,
+        rows: Option<&ProcessRows>,
+    ) -> io::Result<Vec<Stop>> {
         let mut looks = Looks::within(SETTLING);
         loop {
             let stops = family.stop_all(self.pid, &mut |stop| self.serve(stop))?;
-            let stops = match &self.tracer {
-                Some(tracer) => stops
-                    .into_iter()
-                    .map(|stop| tracer.edit(stop, program, core))
-                    .collect::<io::Result<Vec<Stop>>>()?,
-                None => stops,
-            };
-            let waits = rows.is_some_and(|rows| program.has_begun_edits(rows));
+            let stops = self.all_edited(self.served.clean(stops, family, &self.loaded, &self.memory)?)?;
+            let waits = rows.is_some_and(|rows| self.loaded.program.has_begun_edits(rows));
             let Some(pause) = looks.next().filter(|_| waits) else {
                 return Ok(stops);
             };
@@ -98,32 +98,70 @@ impl BpfSession {
         }
     }
 
-    /// Tells the garbage collector of a program whose runtime has just set it up of the values to come. Where that can't be
-    /// done, none is made, and each that was to be is counted as failed.
+    /// Puts in the breakpoints that the process needs, now that its threads are stopped, and lets them go on.
+    pub(super) fn insert_and_resume(
+        &mut self,
+        mut stops: Vec<Stop>,
+        family: &mut Family,
+    ) -> Result<(), ArmError> {
+        let inserted = match stops.pop() {
+            Some(stop) => self
+                .served
+                .insert(stop, family, &self.memory)
+                .map(|stop| stops.push(stop)),
+            None => Ok(()),
+        };
+        for stop in stops {
+            stop.resume().map_err(ArmError::Trace)?;
+        }
+        inserted
+    }
+
+    /// Stopped threads, with the edits made that wait for them.
+    fn all_edited(&self, stops: Vec<Stop>) -> io::Result<Vec<Stop>> {
+        let LoadedProgram { program, core } = &*self.loaded;
+        match &self.tracer {
+            Some(tracer) => stops
+                .into_iter()
+                .map(|stop| tracer.edit(stop, program, core))
+                .collect(),
+            None => Ok(stops),
+        }
+    }
+
+    /// Gives a program whose runtime has just been set up what had to wait for that.
     fn arm_started(&mut self, stop: Stop, family: &mut Family) -> Result<(), ArmError> {
-        let Some(mut starting) = self.starting.take() else {
+        let Some(starting) = self.starting.take() else {
             return stop.resume().map_err(ArmError::Trace);
         };
-        if let Some(supply) = &self.supply {
-            starting.loaded.supplied = supply.end();
+        if self.plan.makes_scanned_copies() {
+            self.have_scanned(starting.loaded);
         }
-        if let (Ok(()), Some(rows)) = (
-            have_scanned(&self.plan, &mut starting.loaded, &self.memory),
-            &self.rows,
-        ) {
-            self.loaded
-                .program
-                .have_scanned(rows, starting.loaded.marks_base());
-            self.supply.iter_mut().for_each(Supply::is_scanned_now);
-        }
+        let stop = self.served.insert(stop, family, &self.memory)?;
         match starting.stays {
             true => stop.resume().map_err(ArmError::Trace),
             false => family.let_go_and_watch(stop, true).map_err(ArmError::Trace),
         }
     }
 
+    /// Tells the program's garbage collector of the values to come. Where that can't be done, none is made, and each that was to
+    /// be is counted as failed.
+    fn have_scanned(&mut self, mut given: Loaded) {
+        if let Some(supply) = &self.supply {
+            given.supplied = supply.end();
+        }
+        if let (Ok(()), Some(rows)) = (have_scanned(&self.plan, &mut given, &self.memory), &self.rows) {
+            self.loaded.program.have_scanned(rows, given.marks_base());
+            self.supply.iter_mut().for_each(Supply::is_scanned_now);
+        }
+    }
+
     /// Makes the edits that wait for a stopped thread, where they are ours to make, and lets it go on.
     fn serve(&self, stop: Stop) -> io::Result<()> {
+        if self.served.serve(&stop, &self.loaded, &self.memory)? {
+            return stop.resume_without_signal();
+        }
+        self.served.show_place(&stop)?;
         match &self.tracer {
             Some(tracer) => tracer.stopped(stop, &self.loaded.program, &self.loaded.core),
             None => stop.resume(),
@@ -164,13 +202,15 @@ impl Session for BpfSession {
 
     fn thread_gone(&mut self, tid: i32) {
         self.loaded.program.forget(tid.cast_unsigned());
+        self.served.thread_gone(tid);
     }
 
-    fn forked(&mut self, _: i32) -> io::Result<()> {
-        Ok(())
+    fn forked(&mut self, child: i32) -> io::Result<()> {
+        self.served.forked(child)
     }
 
     fn gone(&mut self) {
+        self.served.gone();
         if let Some(rows) = &self.rows {
             self.loaded.program.forget_threads(rows);
         }
@@ -191,17 +231,25 @@ impl Session for BpfSession {
         }
         let term_counters = program.term_counters(&rows);
         // No thread is in a probe while all are stopped. Where they are not, it is kept until the process ends.
-        if let Some(unused) = unused_copies(&program.process(&rows), &self.memory)
+        let unused = unused_copies(&program.process(&rows), &self.memory);
+        let lifted = self.served.lift(&self.memory);
+        if (unused.is_some() || self.served.has_breakpoints())
             && let Some(stop) = stops.pop()
         {
             let mut remote = family.remote(self.pid, stop)?;
-            let unmapped = unmap(&mut remote, &unused);
+            let left = self
+                .served
+                .restore_action(&mut remote)
+                .and_then(|()| unused.iter().try_for_each(|unused| unmap(&mut remote, unused)));
             stops.push(remote.finish()?);
-            unmapped?;
+            left?;
         }
+        // The guard tries once more.
+        lifted?;
+        self.served.gone();
         Ok(Retired {
             stops,
-            is_starting: false,
+            is_starting: self.starting.is_some(),
             term_counters,
             kept: Some(Kept {
                 plan: Rc::clone(&self.plan),
@@ -224,17 +272,23 @@ impl Session for BpfSession {
                 program.settle(rows, SETTLING);
             }
         }
+        let lifted = self.served.lift(&self.memory);
+        let mut left = None;
         if family.traces(self.pid) {
-            let stops = self.stop_settled(family, self.rows.as_ref())?;
+            let mut stops = self.stop_settled(family, self.rows.as_ref())?;
+            let lent = self.served.lent(&mut stops);
             family.let_go(self.pid, stops)?;
+            // The guard tries once more.
+            lifted?;
+            left = self.served.leave(lent, family, &self.memory);
         }
         self.remove();
         let Some(unused) = unused_copies(&self.removed.process, &self.memory) else {
-            return Ok(None);
+            return Ok(left);
         };
         // No probe may still be handing it out.
         self.loaded.program.finish();
-        Ok(give_back(&unused, &self.memory, self.pid))
+        Ok(left.or(give_back(&unused, &self.memory, self.pid)))
     }
 
     fn term_counters(&self) -> Vec<TermCounters> {

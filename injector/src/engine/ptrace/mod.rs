@@ -2,10 +2,6 @@
 //!
 //! The plan's tables and the natively compiled decision core are the same as for BPF.
 
-mod arch;
-mod breakpoints;
-mod sampled;
-
 use std::cell::{OnceCell, RefCell};
 use std::io;
 use std::os::fd::RawFd;
@@ -15,22 +11,20 @@ use std::time::Duration;
 use goinject_probes::native::{Core, Run};
 use goinject_probes::table::{TermCounters, WriterKind};
 use goinject_rules::model::Limits;
+use serde::{Deserialize, Serialize};
 
-use self::breakpoints::{Breakpoints, Ground, Refusal, Spot};
-use self::sampled::Sampled;
+use super::breakpoints::{Breakpoints, Ground, InsertError, LEFT, Refusal, Spot, TRAP, gone};
 use super::code::{CodeError, Others, verify};
 use super::provision::{Provision, ProvisionError, WrittenBy, unmap, unused_copies, words_for_copies};
 use super::starting::take_stop;
-use super::stopped::{StoppedThread, commit, hit};
 use super::supply::Supply;
 use super::{
     Engine, Event, Events, Generation, Kept, Leftover, NoRoom, Retired, Session, SessionError, Start, State,
     Subject, Tally,
 };
+use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Loaded, Numbering, encode};
-use crate::plan::{Plan, Site};
-use crate::tracee::arch::{pc, set_pc, stack_pointer};
-use crate::tracee::{Family, Follow, Memory, Obstacle, Remote, Stop, Why, borrow_thread};
+use crate::tracee::{Family, Follow, Memory, Obstacle, Remote, Stop, borrow_thread};
 
 /// Why a target can't be armed with breakpoints.
 #[derive(Debug, thiserror::Error)]
@@ -41,31 +35,20 @@ pub enum ArmError {
     /// The code in memory is not the plan's.
     #[error(transparent)]
     Code(#[from] CodeError),
-    /// An instruction can't be run elsewhere, or there is no memory to be had.
+    /// The program can't have breakpoints.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// They can't be put in.
+    #[error(transparent)]
+    Insert(#[from] InsertError),
+    /// There is no memory to be had.
     #[error("{0}")]
-    Unfit(String),
-    /// The program does not handle SIGTRAP, so a breakpoint left behind could kill it.
-    #[error(
-        "the target has no handler for SIGTRAP, which every Go runtime installs: is it still starting, or not a Go program?"
-    )]
-    NoTrapHandler,
-    /// The guard process did not start.
-    #[error("cannot start the process that guards the breakpoints: {0}")]
-    Guard(io::Error),
+    Provision(String),
 }
 
 impl ArmError {
     fn trace(error: io::Error) -> ArmError {
         ArmError::Trace(Obstacle::named(error))
-    }
-}
-
-impl From<Refusal> for ArmError {
-    fn from(refusal: Refusal) -> ArmError {
-        match refusal {
-            Refusal::NoTrapHandler => ArmError::NoTrapHandler,
-            Refusal::Displace(reason) | Refusal::Provision(reason) => ArmError::Unfit(reason),
-        }
     }
 }
 
@@ -182,7 +165,6 @@ impl Engine for PtraceEngine {
 struct Armed {
     breakpoints: Breakpoints,
     core: RefCell<Core>,
-    sampled: RefCell<Sampled>,
     supply: RefCell<Option<Supply>>,
 }
 
@@ -302,8 +284,7 @@ impl PtraceSession {
     fn arm(&mut self, loaded: &Loaded, ground: Ground, spots: Vec<Spot>) -> Result<(), ArmError> {
         self.armed = Some(Armed {
             core: RefCell::new(self.shared.core(&self.plan, loaded, &self.generation)),
-            breakpoints: Breakpoints::insert(&self.memory, self.pid, ground, spots)?,
-            sampled: RefCell::default(),
+            breakpoints: Breakpoints::insert(&self.memory, self.pid, ground, (spots, TRAP))?,
             supply: RefCell::new(Supply::of(loaded, WrittenBy::Tracer)),
         });
         Ok(())
@@ -311,11 +292,7 @@ impl PtraceSession {
 
     /// The plan's sites in the process.
     fn spots(&self) -> Vec<Spot> {
-        let spot = |site: &Site| Spot {
-            address: self.bias.apply(site.instruction.address),
-            bytes: site.instruction.bytes.clone(),
-        };
-        self.plan.sites.iter().map(spot).collect()
+        Spot::of(&self.plan, self.bias, |_| true)
     }
 
     /// Has a thread that is at one of our breakpoints go on behind it when it is resumed without the
@@ -324,29 +301,13 @@ impl PtraceSession {
         let Some(armed) = &self.armed else {
             return Ok(false);
         };
-        if stop.why() != Why::Signal(libc::SIGTRAP) || !stop.is_from_kernel() {
-            return Ok(false);
-        }
-        let mut registers = stop.registers()?;
-        let address = arch::breakpoint_address(pc(&registers));
-        let Some(row) = armed.breakpoints.row(address) else {
-            return Ok(false);
-        };
-        if armed
-            .sampled
-            .borrow_mut()
-            .is_back(stop.tid(), address, stack_pointer(&registers))
-        {
-            set_pc(&mut registers, armed.breakpoints.copy(row));
-            stop.mark_signal(arch::SERVED)?;
-            stop.set_registers(registers)?;
-            return Ok(true);
-        }
-        armed.supply(&self.memory);
-        let mut hit = hit(&registers, address, row, stop.tid());
         let mut events = Vec::new();
-        let mut thread = StoppedThread::new(stop, &registers, &self.memory, &mut events);
-        armed.core.borrow_mut().hit(&mut thread, &mut hit);
+        let served = armed
+            .breakpoints
+            .serve(stop, &self.memory, &mut events, |thread, hit| {
+                armed.supply(&self.memory);
+                armed.core.borrow_mut().hit(thread, hit);
+            });
         let pid = self.pid;
         let generation = self.generation.number;
         let events = events.into_iter().map(|mut row| {
@@ -354,86 +315,28 @@ impl PtraceSession {
             Event { pid, generation, row }
         });
         self.shared.events.borrow_mut().extend(events);
-        commit(&hit, &mut registers, armed.breakpoints.copy(row));
-        // If goinject is killed from here on, the trap is delivered, but nothing is left to do about it.
-        stop.mark_signal(arch::SERVED)?;
-        stop.set_registers(registers)?;
-        Ok(true)
+        served.or_else(gone)
     }
 
     fn serve_and_resume(&self, stop: Stop) -> io::Result<()> {
-        if self.serve(&stop).or_else(gone)? {
-            stop.resume_without_signal()
-        } else {
-            self.show_place(&stop).or_else(gone)?;
-            stop.resume()
+        if self.serve(&stop)? {
+            return stop.resume_without_signal();
         }
-    }
-
-    /// A signal that takes a sample for a profile finds a thread where it was stopped, and most stops are those of our own
-    /// breakpoints. The thread stands before a displaced copy then, whose callers no Go runtime can tell. Here it is put back to
-    /// the breakpoint for as long as the handler runs, and is let pass there afterwards. True if its registers were changed.
-    fn show_place(&self, stop: &Stop) -> io::Result<bool> {
-        let (Some(armed), Why::Signal(signal)) = (&self.armed, stop.why()) else {
-            return Ok(false);
-        };
-        if signal != libc::SIGPROF {
-            // It may have Go's runtime take the goroutine to another thread from here.
-            return self.pass_sampled(stop);
+        if let Some(armed) = &self.armed {
+            armed.breakpoints.show_place(&stop).or_else(gone)?;
         }
-        let mut registers = stop.registers()?;
-        let Some(address) = armed.breakpoints.address_of_copy(pc(&registers)) else {
-            return Ok(false);
-        };
-        set_pc(&mut registers, address);
-        stop.set_registers(registers)?;
-        let stack = stack_pointer(&registers);
-        armed.sampled.borrow_mut().put_back(stop.tid(), address, stack);
-        Ok(true)
-    }
-
-    /// Has a thread that was put back to its breakpoint for a sample, and stands there again, go on behind it: the call was looked
-    /// at, and is not to be by the next rules; true if it does.
-    fn pass_sampled(&self, stop: &Stop) -> io::Result<bool> {
-        let Some(armed) = &self.armed else {
-            return Ok(false);
-        };
-        let mut sampled = armed.sampled.borrow_mut();
-        if !sampled.has(stop.tid()) {
-            return Ok(false);
-        }
-        let mut registers = stop.registers()?;
-        let at = pc(&registers);
-        let Some(row) = armed.breakpoints.row(at) else {
-            return Ok(false);
-        };
-        if !sampled.is_back(stop.tid(), at, stack_pointer(&registers)) {
-            return Ok(false);
-        }
-        set_pc(&mut registers, armed.breakpoints.copy(row));
-        stop.set_registers(registers)?;
-        Ok(true)
+        stop.resume()
     }
 
     /// Every thread of the process, stopped, and none with a breakpoint's trap to be told of.
     fn stop_clean(&self, family: &mut Family) -> io::Result<Vec<Stop>> {
-        let mut clean = Vec::new();
-        for mut stop in family.stop_all(self.pid, &mut |stop| self.serve_and_resume(stop))? {
-            // A thread may have passed a breakpoint and not have reported its trap yet: it runs into its
-            // report now, before the stub that would catch the trap is taken away.
-            if stop.has_pending_trap() {
-                match family.go_on_to_signal(self.pid, stop)? {
-                    Some(next) => stop = next,
-                    None => continue,
-                }
-            }
-            let served = self.serve(&stop).or_else(gone)?;
-            if !served {
-                self.pass_sampled(&stop).or_else(gone)?;
-            }
-            clean.push(if served { stop.without_signal() } else { stop });
+        let stops = family.stop_all(self.pid, &mut |stop| self.serve_and_resume(stop))?;
+        match &self.armed {
+            Some(armed) => armed
+                .breakpoints
+                .clean(stops, family, &mut |stop| self.serve(stop)),
+            None => Ok(stops),
         }
-        Ok(clean)
     }
 }
 
@@ -457,7 +360,7 @@ impl Session for PtraceSession {
 
     fn thread_gone(&mut self, tid: i32) {
         if let Some(armed) = &self.armed {
-            armed.sampled.borrow_mut().forget(tid);
+            armed.breakpoints.thread_gone(tid);
         }
     }
 
@@ -527,27 +430,19 @@ impl Session for PtraceSession {
         let mut clean = self.stop_clean(family)?;
         let mut armed = self.armed.take().expect("put back above");
         let unused = unused_copies(&armed.core.borrow().process(), &self.memory);
-        let leave = |remote: &mut Remote| {
-            if !armed.breakpoints.are_in(&self.memory) {
-                return Ok(());
-            }
-            armed.breakpoints.restore_action(remote)?;
-            unused.iter().try_for_each(|unused| unmap(remote, unused))
-        };
         // Where processes may only trace their descendants, a deputy could not trace this one.
         let lent = if self.is_child { clean.pop() } else { None };
         // First, so that the stub is there as long as one of them has a trap that the kernel would deliver without us.
         family.let_go(self.pid, clean)?;
         // The guard tries once more.
         lifted?;
-        let left = match lent {
-            Some(stop) => family.lend_last(self.pid, stop, leave),
-            None if self.is_child => Ok(()),
-            None => borrow_thread(self.pid, leave),
-        };
-        armed.breakpoints.dismiss_guard();
+        let left = armed
+            .breakpoints
+            .leave(lent, self.is_child, (family, &self.memory), |remote| {
+                unused.iter().try_for_each(|unused| unmap(remote, unused))
+            });
         // Where it is refused the stub stays, which passes on what is not its own.
-        let mut what = "goinject's handler of SIGTRAP, which passes on what is not its own".to_owned();
+        let mut what = LEFT.to_owned();
         if let Some(unused) = unused {
             what = format!("{what}, and {}", words_for_copies(&unused));
         }
@@ -568,25 +463,34 @@ fn prepare(
     bias: LoadBias,
     spots: &[Spot],
     remote: &mut Remote,
-) -> io::Result<Result<(Loaded, Ground), Refusal>> {
+) -> io::Result<Result<(Loaded, Ground), Unprepared>> {
     let ground = match Ground::prepare(remote, spots)? {
         Ok(ground) => ground,
-        Err(refusal) => return Ok(Err(refusal)),
+        Err(refusal) => return Ok(Err(Unprepared::Ground(refusal))),
     };
     match Provision::of(plan, bias, WrittenBy::Tracer).make(remote) {
         Ok(loaded) => Ok(Ok((loaded, ground))),
         Err(error) => {
             ground.undo(remote)?;
-            Ok(Err(Refusal::Provision(ProvisionError::from(error).to_string())))
+            Ok(Err(Unprepared::Provision(
+                ProvisionError::from(error).to_string(),
+            )))
         }
     }
 }
 
-/// The thread was killed while it was handled; its end is reported by itself.
-fn gone(error: io::Error) -> io::Result<bool> {
-    if error.raw_os_error() == Some(libc::ESRCH) {
-        Ok(false)
-    } else {
-        Err(error)
+/// Why the target could not be given it all.
+#[derive(Debug, Serialize, Deserialize)]
+enum Unprepared {
+    Ground(Refusal),
+    Provision(String),
+}
+
+impl From<Unprepared> for ArmError {
+    fn from(unprepared: Unprepared) -> ArmError {
+        match unprepared {
+            Unprepared::Ground(refusal) => refusal.into(),
+            Unprepared::Provision(reason) => ArmError::Provision(reason),
+        }
     }
 }

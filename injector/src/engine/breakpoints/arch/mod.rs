@@ -8,4 +8,4 @@ compile_error!(
 );
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use self::amd64::*;
+pub(in crate::engine) use self::amd64::*;

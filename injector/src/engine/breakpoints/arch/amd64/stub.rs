@@ -9,7 +9,7 @@
 use std::arch::global_asm;
 
 /// The mark of a trap that goinject has taken care of; no number of an error.
-pub(in crate::engine::ptrace) const SERVED: i32 = 0x676f_696e;
+pub(in crate::engine::breakpoints) const SERVED: i32 = 0x676f_696e;
 
 // 168 is the saved RIP: 40 bytes into struct ucontext start the registers, RIP is the 17th.
 // The second word of siginfo is si_errno. 15 is rt_sigreturn.
@@ -70,13 +70,13 @@ unsafe extern "C" {
 }
 
 /// Bytes from the stub's start to where a signal handler returns to.
-pub(in crate::engine::ptrace) fn restorer_offset() -> usize {
+pub(in crate::engine::breakpoints) fn restorer_offset() -> usize {
     offset(&raw const RESTORER)
 }
 
 /// The stub with its data: the handler it passes other traps to, and for each breakpoint where the
 /// displaced copy is.
-pub(in crate::engine::ptrace) fn image(previous: u64, table: &[(u64, u64)]) -> Vec<u8> {
+pub(in crate::engine::breakpoints) fn image(previous: u64, table: &[(u64, u64)]) -> Vec<u8> {
     let length = offset(&raw const TABLE);
     // SAFETY: the labels enclose that many bytes of constant data.
     let mut image = unsafe { std::slice::from_raw_parts(&raw const START, length) }.to_vec();
