@@ -58,7 +58,8 @@ impl Injector {
     /// A command, once it is armed and its goroutines run.
     fn command(writer: Writer, head: &str, arguments: &[&str]) -> (Injector, i32) {
         let program = NEWEST.of("busy");
-        let mut target = vec!["--", program.to_str().expect("a path in UTF-8")];
+        let only = busy::functions(writer, NEWEST.version).join(",");
+        let mut target = vec!["--", program.to_str().expect("a path in UTF-8"), "-only", &only];
         target.extend(arguments);
         let injector = Injector::start(writer, NEWEST, head, &target);
         let started = wait_for(|| {

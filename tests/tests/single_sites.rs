@@ -81,7 +81,8 @@ fn a_writer_that_is_asked_for_by_name_serves_every_site_or_none() {
         &["leaf float", "leaf int"],
     );
     assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
-    let why = "main.leafFloat must be changed before its first instruction runs: `mulsd xmm0, xmm0`";
+    let why =
+        "main.leafFloat must be changed before its first instruction runs: `mulsd xmm0,xmm0` overwrites";
     assert!(outcome.stderr.contains(why), "{}", outcome.stderr);
 }
 
