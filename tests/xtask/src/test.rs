@@ -117,7 +117,7 @@ fn tests(arguments: &[String], no_guest: bool) -> Result<bool> {
     }
     if std::env::var_os(TEST_THREADS).is_none() {
         // Many tests wait for the kernel most of their time.
-        let processors = std::thread::available_parallelism()?.get();
+        let processors = thread::available_parallelism()?.get();
         command.env(TEST_THREADS, (processors + 1).to_string());
     }
     let skipped = std::env::temp_dir().join(format!("goinject-skips-{}", std::process::id()));
