@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::Outcome;
 
 /// How long a run may take at the most, on a machine with other things to do.
-pub const LIMIT: Duration = Duration::from_secs(240);
+pub const LIMIT: Duration = Duration::from_secs(420);
 
 /// `target/release/goinject`.
 ///
