@@ -95,6 +95,34 @@ fn applied(outcome: &Outcome) -> bool {
     numbers.len() > 3 && numbers[3] == 3
 }
 
+/// The inline engine leaves a process alone that has a filter of its own, which is known when its runtime is set up.
+#[test]
+fn a_process_that_cannot_be_armed_goes_on_without_rules() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let rules = "version: 1\nrules:\n- {function: main.leaf, inject: {set: {a: 5}}}\n";
+    fs::write(path("rules.yaml"), rules).expect("written");
+    let child = format!(
+        "#!/bin/sh\nexec {} -calls 200 -only leaf\n",
+        BUILD.of("busy").display()
+    );
+    fs::write(path("child"), child).expect("written");
+    fs::set_permissions(path("child"), fs::Permissions::from_mode(0o755)).expect("set");
+    let mut command = goinject::command(["run", "--engine", "inline"]);
+    command
+        .arg(path("rules.yaml"))
+        .arg("--")
+        .arg(BUILD.of("hindered"));
+    let denied = libc::SYS_swapon.to_string();
+    command.args(["-deny", &denied, "-with", "0x00050001", "-for", "300ms", "-run"]);
+    let outcome = Running::start(command.arg(path("child"))).end();
+    assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+    let why = "runs without rules: the target's system calls are filtered";
+    assert!(outcome.stderr.contains(why), "{}", outcome.describe());
+    assert!(outcome.stdout.contains("\n1 4 <nil>\n"), "{}", outcome.describe());
+    assert!(!outcome.stdout.contains("child: "), "{}", outcome.describe());
+}
+
 #[test]
 fn a_filter_of_the_targets_own_is_suspended() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -201,7 +201,7 @@ pub trait Session {
     /// Takes a stop of one of the process's threads, or of a process that runs in its memory, and resumes it.
     ///
     /// # Errors
-    /// The rules can't be armed after all; the process goes on without them.
+    /// The rules can't be armed after all; the thread is still stopped then, and the process is to go on without them.
     fn stopped(&mut self, stop: Stop, family: &mut Family) -> Result<(), SessionError>;
 
     /// Has memory ready for the copies that values get, before it is needed. To be called again and again.

@@ -301,13 +301,17 @@ impl Run<'_> {
             .processes
             .get_mut(&pid)
             .and_then(|process| process.session.as_mut());
+        let tid = stop.tid();
         let taken = match session {
             Some(session) => session.stopped(stop, &mut self.family),
             None => stop.resume().map_err(SessionError::Lost),
         };
         match taken {
             Ok(()) => self.tell_of_arming(pid),
-            Err(SessionError::Arm(error)) => return self.not_armed(pid, Box::new(error)),
+            Err(SessionError::Arm(error)) => {
+                self.not_armed(pid, Box::new(error))?;
+                Stop::again(tid).resume().map_err(Failure::lost)?;
+            }
             // Its end is told by itself.
             Err(SessionError::Lost(_)) if is_ending(pid) => {}
             Err(SessionError::Lost(error)) => return Err(Failure::lost(error)),

@@ -104,17 +104,17 @@ impl BpfSession {
         mut stops: Vec<Stop>,
         family: &mut Family,
     ) -> Result<(), ArmError> {
-        let inserted = match stops.pop() {
-            Some(stop) => self
-                .served
-                .insert(stop, family, &self.memory)
-                .map(|stop| stops.push(stop)),
-            None => Ok(()),
+        let Some(stop) = stops.pop() else {
+            return Ok(());
         };
+        let tid = stop.tid();
+        let inserted = self.served.insert(stop, family, &self.memory);
+        // Where that failed, it is still stopped.
+        stops.push(Stop::again(tid));
         for stop in stops {
             stop.resume().map_err(ArmError::Trace)?;
         }
-        inserted
+        inserted.map(drop)
     }
 
     /// Stopped threads, with the edits made that wait for them.

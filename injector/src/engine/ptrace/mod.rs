@@ -210,11 +210,11 @@ impl PtraceSession {
         let stops = family
             .stop_all(self.pid, &mut Stop::resume)
             .map_err(ArmError::trace)?;
-        self.arm(&loaded, ground, spots)?;
+        let armed = self.arm(&loaded, ground, spots);
         for stop in stops {
             stop.resume().map_err(ArmError::trace)?;
         }
-        Ok(())
+        armed
     }
 
     /// Arms a program whose runtime has just installed its handler for SIGTRAP, and lets it go on.
