@@ -6,7 +6,6 @@ use goinject_probes::capability::{BpfSupport, Support};
 use goinject_probes::program::{Attach, Switches};
 use goinject_probes::table::WriterKind;
 
-use super::breakpoints::has_trap_beside_uprobes;
 use super::provision;
 use crate::host::Host;
 use crate::host::refusal::{Feature, refusal};
@@ -452,7 +451,7 @@ fn breakpoint(
     why: String,
 ) -> Result<WriterKind, String> {
     let can = require(Feature::WriteCode, &host.code, host).and_then(|()| survives_breakpoints(plan));
-    match wanted.is_none() && can.is_ok() && has_trap_beside_uprobes() {
+    match wanted.is_none() && can.is_ok() {
         true => Ok(WriterKind::Direct),
         false => Err(why),
     }

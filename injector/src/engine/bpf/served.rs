@@ -5,7 +5,7 @@ use std::io;
 use goinject_probes::table::WriterKind;
 
 use super::{ArmError, LoadedProgram, Setup};
-use crate::engine::breakpoints::{Breakpoints, Ground, LEFT, Spot, TRAP_BESIDE_UPROBES, gone};
+use crate::engine::breakpoints::{Breakpoints, Ground, LEFT, Spot, gone, trap_beside_uprobes};
 use crate::engine::{Event, Events, Leftover};
 use crate::plan::Plan;
 use crate::plan::encode::LoadBias;
@@ -65,7 +65,7 @@ impl Served {
             memory,
             self.pid,
             ground,
-            (spots, TRAP_BESIDE_UPROBES),
+            (spots, trap_beside_uprobes()),
         )?);
         Ok(stop)
     }

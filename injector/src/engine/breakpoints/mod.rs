@@ -12,7 +12,7 @@ use std::io;
 use goinject_probes::native::Hit;
 use goinject_probes::table::Event;
 
-pub(super) use self::arch::{TRAP, TRAP_BESIDE_UPROBES, Trap, has_trap_beside_uprobes};
+pub(super) use self::arch::{TRAP, Trap, trap_beside_uprobes};
 pub(super) use self::ground::Ground;
 pub use self::ground::Refusal;
 use self::sampled::Sampled;
