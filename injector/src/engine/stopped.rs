@@ -1,5 +1,7 @@
 //! A thread stopped under ptrace, as the decision core sees it.
 
+use std::io;
+
 use goinject_probes::native::{Hit, Thread};
 use goinject_probes::table::{Event, GeneralRegister};
 
@@ -110,4 +112,13 @@ pub fn send_back(hit: &Hit, registers: &mut GeneralRegisters) {
 /// The stack pointer of a call.
 pub fn stack_pointer(hit: &Hit) -> u64 {
     hit.registers[GeneralRegister::STACK_POINTER as usize]
+}
+
+/// The thread was killed while it was handled; its end is reported by itself.
+pub fn gone(error: io::Error) -> io::Result<bool> {
+    if error.raw_os_error() == Some(libc::ESRCH) {
+        Ok(false)
+    } else {
+        Err(error)
+    }
 }

@@ -439,6 +439,13 @@ impl Setup<'_> {
     }
 }
 
+/// Hands on what rules did while a thread was stopped. Which rules those are is found by the process's serial.
+fn tell(events: &Events, pid: i32, rows: Vec<table::Event>) {
+    let generation = 0;
+    let rows = rows.into_iter().map(|row| Event { pid, generation, row });
+    events.borrow_mut().extend(rows);
+}
+
 /// goinject's PID namespace, if it is not the first one: there the kernel's thread ids are everybody's.
 fn pid_namespace() -> Option<(u64, u64)> {
     /// `PROC_PID_INIT_INO` of the kernel.

@@ -4,9 +4,10 @@ use std::io;
 
 use goinject_probes::table::WriterKind;
 
-use super::{ArmError, LoadedProgram, Setup};
-use crate::engine::breakpoints::{Breakpoints, Ground, LEFT, Spot, gone, trap_beside_uprobes};
-use crate::engine::{Event, Events, Leftover};
+use super::{ArmError, LoadedProgram, Setup, tell};
+use crate::engine::breakpoints::{Breakpoints, Ground, LEFT, Spot, trap_beside_uprobes};
+use crate::engine::stopped::gone;
+use crate::engine::{Events, Leftover};
 use crate::plan::Plan;
 use crate::plan::encode::LoadBias;
 use crate::tracee::{Family, Memory, Remote, Stop};
@@ -81,11 +82,7 @@ impl Served {
             hit.serial = self.serial;
             loaded.core.borrow_mut().hit(thread, hit);
         });
-        let pid = self.pid;
-        // Whose rules they are of is found by the process's serial.
-        let generation = 0;
-        let events = events.into_iter().map(|row| Event { pid, generation, row });
-        self.events.borrow_mut().extend(events);
+        tell(&self.events, self.pid, events);
         served.or_else(gone)
     }
 

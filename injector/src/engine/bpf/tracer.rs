@@ -7,9 +7,10 @@ use goinject_probes::native::{Core, Hit, Scratch};
 use goinject_probes::program::{Pass, Program};
 use goinject_probes::table::{self, GKey, Lead, Reason, SITE_RESTART, Site};
 
+use super::tell;
+use crate::engine::Events;
 use crate::engine::arch::return_address;
-use crate::engine::stopped::{StoppedThread, commit, send_back, stack_pointer};
-use crate::engine::{Event, Events};
+use crate::engine::stopped::{StoppedThread, commit, gone, send_back, stack_pointer};
 use crate::tracee::arch::pc;
 use crate::tracee::{Memory, Stop, Why};
 
@@ -46,11 +47,7 @@ impl Tracer {
     pub(super) fn edit(&self, stop: Stop, program: &Program, core: &RefCell<Core>) -> io::Result<Stop> {
         let mut events = Vec::new();
         let edited = self.make_edits(&stop, program, &mut core.borrow_mut(), &mut events);
-        let pid = self.pid;
-        // Whose rules they are of is found by the process's serial.
-        let generation = 0;
-        let events = events.into_iter().map(|row| Event { pid, generation, row });
-        self.events.borrow_mut().extend(events);
+        tell(&self.events, self.pid, events);
         let edited = edited.or_else(gone)?;
         Ok(match edited && is_fault(stop.why()) {
             true => stop.without_signal(),
@@ -136,12 +133,4 @@ impl Tracer {
 /// Whether a thread stopped for what its own instruction did.
 fn is_fault(why: Why) -> bool {
     matches!(why, Why::Signal(libc::SIGSEGV | libc::SIGBUS | libc::SIGFPE))
-}
-
-fn gone(error: io::Error) -> io::Result<bool> {
-    if error.raw_os_error() == Some(libc::ESRCH) {
-        Ok(false)
-    } else {
-        Err(error)
-    }
 }

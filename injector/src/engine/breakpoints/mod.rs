@@ -17,7 +17,7 @@ pub(super) use self::ground::Ground;
 pub use self::ground::Refusal;
 use self::sampled::Sampled;
 use super::guard::{Guard, Patch, Way};
-use super::stopped::{StoppedThread, commit, hit};
+use super::stopped::{StoppedThread, commit, gone, hit};
 use crate::plan::Plan;
 use crate::plan::encode::LoadBias;
 use crate::tracee::arch::{pc, set_pc, stack_pointer};
@@ -283,15 +283,6 @@ impl Breakpoints {
         if let Some(guard) = self.guard.take() {
             guard.dismiss();
         }
-    }
-}
-
-/// The thread was killed while it was handled; its end is reported by itself.
-pub(super) fn gone(error: io::Error) -> io::Result<bool> {
-    if error.raw_os_error() == Some(libc::ESRCH) {
-        Ok(false)
-    } else {
-        Err(error)
     }
 }
 

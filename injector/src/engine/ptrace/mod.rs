@@ -13,10 +13,11 @@ use goinject_probes::table::{TermCounters, WriterKind};
 use goinject_rules::model::Limits;
 use serde::{Deserialize, Serialize};
 
-use super::breakpoints::{Breakpoints, Ground, InsertError, LEFT, Refusal, Spot, TRAP, gone};
+use super::breakpoints::{Breakpoints, Ground, InsertError, LEFT, Refusal, Spot, TRAP};
 use super::code::{CodeError, Others, verify};
 use super::provision::{Provision, ProvisionError, WrittenBy, unmap, unused_copies, words_for_copies};
 use super::starting::take_stop;
+use super::stopped::gone;
 use super::supply::Supply;
 use super::{
     Engine, Event, Events, Generation, Kept, Leftover, NoRoom, Retired, Session, SessionError, Start, State,
