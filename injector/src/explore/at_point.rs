@@ -160,20 +160,13 @@ impl Experiment for AtPoint {
             caller_writes: self.caller_writes,
             is_watched,
         };
-        let judged = evidence.judge();
-        let stack = &self.reach.stack;
-        let leak = leak::may_be(judged.class)
-            .then(|| {
-                leak::find(
-                    subject,
-                    trials,
-                    &outcome,
-                    (&request, n),
-                    (stack, self.caller_opens, evidence.went_on()),
-                )
-            })
-            .flatten();
-        Tried::Judged(leak.unwrap_or(judged))
+        Tried::Judged(leak::judge(
+            &evidence,
+            subject,
+            trials,
+            (&request, n),
+            self.caller_opens,
+        ))
     }
 
     fn rule_file(&self, subject: &Subject, finding: &Finding, folder: &Path) -> String {

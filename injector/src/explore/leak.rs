@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::class::Class;
 use super::code::{Code, Side};
 use super::explorer::Trials;
-use super::judge::Verdict;
+use super::judge::{Evidence, Verdict};
 use super::point::Place;
 use super::program::Program;
 use super::rule_text::{self, OPENS};
@@ -40,16 +40,32 @@ impl Left {
 }
 
 /// Whether a leak is worth more than this.
-pub(super) fn may_be(class: Class) -> bool {
+fn may_be(class: Class) -> bool {
     matches!(
         class,
         Class::Reported | Class::Recovered | Class::Unasserted | Class::Swallowed
     )
 }
 
+/// What an outcome is: what the evidence says, or a leak where that leaves room for one.
+pub(super) fn judge(
+    evidence: &Evidence<'_>,
+    subject: &Subject,
+    trials: &Trials<'_>,
+    request: (&Request, usize),
+    opens: bool,
+) -> Verdict {
+    let judged = evidence.judge();
+    if !may_be(judged.class) {
+        return judged;
+    }
+    let fault = (&evidence.reach.stack[..], opens, evidence.went_on());
+    find(subject, trials, evidence.outcome, request, fault).unwrap_or(judged)
+}
+
 /// What is left at exit that is not left without the fault. A test that gives up leaves things, too: only what the
 /// functions on the fault's stack started or opened counts; of sockets and pipes it is only known whether they open any.
-pub(super) fn find(
+fn find(
     subject: &Subject,
     trials: &Trials<'_>,
     outcome: &Outcome,
