@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::table::*;
 
-/// The numbers that `bpf/abi.h`, `bpf/kept.h` and `bpf/hit.h` define, by name.
+/// The numbers that `bpf/abi.h`, `bpf/event.h`, `bpf/kept.h` and `bpf/hit.h` define, by name.
 fn constants_in_c() -> BTreeMap<String, u64> {
     /// What only the core looks at.
     const ITS_OWN: [&str; 20] = [
@@ -31,6 +31,7 @@ fn constants_in_c() -> BTreeMap<String, u64> {
     ];
     let text = [
         include_str!("../../../bpf/abi.h"),
+        include_str!("../../../bpf/event.h"),
         include_str!("../../../bpf/kept.h"),
         include_str!("../../../bpf/hit.h"),
     ]
