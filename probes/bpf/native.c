@@ -195,13 +195,9 @@ static int gi_delay_forget(struct gi_scratch *s)
 #ifndef GI_INLINE
 static gi_u64 gi_count_goroutine(struct gi_scratch *s, gi_u64 goid)
 {
-	struct gi_goroutine counted = {0};
+	struct gi_goroutine counted = {.goid = goid};
 
-	if (gi_remember(s, GI_MEMORY_GOROUTINES, GI_LOAD, &s->goroutine_key, &counted) || counted.goid != goid)
-		counted.calls = counted.taken = 0;
-	counted.goid = goid;
-	counted.calls++;
-	return gi_remember(s, GI_MEMORY_GOROUTINES, GI_SAVE, &s->goroutine_key, &counted) ? 0 : counted.calls;
+	return gi_remember(s, GI_MEMORY_GOROUTINES, GI_COUNT, &s->goroutine_key, &counted) ? 0 : counted.calls;
 }
 
 static gi_u64 gi_take_in_scope(struct gi_scratch *s)

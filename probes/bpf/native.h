@@ -19,6 +19,7 @@ enum gi_action {
 	GI_LOAD = 0, /* 0 if it was there */
 	GI_SAVE = 1, /* 0 if there was room */
 	GI_FORGET = 2,
+	GI_COUNT = 3, /* of goroutines alone: one more call, of the goroutine that the value names */
 };
 
 struct gi_host {

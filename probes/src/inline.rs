@@ -3,6 +3,7 @@
 
 mod clock;
 mod counted;
+mod kept;
 mod layout;
 mod ring;
 
@@ -18,12 +19,15 @@ use nix::unistd::ftruncate;
 
 pub use self::clock::Clock;
 use self::counted::counted;
+use self::kept::{KeptRows, SharedPlaces};
 pub use self::layout::Known;
 use self::layout::{Inside, KEPT, KeptTable, Memory, Room, SLOT, SLOTS, Slot};
 use self::ring::Ring;
-use crate::native::{FirstRows, Run, TableRows};
+use crate::native::{Entries, FirstRows, Moved, Run, SPARE_RULES, TableRows, inherited};
 use crate::rows::Rows;
-use crate::table::{Counters, Event, Process, Tables, TermCounters, now};
+use crate::table::{
+    CallKey, Counters, Event, GKey, GoroutineKey, MemberKey, Process, Tables, TermCounters, now,
+};
 
 /// The code: the same for every target, but for the words of its [`Head`].
 static CORE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/inline.core"));
@@ -80,22 +84,24 @@ impl SharedRun {
     /// There is no memory for it.
     pub fn new(tables: &Tables) -> io::Result<SharedRun> {
         let mut room = Room::default();
+        let rules = tables.rules.len() + SPARE_RULES;
         let places = RunPlaces {
-            rules: room.rows::<crate::table::Rule>(tables.rules.len()),
-            counters: room.rows::<Counters>(tables.rules.len()),
+            rules: room.rows::<crate::table::Rule>(rules),
+            counters: room.rows::<Counters>(rules),
             control: room.rows::<crate::table::Control>(1),
             forced: room.rows::<u64>(tables.forced.len()),
             goroutines: room.bytes(KEPT[Memory::Goroutines as usize].size()),
-            rule_count: count(tables.rules.len()),
+            rule_count: count(rules),
             forced_count: count(tables.forced.len()),
         };
         let memory = anonymous_file("goinject-run", room.size())?;
         let fd = memory.as_fd();
         let run = Run::of_rows(
-            Rows::of_file(fd, places.rules, tables.rules.len())?,
-            Rows::of_file(fd, places.counters, tables.rules.len())?,
+            Rows::of_file(fd, places.rules, rules)?,
+            Rows::of_file(fd, places.counters, rules)?,
             Rows::of_file(fd, places.control, 1)?,
             Rows::of_file(fd, places.forced, tables.forced.len())?,
+            Rc::new(SharedPlaces::new(fd, places.goroutines)?),
         );
         run.set(tables);
         Ok(SharedRun {
@@ -107,7 +113,7 @@ impl SharedRun {
     }
 
     /// The run's switch and its rules.
-    pub fn run(&self) -> &Run {
+    pub fn run(&self) -> &Rc<Run> {
         &self.run
     }
 
@@ -387,6 +393,52 @@ impl SharedProcess {
     pub fn term_counters(&self) -> Vec<TermCounters> {
         let rows = self.rows.term_counters.range(0, self.rows.term_counters.len());
         rows.into_iter().map(counted).collect()
+    }
+
+    /// What the core has kept of calls and goroutines. No thread is in it.
+    ///
+    /// # Errors
+    /// There is no memory to look at it.
+    pub fn entries(&self, run: &SharedRun) -> io::Result<Entries> {
+        let (mine, serial) = (self.memory.as_fd(), self.serial);
+        let at = |memory: Memory| KeptRows::new(mine, self.places.kept[memory as usize], memory);
+        let goroutines = KeptRows::new(run.memory.as_fd(), run.places.goroutines, Memory::Goroutines)?;
+        Ok(Entries {
+            calls: at(Memory::Calls)?.entries(mine, |key: &CallKey| key.process == serial)?,
+            delays: at(Memory::Delays)?.entries(mine, |key: &GKey| key.process == serial)?,
+            goroutines: goroutines.entries(run.memory.as_fd(), |key: &GoroutineKey| key.process == serial)?,
+            members: at(Memory::Members)?.entries(mine, |key: &MemberKey| key.process == u64::from(serial))?,
+            tests: at(Memory::Tests)?.entries(mine, |key: &MemberKey| key.process == u64::from(serial))?,
+        })
+    }
+
+    /// Takes over what was kept of the same process under former rules, before its probes act.
+    ///
+    /// # Errors
+    /// There is no memory to look at it.
+    pub fn inherit(&self, run: &SharedRun, entries: Entries, moved: &Moved) -> io::Result<()> {
+        let none = FirstRows::default();
+        let entries = inherited(entries, self.serial, moved, (none, none));
+        let mine = self.memory.as_fd();
+        let at = |memory: Memory| KeptRows::new(mine, self.places.kept[memory as usize], memory);
+        let goroutines = KeptRows::new(run.memory.as_fd(), run.places.goroutines, Memory::Goroutines)?;
+        // What there is no room for is as good as never seen.
+        at(Memory::Calls)?.keep(&entries.calls);
+        at(Memory::Delays)?.keep(&entries.delays);
+        goroutines.keep(&entries.goroutines);
+        at(Memory::Members)?.keep(&entries.members);
+        at(Memory::Tests)?.keep(&entries.tests);
+        Ok(())
+    }
+
+    /// Has what is counted of it in the memory of its run make room.
+    ///
+    /// # Errors
+    /// There is no memory to look at it.
+    pub fn forget(&self, run: &SharedRun) -> io::Result<()> {
+        let of_run = run.memory.as_fd();
+        let goroutines = KeptRows::new(of_run, run.places.goroutines, Memory::Goroutines)?;
+        goroutines.forget(of_run, |key: &GoroutineKey| key.process == self.serial)
     }
 
     /// The events since the last call.

@@ -13,6 +13,8 @@ use std::rc::Rc;
 use zerocopy::FromZeros;
 
 pub use self::inherit::Moved;
+pub(crate) use self::inherit::inherited;
+pub(crate) use self::memories::{OwnPlaces, Places};
 pub use self::memories::{Entries, Memories};
 pub use self::run::Run;
 pub(crate) use self::run::{Directory, FirstRows, SPARE_RULES, TableRows};
@@ -96,11 +98,16 @@ impl Core {
         }
     }
 
-    /// Takes over what a former core of the same process has kept of calls and goroutines.
-    pub fn inherit(&mut self, mut former: Core, moved: &Moved) {
-        let entries = former.memories.entries(former.serial());
-        let (none, to) = (FirstRows::default(), self.serial());
-        inherit::inherit(&mut *self.memories, entries, to, moved, (none, none));
+    /// What it has kept of calls and goroutines of its process.
+    pub fn entries(&mut self) -> Entries {
+        self.memories.entries(self.serial())
+    }
+
+    /// Takes over what was kept of the same process under former rules.
+    pub fn inherit(&mut self, entries: Entries, moved: &Moved) {
+        let none = FirstRows::default();
+        let entries = inherited(entries, self.serial(), moved, (none, none));
+        self.memories.keep(&entries);
     }
 
     /// The same where both are of processes that this core decides for.
@@ -108,7 +115,7 @@ impl Core {
         let places = (self.directory.place(from), self.directory.place(to));
         if let (Some(former), Some(place)) = places {
             let entries = self.memories.entries(from);
-            inherit::inherit(&mut *self.memories, entries, to, moved, (former, place));
+            self.memories.keep(&inherited(entries, to, moved, (former, place)));
         }
     }
 

@@ -26,7 +26,7 @@ use self::capacity::Taken;
 use self::instance::{Instance, map_error};
 use self::memories::MapMemories;
 use crate::closer::Closer;
-use crate::native::{Core, Directory, FirstRows, Run, SPARE_RULES};
+use crate::native::{Core, Directory, FirstRows, OwnPlaces, Run, SPARE_RULES};
 use crate::table::{Control, Counters, Event, Process, Tables, TermCounters};
 
 /// How probes are attached.
@@ -158,6 +158,8 @@ impl Program {
             instance.table("gi_counter_map", rules)?,
             instance.table("gi_control_map", 1)?,
             instance.table("gi_forced", forced)?,
+            // The program counts them.
+            Rc::new(OwnPlaces::default()),
         );
         run.set(tables);
         let directory = Rc::new(Directory::default());

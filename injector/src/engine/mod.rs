@@ -17,6 +17,7 @@ mod scanned;
 pub mod select;
 mod starting;
 pub mod stopped;
+pub mod substitute;
 mod supply;
 
 use std::cell::RefCell;
@@ -25,7 +26,7 @@ use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use goinject_probes::native::Core;
+use goinject_probes::native::Entries;
 use goinject_probes::table::{self, Counters, TermCounters};
 use goinject_rules::model::Limits;
 
@@ -95,7 +96,8 @@ pub struct Kept {
     plan: Rc<Plan>,
     generation: Rc<Generation>,
     serial: u32,
-    core: Option<Core>,
+    /// Of calls and goroutines; none where BPF has it still.
+    entries: Option<Entries>,
     /// Given back when this is dropped.
     _former: Option<bpf::Former>,
 }
@@ -235,6 +237,11 @@ pub trait Session {
 
     /// How each row of the conditions has come out so far.
     fn term_counters(&self) -> Vec<TermCounters>;
+
+    /// Why the process has breakpoints, where jumps were chosen for it.
+    fn why_breakpoints(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// What goes wrong in a session.

@@ -197,7 +197,7 @@ pub fn select(
         }
     }
     if matches!(engine, EngineChoice::Auto | EngineChoice::Ptrace) && allows(WriterChoice::Breakpoints) {
-        match require(Feature::WriteCode, &host.code, host).and_then(|()| survives_breakpoints(plan)) {
+        match breakpoints(plan, host) {
             Ok(()) => {
                 return Ok(Selection {
                     fit: Fit::Ptrace,
@@ -230,6 +230,37 @@ pub fn select(
         ));
     }
     Err(NoEngine::of(reasons, host))
+}
+
+/// Chooses for one more program of a run that came by the inline engine without being asked for it by name: breakpoints where the
+/// program can't have jumps.
+pub fn select_substitute(plan: &Plan, host: &Host) -> Result<Selection, NoEngine> {
+    let Some(why) = why_no_jumps(plan, host) else {
+        return Ok(Selection {
+            fit: Fit::Inline,
+            explanation: "engine inline, writer trampoline".to_owned(),
+        });
+    };
+    match breakpoints(plan, host) {
+        Ok(()) => Ok(Selection {
+            fit: Fit::Ptrace,
+            explanation: instead_of_jumps(&why),
+        }),
+        Err(reason) => {
+            let reasons = vec![format!("inline: {why}"), format!("ptrace: {reason}")];
+            Err(NoEngine::of(reasons, host))
+        }
+    }
+}
+
+/// Why a program can't have jumps here, as far as it shows before it is armed.
+pub fn why_no_jumps(plan: &Plan, host: &Host) -> Option<String> {
+    inline(plan, host).err()
+}
+
+/// The choice of breakpoints where jumps were chosen before, in words.
+pub fn instead_of_jumps(why: &str) -> String {
+    format!("engine ptrace, writer breakpoints ({why})")
 }
 
 fn in_kernel(plan: &Plan, host: &Host, wanted: Option<WriterChoice>) -> Result<Selection, String> {
@@ -367,6 +398,12 @@ fn inline(plan: &Plan, host: &Host) -> Result<(), String> {
     super::inline::fits(plan)
 }
 
+/// What breakpoints need of the host and the program.
+fn breakpoints(plan: &Plan, host: &Host) -> Result<(), String> {
+    require(Feature::WriteCode, &host.code, host)?;
+    survives_breakpoints(plan)
+}
+
 /// Breakpoints need Go's own handler for SIGTRAP to stand in front of.
 fn survives_breakpoints(plan: &Plan) -> Result<(), String> {
     if plan.binary.c_archive {
@@ -450,8 +487,7 @@ fn breakpoint(
     wanted: Option<WriterChoice>,
     why: String,
 ) -> Result<WriterKind, String> {
-    let can = require(Feature::WriteCode, &host.code, host).and_then(|()| survives_breakpoints(plan));
-    match wanted.is_none() && can.is_ok() {
+    match wanted.is_none() && breakpoints(plan, host).is_ok() {
         true => Ok(WriterKind::Direct),
         false => Err(why),
     }

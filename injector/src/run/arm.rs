@@ -17,7 +17,10 @@ use crate::container;
 use crate::engine::bpf::BpfEngine;
 use crate::engine::inline::InlineEngine;
 use crate::engine::ptrace::PtraceEngine;
-use crate::engine::select::{EngineChoice, Fit, Selection, may_be_bpf, select};
+use crate::engine::select::{
+    EngineChoice, Fit, Selection, instead_of_jumps, may_be_bpf, select, select_substitute, why_no_jumps,
+};
+use crate::engine::substitute::SubstituteEngine;
 use crate::engine::{Engine, Start, Subject, Tally};
 use crate::error::ExitCode;
 use crate::event::line::{self, EngineName, Line, VERSION};
@@ -199,6 +202,7 @@ impl Run<'_> {
             let engine: Box<dyn Engine> = match selection.fit {
                 Fit::Bpf { .. } => Box::new(BpfEngine::new(seed, numbering)),
                 Fit::Ptrace => Box::new(PtraceEngine::new(seed, numbering)),
+                Fit::Inline if self.may_substitute() => Box::new(SubstituteEngine::new(seed, &numbering)?),
                 Fit::Inline => Box::new(InlineEngine::new(seed, numbering)?),
             };
             self.engine = Some((selection.fit.engine(), engine));
@@ -224,11 +228,32 @@ impl Run<'_> {
         let armable = image.armable.as_ref().expect("asked before");
         let (engine, writer) = (self.options.engine, self.options.writer);
         let engine = self.engine.as_ref().map_or(engine, |(chosen, _)| *chosen);
+        let substitutes = self.may_substitute() && engine == EngineChoice::Inline;
         let host = self
             .host
             .get_or_insert_with(|| host::look(may_be_bpf(engine, writer)));
-        select(&armable.plan, host, engine, writer)
-            .map_err(|error| Failure::because(ExitCode::Unarmable, error))
+        let selection = match substitutes {
+            true => select_substitute(&armable.plan, host),
+            false => select(&armable.plan, host, engine, writer),
+        };
+        selection.map_err(|error| Failure::because(ExitCode::Unarmable, error))
+    }
+
+    /// Whether breakpoints may take the place of jumps: nobody asked for these.
+    fn may_substitute(&self) -> bool {
+        self.options.engine == EngineChoice::Auto && self.options.writer.is_none()
+    }
+
+    /// Why a process has breakpoints in a run whose engine is the inline one.
+    fn why_breakpoints(&self, pid: i32, image: &Image) -> Option<String> {
+        let is_inline = matches!(self.engine, Some((EngineChoice::Inline, _)));
+        if !is_inline || !self.may_substitute() {
+            return None;
+        }
+        let session = self.processes.get(&pid)?.session.as_ref()?;
+        let (plan, host) = (&image.armable.as_ref()?.plan, self.host.as_ref()?);
+        let why = session.why_breakpoints().map(str::to_owned);
+        why.or_else(|| why_no_jumps(plan, host))
     }
 
     /// A process can't be armed. The target is ended then: nothing of it is to run without the faults it was started
@@ -273,11 +298,23 @@ impl Run<'_> {
         let again = mem::replace(&mut process.was_told, true);
         self.ever_armed.add(pid);
         let armable = image.armable.as_ref().expect("it is armed");
+        let why_breakpoints = self.why_breakpoints(pid, &image);
+        if let Some(why) = &why_breakpoints
+            && self.told_of_breakpoints.insert(image.path.clone())
+        {
+            self.say(format!("process {pid} ({}) gets breakpoints: {why}", image.program()));
+        }
         if self.results.armed_nowhere() {
             self.begin_limits();
             let mut selection = self.selection(&image).expect("it was selected before");
             // By now it is kept to; what counts is why it was taken.
             selection.explanation = self.chosen.clone().unwrap_or_default();
+            if let Some(why) = &why_breakpoints {
+                selection = Selection {
+                    fit: Fit::Ptrace,
+                    explanation: instead_of_jumps(why),
+                };
+            }
             self.sink.line(&Line::Armed(self.armed(pid, &image, &selection)));
         }
         self.results.add_image(&armable.plan, &image.path);

@@ -18,10 +18,10 @@ mod verdict;
 pub mod watchdog;
 mod whereabouts;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::mem;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -155,6 +155,8 @@ struct Run<'a> {
     watches_rest: bool,
     /// Findings that were told.
     told: Vec<Diagnostic>,
+    /// Programs of which it was told that they have breakpoints instead of jumps.
+    told_of_breakpoints: BTreeSet<PathBuf>,
     /// Whether it was told that the run goes on without the command.
     told_of_rest: bool,
     /// Whether it was told that events came damaged.
@@ -209,6 +211,7 @@ pub fn run(
         ticked: Instant::now(),
         watches_rest: true,
         told: Vec::new(),
+        told_of_breakpoints: BTreeSet::new(),
         told_of_rest: false,
         told_of_damage: false,
         watched: None,

@@ -36,19 +36,30 @@ impl Room {
 /// `enum gi_memory`.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Memory {
+    Calls = 0,
+    Delays = 1,
     Goroutines = 2,
+    Members = 3,
+    Tests = 4,
 }
 
 /// How much of what outlives a hit there is room for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kept {
-    buckets: u32,
-    key: usize,
-    value: usize,
-    forgets: bool,
+    pub(super) buckets: u32,
+    /// Words of a key.
+    pub(super) key: usize,
+    /// Words of a value.
+    pub(super) value: usize,
+    /// What is oldest makes room.
+    pub(super) forgets: bool,
 }
 
-const WAYS: usize = 8;
+pub(super) const WAYS: usize = 8;
+/// Words of a bucket before its entries: a lock, and a clock.
+pub(super) const BUCKET: usize = 2;
+/// Words of an entry before its key: a stamp, 0 if it is free.
+pub(super) const ENTRY: usize = 1;
 
 /// By `enum gi_memory`. There are so many buckets that none gets full before there is as much as the tables have room for;
 /// memory that is not used is none.
@@ -72,8 +83,15 @@ const fn kept<K, V>(buckets: usize, forgets: bool) -> Kept {
 
 impl Kept {
     pub(super) fn size(self) -> u64 {
-        let words = 2 + WAYS * (1 + self.key + self.value);
-        u64::from(self.buckets) * 8 * words as u64
+        u64::from(self.buckets) * 8 * self.bucket_words() as u64
+    }
+
+    pub(super) fn bucket_words(self) -> usize {
+        BUCKET + WAYS * self.entry_words()
+    }
+
+    pub(super) fn entry_words(self) -> usize {
+        ENTRY + self.key + self.value
     }
 }
 

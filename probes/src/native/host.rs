@@ -5,7 +5,7 @@ use std::ffi::{c_int, c_void};
 use super::memories::Memories;
 use super::{FirstRows, Scratch, Thread};
 use crate::table::{
-    Binding, Control, Counters, Edit, Event, FixedText, Process, Range, Rule, Site, State, Term, TermCounters,
+    Binding, Control, Counters, Edit, Event, FixedText, Goroutine, Process, Range, Rule, Site, State, Term, TermCounters,
 };
 
 #[repr(C)]
@@ -131,6 +131,7 @@ pub(super) unsafe extern "C" fn remember<T: Thread>(
 ) -> c_int {
     const LOAD: u32 = 0;
     const SAVE: u32 = 1;
+    const COUNT: u32 = 3;
     // SAFETY: as in `read`.
     let memories = unsafe { &mut *(*context.cast::<Lent<'_, T>>()).memories };
     // SAFETY: key and value are of the types that `enum gi_memory` names, in the scratch or on the C stack.
@@ -147,6 +148,12 @@ pub(super) unsafe extern "C" fn remember<T: Thread>(
             (4, LOAD) => put(value, memories.test(&*key.cast())),
             (4, _) => memories.set_test(&*key.cast(), &*value.cast()),
             (_, LOAD) => put(value, memories.goroutine(&*key.cast())),
+            (_, COUNT) => {
+                let counted = value.cast::<Goroutine>();
+                let calls = memories.count(&*key.cast(), (*counted).goid);
+                (*counted).calls = calls.unwrap_or_default();
+                calls.is_some()
+            }
             (_, _) => memories.set_goroutine(&*key.cast(), &*value.cast()),
         }
     };

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::memories::{Entries, Memories};
+use super::memories::Entries;
 use super::run::FirstRows;
 use crate::table::{CallKey, DELAYED, Delay, Fired, GKey, GoroutineKey, MemberKey};
 
@@ -20,46 +20,31 @@ pub struct Moved {
     pub bindings: HashMap<u32, u32>,
 }
 
-/// Keeps entries of a process under its new serial, with the rows as they are now. `places` are the former and the new one.
-pub(super) fn inherit(
-    memories: &mut dyn Memories,
+/// Entries of a process under its new serial, with the rows as they are now. `places` are the former and the new one.
+pub(crate) fn inherited(
     entries: Entries,
     to: u32,
     moved: &Moved,
     places: (FirstRows, FirstRows),
-) {
-    for (key, call) in entries.calls {
-        if moved.rules.contains(&key.rule) {
-            memories.set_call(&CallKey { process: to, ..key }, Some(&call));
-        }
-    }
-    for (key, delay) in entries.delays {
-        if let Some(delay) = move_delay(&delay, moved, places) {
-            memories.set_delay(&GKey { process: to, ..key }, Some(&delay));
-        }
-    }
-    for (key, calls) in entries.goroutines {
-        if moved.rules.contains(&(key.rule & RULE)) {
-            memories.set_goroutine(&GoroutineKey { process: to, ..key }, &calls);
-        }
-    }
-    for (key, member) in entries.members {
-        memories.set_member(
-            &MemberKey {
-                process: to.into(),
-                ..key
-            },
-            &member,
-        );
-    }
-    for (key, test) in entries.tests {
-        memories.set_test(
-            &MemberKey {
-                process: to.into(),
-                ..key
-            },
-            &test,
-        );
+) -> Entries {
+    let stays = |rule: u32| moved.rules.contains(&rule);
+    let calls = entries.calls.into_iter().filter(|(key, _)| stays(key.rule));
+    let delays = entries.delays.into_iter();
+    let delays = delays.filter_map(|(key, delay)| Some((key, move_delay(&delay, moved, places)?)));
+    let goroutines = entries.goroutines.into_iter();
+    let goroutines = goroutines.filter(|(key, _)| stays(key.rule & RULE));
+    let member = |key: MemberKey| MemberKey {
+        process: to.into(),
+        ..key
+    };
+    Entries {
+        calls: calls.map(|(key, call)| (CallKey { process: to, ..key }, call)).collect(),
+        delays: delays.map(|(key, delay)| (GKey { process: to, ..key }, delay)).collect(),
+        goroutines: goroutines
+            .map(|(key, calls)| (GoroutineKey { process: to, ..key }, calls))
+            .collect(),
+        members: entries.members.into_iter().map(|(key, of)| (member(key), of)).collect(),
+        tests: entries.tests.into_iter().map(|(key, of)| (member(key), of)).collect(),
     }
 }
 

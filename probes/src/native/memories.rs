@@ -25,6 +25,11 @@ pub trait Memories: fmt::Debug {
     fn goroutine(&mut self, key: &GoroutineKey) -> Option<Goroutine>;
     /// Keeps their number; false if there is no room.
     fn set_goroutine(&mut self, key: &GoroutineKey, calls: &Goroutine) -> bool;
+    /// Counts one more call where calls of a goroutine are counted; those before are another's if it has another id. How many
+    /// there are by then; none if there is no room.
+    fn count(&mut self, key: &GoroutineKey, goid: u64) -> Option<u64> {
+        count(self, key, goid)
+    }
     /// The Go test that a goroutine belongs to.
     fn member(&mut self, key: &MemberKey) -> Option<Member>;
     /// Keeps it; false if there is no room.
@@ -35,6 +40,55 @@ pub trait Memories: fmt::Debug {
     fn set_test(&mut self, key: &MemberKey, test: &GoTest) -> bool;
     /// All that is kept of a process.
     fn entries(&mut self, process: u32) -> Entries;
+    /// Keeps all of it, as far as there is room.
+    fn keep(&mut self, entries: &Entries) {
+        for (key, call) in &entries.calls {
+            self.set_call(key, Some(call));
+        }
+        for (key, delay) in &entries.delays {
+            self.set_delay(key, Some(delay));
+        }
+        for (key, calls) in &entries.goroutines {
+            self.set_goroutine(key, calls);
+        }
+        for (key, member) in &entries.members {
+            self.set_member(key, member);
+        }
+        for (key, test) in &entries.tests {
+            self.set_test(key, test);
+        }
+    }
+}
+
+fn count<M: Memories + ?Sized>(memories: &mut M, key: &GoroutineKey, goid: u64) -> Option<u64> {
+    let before = memories.goroutine(key).filter(|counted| counted.goid == goid);
+    let mut counted = before.unwrap_or(Goroutine {
+        goid,
+        ..Goroutine::default()
+    });
+    counted.calls += 1;
+    memories
+        .set_goroutine(key, &counted)
+        .then_some(counted.calls)
+}
+
+/// Calls by where they were made, which all processes of a run count together.
+pub(crate) trait Places: fmt::Debug {
+    /// Counts one more. How many there are by then; none if there is no room.
+    fn count(&self, key: &GoroutineKey) -> Option<u64>;
+}
+
+/// Those of a run that nobody shares.
+#[derive(Debug, Default)]
+pub(crate) struct OwnPlaces(RefCell<HashMap<GoroutineKey, u64>>);
+
+impl Places for OwnPlaces {
+    fn count(&self, key: &GoroutineKey) -> Option<u64> {
+        let mut places = self.0.borrow_mut();
+        let calls = places.entry(*key).or_default();
+        *calls += 1;
+        Some(*calls)
+    }
 }
 
 /// What is kept of a process.
@@ -58,8 +112,8 @@ pub(super) struct OwnMemories {
     calls: Recent<CallKey, Call>,
     delays: HashMap<GKey, Delay>,
     goroutines: HashMap<GoroutineKey, Goroutine>,
-    /// Those that are of no process, which all processes of the run count together.
-    shared: Rc<RefCell<HashMap<GoroutineKey, Goroutine>>>,
+    /// Of no process.
+    places: Rc<dyn Places>,
     members: Recent<MemberKey, Member>,
     tests: Recent<MemberKey, GoTest>,
 }
@@ -67,7 +121,7 @@ pub(super) struct OwnMemories {
 impl OwnMemories {
     pub(super) fn of(run: &Run) -> OwnMemories {
         OwnMemories {
-            shared: Rc::clone(&run.places),
+            places: Rc::clone(&run.places),
             calls: Recent::new(CALLS),
             delays: HashMap::new(),
             goroutines: HashMap::new(),
@@ -99,17 +153,17 @@ impl Memories for OwnMemories {
         true
     }
     fn goroutine(&mut self, key: &GoroutineKey) -> Option<Goroutine> {
-        match key.process {
-            0 => self.shared.borrow().get(key).copied(),
-            _ => self.goroutines.get(key).copied(),
-        }
+        self.goroutines.get(key).copied()
     }
     fn set_goroutine(&mut self, key: &GoroutineKey, calls: &Goroutine) -> bool {
-        match key.process {
-            0 => self.shared.borrow_mut().insert(*key, *calls),
-            _ => self.goroutines.insert(*key, *calls),
-        };
+        self.goroutines.insert(*key, *calls);
         true
+    }
+    fn count(&mut self, key: &GoroutineKey, goid: u64) -> Option<u64> {
+        match key.process {
+            0 => self.places.count(key),
+            _ => count(self, key, goid),
+        }
     }
     fn member(&mut self, key: &MemberKey) -> Option<Member> {
         self.members.get(key)

@@ -6,10 +6,10 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::memories::{OwnPlaces, Places};
 use crate::rows::Rows;
 use crate::table::{
-    Armed, BINDING_UNTIL, Binding, Control, Counters, Edit, Event, FixedText, Goroutine, GoroutineKey,
-    Process, Range, Rule, Site, Source, State, Tables, Term, TermCounters, now,
+    Armed, BINDING_UNTIL, Binding, Control, Counters, Edit, Event, FixedText, Process, Range, Rule, Site, Source, State, Tables, Term, TermCounters, now,
 };
 
 /// Rules that a run has room for beyond those that it begins with, for those that take their place.
@@ -23,8 +23,8 @@ pub struct Run {
     pub(crate) counters: Rows<Counters>,
     pub(crate) control: Rows<Control>,
     pub(crate) forced: Rows<u64>,
-    /// Calls by where they were made, in whichever process: of a run of goinject's own.
-    pub(super) places: Rc<RefCell<HashMap<GoroutineKey, Goroutine>>>,
+    /// Of a run of goinject's own.
+    pub(super) places: Rc<dyn Places>,
     last_serial: Cell<u32>,
     /// Rules that there are, or were.
     used: Cell<usize>,
@@ -41,6 +41,7 @@ impl Run {
             own(tables.rules.len() + SPARE_RULES),
             own(1),
             own(tables.forced.len()),
+            Rc::new(OwnPlaces::default()),
         );
         run.set(tables);
         run
@@ -51,13 +52,14 @@ impl Run {
         counters: Rows<Counters>,
         control: Rows<Control>,
         forced: Rows<u64>,
+        places: Rc<dyn Places>,
     ) -> Run {
         Run {
             rules,
             counters,
             control,
             forced,
-            places: Rc::default(),
+            places,
             last_serial: Cell::new(0),
             used: Cell::new(0),
         }

@@ -255,7 +255,7 @@ impl Session for BpfSession {
                 plan: Rc::clone(&self.plan),
                 generation: Rc::clone(&self.generation),
                 serial: rows.serial(),
-                core: None,
+                entries: None,
                 _former: Some(Former {
                     rows: Some(rows),
                     loaded,

@@ -21,7 +21,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use goinject_probes::inline::{Clock, Known, RuntimeFacts, SharedProcess, SharedRun};
-use goinject_probes::table::{TermCounters, WriterKind};
+use goinject_probes::native::Run;
+use goinject_probes::table::{Tables, TermCounters, WriterKind};
 use goinject_rules::model::Limits;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
@@ -79,6 +80,18 @@ impl ArmError {
     fn trace(error: io::Error) -> ArmError {
         ArmError::Trace(Obstacle::named(error))
     }
+
+    /// Whether it is about jumps, so that the target may have breakpoints instead.
+    pub(super) fn is_of_jumps(&self) -> bool {
+        match self {
+            ArmError::Unfit(_)
+            | ArmError::Busy
+            | ArmError::Refused(_)
+            | ArmError::Memory(_)
+            | ArmError::Filtered => true,
+            ArmError::Trace(_) | ArmError::Code(_) | ArmError::Guard(_) => false,
+        }
+    }
 }
 
 impl From<ProvisionError> for ArmError {
@@ -99,7 +112,7 @@ const LEASE: Duration = Duration::from_secs(5);
 
 /// Jumps in every process of a run.
 pub struct InlineEngine {
-    generation: Generation,
+    generation: Rc<Generation>,
     shared: Rc<Shared>,
 }
 
@@ -127,7 +140,7 @@ impl InlineEngine {
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
         Ok(InlineEngine {
-            generation: Generation::first(),
+            generation: Rc::new(Generation::first()),
             shared: Rc::new(Shared {
                 seed,
                 numbering,
@@ -139,6 +152,22 @@ impl InlineEngine {
             }),
         })
     }
+
+    /// Begins the run for another engine that has a part in it, unless it has begun.
+    pub(super) fn beginning(&self) -> impl Fn(&Tables) -> io::Result<Rc<Run>> + use<> {
+        let shared = Rc::clone(&self.shared);
+        move |tables| Ok(Rc::clone(shared.begin(tables)?.run()))
+    }
+
+    /// Has processes that are armed from now on have the rules of a generation, which the run has turned to.
+    pub(super) fn take_over(&mut self, generation: &Rc<Generation>) {
+        self.generation = Rc::clone(generation);
+    }
+
+    /// The run, once it has begun.
+    pub(super) fn run(&self) -> Option<Rc<Run>> {
+        self.shared.run.get().map(|run| Rc::clone(run.run()))
+    }
 }
 
 impl Shared {
@@ -147,10 +176,15 @@ impl Shared {
         let writers = vec![WriterKind::Direct; plan.sites.len()];
         let mut tables = encode(plan, loaded, self.seed, &writers);
         self.numbering.apply(plan, loaded.bias, &mut tables);
-        if self.run.get().is_none() {
-            let _ = self.run.set(SharedRun::new(&tables)?);
+        SharedProcess::new(self.begin(&tables)?, &tables)
+    }
+
+    fn begin(&self, tables: &Tables) -> io::Result<&SharedRun> {
+        if let Some(run) = self.run.get() {
+            return Ok(run);
         }
-        SharedProcess::new(self.run(), &tables)
+        let run = SharedRun::new(tables)?;
+        Ok(self.run.get_or_init(|| run))
     }
 
     fn run(&self) -> &SharedRun {
@@ -223,8 +257,8 @@ impl Engine for InlineEngine {
     }
 
     fn turn(&mut self, kept: &[Option<usize>], limits: &Limits) -> Result<(), NoRoom> {
-        let run = self.shared.run.get().map(|run| run.run());
-        self.generation = self.generation.next(kept, limits, run)?;
+        let run = self.run();
+        self.generation = Rc::new(self.generation.next(kept, limits, run.as_deref())?);
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use goinject_probes::native::{Core, Run};
-use goinject_probes::table::{TermCounters, WriterKind};
+use goinject_probes::table::{Tables, TermCounters, WriterKind};
 use goinject_rules::model::Limits;
 use serde::{Deserialize, Serialize};
 
@@ -66,11 +66,21 @@ struct Shared {
     events: Events,
     /// Begun when the first process is armed.
     run: OnceCell<Rc<Run>>,
+    begin: Box<dyn Fn(&Tables) -> Rc<Run>>,
 }
 
 impl PtraceEngine {
     /// With the seed of every chance decision.
     pub fn new(seed: u64, numbering: Numbering) -> PtraceEngine {
+        PtraceEngine::of_run(seed, numbering, |tables| Rc::new(Run::new(tables)))
+    }
+
+    /// The same for a run that another engine has a part in, and that `begin` gives.
+    pub(super) fn of_run(
+        seed: u64,
+        numbering: Numbering,
+        begin: impl Fn(&Tables) -> Rc<Run> + 'static,
+    ) -> PtraceEngine {
         PtraceEngine {
             generation: Rc::new(Generation::first()),
             shared: Rc::new(Shared {
@@ -78,8 +88,47 @@ impl PtraceEngine {
                 numbering,
                 events: Events::default(),
                 run: OnceCell::new(),
+                begin: Box::new(begin),
             }),
         }
+    }
+
+    /// Has processes that are armed from now on have the rules of a generation, which the run has turned to.
+    pub(super) fn take_over(&mut self, generation: &Rc<Generation>) {
+        self.generation = Rc::clone(generation);
+    }
+
+    /// The run, once it has begun.
+    pub(super) fn run(&self) -> Option<Rc<Run>> {
+        self.shared.run.get().cloned()
+    }
+
+    /// Arms a program whose runtime has just installed its handler for SIGTRAP, and lets it go on.
+    ///
+    /// # Errors
+    /// It is still stopped.
+    pub(super) fn arm_started(
+        &mut self,
+        subject: &Subject<'_>,
+        stop: Stop,
+        family: &mut Family,
+    ) -> Result<Box<dyn Session>, super::ArmError> {
+        let mut session = self.session(subject, stop.tid(), true)?;
+        session.arm_started(stop, family)?;
+        Ok(Box::new(session))
+    }
+
+    fn session(&self, subject: &Subject<'_>, pid: i32, is_child: bool) -> Result<PtraceSession, ArmError> {
+        Ok(PtraceSession {
+            pid,
+            plan: Rc::clone(subject.plan),
+            bias: subject.bias,
+            memory: Memory::open(pid).map_err(ArmError::trace)?,
+            shared: Rc::clone(&self.shared),
+            armed: None,
+            is_child,
+            generation: Rc::clone(&self.generation),
+        })
     }
 }
 
@@ -89,7 +138,7 @@ impl Shared {
         let writers = vec![WriterKind::Direct; plan.sites.len()];
         let mut tables = encode(plan, loaded, self.seed, &writers);
         self.numbering.apply(plan, loaded.bias, &mut tables);
-        let run = self.run.get_or_init(|| Rc::new(Run::new(&tables)));
+        let run = self.run.get_or_init(|| (self.begin)(&tables));
         generation.place(&mut tables, run);
         let core = Core::of(run, &tables);
         core.start();
@@ -108,16 +157,7 @@ impl Engine for PtraceEngine {
             Start::Running(pid) => (*pid, false),
             Start::Retired { pid, .. } => (*pid, subject.is_child),
         };
-        let mut session = PtraceSession {
-            pid,
-            plan: Rc::clone(subject.plan),
-            bias: subject.bias,
-            memory: Memory::open(pid).map_err(ArmError::trace)?,
-            shared: Rc::clone(&self.shared),
-            armed: None,
-            is_child,
-            generation: Rc::clone(&self.generation),
-        };
+        let mut session = self.session(&subject, pid, is_child)?;
         match subject.start {
             // It runs until its Go runtime has installed its signal handlers, which is before any package is
             // initialised.
@@ -269,14 +309,14 @@ impl PtraceSession {
             Some(Kept {
                 plan,
                 generation,
-                core: Some(core),
+                entries: Some(entries),
                 ..
             }),
             Some(armed),
         ) = (kept, &self.armed)
         {
             let moved = generation.moved(&plan, &self.plan, &self.generation);
-            armed.core.borrow_mut().inherit(core, &moved);
+            armed.core.borrow_mut().inherit(entries, &moved);
         }
         Ok(())
     }
@@ -404,7 +444,7 @@ impl Session for PtraceSession {
         // The guard tries once more.
         lifted?;
         armed.breakpoints.dismiss_guard();
-        let core = armed.core.into_inner();
+        let mut core = armed.core.into_inner();
         Ok(Retired {
             stops,
             is_starting: false,
@@ -413,7 +453,7 @@ impl Session for PtraceSession {
                 plan: Rc::clone(&self.plan),
                 generation: Rc::clone(&self.generation),
                 serial: core.serial(),
-                core: Some(core),
+                entries: Some(core.entries()),
                 _former: None,
             }),
         })
