@@ -407,7 +407,8 @@ impl SharedProcess {
             calls: at(Memory::Calls)?.entries(mine, |key: &CallKey| key.process == serial)?,
             delays: at(Memory::Delays)?.entries(mine, |key: &GKey| key.process == serial)?,
             goroutines: goroutines.entries(run.memory.as_fd(), |key: &GoroutineKey| key.process == serial)?,
-            members: at(Memory::Members)?.entries(mine, |key: &MemberKey| key.process == u64::from(serial))?,
+            members: at(Memory::Members)?
+                .entries(mine, |key: &MemberKey| key.process == u64::from(serial))?,
             tests: at(Memory::Tests)?.entries(mine, |key: &MemberKey| key.process == u64::from(serial))?,
         })
     }

@@ -14,8 +14,8 @@ use zerocopy::FromZeros;
 
 pub use self::inherit::Moved;
 pub(crate) use self::inherit::inherited;
-pub(crate) use self::memories::{OwnPlaces, Places};
 pub use self::memories::{Entries, Memories};
+pub(crate) use self::memories::{OwnPlaces, Places};
 pub use self::run::Run;
 pub(crate) use self::run::{Directory, FirstRows, SPARE_RULES, TableRows};
 pub use self::scratch::{Hit, Scratch};
@@ -115,7 +115,8 @@ impl Core {
         let places = (self.directory.place(from), self.directory.place(to));
         if let (Some(former), Some(place)) = places {
             let entries = self.memories.entries(from);
-            self.memories.keep(&inherited(entries, to, moved, (former, place)));
+            self.memories
+                .keep(&inherited(entries, to, moved, (former, place)));
         }
     }
 

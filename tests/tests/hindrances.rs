@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use goinject_lab::{Cache, Toolchain};
 use goinject_tests::goinject::{self, Running};
-use goinject_tests::{Build, Flags, Outcome, Writer};
+use goinject_tests::{Build, Flags, Outcome, Writer, busy};
 
 const BUILD: Build = Build::plain("1.27");
 
@@ -121,6 +121,58 @@ fn a_process_that_cannot_be_armed_goes_on_without_rules() {
     assert!(outcome.stderr.contains(why), "{}", outcome.describe());
     assert!(outcome.stdout.contains("\n1 4 <nil>\n"), "{}", outcome.describe());
     assert!(!outcome.stdout.contains("child: "), "{}", outcome.describe());
+}
+
+/// Where nobody asked for jumps, processes that can't have them have breakpoints, and count together with those that do.
+#[test]
+#[ignore = "no choice by itself comes out as jumps yet"]
+fn a_process_that_cannot_have_jumps_has_breakpoints() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("rules.yaml"), busy::rules(&["leaf"], "when: {every: 3}, ")).expect("written");
+    let (busy, counted) = (BUILD.of("busy"), path("counted"));
+    let child = format!(
+        "#!/bin/sh\nexec {} -calls 200 -only leaf >>{}\n",
+        busy.display(),
+        counted.display()
+    );
+    fs::write(path("child"), child).expect("written");
+    fs::set_permissions(path("child"), fs::Permissions::from_mode(0o755)).expect("set");
+    let script = format!(
+        "{child}; exec {} -deny {} -with 0x00050001 -for 300ms -run {child}",
+        BUILD.of("hindered").display(),
+        libc::SYS_swapon,
+        child = path("child").display()
+    );
+    let mut command = goinject::command(["run", "--json"]);
+    command.args([path("json"), path("rules.yaml")]);
+    command.args(["--", "sh", "-c", &script]);
+    let mut outcome = Running::start(&mut command).end();
+    outcome.json = Outcome::lines(&fs::read_to_string(path("json")).expect("it is written"));
+    assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+    let armed = outcome.of_type("armed").next().expect("it is armed");
+    assert_eq!(armed["engine"], "inline", "{armed}");
+    let why = "gets breakpoints: the target's system calls are filtered";
+    let told = outcome.stderr.matches(why).count();
+    assert_eq!(told, 1, "{}", outcome.describe());
+    let counted = fs::read_to_string(counted).expect("it is written");
+    let by_process: Vec<busy::Calls> = counted
+        .lines()
+        .filter(|line| line.starts_with("leaf calls "))
+        .map(|line| busy::counted(line)["leaf"])
+        .collect();
+    assert!(by_process.len() > 1, "{counted}");
+    let sum = |count: fn(&busy::Calls) -> u64| by_process.iter().map(count).sum::<u64>();
+    let (calls, replaced) = (sum(|calls| calls.calls), sum(|calls| calls.replaced));
+    assert_eq!(replaced, calls / 3, "{counted}");
+    let rule = outcome.of_type("rule").next().expect("its line");
+    let told = ["calls", "applied", "failed"].map(|key| rule[key].as_u64());
+    assert_eq!(
+        told,
+        [Some(calls), Some(replaced), Some(0)],
+        "{}",
+        outcome.describe()
+    );
 }
 
 #[test]

@@ -222,11 +222,12 @@ pub trait Session {
     /// The program that was armed is gone: the process has ended, or executes another.
     fn gone(&mut self);
 
-    /// Takes the rules out and leaves the process as it is, for [`Start::Retired`]. What it was begun to do is done.
+    /// Takes the rules out and leaves the process as it is, for [`Start::Retired`] with the next plan, if it has one. What it was
+    /// begun to do is done.
     ///
     /// # Errors
-    /// Those of ptrace, or the engine can't have other rules in a process that runs.
-    fn retire(&mut self, family: &mut Family) -> io::Result<Retired>;
+    /// Those of ptrace.
+    fn retire(&mut self, next: Option<&Plan>, family: &mut Family) -> io::Result<Retired>;
 
     /// Takes every probe off. The process goes on as it was found, and is none of the family's any more. What it has to
     /// keep is returned.

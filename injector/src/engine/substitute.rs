@@ -103,15 +103,57 @@ impl Engine for SubstituteEngine {
             session: None,
             why: None,
         };
-        let is_running = matches!(subject.start, Start::Running(_));
-        match self.inline.arm(subject, family) {
-            Ok(armed) => session.session = Some(armed),
-            Err(error) => {
-                let Some(why) = why_no_jumps(&error).filter(|_| is_running) else {
-                    return Err(error);
-                };
-                drop(breakpoints);
+        drop(breakpoints);
+        let Subject {
+            start,
+            plan,
+            fit,
+            bias,
+            follow,
+            is_child,
+        } = subject;
+        let subject = |start| Subject {
+            plan,
+            fit,
+            bias,
+            start,
+            follow,
+            is_child,
+        };
+        let mut retired = None;
+        let armed = match start {
+            Start::Retired {
+                retired: mut left, ..
+            } => {
+                let armed = self
+                    .inline
+                    .arm_retired(&subject(Start::Running(pid)), pid, &mut left, family);
+                retired = Some(left);
+                armed
+            }
+            start => self.inline.arm(subject(start), family),
+        };
+        let error = match armed {
+            Ok(armed) => {
+                session.session = Some(armed);
+                return Ok(Box::new(session));
+            }
+            Err(error) => error,
+        };
+        match (why_no_jumps(&error), retired) {
+            (Some(why), None) => {
                 session.substitute(why, |engine, subject| engine.arm(subject, family))?;
+            }
+            (Some(why), Some(retired)) => session.substitute(why, |engine, subject| {
+                let start = Start::Retired { pid, retired };
+                engine.arm(Subject { start, ..subject }, family)
+            })?,
+            (None, retired) => {
+                for stop in retired.map(|retired| retired.stops).unwrap_or_default() {
+                    // One that is gone is told of by its end.
+                    let _ = stop.resume();
+                }
+                return Err(error);
             }
         }
         Ok(Box::new(session))
@@ -244,9 +286,9 @@ impl Session for SubstituteSession {
         self.session.iter_mut().for_each(|session| session.gone());
     }
 
-    fn retire(&mut self, family: &mut Family) -> io::Result<Retired> {
+    fn retire(&mut self, next: Option<&Plan>, family: &mut Family) -> io::Result<Retired> {
         let session = self.session.as_mut();
-        session.map_or_else(|| Ok(Retired::default()), |session| session.retire(family))
+        session.map_or_else(|| Ok(Retired::default()), |session| session.retire(next, family))
     }
 
     fn let_go(&mut self, family: &mut Family) -> io::Result<Option<Leftover>> {

@@ -302,7 +302,10 @@ impl Run<'_> {
         if let Some(why) = &why_breakpoints
             && self.told_of_breakpoints.insert(image.path.clone())
         {
-            self.say(format!("process {pid} ({}) gets breakpoints: {why}", image.program()));
+            self.say(format!(
+                "process {pid} ({}) gets breakpoints: {why}",
+                image.program()
+            ));
         }
         if self.results.armed_nowhere() {
             self.begin_limits();

@@ -13,8 +13,6 @@ use super::image::{Image, Images, Role, told_once};
 use super::verdict;
 use super::{Failure, Run};
 use crate::engine::generation::Generation;
-use crate::engine::inline::CANNOT_TURN;
-use crate::engine::select::EngineChoice;
 use crate::engine::{Retired, Start};
 use crate::event::Notice;
 use crate::event::line::{Line, Reloaded, RuleFile};
@@ -52,9 +50,6 @@ impl<'a> Run<'a> {
 
     /// Whether all that is needed for another generation is there; else why not.
     fn prepare_next(&mut self) -> Result<Next<'a>, String> {
-        if matches!(self.engine, Some((EngineChoice::Inline, _))) {
-            return Err(CANNOT_TURN.to_owned());
-        }
         let source = goinject_rules::read(self.options.rule_file).map_err(|error| error.to_string())?;
         let (rules, warnings) = match goinject_rules::parse(&source) {
             Ok(read) => read,
@@ -161,7 +156,7 @@ impl<'a> Run<'a> {
             self.tell_reloaded(former.number, Some(error.to_string()), &[]);
             return Ok(());
         }
-        let retired = self.retire_all(former.number);
+        let retired = self.retire_all(former.number, &next.processes);
         self.tell_events();
         self.tell_replaced(&former, &next);
         let kept: Vec<String> = next
@@ -189,13 +184,15 @@ impl<'a> Run<'a> {
     }
 
     /// Has the rules of all processes act no longer.
-    fn retire_all(&mut self, generation: u32) -> Vec<(i32, io::Result<Retired>)> {
+    fn retire_all(&mut self, generation: u32, next: &[(i32, Rc<Image>)]) -> Vec<(i32, io::Result<Retired>)> {
         let mut all = Vec::new();
         for (pid, process) in &mut self.processes {
             let Some(mut session) = process.session.take() else {
                 continue;
             };
-            let retired = session.retire(&mut self.family);
+            let next = next.iter().find(|(other, _)| other == pid);
+            let next = next.and_then(|(_, image)| image.armable.as_ref());
+            let retired = session.retire(next.map(|armable| &*armable.plan), &mut self.family);
             if let (Ok(retired), Some(armable)) = (&retired, process.armable()) {
                 self.results.add_tests(&armable.plan, &retired.term_counters);
             }

@@ -53,8 +53,14 @@ impl KeptRows {
         let mut found = Vec::new();
         self.each(file, |entry| {
             if let Some(key) = self.key(entry).filter(&is_wanted) {
-                let value = self.words.range(entry + ENTRY + self.layout.key, self.layout.value);
-                found.extend(V::read_from_bytes(value.as_bytes()).ok().map(|value| (key, value)));
+                let value = self
+                    .words
+                    .range(entry + ENTRY + self.layout.key, self.layout.value);
+                found.extend(
+                    V::read_from_bytes(value.as_bytes())
+                        .ok()
+                        .map(|value| (key, value)),
+                );
             }
         })?;
         Ok(found)
@@ -236,5 +242,75 @@ impl Places for SharedPlaces {
             rows.words.set(at, &words(&counted));
             Some(counted.calls)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::inline::anonymous_file;
+    use crate::table::{Call, CallKey};
+
+    const OFFSET: u64 = 8192;
+
+    fn key(g: u64, process: u32) -> CallKey {
+        CallKey {
+            g,
+            process,
+            ..CallKey::default()
+        }
+    }
+
+    fn call(number: u64) -> Call {
+        Call {
+            call: number,
+            ..Call::default()
+        }
+    }
+
+    #[test]
+    fn what_is_kept_of_a_process_is_found_and_forgotten() {
+        let size = OFFSET + KEPT[Memory::Calls as usize].size();
+        let file = anonymous_file("kept", size).unwrap();
+        let rows = KeptRows::new(file.as_fd(), OFFSET, Memory::Calls).unwrap();
+        let kept: Vec<_> = (0..1000).map(|g| (key(g, 7), call(g + 1))).collect();
+        rows.keep(&kept);
+        rows.keep(&[(key(5, 7), call(55)), (key(5, 8), call(56))]);
+        let entries = |process| {
+            let of = move |key: &CallKey| key.process == process;
+            let mut found: Vec<(CallKey, Call)> = rows.entries(file.as_fd(), of).unwrap();
+            found.sort_by_key(|(key, _)| key.g);
+            found
+                .into_iter()
+                .map(|(key, call)| (key.g, call.call))
+                .collect::<Vec<_>>()
+        };
+        let expected = |g| (g, if g == 5 { 55 } else { g + 1 });
+        assert_eq!(entries(7), (0..1000).map(expected).collect::<Vec<_>>());
+        assert_eq!(entries(8), [(5, 56)]);
+        rows.forget(file.as_fd(), |key: &CallKey| key.process == 7)
+            .unwrap();
+        assert_eq!((entries(7), entries(8)), (Vec::new(), vec![(5, 56)]));
+    }
+
+    #[test]
+    fn places_are_counted_but_not_under_a_lock_that_nobody_gives_back() {
+        let size = KEPT[Memory::Goroutines as usize].size();
+        let file = anonymous_file("kept", size).unwrap();
+        let places = SharedPlaces::new(file.as_fd(), 0).unwrap();
+        let other = SharedPlaces::new(file.as_fd(), 0).unwrap();
+        let key = GoroutineKey {
+            g: 0x1234_5678,
+            ..GoroutineKey::default()
+        };
+        let counts = [&places, &other, &places].map(|places| places.count(&key));
+        assert_eq!(counts, [Some(1), Some(2), Some(3)]);
+        let bucket = places.0.bucket(&words(&key));
+        places.0.words.set(bucket, &[1]);
+        assert_eq!(other.count(&key), None);
+        other.0.words.set(bucket, &[0]);
+        assert_eq!(other.count(&key), Some(4));
     }
 }

@@ -5,7 +5,8 @@ use std::ffi::{c_int, c_void};
 use super::memories::Memories;
 use super::{FirstRows, Scratch, Thread};
 use crate::table::{
-    Binding, Control, Counters, Edit, Event, FixedText, Goroutine, Process, Range, Rule, Site, State, Term, TermCounters,
+    Binding, Control, Counters, Edit, Event, FixedText, Goroutine, Process, Range, Rule, Site, State, Term,
+    TermCounters,
 };
 
 #[repr(C)]

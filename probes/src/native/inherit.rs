@@ -21,12 +21,7 @@ pub struct Moved {
 }
 
 /// Entries of a process under its new serial, with the rows as they are now. `places` are the former and the new one.
-pub(crate) fn inherited(
-    entries: Entries,
-    to: u32,
-    moved: &Moved,
-    places: (FirstRows, FirstRows),
-) -> Entries {
+pub(crate) fn inherited(entries: Entries, to: u32, moved: &Moved, places: (FirstRows, FirstRows)) -> Entries {
     let stays = |rule: u32| moved.rules.contains(&rule);
     let calls = entries.calls.into_iter().filter(|(key, _)| stays(key.rule));
     let delays = entries.delays.into_iter();
@@ -38,13 +33,25 @@ pub(crate) fn inherited(
         ..key
     };
     Entries {
-        calls: calls.map(|(key, call)| (CallKey { process: to, ..key }, call)).collect(),
-        delays: delays.map(|(key, delay)| (GKey { process: to, ..key }, delay)).collect(),
+        calls: calls
+            .map(|(key, call)| (CallKey { process: to, ..key }, call))
+            .collect(),
+        delays: delays
+            .map(|(key, delay)| (GKey { process: to, ..key }, delay))
+            .collect(),
         goroutines: goroutines
             .map(|(key, calls)| (GoroutineKey { process: to, ..key }, calls))
             .collect(),
-        members: entries.members.into_iter().map(|(key, of)| (member(key), of)).collect(),
-        tests: entries.tests.into_iter().map(|(key, of)| (member(key), of)).collect(),
+        members: entries
+            .members
+            .into_iter()
+            .map(|(key, of)| (member(key), of))
+            .collect(),
+        tests: entries
+            .tests
+            .into_iter()
+            .map(|(key, of)| (member(key), of))
+            .collect(),
     }
 }
 

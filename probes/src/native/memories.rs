@@ -67,9 +67,7 @@ fn count<M: Memories + ?Sized>(memories: &mut M, key: &GoroutineKey, goid: u64) 
         ..Goroutine::default()
     });
     counted.calls += 1;
-    memories
-        .set_goroutine(key, &counted)
-        .then_some(counted.calls)
+    memories.set_goroutine(key, &counted).then_some(counted.calls)
 }
 
 /// Calls by where they were made, which all processes of a run count together.

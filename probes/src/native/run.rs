@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::memories::{OwnPlaces, Places};
 use crate::rows::Rows;
 use crate::table::{
-    Armed, BINDING_UNTIL, Binding, Control, Counters, Edit, Event, FixedText, Process, Range, Rule, Site, Source, State, Tables, Term, TermCounters, now,
+    Armed, BINDING_UNTIL, Binding, Control, Counters, Edit, Event, FixedText, Process, Range, Rule, Site,
+    Source, State, Tables, Term, TermCounters, now,
 };
 
 /// Rules that a run has room for beyond those that it begins with, for those that take their place.

@@ -217,7 +217,7 @@ impl Session for BpfSession {
         self.remove();
     }
 
-    fn retire(&mut self, family: &mut Family) -> io::Result<Retired> {
+    fn retire(&mut self, _: Option<&Plan>, family: &mut Family) -> io::Result<Retired> {
         let (loaded, Some(rows)) = (Rc::clone(&self.loaded), self.rows.take()) else {
             return Ok(Retired::default());
         };

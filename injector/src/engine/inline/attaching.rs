@@ -35,21 +35,14 @@ impl InlineSession {
 
     /// Stops every thread at a moment when neither one of them nor a preempted goroutine is to go on within what jumps take.
     fn stop_outside(&self, spots: &[Spot], family: &mut Family) -> Result<Vec<Stop>, ArmError> {
-        let windows = || spots.iter().map(Spot::inside);
-        let preemption = self.preemption();
-        let (code, preempted) = (Code::new(windows()), Code::new(preemption.clone()));
-        // A thread that is about to save a goroutine's registers, or to load them, has not put its frame there, or no more.
-        let of_threads = Code::new(windows().chain(preemption));
-        let (pid, memory) = (self.pid, &self.memory);
+        let pid = self.pid;
         let mut looks = Looks::begin();
         loop {
             let stops = family.stop_all(pid, &mut Stop::resume).map_err(ArmError::trace)?;
             if stops.is_empty() {
                 return Err(ArmError::trace(io::Error::from_raw_os_error(libc::ESRCH)));
             }
-            let is_within = is_thread_within(&stops, memory, &of_threads)
-                .and_then(|is_thread| Ok(is_thread || is_goroutine_within(pid, memory, &code, &preempted)?));
-            let pause = match is_within {
+            let pause = match self.is_within(&stops, spots) {
                 Ok(false) => return Ok(stops),
                 Ok(true) => looks.next().ok_or(ArmError::Busy),
                 Err(error) => Err(ArmError::trace(error)),
@@ -64,6 +57,21 @@ impl InlineSession {
                 }
             }
         }
+    }
+
+    /// Whether one of the threads, which are all stopped, or a preempted goroutine is to go on within what jumps take.
+    pub(super) fn is_within(&self, stops: &[Stop], spots: &[Spot]) -> io::Result<bool> {
+        if spots.is_empty() {
+            return Ok(false);
+        }
+        let windows = || spots.iter().map(Spot::inside);
+        let preemption = self.preemption();
+        let (code, preempted) = (Code::new(windows()), Code::new(preemption.clone()));
+        // A thread that is about to save a goroutine's registers, or to load them, has not put its frame there, or no more.
+        let of_threads = Code::new(windows().chain(preemption));
+        let (pid, memory) = (self.pid, &self.memory);
+        Ok(is_thread_within(stops, memory, &of_threads)?
+            || is_goroutine_within(pid, memory, &code, &preempted)?)
     }
 
     /// The code of `runtime.asyncPreempt` in the process.

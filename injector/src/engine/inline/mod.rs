@@ -11,6 +11,7 @@ mod attaching;
 mod dumping;
 mod handing;
 mod jumps;
+mod swapping;
 mod whereabouts;
 
 use std::cell::{OnceCell, RefCell};
@@ -22,7 +23,7 @@ use std::time::Duration;
 
 use goinject_probes::inline::{Clock, Known, RuntimeFacts, SharedProcess, SharedRun};
 use goinject_probes::native::Run;
-use goinject_probes::table::{Tables, TermCounters, WriterKind};
+use goinject_probes::table::{self, Tables, TermCounters, WriterKind};
 use goinject_rules::model::Limits;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
@@ -100,10 +101,6 @@ impl From<ProvisionError> for ArmError {
     }
 }
 
-/// Why the rules of a run can't be changed.
-pub const CANNOT_TURN: &str =
-    "the inline engine can't swap the rules of a run: use --engine bpf or --engine ptrace";
-
 /// How often events are looked for.
 const BEAT: Duration = Duration::from_millis(10);
 
@@ -123,12 +120,34 @@ struct Shared {
     /// Begun when the first process is armed.
     run: OnceCell<SharedRun>,
     /// Of the processes whose rules act.
-    processes: RefCell<Vec<(i32, Rc<RefCell<SharedProcess>>)>>,
+    processes: RefCell<Vec<Acting>>,
     /// Of those that are gone.
     events: RefCell<Vec<Event>>,
     timer: TimerFd,
     /// None where the processor's counter is none.
     clock: Option<Clock>,
+}
+
+/// A process whose rules act.
+struct Acting {
+    pid: i32,
+    process: Rc<RefCell<SharedProcess>>,
+    generation: Rc<Generation>,
+}
+
+impl Acting {
+    fn take_events(&self) -> Vec<Event> {
+        let rows = self.process.borrow_mut().take_events();
+        let event = |mut row: table::Event| {
+            row.rule = self.generation.rule(row.rule);
+            Event {
+                pid: self.pid,
+                generation: self.generation.number,
+                row,
+            }
+        };
+        rows.into_iter().map(event).collect()
+    }
 }
 
 impl InlineEngine {
@@ -164,6 +183,40 @@ impl InlineEngine {
         self.generation = Rc::clone(generation);
     }
 
+    /// Arms a process with other rules, and lets it go on.
+    ///
+    /// # Errors
+    /// It has none, and what it was left with is as it was.
+    pub(super) fn arm_retired(
+        &mut self,
+        subject: &Subject<'_>,
+        pid: i32,
+        retired: &mut Retired,
+        family: &mut Family,
+    ) -> Result<Box<dyn Session>, super::ArmError> {
+        let mut session = self.session(subject, pid)?;
+        if !retired.is_starting {
+            session.put_in(retired, family)?;
+        }
+        for stop in retired.stops.drain(..) {
+            stop.resume().map_err(ArmError::trace)?;
+        }
+        Ok(Box::new(session))
+    }
+
+    fn session(&self, subject: &Subject<'_>, pid: i32) -> Result<InlineSession, ArmError> {
+        Ok(InlineSession {
+            pid,
+            plan: Rc::clone(subject.plan),
+            bias: subject.bias,
+            memory: Memory::open(pid).map_err(ArmError::trace)?,
+            shared: Rc::clone(&self.shared),
+            armed: None,
+            dumping: Dumping::default(),
+            generation: Rc::clone(&self.generation),
+        })
+    }
+
     /// The run, once it has begun.
     pub(super) fn run(&self) -> Option<Rc<Run>> {
         self.shared.run.get().map(|run| Rc::clone(run.run()))
@@ -172,11 +225,13 @@ impl InlineEngine {
 
 impl Shared {
     /// Memory for one more process.
-    fn process(&self, plan: &Plan, loaded: &Loaded) -> io::Result<SharedProcess> {
+    fn process(&self, plan: &Plan, loaded: &Loaded, generation: &Generation) -> io::Result<SharedProcess> {
         let writers = vec![WriterKind::Direct; plan.sites.len()];
         let mut tables = encode(plan, loaded, self.seed, &writers);
         self.numbering.apply(plan, loaded.bias, &mut tables);
-        SharedProcess::new(self.begin(&tables)?, &tables)
+        let run = self.begin(&tables)?;
+        generation.place(&mut tables, run.run());
+        SharedProcess::new(run, &tables)
     }
 
     fn begin(&self, tables: &Tables) -> io::Result<&SharedRun> {
@@ -197,18 +252,9 @@ impl Shared {
         process.extend(LEASE);
     }
 
-    /// Takes the events of a process.
-    fn take(&self, pid: i32, process: &Rc<RefCell<SharedProcess>>) {
-        let rows = process.borrow_mut().take_events();
-        // It has the rules that it began with.
-        let generation = 1;
-        let events = rows.into_iter().map(|row| Event { pid, generation, row });
-        self.events.borrow_mut().extend(events);
-    }
-
     /// Rules begin to act in a process.
-    fn add(&self, pid: i32, process: &Rc<RefCell<SharedProcess>>) {
-        self.processes.borrow_mut().push((pid, Rc::clone(process)));
+    fn add(&self, acting: Acting) {
+        self.processes.borrow_mut().push(acting);
         // If it can't be set, events are found when something else happens.
         let _ = self
             .timer
@@ -216,10 +262,11 @@ impl Shared {
     }
 
     /// They are at an end.
-    fn remove(&self, pid: i32, process: &Rc<RefCell<SharedProcess>>) {
-        self.take(pid, process);
+    fn remove(&self, process: &Rc<RefCell<SharedProcess>>) {
         let mut processes = self.processes.borrow_mut();
-        processes.retain(|(_, other)| !Rc::ptr_eq(other, process));
+        let gone = processes.extract_if(.., |acting| Rc::ptr_eq(&acting.process, process));
+        let events = gone.flat_map(|acting| acting.take_events());
+        self.events.borrow_mut().extend(events);
         if processes.is_empty() {
             let _ = self.timer.unset();
         }
@@ -235,23 +282,22 @@ impl Engine for InlineEngine {
         let pid = match &subject.start {
             Start::Executed(stop) => stop.tid(),
             Start::Running(pid) => *pid,
-            Start::Retired { .. } => return Err(ArmError::Unfit(CANNOT_TURN.to_owned()).into()),
+            Start::Retired { pid, .. } => *pid,
         };
-        let mut session = InlineSession {
-            pid,
-            plan: Rc::clone(subject.plan),
-            bias: subject.bias,
-            memory: Memory::open(pid).map_err(ArmError::trace)?,
-            shared: Rc::clone(&self.shared),
-            armed: None,
-            dumping: Dumping::default(),
-        };
+        let mut session = self.session(&subject, pid)?;
         match subject.start {
             // It runs until its Go runtime has set up threads and signal handlers, which is before any package is
             // initialised.
             Start::Executed(stop) => stop.resume_to_system_call().map_err(ArmError::trace)?,
             Start::Running(_) => session.attach(family)?,
-            Start::Retired { .. } => unreachable!("refused above"),
+            Start::Retired { retired, .. } if retired.is_starting => {}
+            Start::Retired { mut retired, .. } => {
+                let armed = session.put_in(&mut retired, family);
+                for stop in retired.stops {
+                    stop.resume().map_err(ArmError::trace)?;
+                }
+                armed?;
+            }
         }
         Ok(Box::new(session))
     }
@@ -287,11 +333,11 @@ impl Engine for InlineEngine {
     fn take_events(&mut self) -> Vec<Event> {
         // Read so that it becomes readable again.
         let _ = nix::unistd::read(self.shared.timer.as_fd(), &mut [0; 8]);
-        for (pid, process) in &*self.shared.processes.borrow() {
-            self.shared.keep(&process.borrow());
-            self.shared.take(*pid, process);
-        }
         let mut events = self.shared.events.take();
+        for acting in &*self.shared.processes.borrow() {
+            self.shared.keep(&acting.process.borrow());
+            events.extend(acting.take_events());
+        }
         events.sort_by_key(|event| event.row.time);
         events
     }
@@ -323,6 +369,8 @@ pub struct InlineSession {
     /// None until the Go runtime is set up, and once the program is gone.
     armed: Option<Armed>,
     dumping: Dumping,
+    /// Of its rules.
+    generation: Rc<Generation>,
 }
 
 /// What a target was given before there are jumps to it.
@@ -358,7 +406,7 @@ impl InlineSession {
             .map_err(ProvisionError::from)?;
         let shared = self
             .shared
-            .process(&self.plan, &loaded)
+            .process(&self.plan, &loaded, &self.generation)
             .map_err(ArmError::Memory)?;
         let run = self.shared.run();
         let handed = hand(remote, run, &shared).map_err(ArmError::Refused)?;
@@ -436,7 +484,11 @@ impl InlineSession {
                 return Err(ArmError::trace(error));
             }
         }
-        self.shared.add(self.pid, &process);
+        self.shared.add(Acting {
+            pid: self.pid,
+            process: Rc::clone(&process),
+            generation: Rc::clone(&self.generation),
+        });
         self.shared.keep(&process.borrow());
         process.borrow().arm();
         self.shared.run().run().start();
@@ -500,13 +552,13 @@ impl Session for InlineSession {
 
     fn gone(&mut self) {
         if let Some(mut armed) = self.armed.take() {
-            self.shared.remove(self.pid, &armed.process);
+            self.shared.remove(&armed.process);
             armed.guard.take().into_iter().for_each(Guard::dismiss);
         }
     }
 
-    fn retire(&mut self, _: &mut Family) -> io::Result<Retired> {
-        Err(io::Error::other(CANNOT_TURN))
+    fn retire(&mut self, next: Option<&Plan>, family: &mut Family) -> io::Result<Retired> {
+        self.take_out(next, family)
     }
 
     fn let_go(&mut self, family: &mut Family) -> io::Result<Option<Leftover>> {
@@ -532,7 +584,7 @@ impl Session for InlineSession {
             false => None,
         };
         family.let_go(self.pid, stops)?;
-        self.shared.remove(self.pid, &armed.process);
+        self.shared.remove(&armed.process);
         if is_there {
             // The guard tries once more.
             lifted?;

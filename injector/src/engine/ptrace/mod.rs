@@ -59,6 +59,9 @@ pub struct PtraceEngine {
     shared: Rc<Shared>,
 }
 
+/// Begins a run.
+type Begin = dyn Fn(&Tables) -> Rc<Run>;
+
 /// What the sessions of a run share.
 struct Shared {
     seed: u64,
@@ -66,7 +69,7 @@ struct Shared {
     events: Events,
     /// Begun when the first process is armed.
     run: OnceCell<Rc<Run>>,
-    begin: Box<dyn Fn(&Tables) -> Rc<Run>>,
+    begin: Box<Begin>,
 }
 
 impl PtraceEngine {
@@ -418,7 +421,7 @@ impl Session for PtraceSession {
         }
     }
 
-    fn retire(&mut self, family: &mut Family) -> io::Result<Retired> {
+    fn retire(&mut self, _: Option<&Plan>, family: &mut Family) -> io::Result<Retired> {
         if self.armed.is_none() {
             return Ok(Retired {
                 is_starting: true,
