@@ -255,7 +255,8 @@ pub fn select_substitute(plan: &Plan, host: &Host) -> Result<Selection, NoEngine
 
 /// Why a program can't have jumps here, as far as it shows before it is armed.
 pub fn why_no_jumps(plan: &Plan, host: &Host) -> Option<String> {
-    inline(plan, host).err()
+    let why = inline(plan, host).err()?;
+    Some(super::inline::without_advice(&why).to_owned())
 }
 
 /// The choice of breakpoints where jumps were chosen before, in words.

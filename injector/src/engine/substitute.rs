@@ -15,7 +15,7 @@ use goinject_probes::native::Run;
 use goinject_probes::table::TermCounters;
 use goinject_rules::model::Limits;
 
-use super::inline::InlineEngine;
+use super::inline::{InlineEngine, without_advice};
 use super::ptrace::PtraceEngine;
 use super::select::Fit;
 use super::{
@@ -75,7 +75,7 @@ impl SubstituteEngine {
 /// Why a process can't have jumps, if that is what is wrong.
 fn why_no_jumps(error: &ArmError) -> Option<String> {
     match error {
-        ArmError::Inline(error) if error.is_of_jumps() => Some(error.to_string()),
+        ArmError::Inline(error) if error.is_of_jumps() => Some(without_advice(&error.to_string()).to_owned()),
         _ => None,
     }
 }

@@ -101,6 +101,16 @@ impl From<ProvisionError> for ArmError {
     }
 }
 
+/// What a reason against jumps says, without the advice to ask for another engine: for where that is taken anyway.
+pub fn without_advice(reason: &str) -> &str {
+    let advice = "use --engine bpf or --engine ptrace";
+    let said = reason.strip_suffix(advice);
+    said.map_or(reason, |said| {
+        let said = said.trim_end_matches("try again, or ");
+        said.trim_end_matches([' ', ':', ';'])
+    })
+}
+
 /// How often events are looked for.
 const BEAT: Duration = Duration::from_millis(10);
 
@@ -553,6 +563,8 @@ impl Session for InlineSession {
     fn gone(&mut self) {
         if let Some(mut armed) = self.armed.take() {
             self.shared.remove(&armed.process);
+            // Where that fails, there is less room for other processes.
+            let _ = armed.process.borrow().forget(self.shared.run());
             armed.guard.take().into_iter().for_each(Guard::dismiss);
         }
     }
@@ -609,5 +621,21 @@ impl Session for InlineSession {
             .as_ref()
             .map(|armed| armed.process.borrow().term_counters())
             .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_told_without_advice() {
+        for error in [ArmError::Filtered, ArmError::Busy] {
+            let reason = error.to_string();
+            let told = without_advice(&reason);
+            assert!(reason.starts_with(told) && !told.contains("--engine"), "{told}");
+            assert!(told.ends_with(char::is_alphabetic), "{told}");
+        }
+        assert_eq!(without_advice("a: b"), "a: b");
     }
 }
