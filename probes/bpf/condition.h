@@ -135,11 +135,11 @@ GI_SUBPROGRAM int gi_test(struct gi_scratch *s, gi_u32 row)
 	else
 		truth = gi_test_text(s, row);
 	if (truth == GI_TRUTH_UNREADABLE)
-		gi_add(&counters->unreadable, 1);
+		gi_count_term(s, &counters->unreadable);
 	else if (truth)
-		gi_add(&counters->held, 1);
+		gi_count_term(s, &counters->held);
 	else
-		gi_add(&counters->failed, 1);
+		gi_count_term(s, &counters->failed);
 	return truth;
 }
 

@@ -17,6 +17,7 @@
  *             gi_take_in_scope: counts a firing of what that has counted, and returns how many were before
  *             gi_member_load, _save: s->member by s->member_key; gi_test_load: s->event.test by s->member.test;
  *             gi_test_save: by s->member_key
+ *   counts    gi_count and gi_count_term: add to a counter of a rule, or of a term, that no decision depends on
  *   others    gi_now, gi_add and gi_swap (atomic, return the value before), gi_emit, gi_is_event_wanted (before one is put together; one that is not goes to gi_drop_event)
  *
  * Every function marked GI_SUBPROGRAM is verified by the kernel by itself, which keeps the loops
@@ -60,9 +61,9 @@ static __inline__ void gi_know_goroutine(struct gi_scratch *s, const struct gi_s
 	s->g_key.padding = 0;
 }
 
-static __inline__ void gi_fail(struct gi_counters *counters, gi_u32 reason)
+static __inline__ void gi_fail(struct gi_scratch *s, struct gi_counters *counters, gi_u32 reason)
 {
-	gi_add(&counters->failed[reason & (GI_REASONS - 1)], 1);
+	gi_count(s, &counters->failed[reason & (GI_REASONS - 1)], 1);
 }
 
 GI_SUBPROGRAM int gi_fail_rule(struct gi_scratch *s, gi_u32 rule, gi_u32 reason)
@@ -73,7 +74,7 @@ GI_SUBPROGRAM int gi_fail_rule(struct gi_scratch *s, gi_u32 rule, gi_u32 reason)
 		return 0;
 	counters = gi_counters_row(s, rule);
 	if (counters)
-		gi_fail(counters, reason);
+		gi_fail(s, counters, reason);
 	return 0;
 }
 
@@ -212,12 +213,12 @@ static __inline__ gi_u64 gi_decide_rule(struct gi_scratch *s, const struct gi_bi
 
 	if (!counters || !rule)
 		return 0;
-	gi_add(&counters->calls, 1);
+	gi_count(s, &counters->calls, 1);
 	truth = gi_matches(s, binding);
 	if (truth == GI_TRUTH_UNREADABLE)
-		gi_add(&counters->held[GI_HELD_UNREADABLE], 1);
+		gi_count(s, &counters->held[GI_HELD_UNREADABLE], 1);
 	if (truth == GI_TRUTH_ELSEWHERE)
-		gi_add(&counters->held[GI_HELD_WITHIN], 1);
+		gi_count(s, &counters->held[GI_HELD_WITHIN], 1);
 	if (truth != GI_TRUE)
 		return 0;
 	call = gi_add(&counters->matched, 1) + 1;
@@ -225,7 +226,7 @@ static __inline__ gi_u64 gi_decide_rule(struct gi_scratch *s, const struct gi_bi
 		gi_number_call(s, binding->rule);
 	n = gi_number(s, rule, binding->rule, call);
 	if (!n) {
-		gi_fail(counters, GI_NO_ROOM);
+		gi_fail(s, counters, GI_NO_ROOM);
 		return 0;
 	}
 	if (GI_NEEDS(NUMBERS) && gi_is_process_forced(s)) {
@@ -234,7 +235,7 @@ static __inline__ gi_u64 gi_decide_rule(struct gi_scratch *s, const struct gi_bi
 	} else if (!gi_fires(s, binding->rule, n, call)) {
 		return 0;
 	}
-	gi_add(&counters->fired, 1);
+	gi_count(s, &counters->fired, 1);
 	return call;
 }
 
@@ -270,7 +271,7 @@ GI_SUBPROGRAM int gi_note_fired(struct gi_scratch *s, gi_u32 row, gi_u64 call)
 	if (!counters || !rule)
 		return 1;
 	if (n >= GI_FIRED) {
-		gi_fail(counters, GI_TOO_MANY);
+		gi_fail(s, counters, GI_TOO_MANY);
 		return 1;
 	}
 	s->fired[n].binding = row;

@@ -118,9 +118,9 @@ GI_SUBPROGRAM int gi_retract(struct gi_scratch *s, gi_u32 reason)
 		    s->fired[i].settled == GI_HAS_FAILED)
 			continue;
 		if (s->fired[i].settled == GI_IS_DONE && (binding->flags & GI_BINDING_COMPLETES))
-			gi_add(&counters->applied, -1ull);
+			gi_count(s, &counters->applied, -1ull);
 		s->fired[i].settled = GI_HAS_FAILED;
-		gi_fail(counters, reason);
+		gi_fail(s, counters, reason);
 		gi_report(s, i, reason);
 	}
 	return 0;

@@ -33,6 +33,7 @@ gi_u64 goinject_inline(struct gi_slot *slot, gi_u32 row, gi_u64 flags, struct gi
 	slot->now = 0;
 	slot->goroutine = 0;
 	slot->event = 0;
+	gi_take_share(slot, inside);
 	gi_know_goroutine(s, site);
 	if (!gi_begin(s))
 		return displaced[row];

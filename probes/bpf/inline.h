@@ -27,7 +27,7 @@ struct gi_slot {
 	gi_u64 m;
 	gi_u32 goroutine; /* enum gi_found: whether it runs one, on its own stack */
 	gi_u32 event;     /* enum gi_found: whether there is room for one */
-	gi_u64 padding2;
+	gi_u64 counts;    /* from a rule's counters to the slot's share of them */
 	struct gi_scratch scratch;
 	/* The rest is the stack. */
 };
@@ -73,6 +73,17 @@ struct gi_kept_table {
 #define GI_BUCKET_WORDS 2
 #define GI_ENTRY_WORDS 1
 
+/*
+ * Counts that no decision depends on: each slot has a share of its own, which one thread at a time writes to, and goinject
+ * adds them up. Otherwise threads that come to the same site would wait for each other's counting.
+ */
+struct gi_shares {
+	gi_u64 first; /* address of the first slot's: a row for each rule, and then for each term */
+	gi_u64 size;  /* of one */
+	gi_u64 terms; /* from where a term's counters would be, if they were as far from their share as a rule's, to there */
+	gi_u64 used;  /* bit n: that of slot n */
+};
+
 /* Events on their way to goinject. */
 struct gi_ring {
 	gi_u64 head; /* taken by threads */
@@ -100,10 +111,12 @@ struct gi_inside {
 	struct gi_clock clock;
 	struct gi_known known[GI_KNOWN];
 	struct gi_kept_table kept[GI_MEMORIES];
+	gi_u64 slots;
+	struct gi_shares shares;
 };
 
 /* The same numbers as in src/inline/layout.rs and inline.S. */
-_Static_assert(offsetof(struct gi_inside, ring) == 208 && sizeof(struct gi_inside) == 792, "gi_inside");
+_Static_assert(offsetof(struct gi_inside, ring) == 208 && sizeof(struct gi_inside) == 832, "gi_inside");
 _Static_assert(offsetof(struct gi_slot, scratch) + offsetof(struct gi_scratch, hit) == 88, "gi_slot");
 _Static_assert(sizeof(struct gi_slot) + 32768 <= GI_SLOT_SIZE, "gi_slot");
 

@@ -140,8 +140,21 @@ static gi_u64 gi_swap(gi_u64 *place, gi_u64 from, gi_u64 to)
 }
 
 #ifdef GI_INLINE
+#include "inline_count.h"
 #include "inline_kept.h"
 #else
+static void gi_count(struct gi_scratch *s, gi_u64 *counter, gi_u64 by)
+{
+	(void)s;
+	gi_add(counter, by);
+}
+
+static void gi_count_term(struct gi_scratch *s, gi_u64 *counter)
+{
+	(void)s;
+	gi_add(counter, 1);
+}
+
 static int gi_is_event_wanted(const struct gi_scratch *s)
 {
 	(void)s;

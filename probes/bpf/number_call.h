@@ -146,7 +146,7 @@ GI_SUBPROGRAM int gi_fires_as_recorded(struct gi_scratch *s, gi_u32 row)
 	}
 	counters = gi_counters_row(s, row);
 	if (counters)
-		gi_add(&counters->held[held], 1);
+		gi_count(s, &counters->held[held], 1);
 	return 0;
 }
 

@@ -175,7 +175,7 @@ GI_SUBPROGRAM int gi_apply_binding(struct gi_scratch *s, gi_u32 n)
 	if (reason && gi_is_put_off(s, n, reason))
 		return 0;
 	if (!reason && !observe && (binding->flags & GI_BINDING_COMPLETES))
-		gi_add(&counters->applied, 1);
+		gi_count(s, &counters->applied, 1);
 	s->fired[n].settled = reason ? GI_HAS_FAILED : GI_IS_DONE;
 	return gi_report(s, n, reason);
 }
@@ -195,7 +195,7 @@ GI_SUBPROGRAM int gi_abandon(struct gi_scratch *s, gi_u32 reason)
 		binding = gi_binding_row(s, s->fired[i].binding);
 		counters = binding ? gi_counters_row(s, binding->rule) : 0;
 		if (counters)
-			gi_fail(counters, reason);
+			gi_fail(s, counters, reason);
 		gi_report(s, i, reason);
 	}
 	s->fired_count = 0;

@@ -135,9 +135,9 @@ GI_SUBPROGRAM int gi_put_off(struct gi_scratch *s, gi_u32 row)
 	rule = gi_rule_row(s, binding->rule);
 	if (!counters || !rule || (rule->flags & (GI_RULE_PER_GOROUTINE | GI_RULE_PER_TEST | GI_RULE_PER_PROCESS)))
 		return 0;
-	gi_add(&counters->fired, -1ull);
+	gi_count(s, &counters->fired, -1ull);
 	gi_add(&control->faults, -1ull);
-	gi_add(&counters->held[GI_HELD_MARKING], 1);
+	gi_count(s, &counters->held[GI_HELD_MARKING], 1);
 	gi_add(&counters->owed, 1);
 	return 1;
 }
@@ -179,7 +179,7 @@ GI_SUBPROGRAM int gi_fires(struct gi_scratch *s, gi_u32 row, gi_u64 n, gi_u64 ca
 		return 1;
 	counters = gi_counters_row(s, row);
 	if (counters)
-		gi_add(&counters->held[held], 1);
+		gi_count(s, &counters->held[held], 1);
 	return 0;
 }
 

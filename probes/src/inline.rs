@@ -6,6 +6,7 @@ mod counted;
 mod kept;
 mod layout;
 mod ring;
+mod shares;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -21,8 +22,9 @@ pub use self::clock::Clock;
 use self::counted::counted;
 use self::kept::{KeptRows, SharedPlaces};
 pub use self::layout::Known;
-use self::layout::{Inside, KEPT, KeptTable, Memory, Room, SLOT, SLOTS, Slot};
+use self::layout::{Inside, KEPT, KeptTable, Memory, Room, SLOT, SLOTS, SharesPlace, Slot};
 use self::ring::Ring;
+use self::shares::{Gathered, Shares, sum};
 use crate::native::{Entries, FirstRows, Moved, Run, SPARE_RULES, TableRows, inherited};
 use crate::rows::Rows;
 use crate::table::{
@@ -62,6 +64,7 @@ pub struct SharedRun {
     memory: OwnedFd,
     size: u64,
     run: Rc<Run>,
+    gathered: Gathered,
     places: RunPlaces,
 }
 
@@ -107,6 +110,7 @@ impl SharedRun {
         Ok(SharedRun {
             size: room.size(),
             run: Rc::new(run),
+            gathered: Gathered::new(rules),
             places,
             memory,
         })
@@ -119,7 +123,8 @@ impl SharedRun {
 
     /// What each rule has done so far, in all processes.
     pub fn counters(&self) -> Vec<Counters> {
-        self.run.counters().into_iter().map(counted).collect()
+        let rows = self.run.counters().into_iter().zip(self.gathered.counters());
+        rows.map(|(row, gathered)| counted(sum(row, &gathered))).collect()
     }
 
     /// Events that found no room, and calls that could not be looked at.
@@ -162,7 +167,8 @@ pub struct SharedProcess {
     /// As they were handed out: the target can write to its own.
     facts: Process,
     rows: TableRows,
-    inside: Rows<Inside>,
+    inside: Rc<Rows<Inside>>,
+    shares: Rc<Shares>,
     slots: Rows<Slot>,
     ring: Ring,
     places: ProcessPlaces,
@@ -180,6 +186,8 @@ struct ProcessPlaces {
     ranges: u64,
     states: u64,
     term_counters: u64,
+    shares: u64,
+    share: (u64, u64),
     processes: u64,
     ring: u64,
     entries: u64,
@@ -194,6 +202,7 @@ impl SharedProcess {
     pub fn new(run: &SharedRun, tables: &Tables) -> io::Result<SharedProcess> {
         use crate::table::{Binding, Edit, FixedText, Range, Site, State, Term};
         let mut room = Room::default();
+        let share = Shares::layout(run.places.rule_count as usize, tables.terms.len());
         let places = ProcessPlaces {
             slots: room.bytes(SLOT * SLOTS),
             inside: room.rows::<Inside>(1),
@@ -205,6 +214,8 @@ impl SharedProcess {
             ranges: room.rows::<Range>(tables.ranges.len()),
             states: room.rows::<State>(tables.states.len()),
             term_counters: room.rows::<TermCounters>(tables.terms.len()),
+            shares: room.bytes(share.0 * SLOTS),
+            share,
             processes: room.rows::<Process>(1),
             ring: room.rows::<ring::Heads>(1),
             entries: room.rows::<ring::Entry>(ring::ENTRIES),
@@ -225,11 +236,15 @@ impl SharedProcess {
         };
         let serial = run.run.next_serial();
         rows.set(&FirstRows::default(), tables, serial);
+        let inside = Rc::new(Rows::of_file(fd, places.inside, 1)?);
+        let shares = Rc::new(Shares::of_file(fd, places.shares, share, &inside)?);
+        run.gathered.join(&shares);
         Ok(SharedProcess {
             size: room.size(),
             serial,
             facts: tables.process,
-            inside: Rows::of_file(fd, places.inside, 1)?,
+            inside,
+            shares,
             slots: Rows::of_file(fd, places.slots, SLOTS as usize)?,
             ring: Ring::new(
                 Rows::of_file(fd, places.ring, 1)?,
@@ -295,7 +310,17 @@ impl SharedProcess {
             tls_is_known: u64::from(runtime.tls_is_known),
             procid_offset: runtime.procid_offset,
             kept,
+            slots: at + mine.slots,
             ..Inside::default()
+        };
+        let (size, terms) = mine.share;
+        inside.shares = SharesPlace {
+            first: at + mine.shares,
+            size,
+            terms: terms
+                .wrapping_sub(inside.term_counters)
+                .wrapping_add(inside.counters),
+            used: 0,
         };
         for (to, from) in inside.known.iter_mut().zip(known) {
             *to = *from;
@@ -391,7 +416,8 @@ impl SharedProcess {
 
     /// How each row of its conditions has come out so far.
     pub fn term_counters(&self) -> Vec<TermCounters> {
-        let rows = self.rows.term_counters.range(0, self.rows.term_counters.len());
+        let mut rows = self.rows.term_counters.range(0, self.rows.term_counters.len());
+        self.shares.add_terms(&mut rows);
         rows.into_iter().map(counted).collect()
     }
 

@@ -141,6 +141,16 @@ pub(super) struct Clock {
     pub(super) scale: u64,
 }
 
+/// `struct gi_shares`.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct SharesPlace {
+    pub(super) first: u64,
+    pub(super) size: u64,
+    pub(super) terms: u64,
+    pub(super) used: u64,
+}
+
 /// How many of them the core looks at.
 const KNOWN: usize = 16;
 
@@ -189,11 +199,13 @@ pub(super) struct Inside {
     pub(super) clock: Clock,
     pub(super) known: [Known; KNOWN],
     pub(super) kept: [KeptTable; 5],
+    pub(super) slots: u64,
+    pub(super) shares: SharesPlace,
 }
 
 // The same numbers as in `bpf/inline.h`.
 const _: () = assert!(
     std::mem::offset_of!(Inside, ring) == 208
-        && size_of::<Inside>() == 792
+        && size_of::<Inside>() == 832
         && size_of::<Slot>() == SLOT as usize
 );

@@ -156,12 +156,12 @@ fn a_thread_finds_its_registers_as_they_were_but_for_edits() {
         },
         plain
     );
-    assert_eq!(mapped.run.run().counters()[0], Counters::default());
+    assert_eq!(mapped.run.counters()[0], Counters::default());
     mapped.process.arm();
     let seen = mapped.call(1);
     assert_eq!((seen.rax, seen.rbx, seen.r10, seen.r15), (77, 2, 10, 15));
     assert_eq!((seen.flags & FLAGS) | 0x10, plain.flags | 0x10);
-    let counters = mapped.run.run().counters()[0];
+    let counters = mapped.run.counters()[0];
     assert_eq!((counters.calls, counters.fired, counters.applied), (1, 1, 1));
     let events = mapped.process.take_events();
     assert_eq!(events.len(), 1);
@@ -185,7 +185,7 @@ fn many_threads_count_exactly_and_lose_no_event_uncounted() {
             });
         }
     });
-    let counters = mapped.run.run().counters()[0];
+    let counters = mapped.run.counters()[0];
     assert_eq!((counters.calls, counters.applied), (8 * CALLS, 8 * CALLS));
     let events = mapped.process.take_events().len() as u64;
     assert_eq!(events + mapped.run.run().control().dropped_events, 8 * CALLS);
@@ -202,7 +202,7 @@ fn memory_that_is_missing_fails_and_is_counted() {
     };
     let mapped = Mapped::new(bindings, edits, Vec::new());
     assert_eq!(mapped.call(1).rax, 1);
-    let counters = mapped.run.run().counters()[0];
+    let counters = mapped.run.counters()[0];
     assert_eq!(counters.failed[Reason::ReadFault as usize], 1);
 }
 
@@ -211,5 +211,56 @@ fn a_call_can_end_before_it_begins() {
     let (bindings, edits) = sets_rax(BINDING_RETURNS);
     let mapped = Mapped::new(bindings, edits, Vec::new());
     assert_eq!(mapped.call(1).rax, 77);
-    assert_eq!(mapped.run.run().counters()[0].applied, 1);
+    assert_eq!(mapped.run.counters()[0].applied, 1);
+}
+
+#[test]
+fn what_threads_of_all_processes_count_is_added_up() {
+    const CALLS: u64 = 5000;
+    let (mut bindings, edits) = sets_rax(0);
+    bindings[0].terms = 1;
+    // rax is below a hundred.
+    let term = Term {
+        test: TestKind::Less as u8,
+        left_source: OperandSource::Place as u8,
+        left: edits[0].place,
+        constant: 100,
+        ..Term::default()
+    };
+    let mapped = Mapped::new(bindings.clone(), edits.clone(), vec![term]);
+    let stub = mapped.stub;
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            scope.spawn(move || {
+                for n in 0..CALLS {
+                    assert_eq!(
+                        call(stub, n * 4 + thread).rax,
+                        if n < 25 { 77 } else { n * 4 + thread }
+                    );
+                }
+            });
+        }
+    });
+    let counters = mapped.run.counters()[0];
+    assert_eq!(
+        (counters.calls, counters.matched, counters.fired),
+        (4 * CALLS, 100, 100)
+    );
+    let terms = mapped.process.term_counters();
+    let term = terms[0];
+    assert_eq!(
+        (term.held, term.failed, term.unreadable),
+        (100, 4 * CALLS - 100, 0)
+    );
+    let Mapped { run, process, .. } = mapped;
+    drop(process);
+    assert_eq!(run.counters()[0].calls, 4 * CALLS);
+    // What is gone is no longer held when another comes.
+    let tables = Tables {
+        rules: vec![Rule::default()],
+        ..Tables::default()
+    };
+    let other = SharedProcess::new(&run, &tables).unwrap();
+    assert_eq!(run.counters()[0], counters);
+    drop(other);
 }

@@ -1,0 +1,121 @@
+//! What threads in the core count: each slot has a share of its own, so that they don't wait for each other, and the shares
+//! are added up here.
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use super::layout::{Inside, Room, SLOTS};
+use crate::rows::Rows;
+use crate::table::{Counters, TermCounters};
+
+/// The shares of one process.
+#[derive(Debug)]
+pub(super) struct Shares {
+    /// In words.
+    size: usize,
+    terms: usize,
+    rows: Rows<u64>,
+    inside: Rc<Rows<Inside>>,
+}
+
+impl Shares {
+    /// Bytes of a slot's share, a multiple of a page, and where in it the terms begin.
+    pub(super) fn layout(rules: usize, terms: usize) -> (u64, u64) {
+        let mut room = Room::default();
+        room.rows::<Counters>(rules);
+        let first = room.rows::<TermCounters>(terms);
+        (room.size(), first)
+    }
+
+    pub(super) fn of_file(
+        file: BorrowedFd<'_>,
+        at: u64,
+        (size, terms): (u64, u64),
+        inside: &Rc<Rows<Inside>>,
+    ) -> io::Result<Shares> {
+        Ok(Shares {
+            size: size as usize / 8,
+            terms: terms as usize / 8,
+            rows: Rows::of_file(file, at, (size * SLOTS) as usize / 8)?,
+            inside: Rc::clone(inside),
+        })
+    }
+
+    fn add_rules(&self, sums: &mut [Counters]) {
+        self.add(0, sums);
+    }
+
+    pub(super) fn add_terms(&self, sums: &mut [TermCounters]) {
+        self.add(self.terms, sums);
+    }
+
+    /// Only those that were used: reading the others would take memory for them.
+    fn add<T: FromBytes + IntoBytes + Immutable + KnownLayout>(&self, first: usize, sums: &mut [T]) {
+        // SAFETY: there is one row, aligned; whoever changes the word does so atomically.
+        let used = unsafe { AtomicU64::from_ptr(&raw mut (*self.inside.as_mut_ptr()).shares.used) };
+        let used = used.load(Ordering::Acquire);
+        let sums = <[u64]>::mut_from_bytes(sums.as_mut_bytes()).expect("counts are of words");
+        for slot in (0..SLOTS as usize).filter(|slot| used & (1 << slot) != 0) {
+            let begin = slot * self.size + first;
+            for (sum, word) in sums.iter_mut().zip(begin..) {
+                // What is taken back may be in another share.
+                *sum = sum.wrapping_add(self.rows.get(word).unwrap_or_default());
+            }
+        }
+    }
+}
+
+/// What the processes of a run have counted.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    shares: RefCell<Vec<Rc<Shares>>>,
+    /// By those that are gone.
+    gone: RefCell<Vec<Counters>>,
+}
+
+impl Gathered {
+    pub(super) fn new(rules: usize) -> Gathered {
+        Gathered {
+            shares: RefCell::default(),
+            gone: RefCell::new(vec![Counters::default(); rules]),
+        }
+    }
+
+    /// One more process counts.
+    pub(super) fn join(&self, shares: &Rc<Shares>) {
+        let mut all = self.shares.borrow_mut();
+        // What is held here alone has nobody who counts any more.
+        all.retain(|one| {
+            let is_used = Rc::strong_count(one) > 1;
+            if !is_used {
+                one.add_rules(&mut self.gone.borrow_mut());
+            }
+            is_used
+        });
+        all.push(Rc::clone(shares));
+    }
+
+    /// All of it.
+    pub(super) fn counters(&self) -> Vec<Counters> {
+        let mut sums = self.gone.borrow().clone();
+        for shares in &*self.shares.borrow() {
+            shares.add_rules(&mut sums);
+        }
+        sums
+    }
+}
+
+/// The sum of two rows of counts.
+pub(super) fn sum<T: FromBytes + IntoBytes + Immutable + KnownLayout>(mut one: T, other: &T) -> T {
+    let words = <[u64]>::mut_from_bytes(one.as_mut_bytes()).expect("rows of counts are of words");
+    let others = <[u64]>::ref_from_bytes(other.as_bytes()).expect("rows of counts are of words");
+    for (word, other) in words.iter_mut().zip(others) {
+        *word = word.wrapping_add(*other);
+    }
+    one
+}
