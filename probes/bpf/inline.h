@@ -78,7 +78,7 @@ struct gi_kept_table {
  * adds them up. Otherwise threads that come to the same site would wait for each other's counting.
  */
 struct gi_shares {
-	gi_u64 first; /* address of the first slot's: a row for each rule, and then for each term */
+	gi_u64 first; /* address of the first slot's: a row for each rule, one whose calls are dropped events, and one for each term */
 	gi_u64 size;  /* of one */
 	gi_u64 terms; /* from where a term's counters would be, if they were as far from their share as a rule's, to there */
 	gi_u64 used;  /* bit n: that of slot n */
@@ -94,10 +94,25 @@ struct gi_ring {
 
 #define GI_RING_ENTRIES 4096
 
+/*
+ * An event as far as it is in use, its parts one behind the other: what a simple one says is in a few lines, and those of
+ * several events in a row. What an entry has no room for is in another table. Lines that goinject has read cost a thread a
+ * lot, unless the processor sees which will be next.
+ */
+#define GI_RING_WORDS 31
+
 struct gi_ring_entry {
 	gi_u64 number; /* of the event, from 1, once it is whole */
-	struct gi_event event;
+	gi_u64 word[GI_RING_WORDS];
 };
+
+struct gi_ring_rest {
+	gi_u64 word[104];
+};
+
+/* Of gi_event.padding, on this way: the number of words that its rule edits, and whether it names a test. */
+#define GI_SENT_WORDS 0xffff
+#define GI_SENT_TEST 0x10000
 
 /* All that the core finds in a process. */
 struct gi_inside {
@@ -113,11 +128,13 @@ struct gi_inside {
 	struct gi_kept_table kept[GI_MEMORIES];
 	gi_u64 slots;
 	struct gi_shares shares;
+	gi_u64 rest; /* of the ring: GI_RING_ENTRIES of struct gi_ring_rest */
 };
 
 /* The same numbers as in src/inline/layout.rs and inline.S. */
-_Static_assert(offsetof(struct gi_inside, ring) == 208 && sizeof(struct gi_inside) == 832, "gi_inside");
+_Static_assert(offsetof(struct gi_inside, ring) == 208 && sizeof(struct gi_inside) == 840, "gi_inside");
 _Static_assert(offsetof(struct gi_slot, scratch) + offsetof(struct gi_scratch, hit) == 88, "gi_slot");
+_Static_assert(8 * GI_RING_WORDS + sizeof(struct gi_ring_rest) >= sizeof(struct gi_event), "gi_ring_rest");
 _Static_assert(sizeof(struct gi_slot) + 32768 <= GI_SLOT_SIZE, "gi_slot");
 
 #endif

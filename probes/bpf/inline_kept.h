@@ -177,31 +177,40 @@ static int gi_is_event_wanted(const struct gi_scratch *s)
 
 static int gi_drop_event(const struct gi_scratch *s)
 {
-	__atomic_fetch_add(&gi_inside_of(s)->host.control->dropped_events, 1, __ATOMIC_RELAXED);
+	const struct gi_host *host = &gi_inside_of(s)->host;
+
+	gi_count_there((gi_u64)(uintptr_t)&host->counters[host->rule_count].calls + gi_slot_of(s)->counts, 1);
 	return 0;
 }
 
-/* A part of an event. All of them are of whole words. */
-static void gi_send_part(struct gi_event *to, const struct gi_event *from, gi_u64 start, gi_u64 size)
+/* Where the words of an event go. */
+struct gi_sending {
+	struct gi_ring_entry *entry;
+	struct gi_ring_rest *rest;
+	gi_u64 count;
+};
+
+static void gi_send_words(struct gi_sending *to, const void *from, gi_u64 count)
 {
-	volatile gi_u64 *out = (volatile gi_u64 *)((uintptr_t)to + start);
-	const gi_u64 *in = (const gi_u64 *)((uintptr_t)from + start);
+	const gi_u64 *in = from;
 	gi_u64 i;
 
-	for (i = 0; i < size / 8; i++)
-		out[i] = in[i];
+	for (i = 0; i < count && to->count < GI_RING_WORDS; i++)
+		((volatile gi_u64 *)to->entry->word)[to->count++] = in[i];
+	for (; i < count; i++)
+		((volatile gi_u64 *)to->rest->word)[to->count++ - GI_RING_WORDS] = in[i];
 }
 
-/* An event as far as it is in use. What else lies there is of an earlier one. */
-static void gi_send_event(struct gi_event *to, const struct gi_event *from, gi_u32 words)
+/* An event as far as it is in use. All of its parts are of whole words. */
+static void gi_send_event(struct gi_sending *to, struct gi_event *event, gi_u32 words)
 {
-	gi_send_part(to, from, 0, offsetof(struct gi_event, word));
-	gi_send_part(to, from, offsetof(struct gi_event, word), sizeof(from->word[0]) * (words & (2 * GI_EVENT_WORDS - 1)));
-	gi_send_part(to, from, offsetof(struct gi_event, text), sizeof(from->text[0]) * (from->texts & 3));
-	gi_send_part(to, from, offsetof(struct gi_event, stack), 8 * (from->frames & (2 * GI_STACK - 1)));
-	to->test.length = from->test.length;
-	if (from->test.length)
-		gi_send_part(to, from, offsetof(struct gi_event, test), sizeof(from->test));
+	event->padding = words | (event->test.length ? GI_SENT_TEST : 0);
+	gi_send_words(to, event, offsetof(struct gi_event, word) / 8);
+	gi_send_words(to, event->word, 2 * words);
+	gi_send_words(to, event->stack, event->frames & (2 * GI_STACK - 1));
+	gi_send_words(to, event->text, sizeof(event->text[0]) / 8 * (event->texts & 3));
+	if (event->test.length)
+		gi_send_words(to, &event->test, sizeof(event->test) / 8);
 }
 
 /* Hands the event to goinject, or counts it as dropped. */
@@ -211,7 +220,7 @@ static void gi_emit(struct gi_scratch *s)
 	struct gi_ring *ring = (struct gi_ring *)(uintptr_t)inside->ring;
 	const struct gi_binding *binding = gi_binding_row(s, s->event.binding);
 	gi_u64 head = __atomic_load_n(&ring->head, __ATOMIC_RELAXED);
-	struct gi_ring_entry *entry;
+	struct gi_sending to = {0, 0, 0};
 	gi_u32 words = binding ? binding->edits : 0;
 
 	s->event.tid = gi_thread_number(s);
@@ -221,9 +230,10 @@ static void gi_emit(struct gi_scratch *s)
 			return;
 		}
 	} while (!__atomic_compare_exchange_n(&ring->head, &head, head + 1, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	entry = (struct gi_ring_entry *)(uintptr_t)inside->entries + head % GI_RING_ENTRIES;
-	gi_send_event(&entry->event, &s->event, words > GI_EVENT_WORDS ? GI_EVENT_WORDS : words);
-	__atomic_store_n(&entry->number, head + 1, __ATOMIC_RELEASE);
+	to.entry = (struct gi_ring_entry *)(uintptr_t)inside->entries + head % GI_RING_ENTRIES;
+	to.rest = (struct gi_ring_rest *)(uintptr_t)inside->rest + head % GI_RING_ENTRIES;
+	gi_send_event(&to, &s->event, words > GI_EVENT_WORDS ? GI_EVENT_WORDS : words);
+	__atomic_store_n(&to.entry->number, head + 1, __ATOMIC_RELEASE);
 }
 
 #endif

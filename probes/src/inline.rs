@@ -123,14 +123,14 @@ impl SharedRun {
 
     /// What each rule has done so far, in all processes.
     pub fn counters(&self) -> Vec<Counters> {
-        let rows = self.run.counters().into_iter().zip(self.gathered.counters());
+        let rows = self.run.counters().into_iter().zip(self.gathered.counters().0);
         rows.map(|(row, gathered)| counted(sum(row, &gathered))).collect()
     }
 
     /// Events that found no room, and calls that could not be looked at.
     pub fn lost(&self) -> [u64; 2] {
         let control = self.run.control();
-        counted([control.dropped_events, control.lost_hits])
+        counted([self.gathered.counters().1, control.lost_hits])
     }
 
     /// The memory.
@@ -191,6 +191,7 @@ struct ProcessPlaces {
     processes: u64,
     ring: u64,
     entries: u64,
+    rest: u64,
     kept: [u64; KEPT.len()],
 }
 
@@ -219,6 +220,7 @@ impl SharedProcess {
             processes: room.rows::<Process>(1),
             ring: room.rows::<ring::Heads>(1),
             entries: room.rows::<ring::Entry>(ring::ENTRIES),
+            rest: room.rows::<ring::Rest>(ring::ENTRIES),
             kept: KEPT.map(|table| room.bytes(table.size())),
         };
         let memory = anonymous_file("goinject-process", room.size())?;
@@ -249,6 +251,7 @@ impl SharedProcess {
             ring: Ring::new(
                 Rows::of_file(fd, places.ring, 1)?,
                 Rows::of_file(fd, places.entries, ring::ENTRIES)?,
+                Rows::of_file(fd, places.rest, ring::ENTRIES)?,
             ),
             rows,
             places,
@@ -307,6 +310,7 @@ impl SharedProcess {
             forced_count: runs.forced_count,
             ring: at + mine.ring,
             entries: at + mine.entries,
+            rest: at + mine.rest,
             tls_is_known: u64::from(runtime.tls_is_known),
             procid_offset: runtime.procid_offset,
             kept,

@@ -201,11 +201,12 @@ pub(super) struct Inside {
     pub(super) kept: [KeptTable; 5],
     pub(super) slots: u64,
     pub(super) shares: SharesPlace,
+    pub(super) rest: u64,
 }
 
 // The same numbers as in `bpf/inline.h`.
 const _: () = assert!(
     std::mem::offset_of!(Inside, ring) == 208
-        && size_of::<Inside>() == 832
+        && size_of::<Inside>() == 840
         && size_of::<Slot>() == SLOT as usize
 );

@@ -1,8 +1,9 @@
 //! Events on their way from the core inside a target.
 
+use std::mem::offset_of;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use crate::rows::Rows;
 use crate::table::Event;
@@ -28,22 +29,36 @@ pub(super) struct Heads {
 #[repr(C)]
 pub(super) struct Entry {
     number: u64,
-    event: Event,
+    words: [u64; WORDS],
 }
+
+/// `struct gi_ring_rest`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct Rest([u64; 104]);
+
+/// Words of an event that are in its entry.
+const WORDS: usize = 31;
+
+/// `GI_SENT_WORDS` and `GI_SENT_TEST`.
+const SENT_WORDS: u32 = 0xffff;
+const SENT_TEST: u32 = 0x1_0000;
 
 /// goinject's end of the ring. What the target writes there is never trusted for more than an event.
 #[derive(Debug)]
 pub(super) struct Ring {
     heads: Rows<Heads>,
     entries: Rows<Entry>,
+    rest: Rows<Rest>,
     taken: u64,
 }
 
 impl Ring {
-    pub(super) fn new(heads: Rows<Heads>, entries: Rows<Entry>) -> Ring {
+    pub(super) fn new(heads: Rows<Heads>, entries: Rows<Entry>, rest: Rows<Rest>) -> Ring {
         Ring {
             heads,
             entries,
+            rest,
             taken: 0,
         }
     }
@@ -57,7 +72,7 @@ impl Ring {
             if self.number(row).load(Ordering::Acquire) != self.taken + 1 {
                 break;
             }
-            events.extend(self.entries.get(row).map(|entry| entry.event));
+            events.extend(self.event(row));
             self.taken += 1;
             // Threads look at it: each change takes the line from them.
             if self.taken.is_multiple_of(PUBLISHED) {
@@ -66,6 +81,43 @@ impl Ring {
         }
         self.tail().store(self.taken, Ordering::Release);
         events
+    }
+
+    /// The event in a row, put together from those of its parts that are in use.
+    fn event(&self, row: usize) -> Option<Event> {
+        const BEGIN: usize = offset_of!(Event, word) / 8;
+        let entry = self.entries.get(row)?;
+        let mut head = Event::new_zeroed();
+        words_of(&mut head)[..BEGIN].copy_from_slice(&entry.words[..BEGIN]);
+        let count = |count: u32, most: usize| usize::try_from(count).map_or(most, |count| count.min(most));
+        let parts = [
+            (BEGIN, 2 * count(head.padding & SENT_WORDS, head.word.len())),
+            (offset_of!(Event, stack) / 8, count(head.frames, head.stack.len())),
+            (
+                offset_of!(Event, text) / 8,
+                size_of_val(&head.text[0]) / 8 * count(head.texts, head.text.len()),
+            ),
+            (
+                offset_of!(Event, test) / 8,
+                size_of_val(&head.test) / 8 * usize::from(head.padding & SENT_TEST != 0),
+            ),
+        ];
+        let sent: usize = parts.iter().map(|(_, count)| count).sum();
+        let rest = match BEGIN + sent > WORDS {
+            true => self.rest.get(row)?,
+            false => Rest([0; 104]),
+        };
+        let mut words = entry.words[BEGIN..].iter().chain(&rest.0);
+        let mut event = head;
+        event.padding = 0;
+        for (first, count) in parts {
+            let place = &mut words_of(&mut event)[first..first + count];
+            place
+                .iter_mut()
+                .zip(&mut words)
+                .for_each(|(to, from)| *to = *from);
+        }
+        Some(event)
     }
 
     fn number(&self, row: usize) -> &AtomicU64 {
@@ -79,3 +131,10 @@ impl Ring {
         unsafe { AtomicU64::from_ptr(&raw mut (*self.heads.as_mut_ptr()).tail) }
     }
 }
+
+fn words_of(event: &mut Event) -> &mut [u64] {
+    <[u64]>::mut_from_bytes(event.as_mut_bytes()).expect("events are of words")
+}
+
+// As in `bpf/inline.h`.
+const _: () = assert!(size_of::<Entry>() == 256 && size_of::<Event>() <= 8 * WORDS + size_of::<Rest>());

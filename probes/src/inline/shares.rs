@@ -27,7 +27,7 @@ impl Shares {
     /// Bytes of a slot's share, a multiple of a page, and where in it the terms begin.
     pub(super) fn layout(rules: usize, terms: usize) -> (u64, u64) {
         let mut room = Room::default();
-        room.rows::<Counters>(rules);
+        room.rows::<Counters>(rules + 1);
         let first = room.rows::<TermCounters>(terms);
         (room.size(), first)
     }
@@ -82,7 +82,7 @@ impl Gathered {
     pub(super) fn new(rules: usize) -> Gathered {
         Gathered {
             shares: RefCell::default(),
-            gone: RefCell::new(vec![Counters::default(); rules]),
+            gone: RefCell::new(vec![Counters::default(); rules + 1]),
         }
     }
 
@@ -100,13 +100,14 @@ impl Gathered {
         all.push(Rc::clone(shares));
     }
 
-    /// All of it.
-    pub(super) fn counters(&self) -> Vec<Counters> {
+    /// By each rule, and how many events were dropped.
+    pub(super) fn counters(&self) -> (Vec<Counters>, u64) {
         let mut sums = self.gone.borrow().clone();
         for shares in &*self.shares.borrow() {
             shares.add_rules(&mut sums);
         }
-        sums
+        let dropped = sums.pop().map_or(0, |row| row.calls);
+        (sums, dropped)
     }
 }
 

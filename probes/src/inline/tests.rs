@@ -188,7 +188,7 @@ fn many_threads_count_exactly_and_lose_no_event_uncounted() {
     let counters = mapped.run.counters()[0];
     assert_eq!((counters.calls, counters.applied), (8 * CALLS, 8 * CALLS));
     let events = mapped.process.take_events().len() as u64;
-    assert_eq!(events + mapped.run.run().control().dropped_events, 8 * CALLS);
+    assert_eq!(events + mapped.run.lost()[0], 8 * CALLS);
 }
 
 #[test]
@@ -263,4 +263,33 @@ fn what_threads_of_all_processes_count_is_added_up() {
     let other = SharedProcess::new(&run, &tables).unwrap();
     assert_eq!(run.counters()[0], counters);
     drop(other);
+}
+
+#[test]
+fn events_have_all_of_their_parts_however_many_there_are() {
+    // More words than an entry of the ring has room for, twice around.
+    let (mut bindings, edits) = sets_rax(0);
+    bindings[0].edits = 16;
+    let edits = (0..16)
+        .map(|n| Edit {
+            operand: 100 + n,
+            ..edits[0]
+        })
+        .collect();
+    let mut mapped = Mapped::new(bindings, edits, Vec::new());
+    for n in 0..2 * ring::ENTRIES as u64 {
+        assert_eq!(mapped.call(n).rax, 115);
+        let events = mapped.process.take_events();
+        assert_eq!(events.len(), 1);
+        let event = &events[0];
+        let words = (0..16).map(|i| Word {
+            before: n,
+            after: 100 + i,
+        });
+        assert_eq!(event.word.to_vec(), words.collect::<Vec<_>>());
+        assert_eq!((event.call, event.known, event.padding), (n + 1, 0xffff, 0));
+        assert_eq!((event.texts, event.test.length), (0, 0));
+        let (in_use, rest) = event.stack.split_at(event.frames as usize);
+        assert!(in_use.iter().all(|frame| *frame != 0) && rest.iter().all(|frame| *frame == 0));
+    }
 }
