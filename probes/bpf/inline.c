@@ -11,10 +11,8 @@
 gi_u64 goinject_inline(struct gi_slot *slot, gi_u32 row, gi_u64 flags, struct gi_inside *inside, const gi_u64 *displaced)
 {
 	struct gi_scratch *s = &slot->scratch;
-	gi_u64 before[GI_GENERAL_REGISTERS];
 	const struct gi_process *process = inside->host.processes;
 	const struct gi_site *site;
-	gi_u32 i;
 
 	s->hit.floats = (gi_u64)(uintptr_t)inside;
 	s->hit.site = row;
@@ -37,19 +35,11 @@ gi_u64 goinject_inline(struct gi_slot *slot, gi_u32 row, gi_u64 flags, struct gi
 	gi_know_goroutine(s, site);
 	if (!gi_begin(s))
 		return displaced[row];
-	for (i = 0; i < GI_GENERAL_REGISTERS; i++)
-		before[i] = s->hit.reg[i];
 	/* Nobody may be there any more. If there is, it hears of it. */
 	if (gi_now(s) < __atomic_load_n(&inside->lease, __ATOMIC_RELAXED))
 		gi_perform(s);
 	else
 		gi_abandon(s, GI_LOST);
-	if (s->hit.redirected)
-		return s->hit.to;
-	/* What was tried and given up again is not to be seen. */
-	for (i = 0; i < GI_GENERAL_REGISTERS; i++) {
-		if (!(s->hit.dirty & (1u << i)))
-			s->hit.reg[i] = before[i];
-	}
-	return displaced[row];
+	/* Where it goes on as before, the registers are as before, too, but for edits. */
+	return s->hit.redirected ? s->hit.to : displaced[row];
 }

@@ -3,7 +3,7 @@
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ::goinject::go::Binary;
 use ::goinject::host;
@@ -13,7 +13,7 @@ use goinject_tests::{Flags, fixture, goinject};
 
 use crate::hits::{arm as arm_plan, plan_of};
 use crate::program;
-use crate::rules::MANY;
+use crate::rules::{self, MANY};
 use crate::target::{Target, least, median, time};
 
 const TURNS: usize = 11;
@@ -191,5 +191,59 @@ pub(crate) fn arm() {
         plan.sites.len(),
         time(least(&armed)),
         time(least(&disarmed))
+    );
+}
+
+/// Jumps at some thousand sites of a running program, which a rule has each: from the start of goinject until it has armed
+/// them, less what it takes to read and plan the same.
+pub(crate) fn arm_inside() {
+    let binary = Binary::open(&program()).expect("a Go program");
+    let plan = plan_of(MANY, &binary);
+    let hindrances = plan.without_jump();
+    let mut names: Vec<String> = plan
+        .functions
+        .iter()
+        .map(|function| function.name.clone())
+        .collect();
+    for (site, hindrance) in plan.sites.iter().zip(hindrances) {
+        if hindrance.is_some() {
+            names[site.function].clear();
+        }
+    }
+    names.retain(|name| !name.is_empty() && !name.contains('['));
+    let folder = tempfile::tempdir().expect("a folder for rule files");
+    let (file, json) = (folder.path().join("rules.yaml"), folder.path().join("json"));
+    std::fs::write(&file, format!("version: 1\nrules:\n{}", rules::on_each(&names))).expect("written");
+    let planned: Vec<f64> = (0..TURNS).map(|_| measured(&file, &program()).elapsed).collect();
+    let armed: Vec<f64> = (0..TURNS)
+        .map(|_| {
+            let target = Target::start();
+            let _ = std::fs::remove_file(&json);
+            let start = Instant::now();
+            let mut goinject = Command::new(goinject::program())
+                .args(["run", "--quiet", "--writer", "trampoline", "--json"])
+                .args([&json, &file])
+                .args(["--pid", &target.pid().to_string()])
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("goinject runs");
+            let is_armed = || std::fs::read_to_string(&json).is_ok_and(|text| text.contains("\"armed\""));
+            while !is_armed() {
+                let ended = goinject.try_wait().expect("it is our child");
+                assert!(ended.is_none(), "it can be armed: {ended:?}");
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            let armed = start.elapsed().as_nanos() as f64;
+            drop(target);
+            goinject.wait().expect("it ends with the program");
+            armed
+        })
+        .collect();
+    let (armed, planned) = (least(&armed), least(&planned));
+    println!(
+        "{} jumps in a running program: armed in {} (aim for 2,000: 100 ms), without {} for reading and planning",
+        names.len(),
+        time(armed - planned),
+        time(planned)
     );
 }

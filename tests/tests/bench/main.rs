@@ -6,6 +6,7 @@ mod faults;
 mod files;
 mod hits;
 mod inside;
+mod others;
 mod processes;
 mod rules;
 mod target;
@@ -67,6 +68,12 @@ fn a_delay_on_this_host() {
 
 #[test]
 #[ignore = "long: `cargo xtask bench`"]
+fn other_tools() {
+    others::measure();
+}
+
+#[test]
+#[ignore = "long: `cargo xtask bench`"]
 fn planning() {
     files::plan();
 }
@@ -99,6 +106,12 @@ fn exploring_a_module() {
 #[ignore = "long: `cargo xtask bench`"]
 fn arming() {
     files::arm();
+}
+
+#[test]
+#[ignore = "long: `cargo xtask bench`"]
+fn arming_jumps() {
+    files::arm_inside();
 }
 
 /// All writers, and the hits as well, where nothing is locked down. An emulated processor is slow, so only the ratios

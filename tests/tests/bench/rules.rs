@@ -33,17 +33,22 @@ pub(crate) fn on_one_function(count: usize) -> String {
 
 /// So many rules on as many functions, the first of them on the one that is called.
 pub(crate) fn on_functions(binary: &Binary, count: usize) -> String {
-    let mut text = NEVER.to_owned();
+    let text = NEVER.to_owned();
     let plan = plan_of(MANY, binary);
     let functions = plan.functions.iter();
     let names = functions.map(|function| function.name.clone());
     let names: Vec<String> = names.filter(|name| !name.contains('[')).take(count - 1).collect();
     assert_eq!(names.len(), count - 1, "the program has enough functions");
-    for (n, name) in names.iter().enumerate() {
+    text + &on_each(&names)
+}
+
+/// A rule for each of these functions.
+pub(crate) fn on_each(names: &[String]) -> String {
+    names.iter().enumerate().fold(String::new(), |mut text, (n, name)| {
         let _ = writeln!(
             text,
             "- {{name: function-{n}, function: {name:?}, when: {{nth: 0}}, inject: {{panic: true}}, expect: {{fired: 0}}}}"
         );
-    }
-    text
+        text
+    })
 }

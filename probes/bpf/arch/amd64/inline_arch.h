@@ -41,6 +41,12 @@ static void gi_pause(void)
 	__asm__ volatile("pause");
 }
 
+/* A line is soon written to. */
+static void gi_will_write(void *line)
+{
+	__asm__ volatile("prefetchw (%0)" : : "r"(line));
+}
+
 /* The word at a distance from the thread pointer. */
 static gi_u64 gi_thread_word(gi_s64 offset)
 {
