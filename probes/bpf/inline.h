@@ -48,15 +48,6 @@ struct gi_clock {
 	gi_u64 scale;   /* ns of one count, times 2^32 */
 };
 
-/* Memory that is always there. */
-struct gi_known {
-	gi_u64 low;
-	gi_u64 high;
-	gi_u64 writable;
-};
-
-#define GI_KNOWN 16
-
 /* A table of what outlives a hit: buckets of GI_WAYS entries. */
 struct gi_kept_table {
 	gi_u64 buckets;     /* address */
@@ -120,11 +111,9 @@ struct gi_inside {
 	gi_u64 ring;
 	gi_u64 entries; /* of it: GI_RING_ENTRIES of struct gi_ring_entry */
 	gi_u64 tls_is_known; /* gi_process.tls_g says where g is, in every thread */
-	gi_u64 known_count;
 	gi_u64 lease; /* ns, CLOCK_MONOTONIC: from then on goinject is taken for dead */
 	gi_u64 procid_offset; /* in m: the kernel's number of the thread; 0 unknown */
 	struct gi_clock clock;
-	struct gi_known known[GI_KNOWN];
 	struct gi_kept_table kept[GI_MEMORIES];
 	gi_u64 slots;
 	struct gi_shares shares;
@@ -132,7 +121,7 @@ struct gi_inside {
 };
 
 /* The same numbers as in src/inline/layout.rs and inline.S. */
-_Static_assert(offsetof(struct gi_inside, ring) == 208 && sizeof(struct gi_inside) == 840, "gi_inside");
+_Static_assert(offsetof(struct gi_inside, ring) == 208 && sizeof(struct gi_inside) == 448, "gi_inside");
 _Static_assert(offsetof(struct gi_slot, scratch) + offsetof(struct gi_scratch, hit) == 88, "gi_slot");
 _Static_assert(8 * GI_RING_WORDS + sizeof(struct gi_ring_rest) >= sizeof(struct gi_event), "gi_ring_rest");
 _Static_assert(sizeof(struct gi_slot) + 32768 <= GI_SLOT_SIZE, "gi_slot");

@@ -21,7 +21,6 @@ use nix::unistd::ftruncate;
 pub use self::clock::Clock;
 use self::counted::counted;
 use self::kept::{KeptRows, SharedPlaces};
-pub use self::layout::Known;
 use self::layout::{Inside, KEPT, KeptTable, Memory, Room, SLOT, SLOTS, SharesPlace, Slot};
 use self::ring::Ring;
 use self::shares::{Gathered, Shares, sum};
@@ -43,6 +42,9 @@ pub struct Head {
     pub displaced: u64,
 }
 
+/// Where the words of a [`Head`] are in the code. In front of them it says where threads enter, and where its faults are listed.
+const POOL: usize = 24;
+
 /// Bytes of the code.
 #[must_use]
 pub fn code_size() -> u64 {
@@ -55,7 +57,23 @@ pub fn code_size() -> u64 {
 /// Never: the code begins with it.
 #[must_use]
 pub fn entrance() -> u64 {
-    u64::from_le_bytes(CORE[..8].try_into().expect("eight bytes"))
+    word(0)
+}
+
+/// The accesses of the code that may fault, and where a thread goes on then, for code that begins at `start`.
+///
+/// # Panics
+/// Never: the code says where they are.
+#[must_use]
+pub fn faults(start: u64) -> Vec<(u64, u64)> {
+    let [from, to] = [word(8), word(16)].map(|place| place as usize);
+    let places = (from..to).step_by(16);
+    let from_here = |place: usize| start.wrapping_add(place as u64).wrapping_add(word(place));
+    places.map(|place| (from_here(place), from_here(place + 8))).collect()
+}
+
+fn word(place: usize) -> u64 {
+    u64::from_le_bytes(CORE[place..place + 8].try_into().expect("eight bytes"))
 }
 
 /// What all processes of a run share with goinject.
@@ -275,7 +293,7 @@ impl SharedProcess {
     }
 
     /// Tells the core where things are: its own tables in memory that the process has at `at`, and the run's at `run_at`.
-    pub fn place(&self, at: u64, run: &SharedRun, run_at: u64, known: &[Known], runtime: RuntimeFacts) {
+    pub fn place(&self, at: u64, run: &SharedRun, run_at: u64, runtime: RuntimeFacts) {
         let (mine, runs) = (&self.places, &run.places);
         let mut kept = KEPT.map(KeptTable::of);
         for (table, place) in kept.iter_mut().zip(mine.kept) {
@@ -326,10 +344,6 @@ impl SharedProcess {
                 .wrapping_add(inside.counters),
             used: 0,
         };
-        for (to, from) in inside.known.iter_mut().zip(known) {
-            *to = *from;
-            inside.known_count += 1;
-        }
         self.inside.set(0, &[inside]);
     }
 
@@ -344,7 +358,7 @@ impl SharedProcess {
             head.process + self.places.inside,
             head.displaced,
         ];
-        for (to, word) in code[8..].chunks_exact_mut(8).zip(words) {
+        for (to, word) in code[POOL..].chunks_exact_mut(8).zip(words) {
             to.copy_from_slice(&word.to_le_bytes());
         }
         code

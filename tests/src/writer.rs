@@ -75,12 +75,6 @@ impl Writer {
             Writer::Tracer => &[BEFORE],
             Writer::Breakpoints | Writer::Mixed => &[],
             Writer::Trampoline => &[
-                "what comes before is too short for a jump, or is jumped to",
-                "what follows is too short for a jump, or is jumped to",
-                "the jump would take an instruction with it that may fault",
-                "the jump would take a call with it",
-                "a table of jumps may lead to what follows",
-                "would take the same bytes",
                 "it is assembly that uses registers which Go's calling convention leaves to callees",
             ],
         };

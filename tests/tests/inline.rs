@@ -96,11 +96,11 @@ fn plan_says_which_sites_get_a_jump_and_why_others_do_not() {
     );
     let hindered = plan("leafMax", "{\"results[0]\": 1}");
     assert!(
-        hindered.contains("no room for a jump (engine inline): what comes before"),
+        hindered.contains("a trap (engine inline), some microseconds: what comes before"),
         "{hindered}"
     );
     assert!(
-        hindered.contains("\nengine inline can't be used: 1 of 2 sites can't have a jump\n"),
+        hindered.ends_with("\nengine inline: a trap at 1 of 2 sites, jumps at the others\n"),
         "{hindered}"
     );
 }

@@ -9,6 +9,7 @@ pub mod breakpoints;
 pub mod code;
 pub mod generation;
 pub mod guard;
+mod handlers;
 pub mod inline;
 mod looks;
 pub mod provision;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use goinject_rules::units::format_duration;
 
 use super::{
-    Assignment, Base, Binding, Consumes, Cost, Edit, Element, Global, Instruction, MapKey, NamedRegister,
-    NoJump, Place, Plan, Role, Room, Site, SiteKind, Source, Term,
+    Assignment, Base, Binding, Consumes, Cost, Edit, Element, Global, Inlet, Instruction, MapKey, NamedRegister,
+    NoJump, Place, Plan, Role, Site, SiteKind, Source, Term,
 };
 use crate::words;
 
@@ -27,43 +27,43 @@ impl fmt::Display for Plan {
         if let Some(build_id) = &self.binary.build_id {
             writeln!(f, "build id {build_id}")?;
         }
-        let hindrances = self.without_jump();
+        let inlets = self.inlets();
         for (n, function) in self.functions.iter().enumerate() {
             writeln!(f, "\n{} at {}", function.name, function.address)?;
             writeln!(f, "  {}", function.signature)?;
-            let sites = self.sites.iter().zip(&hindrances);
-            for (site, hindrance) in sites.filter(|(site, _)| site.function == n) {
-                self.write_site(f, site, hindrance.as_ref())?;
+            let sites = self.sites.iter().zip(&inlets);
+            for (site, inlet) in sites.filter(|(site, _)| site.function == n) {
+                self.write_site(f, site, inlet)?;
             }
         }
         if !self.scratch.is_empty() {
             writeln!(f, "\nscratch memory: {} bytes", self.scratch.bytes.len())?;
         }
-        self.write_inline(f, &hindrances)
+        self.write_inline(f, &inlets)
     }
 }
 
 impl Plan {
-    /// Whether the engine that needs a jump at each site can be used.
-    fn write_inline(&self, f: &mut fmt::Formatter<'_>, hindrances: &[Option<NoJump>]) -> fmt::Result {
-        let hindered = hindrances.iter().flatten().count();
+    /// What the engine that decides inside the program does at the sites, or why it can't be used.
+    fn write_inline(&self, f: &mut fmt::Formatter<'_>, inlets: &[Inlet<'_>]) -> fmt::Result {
+        let traps = inlets.iter().filter(|inlet| matches!(inlet, Inlet::Trap(_))).count();
+        let none = inlets.iter().filter(|inlet| matches!(inlet, Inlet::None(_))).count();
+        let all = words::count(inlets.len(), "site");
         if self.binary.c_archive {
             writeln!(
                 f,
                 "\nengine inline can't be used in a C program (-buildmode=c-archive)"
             )
-        } else if hindered > 0 {
-            let all = words::count(hindrances.len(), "site");
-            writeln!(
-                f,
-                "\nengine inline can't be used: {hindered} of {all} can't have a jump"
-            )
+        } else if none > 0 {
+            writeln!(f, "\nengine inline can't be used: {none} of {all} can have neither a jump nor a trap")
+        } else if traps > 0 {
+            writeln!(f, "\nengine inline: a trap at {traps} of {all}, jumps at the others")
         } else {
             writeln!(f, "\nengine inline: a jump at each site, no traps")
         }
     }
 
-    fn write_site(&self, f: &mut fmt::Formatter<'_>, site: &Site, hindrance: Option<&NoJump>) -> fmt::Result {
+    fn write_site(&self, f: &mut fmt::Formatter<'_>, site: &Site, inlet: &Inlet<'_>) -> fmt::Result {
         let kind = site.kind.words();
         write!(f, "  {kind} {}", site.instruction)?;
         if let Some(slot) = site.slot.filter(|_| site.kind != SiteKind::Slot) {
@@ -73,20 +73,21 @@ impl Plan {
             }
         }
         writeln!(f)?;
-        match (hindrance, &site.instruction.room) {
-            (Some(NoJump::NoRoom(why)), _) | (None, Room::None(why)) => {
-                writeln!(f, "    no room for a jump (engine inline): {why}")?;
-            }
-            (Some(NoJump::Overlaps(other)), _) => writeln!(
-                f,
-                "    no jump (engine inline): that of {} would take the same bytes",
-                self.place_of(&self.sites[*other])
-            )?,
-            (None, Room::Jump { start, bytes }) => writeln!(
+        match inlet {
+            Inlet::Jump { start, bytes } => writeln!(
                 f,
                 "    a jump over {} from {start} on (engine inline), no trap",
                 words::count(bytes.len(), "byte")
             )?,
+            Inlet::Trap(NoJump::NoRoom(why)) => {
+                writeln!(f, "    a trap (engine inline), some microseconds: {why}")?;
+            }
+            Inlet::Trap(NoJump::Overlaps(other)) => writeln!(
+                f,
+                "    a trap (engine inline), some microseconds: a jump would take bytes of {}",
+                self.place_of(&self.sites[*other])
+            )?,
+            Inlet::None(why) => writeln!(f, "    neither jump nor trap (engine inline): {why}")?,
         }
         site.bindings
             .iter()

@@ -3,7 +3,7 @@
 use super::{Consumes, Cost, Instruction, Lead, Room};
 use crate::go::Binary;
 use crate::go::arch::Architecture;
-use crate::go::sites::{EntryKind, EntrySite, Execution, Leads, MemoryWrite, Site as FoundSite};
+use crate::go::sites::{EntryKind, EntrySite, Execution, Leads, MemoryWrite, NoRoom, Site as FoundSite};
 
 impl Instruction {
     /// A found site's instruction.
@@ -40,7 +40,8 @@ impl Instruction {
                     start: room.start,
                     bytes: room.bytes.clone(),
                 },
-                Err(why) => Room::None((*why).to_owned()),
+                Err(NoRoom::Beside(why)) => Room::Trap((*why).to_owned()),
+                Err(NoRoom::Itself(why)) => Room::None((*why).to_owned()),
             },
         }
     }

@@ -1,39 +1,65 @@
-//! Where jumps can be put, for the engine that needs no trap.
+//! Where jumps can be put, for the engine that decides inside the program, and where only traps can.
 
 use super::{Plan, Room, Site};
+use crate::go::address::Address;
+
+/// How threads get from a site to goinject's code inside the program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inlet<'a> {
+    /// By a jump over these instructions.
+    Jump {
+        /// Where they begin, at the site or before it.
+        start: Address,
+        /// What they are.
+        bytes: &'a [u8],
+    },
+    /// By a trap, because of this.
+    Trap(NoJump),
+    /// Not at all, because of this.
+    None(String),
+}
 
 /// Why there can't be a jump at a site.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoJump {
     /// There is no room, because of this.
     NoRoom(String),
-    /// The jump at the site of this index would take the same bytes.
+    /// The jump would take bytes of the site of this index.
     Overlaps(usize),
 }
 
 impl Plan {
-    /// For each site, why there can't be a jump; none where there can.
-    pub fn without_jump(&self) -> Vec<Option<NoJump>> {
-        let mut taken: Vec<(u64, u64, usize)> = Vec::new();
-        let mut all: Vec<Option<NoJump>> = Vec::new();
-        for (n, site) in self.sites.iter().enumerate() {
-            all.push(match &site.instruction.room {
-                Room::None(why) => Some(NoJump::NoRoom(why.clone())),
-                Room::Jump { start, bytes } => {
-                    taken.push((start.0, start.0 + bytes.len() as u64, n));
-                    None
-                }
-            });
-        }
-        taken.sort_unstable();
-        for pair in taken.windows(2) {
-            let [(_, end, before), (start, _, after)] = [pair[0], pair[1]];
-            if end > start {
-                all[before] = Some(NoJump::Overlaps(after));
-                all[after] = Some(NoJump::Overlaps(before));
+    /// For each site, the way from there.
+    pub fn inlets(&self) -> Vec<Inlet<'_>> {
+        let mut inlets: Vec<Inlet<'_>> = self
+            .sites
+            .iter()
+            .map(|site| match &site.instruction.room {
+                Room::Jump { start, bytes } => Inlet::Jump { start: *start, bytes },
+                Room::Trap(why) => Inlet::Trap(NoJump::NoRoom(why.clone())),
+                Room::None(why) => Inlet::None(why.clone()),
+            })
+            .collect();
+        let mut by_start: Vec<usize> = (0..inlets.len()).collect();
+        by_start.sort_by_key(|n| range(&self.sites[*n].instruction.room).map_or(0, |range| range.start));
+        let mut former: Option<(u64, usize)> = None;
+        for n in by_start {
+            let Some(taken) = range(&self.sites[n].instruction.room) else {
+                continue;
+            };
+            let is_within = |other: &usize| {
+                *other != n && taken.contains(&self.sites[*other].instruction.address.0)
+            };
+            let overlapped = match former {
+                Some((end, before)) if end > taken.start => Some(before),
+                _ => (0..self.sites.len()).find(is_within),
+            };
+            match overlapped {
+                Some(other) => inlets[n] = Inlet::Trap(NoJump::Overlaps(other)),
+                None => former = Some((taken.end, n)),
             }
         }
-        all
+        inlets
     }
 
     /// A site's instruction and place, for messages.
@@ -41,5 +67,13 @@ impl Plan {
         let instruction = &site.instruction;
         let name = &self.functions[site.function].name;
         format!("`{}` at {} of {name}", instruction.text, instruction.address)
+    }
+}
+
+/// What a jump would take.
+fn range(room: &Room) -> Option<std::ops::Range<u64>> {
+    match room {
+        Room::Jump { start, bytes } => Some(start.0..start.0 + bytes.len() as u64),
+        Room::Trap(_) | Room::None(_) => None,
     }
 }

@@ -83,7 +83,9 @@ pub enum Room {
         /// What they are.
         bytes: Vec<u8>,
     },
-    /// It can't, because of this.
+    /// It can't, because of what is next to it, but a trap can.
+    Trap(String),
+    /// Neither can, because of this.
     None(String),
 }
 

@@ -168,7 +168,7 @@ fn stop(pid: i32, tid: i32) -> io::Result<Option<Stop>> {
             return Ok(None);
         };
         if matches!(stop.why(), Why::Interrupted | Why::Group) {
-            if !stop.has_pending_trap() {
+            if !stop.has_pending_fault() {
                 return Ok(Some(stop));
             }
             stop.detach()?;

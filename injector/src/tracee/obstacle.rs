@@ -6,7 +6,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use super::denial::{Wanted, denial};
-use super::stop::has_pending_trap;
+use super::stop::has_pending_fault;
 
 /// What is in the way. It travels as the inner error of an [`io::Error`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -185,7 +185,7 @@ fn field(status: &str, name: &str) -> Option<u64> {
 
 /// Whether a thread can't stop for now, and has no breakpoint's trap waiting for it either.
 pub(super) fn is_held_up(pid: i32, tid: i32) -> bool {
-    state(pid, tid) == Some('D') && !has_pending_trap(tid)
+    state(pid, tid) == Some('D') && !has_pending_fault(tid)
 }
 
 /// The letter of a thread's state; none if it is gone.

@@ -136,9 +136,9 @@ impl Stop {
         ptrace::signal_code(self.tid).is_ok_and(|code| code > 0)
     }
 
-    /// Whether a breakpoint's trap waits to be reported behind this stop.
-    pub fn has_pending_trap(&self) -> bool {
-        has_pending_trap(self.tid)
+    /// Whether a trap or a fault of the thread waits to be reported behind this stop.
+    pub fn has_pending_fault(&self) -> bool {
+        has_pending_fault(self.tid)
     }
 
     /// Marks the signal that the thread is stopped with; see [`ptrace::mark_signal`].
@@ -227,13 +227,13 @@ impl Stop {
     }
 }
 
-/// Whether a breakpoint's trap waits for a thread.
-pub(super) fn has_pending_trap(tid: i32) -> bool {
-    let bit = 1u64 << (libc::SIGTRAP - 1);
+/// Whether a signal for something that the thread itself has done waits for it: a trap, or a fault.
+pub(super) fn has_pending_fault(tid: i32) -> bool {
+    const BITS: u64 = 1 << (libc::SIGTRAP - 1) | 1 << (libc::SIGSEGV - 1) | 1 << (libc::SIGBUS - 1);
     std::fs::read_to_string(format!("/proc/{tid}/status")).is_ok_and(|status| {
         let pending = status.lines().find_map(|line| line.strip_prefix("SigPnd:"));
         pending
             .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-            .is_some_and(|mask| mask & bit != 0)
+            .is_some_and(|mask| mask & BITS != 0)
     })
 }

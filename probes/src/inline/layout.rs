@@ -119,18 +119,6 @@ impl KeptTable {
     }
 }
 
-/// Memory that is always there, for as long as the program runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub struct Known {
-    /// Its first byte.
-    pub low: u64,
-    /// Behind its last.
-    pub high: u64,
-    /// Not 0: it may be written.
-    pub writable: u64,
-}
-
 /// `struct gi_clock`.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -150,9 +138,6 @@ pub(super) struct SharesPlace {
     pub(super) terms: u64,
     pub(super) used: u64,
 }
-
-/// How many of them the core looks at.
-const KNOWN: usize = 16;
 
 /// `struct gi_slot`, of which goinject looks at the first word alone.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -193,11 +178,9 @@ pub(super) struct Inside {
     pub(super) ring: u64,
     pub(super) entries: u64,
     pub(super) tls_is_known: u64,
-    pub(super) known_count: u64,
     pub(super) lease: u64,
     pub(super) procid_offset: u64,
     pub(super) clock: Clock,
-    pub(super) known: [Known; KNOWN],
     pub(super) kept: [KeptTable; 5],
     pub(super) slots: u64,
     pub(super) shares: SharesPlace,
@@ -207,6 +190,6 @@ pub(super) struct Inside {
 // The same numbers as in `bpf/inline.h`.
 const _: () = assert!(
     std::mem::offset_of!(Inside, ring) == 208
-        && size_of::<Inside>() == 840
+        && size_of::<Inside>() == 448
         && size_of::<Slot>() == SLOT as usize
 );

@@ -10,6 +10,7 @@ struct Mapped {
     run: SharedRun,
     process: SharedProcess,
     stub: u64,
+    faults: Vec<(u64, u64)>,
     _code: memmap2::Mmap,
     _memory: [MmapRaw; 2],
 }
@@ -49,7 +50,7 @@ impl Mapped {
         let map = |file: BorrowedFd<'_>| MmapOptions::new().map_raw(&file).unwrap();
         let memory = [map(run.file()), map(process.file())];
         let at = |n: usize| memory[n].as_mut_ptr() as u64;
-        process.place(at(1), &run, at(0), &[], RuntimeFacts::default());
+        process.place(at(1), &run, at(0), RuntimeFacts::default());
         process.extend(Duration::from_secs(60));
         let size = (code_size() as usize).next_multiple_of(64);
         let mut code = MmapMut::map_anon(size + 2 * STUB).unwrap();
@@ -73,6 +74,7 @@ impl Mapped {
             run,
             process,
             stub,
+            faults: faults(base),
             _code: code.make_exec().unwrap(),
             _memory: memory,
         }
@@ -204,6 +206,51 @@ fn memory_that_is_missing_fails_and_is_counted() {
     assert_eq!(mapped.call(1).rax, 1);
     let counters = mapped.run.counters()[0];
     assert_eq!(counters.failed[Reason::ReadFault as usize], 1);
+}
+
+/// A thread that faults in the core goes on where the core says, and has failed.
+#[test]
+fn memory_that_nobody_has_faults_and_is_counted() {
+    let nobodys = MmapOptions::new().len(1 << 16).map_anon().unwrap();
+    // SAFETY: nothing else knows of this memory.
+    unsafe { libc::mprotect(nobodys.as_ptr() as *mut libc::c_void, 1 << 16, libc::PROT_NONE) };
+    let sizes = [1, 2, 4, 8];
+    for (calls, size) in (1..).zip(sizes) {
+        let (bindings, mut edits) = sets_rax(0);
+        edits[0].place = Place {
+            base: Base::Absolute as u8,
+            size,
+            address: nobodys.as_ptr() as u64,
+            ..Place::default()
+        };
+        let mapped = Mapped::new(bindings, edits, Vec::new());
+        DETOURS.lock().unwrap().clone_from(&mapped.faults);
+        // SAFETY: a handler that takes a lock which nobody has while the core runs.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = detour as *const () as usize;
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+            libc::sigaction(libc::SIGSEGV, &raw const action, std::ptr::null_mut());
+        }
+        assert_eq!(mapped.call(1).rax, 1);
+        let counters = mapped.run.run().counters()[0];
+        assert_eq!(counters.failed[Reason::ReadFault as usize], 1, "{size}");
+        assert_eq!(TAKEN.load(Ordering::Relaxed), calls);
+    }
+}
+
+static DETOURS: std::sync::Mutex<Vec<(u64, u64)>> = std::sync::Mutex::new(Vec::new());
+static TAKEN: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn detour(_: i32, _: *const libc::siginfo_t, context: *mut libc::ucontext_t) {
+    // SAFETY: the kernel gives a context for as long as this runs.
+    let pc = unsafe { &mut (*context).uc_mcontext.gregs[libc::REG_RIP as usize] };
+    let detours = DETOURS.lock().unwrap();
+    match detours.iter().find(|(at, _)| *at == pc.cast_unsigned()) {
+        Some((_, to)) => *pc = to.cast_signed(),
+        None => std::process::abort(),
+    }
+    TAKEN.fetch_add(1, Ordering::Relaxed);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::tracer::Tracer;
 use super::{ArmError, Former, LoadedProgram};
 use crate::engine::looks::Looks;
 use crate::engine::provision::{give_back, have_scanned, unmap, unused_copies};
-use crate::engine::starting::take_stop;
+use crate::engine::starting::{Awaited, take_stop};
 use crate::engine::supply::Supply;
 use crate::engine::{Generation, Kept, Leftover, Retired, Session, SessionError, State};
 use crate::plan::Plan;
@@ -186,7 +186,7 @@ impl Session for BpfSession {
         self.supply();
         let pid = self.pid;
         match self.starting.is_some() {
-            true => take_stop(pid, stop, |stop| self.arm_started(stop, family)),
+            true => take_stop(pid, stop, &mut Awaited::traps(), |stop| self.arm_started(stop, family)),
             false => Ok(self.serve(stop)?),
         }
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::ops::Range;
 
 use super::whereabouts::{Code, is_goroutine_within, is_thread_within};
-use super::{ArmError, InlineSession, Spot, jumps, verify};
+use super::{ArmError, Armed, InlineSession, Spot, jumps, verify};
 use crate::engine::code::Others;
 use crate::engine::looks::Looks;
 use crate::engine::provision::unmap;
@@ -64,7 +64,7 @@ impl InlineSession {
         if spots.is_empty() {
             return Ok(false);
         }
-        let windows = || spots.iter().map(Spot::inside);
+        let windows = || spots.iter().filter_map(Spot::inside);
         let preemption = self.preemption();
         let (code, preempted) = (Code::new(windows()), Code::new(preemption.clone()));
         // A thread that is about to save a goroutine's registers, or to load them, has not put its frame there, or no more.
@@ -89,7 +89,7 @@ impl InlineSession {
         spots: Vec<Spot>,
         family: &Family,
     ) -> Result<(), ArmError> {
-        let is_usable = |stop: &Stop| !stop.has_pending_trap();
+        let is_usable = |stop: &Stop| !stop.has_pending_fault();
         let lent = stops.iter().position(is_usable).unwrap_or_default();
         let mut remote = family
             .remote(self.pid, stops.swap_remove(lent))
@@ -100,36 +100,73 @@ impl InlineSession {
     }
 }
 
-/// Stops every thread of a process, has `lift` take the jumps out, and waits until none is within goinject's code. Whether that
-/// came about.
-///
-/// # Errors
-/// Those of ptrace.
-pub(super) fn stop_behind(
-    pid: i32,
-    family: &mut Family,
-    memory: &Memory,
-    code: Range<u64>,
-    lift: impl FnOnce(),
-    is_idle: &dyn Fn() -> bool,
-) -> io::Result<(Vec<Stop>, bool)> {
-    let code = Code::new([code]);
-    let mut looks = Looks::begin();
-    let mut lift = Some(lift);
-    loop {
-        let stops = family.stop_all(pid, &mut Stop::resume)?;
-        if let Some(lift) = lift.take() {
-            lift();
+impl Armed {
+    /// Stops every thread of the process, has `lift` take the jumps and traps out, and waits until none is within goinject's code.
+    /// Whether that came about.
+    ///
+    /// # Errors
+    /// Those of ptrace.
+    pub(super) fn stop_behind(
+        &self,
+        pid: i32,
+        family: &mut Family,
+        memory: &Memory,
+        lift: impl FnOnce(),
+    ) -> io::Result<(Vec<Stop>, bool)> {
+        let code = Code::new([self.code.clone()]);
+        let mut looks = Looks::begin();
+        let mut lift = Some(lift);
+        let mut resume = |stop: Stop| self.resume(stop, memory);
+        loop {
+            let stops = family.stop_all(pid, &mut resume)?;
+            if let Some(lift) = lift.take() {
+                lift();
+            }
+            let stops = self.clean(pid, stops, family, memory)?;
+            let is_outside =
+                self.process.borrow().is_idle() && !is_thread_within(&stops, memory, &code)?;
+            let pause = match is_outside {
+                true => None,
+                false => looks.next(),
+            };
+            let Some(pause) = pause else {
+                return Ok((stops, is_outside));
+            };
+            family.go_on_for(pid, stops, pause, &mut resume)?;
         }
-        let is_outside = is_idle() && !is_thread_within(&stops, memory, &code)?;
-        let pause = match is_outside {
-            true => None,
-            false => looks.next(),
+    }
+
+    /// Gives the signals back their former actions, by one of the stopped threads, none of which is within goinject's code. That
+    /// thread, where no handler of the program's own may still pass signals on to goinject's.
+    ///
+    /// # Errors
+    /// Those of ptrace.
+    pub(super) fn remove_handlers(
+        &self,
+        pid: i32,
+        stops: &mut Vec<Stop>,
+        family: &Family,
+    ) -> io::Result<Option<Stop>> {
+        let Some(stop) = stops.pop() else {
+            return Ok(None);
         };
-        let Some(pause) = pause else {
-            return Ok((stops, is_outside));
-        };
-        family.go_on_for(pid, stops, pause, &mut Stop::resume)?;
+        let mut remote = family.remote(pid, stop)?;
+        let removed = self
+            .handlers
+            .iter()
+            .try_fold(true, |all, handler| Ok(handler.remove(&mut remote)? && all));
+        let stop = remote.finish()?;
+        match removed {
+            Ok(true) => Ok(Some(stop)),
+            Ok(false) => {
+                stops.push(stop);
+                Ok(None)
+            }
+            Err(error) => {
+                stops.push(stop);
+                Err(error)
+            }
+        }
     }
 }
 

@@ -1,19 +1,22 @@
-//! Jumps in a running program: the core and a stub for each site in memory near the code, and what the jumps are over.
+//! The ways from a running program to the core: a stub for each site in memory near the code, and jumps to them, or traps whose
+//! handler has threads go on there.
 
 use std::io;
 use std::ops::Range;
 
-use goinject_probes::inline::{Head, SharedProcess, code_size, entrance};
+use goinject_probes::inline::{Head, SharedProcess, code_size, entrance, faults};
 
 use super::handing::Handed;
 use crate::engine::arch::{STUB, jump, stub};
+use crate::engine::breakpoints::{self, Traps, passed};
 use crate::engine::code::{CodeError, Others, compare};
+use crate::engine::handlers::{Detour, Handler};
 use crate::engine::provision::{map_code, unmap};
 use crate::plan::encode::LoadBias;
-use crate::plan::{NoJump, Plan, Room};
+use crate::plan::{Inlet, Plan};
 use crate::tracee::{Memory, Remote, page_size};
 
-/// A jump to be.
+/// A jump or a trap to be.
 #[derive(Clone, Debug)]
 pub(super) struct Spot {
     /// Run-time address of the first byte that it takes.
@@ -22,78 +25,105 @@ pub(super) struct Spot {
     pub(super) bytes: Vec<u8>,
     /// Bytes of them before the site.
     before: usize,
+    /// It is a trap.
+    pub(super) is_trap: bool,
 }
 
 impl Spot {
-    /// What nobody may be in when the jump is put there: going on at its first byte does no harm.
-    pub(super) fn inside(&self) -> Range<u64> {
-        self.address + 1..self.address + self.bytes.len() as u64
+    /// What nobody may be in when the jump is put there: going on at its first byte does no harm. A trap is a single byte.
+    pub(super) fn inside(&self) -> Option<Range<u64>> {
+        (!self.is_trap).then(|| self.address + 1..self.address + self.bytes.len() as u64)
     }
 
-    /// The plan's sites in a process.
+    /// The plan's sites in a process, by row.
     ///
     /// # Errors
-    /// There is no room for one of the jumps, in words.
+    /// There is no way from one of them, in words.
     pub(super) fn all(plan: &Plan, bias: LoadBias) -> Result<Vec<Spot>, String> {
         fits(plan)?;
-        let spots = plan.sites.iter().filter_map(|site| match &site.instruction.room {
-            Room::Jump { start, bytes } => Some(Spot {
-                address: bias.apply(*start),
-                bytes: bytes.clone(),
-                before: usize::try_from(site.instruction.address.0 - start.0).ok()?,
-            }),
-            Room::None(_) => None,
+        let inlets = plan.inlets();
+        let spots = plan.sites.iter().zip(&inlets).map(|(site, inlet)| {
+            let at = site.instruction.address;
+            let (start, bytes, is_trap) = match inlet {
+                Inlet::Jump { start, bytes } => (*start, bytes.to_vec(), false),
+                _ => (at, site.instruction.bytes.clone(), true),
+            };
+            Spot {
+                address: bias.apply(start),
+                bytes,
+                before: (at.0 - start.0) as usize,
+                is_trap,
+            }
         });
         Ok(spots.collect())
     }
 }
 
-/// Whether a jump fits at every site of a plan, or why not.
+/// Whether there is a way into the core from every site of a plan, or why not.
 ///
 /// # Errors
 /// In words, with the site and what would do.
 pub fn fits(plan: &Plan) -> Result<(), String> {
-    const INSTEAD: &str = "use --engine bpf or --engine ptrace";
-    let hindrances = plan.without_jump();
-    let mut hindered = plan.sites.iter().zip(&hindrances);
-    let found = hindered.find_map(|(site, hindrance)| Some((site, hindrance.as_ref()?)));
-    let Some((site, hindrance)) = found else {
-        return Ok(());
-    };
-    let place = plan.place_of(site);
-    Err(match hindrance {
-        NoJump::NoRoom(why) => format!("there is no room for a jump at {place}: {why}; {INSTEAD}"),
-        NoJump::Overlaps(other) => format!(
-            "the jumps at {place} and at {} would take the same bytes; {INSTEAD}",
-            plan.place_of(&plan.sites[*other])
-        ),
-    })
+    let inlets = plan.inlets();
+    let found = plan.sites.iter().zip(&inlets).find_map(|(site, inlet)| match inlet {
+        Inlet::None(why) => Some((site, why)),
+        _ => None,
+    });
+    match found {
+        None => Ok(()),
+        Some((site, why)) => Err(format!(
+            "neither a jump nor a trap can be put at {}: {why}; use --engine bpf or --engine ptrace",
+            plan.place_of(site)
+        )),
+    }
 }
 
-/// The memory with the core and the stubs in a target.
+/// The memory with the core, the stubs and the handlers in a target.
 #[derive(Debug)]
 pub(super) struct Ground {
-    /// Where each site's jump leads to.
+    /// Where each site leads to.
     pub(super) stubs: Vec<u64>,
     /// All of it.
     pub(super) range: Range<u64>,
+    /// In front of the program's own.
+    pub(super) handlers: Vec<Handler>,
+    /// Where threads go on that fault in the core.
+    pub(super) faults: Vec<Detour>,
+    /// The jumps, as bytes for their places.
+    pub(super) jumps: Vec<(u64, Vec<u8>)>,
 }
 
 impl Ground {
     /// Makes it with a thread of the target. It can be run and read there, and never be written by the program.
     ///
     /// # Errors
-    /// Those of ptrace and of the target's memory, or why an instruction can't be run elsewhere.
+    /// Those of ptrace and of the target's memory, or why the program can't have it.
     pub(super) fn make(
         remote: &mut Remote,
         spots: &[Spot],
         handed: Handed,
         shared: &SharedProcess,
     ) -> io::Result<Result<Ground, String>> {
+        let signals = [libc::SIGSEGV, libc::SIGBUS, libc::SIGTRAP];
+        let mut handlers = Vec::new();
+        for signal in signals {
+            if signal == libc::SIGTRAP && !spots.iter().any(|spot| spot.is_trap) {
+                continue;
+            }
+            let Some(handler) = Handler::before(remote, signal)? else {
+                return Ok(Err(format!(
+                    "the target has no handler for signal {signal}, which every Go runtime installs: use --engine bpf"
+                )));
+            };
+            handlers.push(handler);
+        }
         let count = spots.len() as u64;
         let table = code_size().next_multiple_of(64);
         let first = (table + 8 * count).next_multiple_of(64);
-        let size = (first + STUB * count).next_multiple_of(page_size());
+        let behind = first + STUB * count;
+        let detours = spots.len() + faults(0).len();
+        let for_handlers = handlers.len() as u64 * Handler::size(detours).next_multiple_of(16);
+        let size = (behind + for_handlers).next_multiple_of(page_size());
         let near = spots.first().map_or(0, |spot| spot.address);
         let start = map_code(remote, near, size)?;
         let head = Head {
@@ -125,11 +155,52 @@ impl Ground {
             image[entry..entry + 8].copy_from_slice(&(at + made.resume as u64).to_le_bytes());
             stubs.push(at);
         }
+        let jumps = match jumps(spots, &stubs) {
+            Ok(jumps) => jumps,
+            Err(why) => {
+                unmap(remote, &(start..start + size))?;
+                return Ok(Err(why));
+            }
+        };
+        let faults = faults(start);
+        let passed = spots.iter().map(|spot| passed(spot.address));
+        let of_traps = spots.iter().zip(passed.zip(stubs.iter().copied()));
+        let mut detours: Vec<Detour> = of_traps
+            .filter_map(|(spot, detour)| spot.is_trap.then_some(detour))
+            .collect();
+        detours.extend(&faults);
+        let mut places = Vec::new();
+        let mut offset = behind as usize;
+        for handler in &handlers {
+            let code = handler.image(&detours);
+            image[offset..offset + code.len()].copy_from_slice(&code);
+            places.push(start + offset as u64);
+            offset += code.len().next_multiple_of(16);
+        }
         remote.memory().write(start, &image)?;
+        for (handler, at) in handlers.iter_mut().zip(places) {
+            handler.install(remote, at)?;
+        }
         Ok(Ok(Ground {
             stubs,
             range: start..start + size,
+            handlers,
+            faults,
+            jumps,
         }))
+    }
+
+    /// The traps at those sites that have one.
+    pub(super) fn traps(&self, spots: &[Spot]) -> Traps {
+        let all = (0..).zip(spots).zip(&self.stubs);
+        let traps = all.filter(|((_, spot), _)| spot.is_trap);
+        let (spots, stubs) = traps
+            .map(|((row, spot), stub)| {
+                let spot = breakpoints::Spot::new(row, spot.address, spot.bytes.clone());
+                (spot, *stub)
+            })
+            .unzip();
+        Traps::new(spots, stubs)
     }
 }
 
@@ -137,8 +208,9 @@ impl Ground {
 ///
 /// # Errors
 /// One of them does not reach its stub.
-pub(super) fn jumps(spots: &[Spot], ground: &Ground) -> Result<Vec<(u64, Vec<u8>)>, String> {
-    let jumps = spots.iter().zip(&ground.stubs).map(|(spot, stub)| {
+fn jumps(spots: &[Spot], stubs: &[u64]) -> Result<Vec<(u64, Vec<u8>)>, String> {
+    let jumps = spots.iter().zip(stubs).filter(|(spot, _)| !spot.is_trap);
+    let jumps = jumps.map(|(spot, stub)| {
         jump(spot.address, *stub, spot.bytes.len())
             .map(|bytes| (spot.address, bytes))
             .ok_or_else(|| format!("a jump at 0x{:x} does not reach goinject's code", spot.address))
@@ -146,7 +218,7 @@ pub(super) fn jumps(spots: &[Spot], ground: &Ground) -> Result<Vec<(u64, Vec<u8>
     jumps.collect()
 }
 
-/// Whether the bytes that jumps are to take are still those of the plan.
+/// Whether the bytes that jumps and traps are to take are still those of the plan.
 ///
 /// # Errors
 /// They differ, or can't be read.

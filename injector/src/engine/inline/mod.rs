@@ -1,6 +1,6 @@
-//! The inline engine: jumps in the program's code to the decision core inside the program.
+//! The inline engine: jumps in the program's code to the decision core inside the program, and traps where there is no room for one.
 //!
-//! A hit costs neither a trap nor a system call. The plan's tables are the same as for the other engines, in memory that the
+//! A hit at a jump costs neither a trap nor a system call. The plan's tables are the same as for the other engines, in memory that the
 //! target shares with goinject, and the core is compiled from the same source. goinject traces the target's threads only for
 //! their births and ends: it takes the jumps out of what they fork, and lets them go as they were found.
 //!
@@ -9,6 +9,7 @@
 
 mod attaching;
 mod dumping;
+mod faults;
 mod handing;
 mod jumps;
 mod swapping;
@@ -21,28 +22,32 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::rc::Rc;
 use std::time::Duration;
 
-use goinject_probes::inline::{Clock, Known, RuntimeFacts, SharedProcess, SharedRun};
+use goinject_probes::inline::{Clock, RuntimeFacts, SharedProcess, SharedRun};
 use goinject_probes::native::Run;
 use goinject_probes::table::{self, Tables, TermCounters, WriterKind};
 use goinject_rules::model::Limits;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
-use self::attaching::{stop_behind, unmap_all};
+use self::attaching::unmap_all;
 use self::dumping::Dumping;
+use self::faults::Faults;
 use self::handing::hand;
 pub use self::jumps::fits;
-use self::jumps::{Ground, Spot, jumps};
+use self::jumps::{Ground, Spot};
+use super::breakpoints::{Traps, trap_beside_uprobes};
 use super::code::{CodeError, Others, verify};
 use super::guard::{Guard, Patch, Way};
+use super::handlers::Handler;
 use super::provision::{Provision, ProvisionError, WrittenBy, unused_copies};
-use super::starting::take_stop;
+use super::starting::{Awaited, take_stop};
+use super::stopped::gone;
 use super::supply::Supply;
 use super::{
     Engine, Event, Generation, Leftover, NoRoom, Retired, Session, SessionError, Start, State, Subject, Tally,
 };
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Loaded, Numbering, encode};
-use crate::tracee::{Family, Memory, Obstacle, Remote, Stop, mappings, page_size};
+use crate::tracee::{Family, Memory, Obstacle, Remote, Stop, page_size};
 
 /// Why a target can't be armed with jumps.
 #[derive(Debug, thiserror::Error)]
@@ -221,6 +226,7 @@ impl InlineEngine {
             bias: subject.bias,
             memory: Memory::open(pid).map_err(ArmError::trace)?,
             shared: Rc::clone(&self.shared),
+            awaited: Awaited::faults(),
             armed: None,
             dumping: Dumping::default(),
             generation: Rc::clone(&self.generation),
@@ -360,6 +366,10 @@ impl Engine for InlineEngine {
 /// What is in a process while its rules act.
 struct Armed {
     spots: Vec<Spot>,
+    /// At those that have no jump.
+    traps: Traps,
+    faults: Faults,
+    handlers: Vec<Handler>,
     process: Rc<RefCell<SharedProcess>>,
     supply: Option<Supply>,
     guard: Option<Guard>,
@@ -369,6 +379,38 @@ struct Armed {
     mapped: Vec<Range<u64>>,
 }
 
+impl Armed {
+    /// Has a thread go on that has come to a trap, or faulted in the core, when it is resumed without the signal; false if it stopped
+    /// for another reason.
+    fn serve(&self, stop: &Stop, memory: &Memory) -> io::Result<bool> {
+        let served = self.faults.serve(stop).and_then(|is_served| {
+            // What becomes of its call is decided behind the trap, in the program.
+            Ok(is_served || self.traps.serve(stop, memory, &mut Vec::new(), |_, _| ())?)
+        });
+        served.or_else(gone)
+    }
+
+    /// Lets a thread go on, as [`Armed::serve`] has it.
+    fn resume(&self, stop: Stop, memory: &Memory) -> io::Result<()> {
+        match self.serve(&stop, memory)? {
+            true => stop.resume_without_signal(),
+            false => stop.resume(),
+        }
+    }
+
+    /// See [`Traps::clean`].
+    fn clean(
+        &self,
+        pid: i32,
+        stops: Vec<Stop>,
+        family: &mut Family,
+        memory: &Memory,
+    ) -> io::Result<Vec<Stop>> {
+        let serve = &mut |stop: &Stop| self.serve(stop, memory);
+        self.traps.clean(pid, stops, family, serve)
+    }
+}
+
 /// A process with jumps.
 pub struct InlineSession {
     pid: i32,
@@ -376,6 +418,7 @@ pub struct InlineSession {
     bias: LoadBias,
     memory: Memory,
     shared: Rc<Shared>,
+    awaited: Awaited,
     /// None until the Go runtime is set up, and once the program is gone.
     armed: Option<Armed>,
     dumping: Dumping,
@@ -388,8 +431,7 @@ struct Prepared {
     shared: SharedProcess,
     supply: Option<Supply>,
     switch: u64,
-    jumps: Vec<(u64, Vec<u8>)>,
-    code: Range<u64>,
+    ground: Ground,
     mapped: Vec<Range<u64>>,
 }
 
@@ -408,7 +450,7 @@ impl InlineSession {
 
     /// All that the target is given, by system calls of one of its threads.
     fn prepare(&self, remote: &mut Remote, spots: &[Spot]) -> Result<Prepared, ArmError> {
-        if remote.is_filtered_itself() || remote.is_filtered() && !super::starting::may_read_itself() {
+        if remote.is_filtered_itself() {
             return Err(ArmError::Filtered);
         }
         let loaded = Provision::of(&self.plan, self.bias, WrittenBy::Tracer)
@@ -420,61 +462,32 @@ impl InlineSession {
             .map_err(ArmError::Memory)?;
         let run = self.shared.run();
         let handed = hand(remote, run, &shared).map_err(ArmError::Refused)?;
-        let known = self.known(&loaded).map_err(ArmError::trace)?;
         let runtime = RuntimeFacts {
             tls_is_known: self.plan.runtime.tls_g.is_some(),
             procid_offset: self.plan.runtime.procid_offset.unwrap_or_default(),
         };
-        shared.place(handed.process, run, handed.run, &known, runtime);
+        shared.place(handed.process, run, handed.run, runtime);
         let ground = Ground::make(remote, spots, handed, &shared)
             .map_err(ArmError::Refused)?
             .map_err(ArmError::Unfit)?;
         Ok(Prepared {
             supply: Supply::of(&loaded, WrittenBy::Tracer),
             switch: run.switch(handed.run),
-            code: ground.range.clone(),
             mapped: vec![
                 handed.run..handed.run + run.size().next_multiple_of(page_size()),
                 handed.process..handed.process + shared.size().next_multiple_of(page_size()),
                 ground.range.clone(),
             ],
-            jumps: jumps(spots, &ground).map_err(ArmError::Unfit)?,
+            ground,
             shared,
         })
     }
 
-    /// Memory that the program never gives back: its own segments, as they are protected now, and what goinject gave it.
-    fn known(&self, loaded: &Loaded) -> io::Result<Vec<Known>> {
-        let mut known = Vec::new();
-        for mapping in mappings(self.pid)? {
-            let (low, high) = (mapping.range.start, mapping.range.end);
-            if mapping.inode == self.plan.binary.inode && !mapping.writable {
-                let writable = 0;
-                known.push(Known { low, high, writable });
-            }
-            for data in self.plan.runtime.data.iter().filter(|_| mapping.writable) {
-                let low = low.max(self.bias.apply(data.start));
-                let high = high.min(self.bias.apply(data.end));
-                if low < high {
-                    let writable = 1;
-                    known.push(Known { low, high, writable });
-                }
-            }
-        }
-        if loaded.scratch != 0 {
-            let constants = loaded.scratch..loaded.copies.start;
-            let writable = u64::from(self.plan.writes_scratch());
-            for (range, writable) in [(constants, writable), (loaded.copies.start..loaded.marks.end, 1)] {
-                let (low, high) = (range.start, range.end);
-                known.push(Known { low, high, writable });
-            }
-        }
-        Ok(known)
-    }
-
-    /// Puts the jumps in. No thread of the program runs.
+    /// Puts jumps and traps in. No thread of the program runs.
     fn arm(&mut self, prepared: Prepared, spots: Vec<Spot>) -> Result<(), ArmError> {
-        let back = spots.iter().map(|spot| Patch {
+        let traps = prepared.ground.traps(&spots);
+        let jumps = spots.iter().filter(|spot| !spot.is_trap);
+        let back = jumps.map(|spot| Patch {
             address: spot.address,
             bytes: spot.bytes.clone(),
             way: Way::Stopped,
@@ -484,15 +497,20 @@ impl InlineSession {
             bytes: vec![0; 4],
             way: Way::AtOnce,
         };
-        let patches: Vec<Patch> = std::iter::once(switch).chain(back).collect();
+        let patches: Vec<Patch> = std::iter::once(switch)
+            .chain(traps.patches())
+            .chain(back)
+            .collect();
         let guard = Guard::start(&self.memory, self.pid, &patches).map_err(ArmError::Guard)?;
         let process = Rc::new(RefCell::new(prepared.shared));
-        for (address, bytes) in &prepared.jumps {
-            if let Err(error) = self.memory.write(*address, bytes) {
-                let _ = lift(&spots, &self.memory);
-                guard.dismiss();
-                return Err(ArmError::trace(error));
-            }
+        let mut jumps = prepared.ground.jumps.iter();
+        let inserted = jumps
+            .try_for_each(|(address, bytes)| self.memory.write(*address, bytes))
+            .and_then(|()| traps.insert(&self.memory, trap_beside_uprobes()));
+        if let Err(error) = inserted {
+            let _ = lift(&spots, &self.memory);
+            guard.dismiss();
+            return Err(ArmError::trace(error));
         }
         self.shared.add(Acting {
             pid: self.pid,
@@ -502,12 +520,21 @@ impl InlineSession {
         self.shared.keep(&process.borrow());
         process.borrow().arm();
         self.shared.run().run().start();
+        let Ground {
+            handlers,
+            faults,
+            range,
+            ..
+        } = prepared.ground;
         self.armed = Some(Armed {
             spots,
+            traps,
+            faults: Faults::new(faults),
+            handlers,
             process,
             supply: prepared.supply,
             guard: Some(guard),
-            code: prepared.code,
+            code: range,
             mapped: prepared.mapped,
         });
         Ok(())
@@ -532,10 +559,17 @@ impl Session for InlineSession {
     }
 
     fn stopped(&mut self, stop: Stop, family: &mut Family) -> Result<(), SessionError> {
-        match &self.armed {
-            Some(armed) => Ok(self.dumping.resume(self.pid, stop, &armed.code)?),
-            None => take_stop(self.pid, stop, |stop| self.arm_started(stop, family)),
+        let Some(armed) = &self.armed else {
+            let mut awaited = self.awaited;
+            let taken = take_stop(self.pid, stop, &mut awaited, |stop| self.arm_started(stop, family));
+            self.awaited = awaited;
+            return taken;
+        };
+        if armed.serve(&stop, &self.memory)? {
+            return Ok(stop.resume_without_signal()?);
         }
+        armed.traps.show_place(&stop).or_else(gone)?;
+        Ok(self.dumping.resume(self.pid, stop, &armed.code)?)
     }
 
     fn supply(&mut self) {
@@ -551,6 +585,9 @@ impl Session for InlineSession {
 
     fn thread_gone(&mut self, tid: i32) {
         self.dumping.forget(tid);
+        if let Some(armed) = &self.armed {
+            armed.traps.thread_gone(tid);
+        }
     }
 
     fn forked(&mut self, child: i32) -> io::Result<()> {
@@ -584,15 +621,13 @@ impl Session for InlineSession {
             armed.process.borrow().disarm();
             lifted = lift(&armed.spots, &self.memory);
         };
-        let is_idle = || armed.process.borrow().is_idle();
-        let code = armed.code.clone();
-        let (mut stops, is_outside) = stop_behind(self.pid, family, &self.memory, code, take_out, &is_idle)?;
+        let (mut stops, is_outside) = armed.stop_behind(self.pid, family, &self.memory, take_out)?;
         let is_there = self.memory.word(armed.spots[0].address).is_ok();
         let mut unused = armed.mapped.clone();
         unused.extend(unused_copies(&armed.process.borrow().process(), &self.memory));
         // Where the jumps are still in, so must be what they lead to.
         let lent = match is_there && is_outside && lifted.is_ok() {
-            true => stops.pop(),
+            true => armed.remove_handlers(self.pid, &mut stops, family)?,
             false => None,
         };
         family.let_go(self.pid, stops)?;

@@ -4,9 +4,9 @@ use std::io;
 use std::mem;
 use std::rc::Rc;
 
-use super::attaching::{stop_behind, unmap_all};
+use super::attaching::unmap_all;
 use super::whereabouts::{Code, is_thread_within};
-use super::{ArmError, InlineSession, Spot, jumps, lift, verify};
+use super::{ArmError, Armed, InlineSession, Spot, jumps, lift, verify};
 use crate::engine::code::Others;
 use crate::engine::guard::Guard;
 use crate::engine::looks::Looks;
@@ -34,7 +34,7 @@ impl InlineSession {
             Ok(!is_idle || is_thread_within(stops, &self.memory, &code)?)
         };
         let mut stops = Vec::new();
-        let is_clear = self.stop_where(&mut stops, family, |stops| {
+        let is_clear = self.stop_where(Some(armed), &mut stops, family, |stops| {
             Ok(!is_in_code(stops)? && !self.is_within(stops, &spots)?)
         })?;
         let mut armed = self.armed.take().expect("looked at above");
@@ -51,9 +51,7 @@ impl InlineSession {
                 for stop in stops {
                     stop.resume()?;
                 }
-                let is_idle = || armed.process.borrow().is_idle();
-                let code = armed.code.clone();
-                (stops, is_outside) = stop_behind(self.pid, family, &self.memory, code, take_out, &is_idle)?;
+                (stops, is_outside) = armed.stop_behind(self.pid, family, &self.memory, take_out)?;
             }
         }
         self.shared.remove(&armed.process);
@@ -62,10 +60,13 @@ impl InlineSession {
         let entries = process.entries(run)?;
         process.forget(run)?;
         // Where the jumps are still in, so must be what they lead to.
-        if is_outside && lifted.is_ok() && !stops.is_empty() {
+        if is_outside
+            && lifted.is_ok()
+            && let Some(stop) = armed.remove_handlers(self.pid, &mut stops, family)?
+        {
             let mut unused = armed.mapped.clone();
             unused.extend(unused_copies(&process.process(), &self.memory));
-            let mut remote = family.remote(self.pid, usable(&mut stops))?;
+            let mut remote = family.remote(self.pid, stop)?;
             let left = unmap_all(&mut remote, &unused);
             stops.push(remote.finish()?);
             left?;
@@ -96,7 +97,7 @@ impl InlineSession {
         verify(&self.plan, self.bias, &self.memory, Others::None)?;
         jumps::verify(&spots, &self.memory)?;
         let mut stops = mem::take(&mut retired.stops);
-        let is_clear = self.stop_where(&mut stops, family, |stops| Ok(!self.is_within(stops, &spots)?));
+        let is_clear = self.stop_where(None, &mut stops, family, |stops| Ok(!self.is_within(stops, &spots)?));
         retired.stops = stops;
         match is_clear {
             Ok(true) => {}
@@ -130,14 +131,22 @@ impl InlineSession {
     /// Stops every thread at a moment that is as it should be, or leaves them stopped at the last look. Whether it came to that.
     fn stop_where(
         &self,
+        armed: Option<&Armed>,
         stops: &mut Vec<Stop>,
         family: &mut Family,
         is_clear: impl Fn(&[Stop]) -> io::Result<bool>,
     ) -> io::Result<bool> {
         let mut looks = Looks::begin();
+        let mut resume = |stop: Stop| match armed {
+            Some(armed) => armed.resume(stop, &self.memory),
+            None => stop.resume(),
+        };
         loop {
             if stops.is_empty() {
-                *stops = family.stop_all(self.pid, &mut Stop::resume)?;
+                *stops = family.stop_all(self.pid, &mut resume)?;
+                if let Some(armed) = armed {
+                    *stops = armed.clean(self.pid, mem::take(stops), family, &self.memory)?;
+                }
             }
             if stops.is_empty() || is_clear(stops)? {
                 return Ok(true);
@@ -145,14 +154,14 @@ impl InlineSession {
             let Some(pause) = looks.next() else {
                 return Ok(false);
             };
-            family.go_on_for(self.pid, mem::take(stops), pause, &mut Stop::resume)?;
+            family.go_on_for(self.pid, mem::take(stops), pause, &mut resume)?;
         }
     }
 }
 
 /// A thread that can make system calls for goinject.
 fn usable(stops: &mut Vec<Stop>) -> Stop {
-    let is_usable = |stop: &Stop| !stop.has_pending_trap();
+    let is_usable = |stop: &Stop| !stop.has_pending_fault();
     let lent = stops.iter().position(is_usable).unwrap_or_default();
     stops.swap_remove(lent)
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::breakpoints::{Breakpoints, Ground, InsertError, LEFT, Refusal, Spot, TRAP};
 use super::code::{CodeError, Others, verify};
 use super::provision::{Provision, ProvisionError, WrittenBy, unmap, unused_copies, words_for_copies};
-use super::starting::take_stop;
+use super::starting::{Awaited, take_stop};
 use super::stopped::gone;
 use super::supply::Supply;
 use super::{
@@ -395,7 +395,7 @@ impl Session for PtraceSession {
     fn stopped(&mut self, stop: Stop, family: &mut Family) -> Result<(), SessionError> {
         match self.armed {
             Some(_) => Ok(self.serve_and_resume(stop)?),
-            None => take_stop(self.pid, stop, |stop| self.arm_started(stop, family)),
+            None => take_stop(self.pid, stop, &mut Awaited::traps(), |stop| self.arm_started(stop, family)),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What probing one instruction involves.
 
-use super::Room;
+use super::{NoRoom, Room};
 use crate::go::address::Address;
 
 /// An instruction to put a probe on.
@@ -32,7 +32,7 @@ pub struct Site {
     /// Whether it only moves a value, so that it can be done again with another.
     pub moves: bool,
     /// The bytes that a jump may be written over to get there without a trap, or why there are none.
-    pub room: Result<Room, &'static str>,
+    pub room: Result<Room, NoRoom>,
 }
 
 /// How an instruction under a uprobe is executed.

@@ -17,7 +17,7 @@ use super::pclntab::functions::Function;
 pub use self::instruction::{Execution, Leads, MemoryOperand, MemoryWrite, Registers, Site};
 pub(super) use self::morestack::MorestackFunctions;
 pub use self::morestack::{Morestack, MorestackCallee, Spill};
-pub use self::room::Room;
+pub use self::room::{NoRoom, Room};
 use self::room::Targets;
 
 use self::decode::Code;

@@ -15,6 +15,15 @@ pub struct Room {
     pub bytes: Vec<u8>,
 }
 
+/// Why there is no room for a jump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRoom {
+    /// What is next to the instruction: a trap takes its place alone.
+    Beside(&'static str),
+    /// The instruction can't be run elsewhere, or its function leaves no register to get away with.
+    Itself(&'static str),
+}
+
 /// What code leads to by itself.
 pub(super) struct Targets {
     /// Of jumps inside, and where calls return to.
@@ -45,21 +54,24 @@ impl Targets {
 }
 
 /// Finds the room around an instruction, or why there is none.
-pub(super) fn room(code: &Code<'_>, targets: &Targets, index: usize) -> Result<Room, &'static str> {
+pub(super) fn room(code: &Code<'_>, targets: &Targets, index: usize) -> Result<Room, NoRoom> {
     if targets.uses_free_registers {
-        return Err("it is assembly that uses registers which Go's calling convention leaves to callees");
+        return Err(NoRoom::Itself(
+            "it is assembly that uses registers which Go's calling convention leaves to callees",
+        ));
     }
     let first = code.moved(index);
     if let Some(why) = first.never {
-        return Err(why);
+        return Err(NoRoom::Itself(why));
     }
     // Alone, it may be anything that can be run elsewhere. A fault in it looks as if the caller had called nil, as it does
     // with a breakpoint.
     let site = code.instructions[index];
-    match forwards(code, targets, index) {
+    let found = match forwards(code, targets, index) {
         Err(_) if site.flow == Flow::Return => backwards(code, targets, index),
         found => found,
-    }
+    };
+    found.map_err(NoRoom::Beside)
 }
 
 const SHORT: &str = "what follows is too short for a jump, or is jumped to";

@@ -11,6 +11,8 @@
 	.globl start
 start:
 	.quad common - start
+	.quad faults
+	.quad faults_end
 pool:	.quad 0
 pool_end: .quad 0
 inside:	.quad 0

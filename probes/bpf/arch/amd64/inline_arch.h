@@ -6,11 +6,8 @@
 #include "abi.h"
 
 #define GI_SYS_SCHED_YIELD 24
-#define GI_SYS_GETPID 39
 #define GI_SYS_GETTID 186
 #define GI_SYS_CLOCK_GETTIME 228
-#define GI_SYS_PROCESS_VM_READV 310
-#define GI_SYS_PROCESS_VM_WRITEV 311
 #define GI_CLOCK_MONOTONIC 1
 
 static gi_u64 gi_system_call(gi_u64 number, gi_u64 a, gi_u64 b, gi_u64 c, gi_u64 d, gi_u64 e, gi_u64 f)
@@ -59,6 +56,51 @@ static gi_u64 gi_thread_word(gi_s64 offset)
 static void gi_copy_bytes(void *to, const void *from, gi_u64 size)
 {
 	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
+}
+
+/* Where a thread stands when an access faults, and where it goes on then; see inline.lds. */
+#define GI_FAULT(at, to) ".pushsection .faults, \"a\"\n.quad " at " - ., " to " - .\n.popsection\n"
+#define GI_FAILS                                                                                    \
+	".pushsection .text.faults, \"ax\"\n3: movl $1, %0\njmp 2b\n.popsection\n" GI_FAULT("1b", "3b")
+
+#define GI_TRY_LOAD(move, constraint)                                                               \
+	__asm__ volatile("1: " move " (%2), %1\n2:\n" GI_FAILS : "+r"(failed), "=&" constraint(value) \
+			 : "r"(address) : "memory")
+#define GI_TRY_STORE(move, constraint)                                                              \
+	__asm__ volatile("1: " move " %1, (%2)\n2:\n" GI_FAILS : "+r"(failed)                           \
+			 : constraint(value), "r"(address) : "memory")
+
+/* Words that may not be there. Not 0 if they are not. */
+#define GI_TRY(bits, move, constraint)                                             \
+	static int gi_try_load_##bits(gi_u##bits *to, gi_u64 address)               \
+	{                                                                           \
+		gi_u##bits value;                                                   \
+		gi_u32 failed = 0;                                                  \
+                                                                                    \
+		GI_TRY_LOAD(move, constraint);                                      \
+		if (!failed)                                                        \
+			*to = value;                                                \
+		return failed;                                                      \
+	}                                                                           \
+                                                                                    \
+	static int gi_try_store_##bits(gi_u64 address, const gi_u##bits *from)      \
+	{                                                                           \
+		gi_u##bits value = *from;                                           \
+		gi_u32 failed = 0;                                                  \
+                                                                                    \
+		GI_TRY_STORE(move, constraint);                                     \
+		return failed;                                                      \
+	}
+
+GI_TRY(64, "movq", "r")
+GI_TRY(32, "movl", "r")
+GI_TRY(16, "movw", "r")
+
+/* Bytes that may not be there, at either end. Not 0 if some are not. */
+static int gi_try_copy(gi_u64 to, gi_u64 from, gi_u64 size)
+{
+	__asm__ volatile("1: rep movsb\n2:\n" GI_FAULT("1b", "2b") : "+D"(to), "+S"(from), "+c"(size) : : "memory");
+	return size != 0;
 }
 
 /* The compiler calls these by name for what it copies and clears itself. */

@@ -10,7 +10,7 @@ use super::{decode, kernel};
 use crate::go::abi;
 use crate::go::address::Address;
 use crate::go::arch::Flow;
-use crate::go::sites::{Leads, MemoryOperand, MemoryWrite, Registers, Site};
+use crate::go::sites::{Leads, MemoryOperand, MemoryWrite, NoRoom, Registers, Site};
 
 fn add(to: &mut Registers, register: Register) {
     if register.is_vector_register() {
@@ -55,7 +55,7 @@ pub(in crate::go::arch) fn describe(bytes: &[u8], address: Address, stack_depth:
         memory_writes: Vec::new(),
         sets_frame_up: sets_frame_up(instruction),
         moves: moves(instruction.mnemonic()),
-        room: Err("it was looked at alone"),
+        room: Err(NoRoom::Itself("it was looked at alone")),
     };
     let mut factory = InstructionInfoFactory::new();
     let info = factory.info_options(instruction, InstructionInfoOptions::NONE);

@@ -1,10 +1,6 @@
 //! Breakpoints on amd64.
 
-mod stub;
-
 use std::arch::x86_64::__cpuid;
-
-pub(in crate::engine::breakpoints) use self::stub::{SERVED, image, restorer_offset};
 
 /// Bytes reserved for each copy: an instruction of up to 15 bytes, grown by relocation, and a jump.
 pub(in crate::engine::breakpoints) const SLOT: u64 = 64;
@@ -14,6 +10,11 @@ pub(in crate::engine) type Trap = [u8; 1];
 
 /// int3.
 pub(in crate::engine) const TRAP: Trap = [0xcc];
+
+/// Where a thread stands that has hit the breakpoint at an address.
+pub(in crate::engine) fn passed(address: u64) -> u64 {
+    address + TRAP.len() as u64
+}
 
 /// The address of the breakpoint that a thread has just hit.
 pub(in crate::engine::breakpoints) fn breakpoint_address(pc: u64) -> u64 {

@@ -1,18 +1,16 @@
-//! The code that goinject puts into the target, so that a breakpoint it leaves behind is harmless.
+//! The code of a handler.
 //!
-//! A breakpoint whose tracer is dead raises SIGTRAP in the target. The stub is the target's handler
-//! for SIGTRAP while breakpoints are in: it finds the displaced copy of the instruction under the
-//! breakpoint and lets the thread go on there. A trap that is marked as served was taken care of by
-//! goinject, which then died before it could take the signal back. Any other SIGTRAP goes to the handler
-//! that was there before. It is entered by the kernel with the C convention, on the thread's signal stack.
+//! It looks for the place where the thread stands in its table, and has it go on where that says. A signal that is marked as
+//! served was taken care of by goinject, which then died before it could take it back. Any other goes to the handler that was
+//! there before. It is entered by the kernel with the C convention, on the thread's signal stack.
 
 use std::arch::global_asm;
 
-/// The mark of a trap that goinject has taken care of; no number of an error.
-pub(in crate::engine::breakpoints) const SERVED: i32 = 0x676f_696e;
+/// The mark of a signal that goinject has taken care of; no number of an error.
+pub(in crate::engine) const SERVED: i32 = 0x676f_696e;
 
 // 168 is the saved RIP: 40 bytes into struct ucontext start the registers, RIP is the 17th.
-// The second word of siginfo is si_errno. 15 is rt_sigreturn.
+// The second word of siginfo is si_errno.
 global_asm!(
     ".pushsection .rodata.goinject_stub, \"a\"",
     ".balign 16",
@@ -20,7 +18,6 @@ global_asm!(
     ".hidden goinject_stub_start",
     "goinject_stub_start:",
     "mov rax, [rdx + 168]",
-    "dec rax",
     "lea r8, [rip + goinject_stub_table]",
     "mov rcx, [rip + goinject_stub_count]",
     "2: test rcx, rcx",
@@ -37,11 +34,6 @@ global_asm!(
     "je 5f",
     "jmp [rip + goinject_stub_previous]",
     "5: ret",
-    ".globl goinject_stub_restorer",
-    ".hidden goinject_stub_restorer",
-    "goinject_stub_restorer:",
-    "mov eax, 15",
-    "syscall",
     ".balign 8",
     ".globl goinject_stub_previous",
     ".hidden goinject_stub_previous",
@@ -59,8 +51,6 @@ global_asm!(
 unsafe extern "C" {
     #[link_name = "goinject_stub_start"]
     static START: u8;
-    #[link_name = "goinject_stub_restorer"]
-    static RESTORER: u8;
     #[link_name = "goinject_stub_previous"]
     static PREVIOUS: u8;
     #[link_name = "goinject_stub_count"]
@@ -69,23 +59,18 @@ unsafe extern "C" {
     static TABLE: u8;
 }
 
-/// Bytes from the stub's start to where a signal handler returns to.
-pub(in crate::engine::breakpoints) fn restorer_offset() -> usize {
-    offset(&raw const RESTORER)
-}
-
-/// The stub with its data: the handler it passes other traps to, and for each breakpoint where the
-/// displaced copy is.
-pub(in crate::engine::breakpoints) fn image(previous: u64, table: &[(u64, u64)]) -> Vec<u8> {
+/// The code with its data: the handler that it passes other signals to, and for each place where a thread may stand, the one
+/// where it is to go on.
+pub(in crate::engine) fn image(previous: u64, table: &[(u64, u64)]) -> Vec<u8> {
     let length = offset(&raw const TABLE);
     // SAFETY: the labels enclose that many bytes of constant data.
     let mut image = unsafe { std::slice::from_raw_parts(&raw const START, length) }.to_vec();
     let mut put = |at: usize, word: u64| image[at..at + 8].copy_from_slice(&word.to_le_bytes());
     put(offset(&raw const PREVIOUS), previous);
     put(offset(&raw const COUNT), table.len() as u64);
-    for (site, copy) in table {
-        image.extend_from_slice(&site.to_le_bytes());
-        image.extend_from_slice(&copy.to_le_bytes());
+    for (place, to) in table {
+        image.extend_from_slice(&place.to_le_bytes());
+        image.extend_from_slice(&to.to_le_bytes());
     }
     image
 }
@@ -108,13 +93,12 @@ mod tests {
             [5, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0]
         );
         assert!(one.windows(8).any(|word| word == 0x1234u64.to_le_bytes()));
-        assert_eq!(empty[restorer_offset()..][..7], [0xb8, 15, 0, 0, 0, 0x0f, 0x05]);
     }
 
     type Handler = extern "C" fn(i32, *const i32, *mut u64);
 
     #[test]
-    fn the_handler_sends_known_breakpoints_to_their_copies() {
+    fn the_handler_sends_threads_on_from_the_places_it_knows() {
         let table: Vec<(u64, u64)> = (0..100).map(|n| (0x1000 + n, 0x9000 + n)).collect();
         let image = image(0, &table);
         let mut memory = memmap2::MmapMut::map_anon(image.len()).unwrap();
@@ -124,10 +108,10 @@ mod tests {
         let handler: Handler = unsafe { std::mem::transmute(memory.as_ptr()) };
         let mut context = [0u64; 40];
         let mut info = [0; 32];
-        for (site, copy) in table {
-            context[21] = site + 1;
+        for (place, to) in table {
+            context[21] = place;
             handler(libc::SIGTRAP, info.as_ptr(), context.as_mut_ptr());
-            assert_eq!(context[21], copy);
+            assert_eq!(context[21], to);
         }
         // Redirected elsewhere by goinject.
         context[21] = 0x5000;

@@ -1,0 +1,5 @@
+//! Handlers of signals on amd64.
+
+mod stub;
+
+pub(in crate::engine) use self::stub::{SERVED, image};
