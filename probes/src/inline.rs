@@ -69,7 +69,9 @@ pub fn faults(start: u64) -> Vec<(u64, u64)> {
     let [from, to] = [word(8), word(16)].map(|place| place as usize);
     let places = (from..to).step_by(16);
     let from_here = |place: usize| start.wrapping_add(place as u64).wrapping_add(word(place));
-    places.map(|place| (from_here(place), from_here(place + 8))).collect()
+    places
+        .map(|place| (from_here(place), from_here(place + 8)))
+        .collect()
 }
 
 fn word(place: usize) -> u64 {

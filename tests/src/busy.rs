@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::{Outcome, Writer};
 
 /// Its functions, with what a rule sets in each call.
-const FUNCTIONS: [(&str, &str); 7] = [
+const FUNCTIONS: [(&str, &str); 8] = [
     ("mixed", "{n: 1000003, x: 2.5}"),
     ("number", "{n: 1000003, on: false}"),
     ("leaf", "{a: 1000003}"),
@@ -14,7 +14,12 @@ const FUNCTIONS: [(&str, &str); 7] = [
     ("behind", "{c.value: 1000003}"),
     ("deep", "{weight: 5}"),
     ("squared", "{x: 2.5}"),
+    ("larger", "{r: 1000003}"),
 ];
+
+/// A rule whose condition is behind a pointer that leads nowhere.
+pub const NOWHERE: &str =
+    "- {name: nowhere, function: main.missing, if: c.value == 1, inject: {set: {c.value: 2}}}\n";
 
 /// What the program counted of one function.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -74,9 +74,9 @@ impl Writer {
             Writer::SignalFrame => &[BEFORE, LOCKDOWN],
             Writer::Tracer => &[BEFORE],
             Writer::Breakpoints | Writer::Mixed => &[],
-            Writer::Trampoline => &[
-                "it is assembly that uses registers which Go's calling convention leaves to callees",
-            ],
+            Writer::Trampoline => {
+                &["it is assembly that uses registers which Go's calling convention leaves to callees"]
+            }
         };
         reasons.iter().find(|known| reason.contains(**known)).copied()
     }

@@ -23,7 +23,7 @@ rules:
 ";
 
 /// The writers whose engine uses the target's threads.
-const WRITERS: [Writer; 2] = [Writer::Tracer, Writer::Breakpoints];
+const WRITERS: [Writer; 3] = [Writer::Tracer, Writer::Breakpoints, Writer::Trampoline];
 
 fn rules_in(folder: &Path) -> PathBuf {
     let rules = folder.join("rules.yaml");
@@ -95,32 +95,54 @@ fn applied(outcome: &Outcome) -> bool {
     numbers.len() > 3 && numbers[3] == 3
 }
 
-/// The inline engine leaves a process alone that has a filter of its own, which is known when its runtime is set up.
+/// A child whose parent has confined itself, with a filter that nobody here may suspend: that is known when its runtime is set up.
 #[test]
 fn a_process_that_cannot_be_armed_goes_on_without_rules() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name);
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a folder for all");
     let rules = "version: 1\nrules:\n- {function: main.leaf, inject: {set: {a: 5}}}\n";
     fs::write(path("rules.yaml"), rules).expect("written");
+    fs::copy(goinject::program(), path("goinject")).expect("copied");
+    for name in ["hindered", "busy"] {
+        fs::copy(BUILD.of(name), path(name)).expect("copied");
+    }
     let child = format!(
         "#!/bin/sh\nexec {} -calls 200 -only leaf\n",
-        BUILD.of("busy").display()
+        path("busy").display()
     );
     fs::write(path("child"), child).expect("written");
     fs::set_permissions(path("child"), fs::Permissions::from_mode(0o755)).expect("set");
-    let mut command = goinject::command(["run", "--engine", "inline"]);
-    command
-        .arg(path("rules.yaml"))
-        .arg("--")
-        .arg(BUILD.of("hindered"));
-    let denied = libc::SYS_swapon.to_string();
-    command.args(["-deny", &denied, "-with", "0x00050001", "-for", "300ms", "-run"]);
-    let outcome = Running::start(command.arg(path("child"))).end();
-    assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
-    let why = "runs without rules: the target's system calls are filtered";
-    assert!(outcome.stderr.contains(why), "{}", outcome.describe());
-    assert!(outcome.stdout.contains("\n1 4 <nil>\n"), "{}", outcome.describe());
-    assert!(!outcome.stdout.contains("child: "), "{}", outcome.describe());
+    for engine in ["ptrace", "inline"] {
+        let mut command = Command::new(path("goinject"));
+        command.args(["run", "--engine", engine]).arg(path("rules.yaml"));
+        command.arg("--").arg(path("hindered"));
+        let denied = libc::SYS_swapon.to_string();
+        command.args(["-deny", &denied, "-with", "0x00050001", "-for", "1500ms", "-run"]);
+        command
+            .arg(path("child"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        goinject::as_nobody(&mut command);
+        let outcome = Running::start(&mut command).end();
+        assert_eq!(outcome.code, Some(3), "{engine}: {}", outcome.describe());
+        for why in [
+            "runs without rules: ",
+            "has confined itself with a seccomp filter",
+        ] {
+            assert!(outcome.stderr.contains(why), "{engine}: {}", outcome.describe());
+        }
+        assert!(
+            outcome.stdout.contains("\n1 4 <nil>\n"),
+            "{engine}: {}",
+            outcome.describe()
+        );
+        assert!(
+            !outcome.stdout.contains("child: "),
+            "{engine}: {}",
+            outcome.describe()
+        );
+    }
 }
 
 /// Where nobody asked for jumps, processes that can't have them have breakpoints, and count together with those that do.

@@ -105,6 +105,35 @@ fn plan_says_which_sites_get_a_jump_and_why_others_do_not() {
     );
 }
 
+/// Where memory is missing in each call, in many threads, nothing can be read, and nothing else comes of it.
+#[test]
+fn faults_of_the_core_harm_nobody() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = folder.path().join("rules.yaml");
+    for version in ["1.15", "1.27"] {
+        let text = busy::rules(&["larger"], "") + busy::NOWHERE;
+        fs::write(&rules, text).expect("rules are written");
+        let json = folder.path().join("json");
+        let mut command = goinject::command(["run", "--quiet", "--engine", "inline", "--json"]);
+        command.args([&json, &rules]).arg("--");
+        command.arg(Build::plain(version).of("busy"));
+        command.args(["-calls", "20000", "-only", "larger"]);
+        let mut outcome = goinject::Running::start(&mut command).end();
+        outcome.json = Outcome::lines(&fs::read_to_string(&json).expect("it is written"));
+        let described = format!("Go {version}: {}", outcome.describe());
+        let total = busy::total(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {described}"));
+        assert_eq!((total.kept, total.replaced), (0, total.calls), "{described}");
+        let counts = outcome.counts();
+        let nowhere = (counts[1].calls, counts[1].fired, counts[1].failed);
+        assert_eq!(nowhere, (total.calls, 0, 0), "{described}");
+        assert!(
+            outcome.stderr.contains("`c.value == 1` could never be read"),
+            "{described}"
+        );
+        assert!(total.calls >= 20_000, "{described}");
+    }
+}
+
 #[test]
 fn another_engines_writer_is_refused() {
     let (_folder, rules) = rules("1.27");
@@ -249,10 +278,12 @@ fn what_a_target_writes_among_its_events_is_no_harm() {
     );
 }
 
-/// Nobody is left to switch the rules off, so the lease ends.
+/// Nobody is left to switch the rules off, so the lease ends. What is in the program serves traps, and faults of the core.
 #[test]
 fn faults_end_by_themselves_when_goinject_and_its_guard_are_killed() {
     let (_folder, rules) = rules("1.27");
+    let text = fs::read_to_string(&rules).expect("it was written") + busy::NOWHERE;
+    fs::write(&rules, text).expect("rules are written");
     let mut command = goinject::command(["run", "--quiet", "--engine", "inline"]);
     command.arg(&rules).arg("--").arg(Build::plain("1.27").of("busy"));
     command.args(["-for", "8s"]).process_group(0);

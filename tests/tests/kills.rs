@@ -297,7 +297,12 @@ fn kill_once(writer: Writer, whom: Whom, run: usize, folder: &Path) -> Result<Su
     let file = |kind: &str| folder.join(format!("{run}.{kind}"));
     let (rules, stdout, stderr) = (file("yaml"), file("out"), file("err"));
     let functions = busy::functions(writer, build.version);
-    fs::write(&rules, busy::rules(&functions, "")).expect("rules are written");
+    let mut text = busy::rules(&functions, "");
+    if writer == Writer::Trampoline {
+        // The core faults in the program.
+        text.push_str(busy::NOWHERE);
+    }
+    fs::write(&rules, text).expect("rules are written");
     let create = |path: &Path| Stdio::from(File::create(path).expect("a file for output"));
     let mut injector = Command::new(goinject::program())
         .args(["run", "--quiet"])

@@ -88,7 +88,10 @@ impl<'a> Provision<'a> {
         if !self.is_anything() {
             return Ok((self.nothing(), stop));
         }
-        let mut remote = family.remote(pid, stop)?;
+        let mut remote = match self.is_starting {
+            true => family.remote_at_start(pid, stop)?,
+            false => family.remote(pid, stop)?,
+        };
         let loaded = self.make(&mut remote)?;
         Ok((loaded, remote.finish()?))
     }

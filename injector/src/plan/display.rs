@@ -6,8 +6,8 @@ use std::time::Duration;
 use goinject_rules::units::format_duration;
 
 use super::{
-    Assignment, Base, Binding, Consumes, Cost, Edit, Element, Global, Inlet, Instruction, MapKey, NamedRegister,
-    NoJump, Place, Plan, Role, Site, SiteKind, Source, Term,
+    Assignment, Base, Binding, Consumes, Cost, Edit, Element, Global, Inlet, Instruction, MapKey,
+    NamedRegister, NoJump, Place, Plan, Role, Site, SiteKind, Source, Term,
 };
 use crate::words;
 
@@ -46,8 +46,14 @@ impl fmt::Display for Plan {
 impl Plan {
     /// What the engine that decides inside the program does at the sites, or why it can't be used.
     fn write_inline(&self, f: &mut fmt::Formatter<'_>, inlets: &[Inlet<'_>]) -> fmt::Result {
-        let traps = inlets.iter().filter(|inlet| matches!(inlet, Inlet::Trap(_))).count();
-        let none = inlets.iter().filter(|inlet| matches!(inlet, Inlet::None(_))).count();
+        let traps = inlets
+            .iter()
+            .filter(|inlet| matches!(inlet, Inlet::Trap(_)))
+            .count();
+        let none = inlets
+            .iter()
+            .filter(|inlet| matches!(inlet, Inlet::None(_)))
+            .count();
         let all = words::count(inlets.len(), "site");
         if self.binary.c_archive {
             writeln!(
@@ -55,9 +61,15 @@ impl Plan {
                 "\nengine inline can't be used in a C program (-buildmode=c-archive)"
             )
         } else if none > 0 {
-            writeln!(f, "\nengine inline can't be used: {none} of {all} can have neither a jump nor a trap")
+            writeln!(
+                f,
+                "\nengine inline can't be used: {none} of {all} can have neither a jump nor a trap"
+            )
         } else if traps > 0 {
-            writeln!(f, "\nengine inline: a trap at {traps} of {all}, jumps at the others")
+            writeln!(
+                f,
+                "\nengine inline: a trap at {traps} of {all}, jumps at the others"
+            )
         } else {
             writeln!(f, "\nengine inline: a jump at each site, no traps")
         }

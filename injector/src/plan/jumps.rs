@@ -47,9 +47,8 @@ impl Plan {
             let Some(taken) = range(&self.sites[n].instruction.room) else {
                 continue;
             };
-            let is_within = |other: &usize| {
-                *other != n && taken.contains(&self.sites[*other].instruction.address.0)
-            };
+            let is_within =
+                |other: &usize| *other != n && taken.contains(&self.sites[*other].instruction.address.0);
             let overlapped = match former {
                 Some((end, before)) if end > taken.start => Some(before),
                 _ => (0..self.sites.len()).find(is_within),

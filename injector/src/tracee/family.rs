@@ -459,6 +459,14 @@ impl Family {
         Remote::new(stop, pid)
     }
 
+    /// Runs system calls in the first thread of a program that is starting, which stays stopped where that can't be done.
+    ///
+    /// # Errors
+    /// As for [`Family::remote`].
+    pub fn remote_at_start(&self, pid: i32, stop: Stop) -> io::Result<Remote> {
+        Remote::lend(stop, pid)
+    }
+
     /// Runs system calls in the one thread that is still stopped of a process that was let go, and lets it go, too.
     ///
     /// # Errors

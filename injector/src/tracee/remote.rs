@@ -35,28 +35,31 @@ struct Lent {
 impl Remote {
     /// Borrows a thread. One that can't be used is let go.
     pub(super) fn new(stop: Stop, pid: i32) -> io::Result<Remote> {
+        let again = stop.stopped_for(stop.why());
+        Remote::lend(stop, pid).or_else(|error| {
+            again.detach()?;
+            Err(error)
+        })
+    }
+
+    /// Borrows a thread. One that can't be used stays stopped.
+    pub(super) fn lend(stop: Stop, pid: i32) -> io::Result<Remote> {
         let stopped_for = stop.why();
         let stop = match stopped_for {
             // Still within the kernel, which would overwrite the register of the result.
             Why::Exec(_) => leave_exec(stop, pid)?,
             _ => stop,
         };
-        let memory = Memory::of_thread(pid, stop.tid());
-        match memory.and_then(|memory| Ok((Lent::by(&stop, pid, &memory)?, memory))) {
-            Ok((lent, memory)) => Ok(Remote {
-                // The signal that it stopped with is for later.
-                stop: stop.without_signal(),
-                stopped_for,
-                pid,
-                memory,
-                lent,
-                finished: false,
-            }),
-            Err(error) => {
-                stop.detach()?;
-                Err(error)
-            }
-        }
+        let memory = Memory::of_thread(pid, stop.tid())?;
+        Ok(Remote {
+            lent: Lent::by(&stop, pid, &memory)?,
+            // The signal that it stopped with is for later.
+            stop: stop.without_signal(),
+            stopped_for,
+            pid,
+            memory,
+            finished: false,
+        })
     }
 
     /// The process.
@@ -72,11 +75,6 @@ impl Remote {
     /// Whether a filter may refuse system calls that a Go program does not make itself, or end it for them.
     pub fn is_filtered(&self) -> bool {
         self.lent.filtering == Filtering::AsOurselves
-    }
-
-    /// Whether the process has a filter of its own, which goinject does not have.
-    pub fn is_filtered_itself(&self) -> bool {
-        self.lent.filtering == Filtering::Own
     }
 
     /// Makes a system call; the result is the kernel's, errors already told apart.

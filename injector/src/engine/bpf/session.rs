@@ -186,7 +186,9 @@ impl Session for BpfSession {
         self.supply();
         let pid = self.pid;
         match self.starting.is_some() {
-            true => take_stop(pid, stop, &mut Awaited::traps(), |stop| self.arm_started(stop, family)),
+            true => take_stop(pid, stop, &mut Awaited::traps(), |stop| {
+                self.arm_started(stop, family)
+            }),
             false => Ok(self.serve(stop)?),
         }
     }

@@ -37,7 +37,12 @@ impl Action {
     fn behind(self, handler: u64) -> Action {
         let [_, flags, restorer, mask] = self.0;
         let flags = flags | libc::SA_SIGINFO as u64 | libc::SA_ONSTACK as u64;
-        Action([handler, flags & !(libc::SA_RESETHAND as u32 as u64), restorer, mask])
+        Action([
+            handler,
+            flags & !(libc::SA_RESETHAND as u32 as u64),
+            restorer,
+            mask,
+        ])
     }
 }
 
@@ -129,7 +134,12 @@ mod tests {
 
     #[test]
     fn a_handler_in_front_returns_to_where_the_programs_own_does() {
-        let own = Action([0x40_1000, SA_RESTORER | libc::SA_RESETHAND as u32 as u64, 0x40_2000, 7]);
+        let own = Action([
+            0x40_1000,
+            SA_RESTORER | libc::SA_RESETHAND as u32 as u64,
+            0x40_2000,
+            7,
+        ]);
         assert!(own.is_function());
         let ours = own.behind(0x3f_0000);
         let flags = SA_RESTORER | libc::SA_SIGINFO as u64 | libc::SA_ONSTACK as u64;

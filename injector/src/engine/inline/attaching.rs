@@ -123,8 +123,7 @@ impl Armed {
                 lift();
             }
             let stops = self.clean(pid, stops, family, memory)?;
-            let is_outside =
-                self.process.borrow().is_idle() && !is_thread_within(&stops, memory, &code)?;
+            let is_outside = self.process.borrow().is_idle() && !is_thread_within(&stops, memory, &code)?;
             let pause = match is_outside {
                 true => None,
                 false => looks.next(),

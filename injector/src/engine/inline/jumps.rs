@@ -65,10 +65,14 @@ impl Spot {
 /// In words, with the site and what would do.
 pub fn fits(plan: &Plan) -> Result<(), String> {
     let inlets = plan.inlets();
-    let found = plan.sites.iter().zip(&inlets).find_map(|(site, inlet)| match inlet {
-        Inlet::None(why) => Some((site, why)),
-        _ => None,
-    });
+    let found = plan
+        .sites
+        .iter()
+        .zip(&inlets)
+        .find_map(|(site, inlet)| match inlet {
+            Inlet::None(why) => Some((site, why)),
+            _ => None,
+        });
     match found {
         None => Ok(()),
         Some((site, why)) => Err(format!(

@@ -72,11 +72,6 @@ pub enum ArmError {
     /// There is no memory to share.
     #[error("cannot make memory to share with the target: {0}")]
     Memory(io::Error),
-    /// Its system calls are filtered.
-    #[error(
-        "the target's system calls are filtered, and the filter may end it for those that the inline engine makes in it: use --engine bpf or --engine ptrace"
-    )]
-    Filtered,
     /// The guard process did not start.
     #[error("cannot start the process that guards the jumps: {0}")]
     Guard(io::Error),
@@ -90,11 +85,7 @@ impl ArmError {
     /// Whether it is about jumps, so that the target may have breakpoints instead.
     pub(super) fn is_of_jumps(&self) -> bool {
         match self {
-            ArmError::Unfit(_)
-            | ArmError::Busy
-            | ArmError::Refused(_)
-            | ArmError::Memory(_)
-            | ArmError::Filtered => true,
+            ArmError::Unfit(_) | ArmError::Busy | ArmError::Refused(_) | ArmError::Memory(_) => true,
             ArmError::Trace(_) | ArmError::Code(_) | ArmError::Guard(_) => false,
         }
     }
@@ -441,7 +432,7 @@ impl InlineSession {
         let spots = Spot::all(&self.plan, self.bias).map_err(ArmError::Unfit)?;
         verify(&self.plan, self.bias, &self.memory, Others::None)?;
         jumps::verify(&spots, &self.memory)?;
-        let mut remote = family.remote(self.pid, stop).map_err(ArmError::trace)?;
+        let mut remote = family.remote_at_start(self.pid, stop).map_err(ArmError::trace)?;
         let prepared = self.prepare(&mut remote, &spots);
         let stop = remote.finish().map_err(ArmError::trace)?;
         self.arm(prepared?, spots)?;
@@ -450,9 +441,6 @@ impl InlineSession {
 
     /// All that the target is given, by system calls of one of its threads.
     fn prepare(&self, remote: &mut Remote, spots: &[Spot]) -> Result<Prepared, ArmError> {
-        if remote.is_filtered_itself() {
-            return Err(ArmError::Filtered);
-        }
         let loaded = Provision::of(&self.plan, self.bias, WrittenBy::Tracer)
             .make(remote)
             .map_err(ProvisionError::from)?;
@@ -561,7 +549,9 @@ impl Session for InlineSession {
     fn stopped(&mut self, stop: Stop, family: &mut Family) -> Result<(), SessionError> {
         let Some(armed) = &self.armed else {
             let mut awaited = self.awaited;
-            let taken = take_stop(self.pid, stop, &mut awaited, |stop| self.arm_started(stop, family));
+            let taken = take_stop(self.pid, stop, &mut awaited, |stop| {
+                self.arm_started(stop, family)
+            });
             self.awaited = awaited;
             return taken;
         };
@@ -627,7 +617,9 @@ impl Session for InlineSession {
         unused.extend(unused_copies(&armed.process.borrow().process(), &self.memory));
         // Where the jumps are still in, so must be what they lead to.
         let lent = match is_there && is_outside && lifted.is_ok() {
-            true => armed.remove_handlers(self.pid, &mut stops, family)?,
+            true => armed
+                .remove_handlers(self.pid, &mut stops, family)
+                .or_else(|error| gone(error).map(|_| None))?,
             false => None,
         };
         family.let_go(self.pid, stops)?;
@@ -642,7 +634,9 @@ impl Session for InlineSession {
         }
         let left = match lent {
             Some(stop) => family.lend_last(self.pid, stop, |remote| unmap_all(remote, &unused)),
-            None => Err(io::Error::other("a thread was in it")),
+            None => Err(io::Error::other(
+                "a thread was in it, or a handler of the program's own leads there",
+            )),
         };
         let size: u64 = unused.iter().map(|range| range.end - range.start).sum();
         Ok(Leftover::of(

@@ -97,7 +97,9 @@ impl InlineSession {
         verify(&self.plan, self.bias, &self.memory, Others::None)?;
         jumps::verify(&spots, &self.memory)?;
         let mut stops = mem::take(&mut retired.stops);
-        let is_clear = self.stop_where(None, &mut stops, family, |stops| Ok(!self.is_within(stops, &spots)?));
+        let is_clear = self.stop_where(None, &mut stops, family, |stops| {
+            Ok(!self.is_within(stops, &spots)?)
+        });
         retired.stops = stops;
         match is_clear {
             Ok(true) => {}

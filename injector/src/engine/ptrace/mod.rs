@@ -265,7 +265,7 @@ impl PtraceSession {
     fn arm_started(&mut self, stop: Stop, family: &mut Family) -> Result<(), ArmError> {
         let spots = self.spots();
         verify(&self.plan, self.bias, &self.memory, Others::None)?;
-        let mut remote = family.remote(self.pid, stop).map_err(ArmError::trace)?;
+        let mut remote = family.remote_at_start(self.pid, stop).map_err(ArmError::trace)?;
         let prepared = prepare(&self.plan, self.bias, &spots, &mut remote).map_err(ArmError::trace);
         let stop = remote.finish().map_err(ArmError::trace)?;
         let (loaded, ground) = prepared??;
@@ -395,7 +395,9 @@ impl Session for PtraceSession {
     fn stopped(&mut self, stop: Stop, family: &mut Family) -> Result<(), SessionError> {
         match self.armed {
             Some(_) => Ok(self.serve_and_resume(stop)?),
-            None => take_stop(self.pid, stop, &mut Awaited::traps(), |stop| self.arm_started(stop, family)),
+            None => take_stop(self.pid, stop, &mut Awaited::traps(), |stop| {
+                self.arm_started(stop, family)
+            }),
         }
     }
 

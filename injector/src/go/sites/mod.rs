@@ -17,8 +17,8 @@ use super::pclntab::functions::Function;
 pub use self::instruction::{Execution, Leads, MemoryOperand, MemoryWrite, Registers, Site};
 pub(super) use self::morestack::MorestackFunctions;
 pub use self::morestack::{Morestack, MorestackCallee, Spill};
-pub use self::room::{NoRoom, Room};
 use self::room::Targets;
+pub use self::room::{NoRoom, Room};
 
 use self::decode::Code;
 
