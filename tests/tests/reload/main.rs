@@ -153,7 +153,7 @@ fn counts_and_limits_go_on() {
 fn limits_are_those_of_the_new_file() {
     for writer in WRITERS {
         let leaf =
-            "rules:\n- {name: leaf, function: main.leaf, when: {every: 20}, inject: {set: {a: 1000003}}}\n";
+            "rules:\n- {name: leaf, function: main.leaf, when: {every: 2000}, inject: {set: {a: 1000003}}}\n";
         let file = |limits: &str| format!("version: 1\nlimits: {{{limits}}}\n{leaf}");
         let begun = Instant::now();
         let run = start(
@@ -196,9 +196,11 @@ fn limits_are_those_of_the_new_file() {
 /// What a command starts has the rules of its time, and so has what runs already.
 #[test]
 fn processes_of_a_followed_tree_have_the_new_rules() {
+    // Seldom enough for as many calls as there are without traps.
+    let rules = |names: &[&str]| busy::rules(names, "when: {every: 500}, ");
     for writer in WRITERS {
         let script =
-            "./busy -for 4s -only leaf,number & read line; ./busy -calls 200 -only leaf,number; wait";
+            "./busy -for 4s -only leaf,number & read line; ./busy -calls 20000 -only leaf,number; wait";
         let run = start(writer, &rules(&["leaf"]), &["--", "sh", "-c", script]);
         run.has_fired("leaf", 1);
         let told = run.reload(&format!(

@@ -4,11 +4,11 @@ use std::io;
 use std::ops::Range;
 
 use super::whereabouts::{Code, is_goroutine_within, is_thread_within};
-use super::{ArmError, Armed, InlineSession, Spot, jumps, verify};
+use super::{ArmError, InlineSession, Spot, jumps, verify};
 use crate::engine::code::Others;
 use crate::engine::looks::Looks;
 use crate::engine::provision::unmap;
-use crate::tracee::{Family, Follow, Memory, Obstacle, Remote, Stop};
+use crate::tracee::{Family, Follow, Obstacle, Remote, Stop};
 
 impl InlineSession {
     /// Arms a running process.
@@ -97,75 +97,6 @@ impl InlineSession {
         let prepared = self.prepare(&mut remote, &spots);
         stops.push(remote.finish().map_err(ArmError::trace)?);
         self.arm(prepared?, spots)
-    }
-}
-
-impl Armed {
-    /// Stops every thread of the process, has `lift` take the jumps and traps out, and waits until none is within goinject's code.
-    /// Whether that came about.
-    ///
-    /// # Errors
-    /// Those of ptrace.
-    pub(super) fn stop_behind(
-        &self,
-        pid: i32,
-        family: &mut Family,
-        memory: &Memory,
-        lift: impl FnOnce(),
-    ) -> io::Result<(Vec<Stop>, bool)> {
-        let code = Code::new([self.code.clone()]);
-        let mut looks = Looks::begin();
-        let mut lift = Some(lift);
-        let mut resume = |stop: Stop| self.resume(stop, memory);
-        loop {
-            let stops = family.stop_all(pid, &mut resume)?;
-            if let Some(lift) = lift.take() {
-                lift();
-            }
-            let stops = self.clean(pid, stops, family, memory)?;
-            let is_outside = self.process.borrow().is_idle() && !is_thread_within(&stops, memory, &code)?;
-            let pause = match is_outside {
-                true => None,
-                false => looks.next(),
-            };
-            let Some(pause) = pause else {
-                return Ok((stops, is_outside));
-            };
-            family.go_on_for(pid, stops, pause, &mut resume)?;
-        }
-    }
-
-    /// Gives the signals back their former actions, by one of the stopped threads, none of which is within goinject's code. That
-    /// thread, where no handler of the program's own may still pass signals on to goinject's.
-    ///
-    /// # Errors
-    /// Those of ptrace.
-    pub(super) fn remove_handlers(
-        &self,
-        pid: i32,
-        stops: &mut Vec<Stop>,
-        family: &Family,
-    ) -> io::Result<Option<Stop>> {
-        let Some(stop) = stops.pop() else {
-            return Ok(None);
-        };
-        let mut remote = family.remote(pid, stop)?;
-        let removed = self
-            .handlers
-            .iter()
-            .try_fold(true, |all, handler| Ok(handler.remove(&mut remote)? && all));
-        let stop = remote.finish()?;
-        match removed {
-            Ok(true) => Ok(Some(stop)),
-            Ok(false) => {
-                stops.push(stop);
-                Ok(None)
-            }
-            Err(error) => {
-                stops.push(stop);
-                Err(error)
-            }
-        }
     }
 }
 

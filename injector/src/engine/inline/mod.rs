@@ -7,6 +7,7 @@
 //! Bytes are moved before the program's first goroutine runs, or at a moment when neither a thread nor a goroutine that Go has
 //! preempted is to go on in the middle of them.
 
+mod armed;
 mod attaching;
 mod dumping;
 mod faults;
@@ -28,16 +29,16 @@ use goinject_probes::table::{self, Tables, TermCounters, WriterKind};
 use goinject_rules::model::Limits;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
+use self::armed::{Armed, lift};
 use self::attaching::unmap_all;
 use self::dumping::Dumping;
 use self::faults::Faults;
 use self::handing::hand;
 pub use self::jumps::fits;
 use self::jumps::{Ground, Spot};
-use super::breakpoints::{Traps, trap_beside_uprobes};
+use super::breakpoints::trap_beside_uprobes;
 use super::code::{CodeError, Others, verify};
 use super::guard::{Guard, Patch, Way};
-use super::handlers::Handler;
 use super::provision::{Provision, ProvisionError, WrittenBy, unused_copies};
 use super::starting::{Awaited, take_stop};
 use super::stopped::gone;
@@ -354,54 +355,6 @@ impl Engine for InlineEngine {
     }
 }
 
-/// What is in a process while its rules act.
-struct Armed {
-    spots: Vec<Spot>,
-    /// At those that have no jump.
-    traps: Traps,
-    faults: Faults,
-    handlers: Vec<Handler>,
-    process: Rc<RefCell<SharedProcess>>,
-    supply: Option<Supply>,
-    guard: Option<Guard>,
-    /// goinject's code in the process.
-    code: Range<u64>,
-    /// All memory that the process shares or got for it.
-    mapped: Vec<Range<u64>>,
-}
-
-impl Armed {
-    /// Has a thread go on that has come to a trap, or faulted in the core, when it is resumed without the signal; false if it stopped
-    /// for another reason.
-    fn serve(&self, stop: &Stop, memory: &Memory) -> io::Result<bool> {
-        let served = self.faults.serve(stop).and_then(|is_served| {
-            // What becomes of its call is decided behind the trap, in the program.
-            Ok(is_served || self.traps.serve(stop, memory, &mut Vec::new(), |_, _| ())?)
-        });
-        served.or_else(gone)
-    }
-
-    /// Lets a thread go on, as [`Armed::serve`] has it.
-    fn resume(&self, stop: Stop, memory: &Memory) -> io::Result<()> {
-        match self.serve(&stop, memory)? {
-            true => stop.resume_without_signal(),
-            false => stop.resume(),
-        }
-    }
-
-    /// See [`Traps::clean`].
-    fn clean(
-        &self,
-        pid: i32,
-        stops: Vec<Stop>,
-        family: &mut Family,
-        memory: &Memory,
-    ) -> io::Result<Vec<Stop>> {
-        let serve = &mut |stop: &Stop| self.serve(stop, memory);
-        self.traps.clean(pid, stops, family, serve)
-    }
-}
-
 /// A process with jumps.
 pub struct InlineSession {
     pid: i32,
@@ -529,15 +482,6 @@ impl InlineSession {
     }
 }
 
-/// Puts the instructions back. Threads are stopped, or it is a copy of the process that has not run yet.
-fn lift(spots: &[Spot], memory: &Memory) -> io::Result<()> {
-    let mut first = Ok(());
-    for spot in spots {
-        first = first.and(memory.write(spot.address, &spot.bytes));
-    }
-    first
-}
-
 impl Session for InlineSession {
     fn state(&self) -> State {
         match self.armed {
@@ -659,7 +603,10 @@ mod tests {
 
     #[test]
     fn reasons_are_told_without_advice() {
-        for error in [ArmError::Filtered, ArmError::Busy] {
+        for error in [
+            ArmError::Refused(io::ErrorKind::PermissionDenied.into()),
+            ArmError::Busy,
+        ] {
             let reason = error.to_string();
             let told = without_advice(&reason);
             assert!(reason.starts_with(told) && !told.contains("--engine"), "{told}");

@@ -1,0 +1,143 @@
+//! A process while its rules act: its threads are served, and are brought out of goinject's code in the end.
+
+use std::cell::RefCell;
+use std::io;
+use std::ops::Range;
+use std::rc::Rc;
+
+use goinject_probes::inline::SharedProcess;
+
+use super::faults::Faults;
+use super::jumps::Spot;
+use super::whereabouts::{Code, is_thread_within};
+use crate::engine::breakpoints::Traps;
+use crate::engine::guard::Guard;
+use crate::engine::handlers::Handler;
+use crate::engine::looks::Looks;
+use crate::engine::stopped::gone;
+use crate::engine::supply::Supply;
+use crate::tracee::{Family, Memory, Stop};
+
+/// What is in a process while its rules act.
+pub(super) struct Armed {
+    pub(super) spots: Vec<Spot>,
+    /// At those that have no jump.
+    pub(super) traps: Traps,
+    pub(super) faults: Faults,
+    pub(super) handlers: Vec<Handler>,
+    pub(super) process: Rc<RefCell<SharedProcess>>,
+    pub(super) supply: Option<Supply>,
+    pub(super) guard: Option<Guard>,
+    /// goinject's code in the process.
+    pub(super) code: Range<u64>,
+    /// All memory that the process shares or got for it.
+    pub(super) mapped: Vec<Range<u64>>,
+}
+
+impl Armed {
+    /// Has a thread go on that has come to a trap, or faulted in the core, when it is resumed without the signal; false if it stopped
+    /// for another reason.
+    pub(super) fn serve(&self, stop: &Stop, memory: &Memory) -> io::Result<bool> {
+        let served = self.faults.serve(stop).and_then(|is_served| {
+            // What becomes of its call is decided behind the trap, in the program.
+            Ok(is_served || self.traps.serve(stop, memory, &mut Vec::new(), |_, _| ())?)
+        });
+        served.or_else(gone)
+    }
+
+    /// Lets a thread go on, as [`Armed::serve`] has it.
+    pub(super) fn resume(&self, stop: Stop, memory: &Memory) -> io::Result<()> {
+        match self.serve(&stop, memory)? {
+            true => stop.resume_without_signal(),
+            false => stop.resume(),
+        }
+    }
+
+    /// See [`Traps::clean`].
+    pub(super) fn clean(
+        &self,
+        pid: i32,
+        stops: Vec<Stop>,
+        family: &mut Family,
+        memory: &Memory,
+    ) -> io::Result<Vec<Stop>> {
+        let serve = &mut |stop: &Stop| self.serve(stop, memory);
+        self.traps.clean(pid, stops, family, serve)
+    }
+
+    /// Stops every thread of the process, has `lift` take the jumps and traps out, and waits until none is within goinject's code.
+    /// Whether that came about.
+    ///
+    /// # Errors
+    /// Those of ptrace.
+    pub(super) fn stop_behind(
+        &self,
+        pid: i32,
+        family: &mut Family,
+        memory: &Memory,
+        lift: impl FnOnce(),
+    ) -> io::Result<(Vec<Stop>, bool)> {
+        let code = Code::new([self.code.clone()]);
+        let mut looks = Looks::begin();
+        let mut lift = Some(lift);
+        let mut resume = |stop: Stop| self.resume(stop, memory);
+        loop {
+            let stops = family.stop_all(pid, &mut resume)?;
+            if let Some(lift) = lift.take() {
+                lift();
+            }
+            let stops = self.clean(pid, stops, family, memory)?;
+            let is_outside = self.process.borrow().is_idle() && !is_thread_within(&stops, memory, &code)?;
+            let pause = match is_outside {
+                true => None,
+                false => looks.next(),
+            };
+            let Some(pause) = pause else {
+                return Ok((stops, is_outside));
+            };
+            family.go_on_for(pid, stops, pause, &mut resume)?;
+        }
+    }
+
+    /// Gives the signals back their former actions, by one of the stopped threads, none of which is within goinject's code. That
+    /// thread, where no handler of the program's own may still pass signals on to goinject's.
+    ///
+    /// # Errors
+    /// Those of ptrace.
+    pub(super) fn remove_handlers(
+        &self,
+        pid: i32,
+        stops: &mut Vec<Stop>,
+        family: &Family,
+    ) -> io::Result<Option<Stop>> {
+        let Some(stop) = stops.pop() else {
+            return Ok(None);
+        };
+        let mut remote = family.remote(pid, stop)?;
+        let removed = self
+            .handlers
+            .iter()
+            .try_fold(true, |all, handler| Ok(handler.remove(&mut remote)? && all));
+        let stop = remote.finish()?;
+        match removed {
+            Ok(true) => Ok(Some(stop)),
+            Ok(false) => {
+                stops.push(stop);
+                Ok(None)
+            }
+            Err(error) => {
+                stops.push(stop);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Puts the instructions back. Threads are stopped, or it is a copy of the process that has not run yet.
+pub(super) fn lift(spots: &[Spot], memory: &Memory) -> io::Result<()> {
+    let mut first = Ok(());
+    for spot in spots {
+        first = first.and(memory.write(spot.address, &spot.bytes));
+    }
+    first
+}
