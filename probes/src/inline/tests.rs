@@ -232,7 +232,7 @@ fn memory_that_nobody_has_faults_and_is_counted() {
         let before = TAKEN.load(Ordering::Relaxed);
         assert_eq!(mapped.call(1).rax, 1);
         assert!(TAKEN.load(Ordering::Relaxed) > before, "{size}");
-        let counters = mapped.run.run().counters()[0];
+        let counters = mapped.run.counters()[0];
         assert_eq!(counters.failed[Reason::ReadFault as usize], 1, "{size}");
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use ::goinject::go::Binary;
 use ::goinject::host;
+use ::goinject::plan::Inlet;
 use goinject_lab::{Cache, PUBLISHED};
 use goinject_probes::program::Attach;
 use goinject_tests::{Flags, fixture, goinject};
@@ -199,14 +200,14 @@ pub(crate) fn arm() {
 pub(crate) fn arm_inside() {
     let binary = Binary::open(&program()).expect("a Go program");
     let plan = plan_of(MANY, &binary);
-    let hindrances = plan.without_jump();
+    let inlets = plan.inlets();
     let mut names: Vec<String> = plan
         .functions
         .iter()
         .map(|function| function.name.clone())
         .collect();
-    for (site, hindrance) in plan.sites.iter().zip(hindrances) {
-        if hindrance.is_some() {
+    for (site, inlet) in plan.sites.iter().zip(inlets) {
+        if !matches!(inlet, Inlet::Jump { .. }) {
             names[site.function].clear();
         }
     }
