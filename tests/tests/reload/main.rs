@@ -127,8 +127,12 @@ fn counts_and_limits_go_on() {
         let run = start(writer, &format!("{head}{leaf}"), &["--", "./busy", "-input"]);
         run.has_fired("leaf", 1);
         run.reload(&format!("{head}{number}{leaf}"));
-        let number_fired = wait_for(|| (run.lines(0, &["\"rule\":\"number\""]).len() >= 10).then_some(()));
-        assert!(number_fired.is_some(), "{}", run.text("err"));
+        // Both to their ends, or what is left of the limit is not number's alone.
+        for (rule, times) in [("number", 10), ("leaf", 30)] {
+            let of_rule = format!("\"rule\":\"{rule}\"");
+            let fired = wait_for(|| (run.lines(0, &[&of_rule]).len() >= times).then_some(()));
+            assert!(fired.is_some(), "{rule}: {}", run.text("err"));
+        }
         run.reload(&format!(
             "{head}{}{leaf}",
             number.replace("times: 10", "times: 20")
