@@ -507,10 +507,13 @@ impl Session for InlineSession {
     }
 
     fn supply(&mut self) {
-        if let Some(armed) = &mut self.armed
-            && let Some(supply) = &mut armed.supply
-        {
-            let process = armed.process.borrow();
+        let Some(armed) = &mut self.armed else {
+            return;
+        };
+        let process = armed.process.borrow();
+        // While many events are told, nobody is to take goinject for dead.
+        self.shared.keep(&process);
+        if let Some(supply) = &mut armed.supply {
             while let Some(end) = supply.more(&process.process(), &self.memory) {
                 process.supply_copies(end);
             }
