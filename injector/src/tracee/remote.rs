@@ -47,7 +47,10 @@ impl Remote {
         let stopped_for = stop.why();
         let stop = match stopped_for {
             // Still within the kernel, which would overwrite the register of the result.
-            Why::Exec(_) => leave_exec(stop, pid)?,
+            Why::Exec(_)
+            | Why::Born {
+                shares_memory: false, ..
+            } => leave_call(stop, pid)?,
             _ => stop,
         };
         let memory = Memory::of_thread(pid, stop.tid())?;
@@ -188,7 +191,7 @@ impl Lent {
     }
 }
 
-/// Takes a thread from the stop within `exec` to the one at its end.
-fn leave_exec(stop: Stop, pid: i32) -> io::Result<Stop> {
+/// Takes a thread from the stop within `exec`, or within a call that makes a thread or a process, to the one at its end.
+fn leave_call(stop: Stop, pid: i32) -> io::Result<Stop> {
     stop.go_to_next_stop(pid)
 }

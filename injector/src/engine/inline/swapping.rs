@@ -13,7 +13,7 @@ use crate::engine::looks::Looks;
 use crate::engine::provision::unused_copies;
 use crate::engine::{Kept, Retired};
 use crate::plan::Plan;
-use crate::tracee::{Family, Stop};
+use crate::tracee::{Family, Stop, Why};
 
 impl InlineSession {
     /// Takes the jumps out, and leaves every thread stopped: outside of goinject's code, which is given back, and of what the jumps
@@ -163,7 +163,8 @@ impl InlineSession {
 
 /// A thread that can make system calls for goinject.
 fn usable(stops: &mut Vec<Stop>) -> Stop {
-    let is_usable = |stop: &Stop| !stop.has_pending_fault();
+    // One that has made a process may wait for it.
+    let is_usable = |stop: &Stop| !stop.has_pending_fault() && !matches!(stop.why(), Why::Born { .. });
     let lent = stops.iter().position(is_usable).unwrap_or_default();
     stops.swap_remove(lent)
 }
