@@ -263,10 +263,9 @@ impl Shared {
     /// Rules begin to act in a process.
     fn add(&self, acting: Acting) {
         self.processes.borrow_mut().push(acting);
-        // If it can't be set, events are found when something else happens.
-        let _ = self
-            .timer
-            .set(Expiration::Interval(BEAT.into()), TimerSetTimeFlags::empty());
+        self.timer
+            .set(Expiration::Interval(BEAT.into()), TimerSetTimeFlags::empty())
+            .expect("a timer takes any period");
     }
 
     /// They are at an end.
@@ -339,10 +338,10 @@ impl Engine for InlineEngine {
     }
 
     fn take_events(&mut self) -> Vec<Event> {
-        // Read so that it becomes readable again.
-        let _ = nix::unistd::read(self.shared.timer.as_fd(), &mut [0; 8]);
         let mut events = self.shared.events.take();
-        for acting in &*self.shared.processes.borrow() {
+        // It is asked at each stop of a thread, too, of which there may be many thousands a second.
+        let is_due = nix::unistd::read(self.shared.timer.as_fd(), &mut [0; 8]).is_ok();
+        for acting in self.shared.processes.borrow().iter().filter(|_| is_due) {
             self.shared.keep(&acting.process.borrow());
             events.extend(acting.take_events());
         }
