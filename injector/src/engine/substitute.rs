@@ -1,6 +1,6 @@
 //! The inline engine, with breakpoints for processes that can't have jumps.
 //!
-//! Whether a process can have jumps shows only when it is armed: it may have a filter of its system calls, refuse memory for code, or be
+//! Whether a process can have jumps shows only when it is armed: it may be refused memory for what is shared or for code, or be
 //! at the places of jumps each time that goinject looks. The rules of one run then act by both engines, and there is one run:
 //! its counters, limits and generations are in the memory that the inline engine's targets share.
 
