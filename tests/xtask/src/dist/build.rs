@@ -37,7 +37,11 @@ pub(crate) fn build() -> Result<PathBuf> {
 
 /// Static, and without the names of folders of this machine, which panics would tell.
 fn flags() -> Result<Vec<String>> {
-    let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
+    let mut flags = vec![
+        "-Ctarget-feature=+crt-static".to_owned(),
+        // Half a megabyte less of relocations, which the program makes by itself: Debian's C library can since 2.36.
+        "-Clink-arg=-Wl,-z,pack-relative-relocs".to_owned(),
+    ];
     let sources = sources_of_crates()?;
     let folders = [
         (target(), "/goinject/target"),
