@@ -341,8 +341,10 @@ impl Engine for InlineEngine {
         let mut events = self.shared.events.take();
         // It is asked at each stop of a thread, too, of which there may be many thousands a second.
         let is_due = nix::unistd::read(self.shared.timer.as_fd(), &mut [0; 8]).is_ok();
-        for acting in self.shared.processes.borrow().iter().filter(|_| is_due) {
-            self.shared.keep(&acting.process.borrow());
+        for acting in &*self.shared.processes.borrow() {
+            if is_due {
+                self.shared.keep(&acting.process.borrow());
+            }
             events.extend(acting.take_events());
         }
         events.sort_by_key(|event| event.row.time);
