@@ -15,6 +15,15 @@ use serde_json::Value;
 
 use crate::{folder, output, python, text};
 
+/// Says that it is over, also where an experiment can't be begun.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// A shop that serves, and a copy of the experiment for it.
 struct Experiment {
     folder: tempfile::TempDir,
@@ -132,8 +141,10 @@ fn an_experiment_succeeds_when_goinject_does() {
             }
             failed
         });
-        let chaos = output(&mut experiment.chaos());
-        over.store(true, Ordering::Relaxed);
+        let chaos = {
+            let _sends_them_home = Over(&over);
+            output(&mut experiment.chaos())
+        };
         (chaos, customers.join().expect("no panic"))
     });
     assert_eq!(chaos.status.code(), Some(0), "{}", text(&chaos.stderr));
