@@ -1,5 +1,8 @@
 //! Where jumps can be put, for the engine that decides inside the program, and where only traps can.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
+
 use super::{Plan, Room, Site};
 use crate::go::address::Address;
 
@@ -40,18 +43,20 @@ impl Plan {
                 Room::None(why) => Inlet::None(why.clone()),
             })
             .collect();
-        let mut by_start: Vec<usize> = (0..inlets.len()).collect();
-        by_start.sort_by_key(|n| range(&self.sites[*n].instruction.room).map_or(0, |range| range.start));
+        let sites = self.sites.iter().enumerate();
+        let instruction = |(n, site): (usize, &Site)| (site.instruction.address.0, n);
+        let by_address: BTreeSet<(u64, usize)> = sites.clone().map(instruction).collect();
+        let mut jumps: Vec<(Range<u64>, usize)> = sites
+            .filter_map(|(n, site)| Some((taken(&site.instruction.room)?, n)))
+            .collect();
+        jumps.sort_by_key(|(taken, _)| taken.start);
         let mut former: Option<(u64, usize)> = None;
-        for n in by_start {
-            let Some(taken) = range(&self.sites[n].instruction.room) else {
-                continue;
-            };
-            let is_within =
-                |other: &usize| *other != n && taken.contains(&self.sites[*other].instruction.address.0);
+        for (taken, n) in jumps {
+            let within = by_address.range((taken.start, 0)..(taken.end, 0));
+            let mut within = within.map(|(_, other)| *other);
             let overlapped = match former {
                 Some((end, before)) if end > taken.start => Some(before),
-                _ => (0..self.sites.len()).find(is_within),
+                _ => within.find(|other| *other != n),
             };
             match overlapped {
                 Some(other) => inlets[n] = Inlet::Trap(NoJump::Overlaps(other)),
@@ -70,7 +75,7 @@ impl Plan {
 }
 
 /// What a jump would take.
-fn range(room: &Room) -> Option<std::ops::Range<u64>> {
+fn taken(room: &Room) -> Option<Range<u64>> {
     match room {
         Room::Jump { start, bytes } => Some(start.0..start.0 + bytes.len() as u64),
         Room::Trap(_) | Room::None(_) => None,

@@ -13,7 +13,6 @@ use super::whereabouts::{Code, is_thread_within};
 use crate::engine::breakpoints::Traps;
 use crate::engine::guard::Guard;
 use crate::engine::handlers::Handler;
-use crate::engine::looks::Looks;
 use crate::engine::stopped::gone;
 use crate::engine::supply::Supply;
 use crate::tracee::{Family, Memory, Stop};
@@ -65,38 +64,10 @@ impl Armed {
         self.traps.clean(pid, stops, family, serve)
     }
 
-    /// Stops every thread of the process, has `lift` take the jumps and traps out, and waits until none is within goinject's code.
-    /// Whether that came about.
-    ///
-    /// # Errors
-    /// Those of ptrace.
-    pub(super) fn stop_behind(
-        &self,
-        pid: i32,
-        family: &mut Family,
-        memory: &Memory,
-        lift: impl FnOnce(),
-    ) -> io::Result<(Vec<Stop>, bool)> {
+    /// Whether none of the threads, which are all stopped, is within goinject's code.
+    pub(super) fn is_outside(&self, stops: &[Stop], memory: &Memory) -> io::Result<bool> {
         let code = Code::new([self.code.clone()]);
-        let mut looks = Looks::begin();
-        let mut lift = Some(lift);
-        let mut resume = |stop: Stop| self.resume(stop, memory);
-        loop {
-            let stops = family.stop_all(pid, &mut resume)?;
-            if let Some(lift) = lift.take() {
-                lift();
-            }
-            let stops = self.clean(pid, stops, family, memory)?;
-            let is_outside = self.process.borrow().is_idle() && !is_thread_within(&stops, memory, &code)?;
-            let pause = match is_outside {
-                true => None,
-                false => looks.next(),
-            };
-            let Some(pause) = pause else {
-                return Ok((stops, is_outside));
-            };
-            family.go_on_for(pid, stops, pause, &mut resume)?;
-        }
+        Ok(self.process.borrow().is_idle() && !is_thread_within(stops, memory, &code)?)
     }
 
     /// Gives the signals back their former actions, by one of the stopped threads, none of which is within goinject's code. That

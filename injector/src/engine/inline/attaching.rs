@@ -3,10 +3,10 @@
 use std::io;
 use std::ops::Range;
 
+use super::stopping::usable;
 use super::whereabouts::{Code, is_goroutine_within, is_thread_within};
 use super::{ArmError, InlineSession, Spot, jumps, verify};
 use crate::engine::code::Others;
-use crate::engine::looks::Looks;
 use crate::engine::provision::unmap;
 use crate::tracee::{Family, Follow, Obstacle, Remote, Stop};
 
@@ -21,8 +21,13 @@ impl InlineSession {
         family
             .attach(self.pid, Follow::Processes)
             .map_err(ArmError::trace)?;
-        let mut stops = self.stop_outside(&spots, family)?;
-        let armed = self.arm_stopped(&mut stops, spots, family);
+        let mut stops = Vec::new();
+        let armed = self
+            .stop_clear_of(&spots, &mut stops, family)
+            .and_then(|()| match stops.is_empty() {
+                true => Err(ArmError::trace(io::Error::from_raw_os_error(libc::ESRCH))),
+                false => self.arm_stopped(&mut stops, spots, family),
+            });
         if let Err(error) = armed {
             family.let_go(self.pid, stops).map_err(ArmError::trace)?;
             return Err(error);
@@ -31,32 +36,6 @@ impl InlineSession {
             .into_iter()
             .try_for_each(Stop::resume)
             .map_err(ArmError::trace)
-    }
-
-    /// Stops every thread at a moment when neither one of them nor a preempted goroutine is to go on within what jumps take.
-    fn stop_outside(&self, spots: &[Spot], family: &mut Family) -> Result<Vec<Stop>, ArmError> {
-        let pid = self.pid;
-        let mut looks = Looks::begin();
-        loop {
-            let stops = family.stop_all(pid, &mut Stop::resume).map_err(ArmError::trace)?;
-            if stops.is_empty() {
-                return Err(ArmError::trace(io::Error::from_raw_os_error(libc::ESRCH)));
-            }
-            let pause = match self.is_within(&stops, spots) {
-                Ok(false) => return Ok(stops),
-                Ok(true) => looks.next().ok_or(ArmError::Busy),
-                Err(error) => Err(ArmError::trace(error)),
-            };
-            match pause {
-                Ok(pause) => family
-                    .go_on_for(pid, stops, pause, &mut Stop::resume)
-                    .map_err(ArmError::trace)?,
-                Err(error) => {
-                    family.let_go(pid, stops).map_err(ArmError::trace)?;
-                    return Err(error);
-                }
-            }
-        }
     }
 
     /// Whether one of the threads, which are all stopped, or a preempted goroutine is to go on within what jumps take.
@@ -89,11 +68,7 @@ impl InlineSession {
         spots: Vec<Spot>,
         family: &Family,
     ) -> Result<(), ArmError> {
-        let is_usable = |stop: &Stop| !stop.has_pending_fault();
-        let lent = stops.iter().position(is_usable).unwrap_or_default();
-        let mut remote = family
-            .remote(self.pid, stops.swap_remove(lent))
-            .map_err(ArmError::trace)?;
+        let mut remote = family.remote(self.pid, usable(stops)).map_err(ArmError::trace)?;
         let prepared = self.prepare(&mut remote, &spots);
         stops.push(remote.finish().map_err(ArmError::trace)?);
         self.arm(prepared?, spots)

@@ -40,8 +40,8 @@ impl Spot {
     /// # Errors
     /// There is no way from one of them, in words.
     pub(super) fn all(plan: &Plan, bias: LoadBias) -> Result<Vec<Spot>, String> {
-        fits(plan)?;
         let inlets = plan.inlets();
+        all_fit(plan, &inlets)?;
         let spots = plan.sites.iter().zip(&inlets).map(|(site, inlet)| {
             let at = site.instruction.address;
             let (start, bytes, is_trap) = match inlet {
@@ -64,11 +64,14 @@ impl Spot {
 /// # Errors
 /// In words, with the site and what would do.
 pub fn fits(plan: &Plan) -> Result<(), String> {
-    let inlets = plan.inlets();
+    all_fit(plan, &plan.inlets())
+}
+
+fn all_fit(plan: &Plan, inlets: &[Inlet<'_>]) -> Result<(), String> {
     let found = plan
         .sites
         .iter()
-        .zip(&inlets)
+        .zip(inlets)
         .find_map(|(site, inlet)| match inlet {
             Inlet::None(why) => Some((site, why)),
             _ => None,

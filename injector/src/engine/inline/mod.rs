@@ -14,6 +14,7 @@ mod error;
 mod faults;
 mod handing;
 mod jumps;
+mod stopping;
 mod swapping;
 mod whereabouts;
 
@@ -503,7 +504,7 @@ impl Session for InlineSession {
             armed.process.borrow().disarm();
             lifted = lift(&armed.spots, &self.memory);
         };
-        let (mut stops, is_outside) = armed.stop_behind(self.pid, family, &self.memory, take_out)?;
+        let (mut stops, is_outside) = self.stop_behind(&armed, family, take_out)?;
         let is_there = self.memory.word(armed.spots[0].address).is_ok();
         let mut unused = armed.mapped.clone();
         unused.extend(unused_copies(&armed.process.borrow().process(), &self.memory));

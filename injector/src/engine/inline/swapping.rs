@@ -1,19 +1,17 @@
 //! Other rules in a program that goes on: its jumps come out, and those of the next rules go in, while no thread runs.
 
 use std::io;
-use std::mem;
 use std::rc::Rc;
 
 use super::attaching::unmap_all;
-use super::whereabouts::{Code, is_thread_within};
-use super::{ArmError, Armed, InlineSession, Spot, jumps, lift, verify};
+use super::stopping::usable;
+use super::{ArmError, InlineSession, Spot, jumps, lift, verify};
 use crate::engine::code::Others;
 use crate::engine::guard::Guard;
-use crate::engine::looks::Looks;
 use crate::engine::provision::unused_copies;
 use crate::engine::{Kept, Retired};
 use crate::plan::Plan;
-use crate::tracee::{Family, Stop, Why};
+use crate::tracee::Family;
 
 impl InlineSession {
     /// Takes the jumps out, and leaves every thread stopped: outside of goinject's code, which is given back, and of what the jumps
@@ -28,14 +26,9 @@ impl InlineSession {
         let spots = next.map(|next| Spot::all(next, self.bias));
         // Where these can't have jumps, nobody is in their way.
         let spots = spots.and_then(Result::ok).unwrap_or_default();
-        let code = Code::new([armed.code.clone()]);
-        let is_in_code = |stops: &[Stop]| -> io::Result<bool> {
-            let is_idle = armed.process.borrow().is_idle();
-            Ok(!is_idle || is_thread_within(stops, &self.memory, &code)?)
-        };
         let mut stops = Vec::new();
         let is_clear = self.stop_where(Some(armed), &mut stops, family, |stops| {
-            Ok(!is_in_code(stops)? && !self.is_within(stops, &spots)?)
+            Ok(armed.is_outside(stops, &self.memory)? && !self.is_within(stops, &spots)?)
         })?;
         let mut armed = self.armed.take().expect("looked at above");
         let mut lifted = Ok(());
@@ -51,7 +44,7 @@ impl InlineSession {
                 for stop in stops {
                     stop.resume()?;
                 }
-                (stops, is_outside) = armed.stop_behind(self.pid, family, &self.memory, take_out)?;
+                (stops, is_outside) = self.stop_behind(&armed, family, take_out)?;
             }
         }
         self.shared.remove(&armed.process);
@@ -96,16 +89,7 @@ impl InlineSession {
         let spots = Spot::all(&self.plan, self.bias).map_err(ArmError::Unfit)?;
         verify(&self.plan, self.bias, &self.memory, Others::None)?;
         jumps::verify(&spots, &self.memory)?;
-        let mut stops = mem::take(&mut retired.stops);
-        let is_clear = self.stop_where(None, &mut stops, family, |stops| {
-            Ok(!self.is_within(stops, &spots)?)
-        });
-        retired.stops = stops;
-        match is_clear {
-            Ok(true) => {}
-            Ok(false) => return Err(ArmError::Busy),
-            Err(error) => return Err(ArmError::trace(error)),
-        }
+        self.stop_clear_of(&spots, &mut retired.stops, family)?;
         // One that has ended is told of by its end.
         if retired.stops.is_empty() {
             return Ok(());
@@ -129,42 +113,4 @@ impl InlineSession {
         }
         self.arm(prepared, spots)
     }
-
-    /// Stops every thread at a moment that is as it should be, or leaves them stopped at the last look. Whether it came to that.
-    fn stop_where(
-        &self,
-        armed: Option<&Armed>,
-        stops: &mut Vec<Stop>,
-        family: &mut Family,
-        is_clear: impl Fn(&[Stop]) -> io::Result<bool>,
-    ) -> io::Result<bool> {
-        let mut looks = Looks::begin();
-        let mut resume = |stop: Stop| match armed {
-            Some(armed) => armed.resume(stop, &self.memory),
-            None => stop.resume(),
-        };
-        loop {
-            if stops.is_empty() {
-                *stops = family.stop_all(self.pid, &mut resume)?;
-                if let Some(armed) = armed {
-                    *stops = armed.clean(self.pid, mem::take(stops), family, &self.memory)?;
-                }
-            }
-            if stops.is_empty() || is_clear(stops)? {
-                return Ok(true);
-            }
-            let Some(pause) = looks.next() else {
-                return Ok(false);
-            };
-            family.go_on_for(self.pid, mem::take(stops), pause, &mut resume)?;
-        }
-    }
-}
-
-/// A thread that can make system calls for goinject.
-fn usable(stops: &mut Vec<Stop>) -> Stop {
-    // One that has made a process may wait for it.
-    let is_usable = |stop: &Stop| !stop.has_pending_fault() && !matches!(stop.why(), Why::Born { .. });
-    let lent = stops.iter().position(is_usable).unwrap_or_default();
-    stops.swap_remove(lent)
 }
