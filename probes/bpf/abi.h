@@ -161,6 +161,7 @@ struct gi_edit {
 
 #define GI_BINDING_PANIC_VALUE 512 /* the call becomes a panic with a value, which is its last two edits */
 #define GI_BINDING_UNTIL 1024 /* a context ends the delay, and then the call: the edits are its results */
+#define GI_BINDING_TELLS 2048 /* what it does depends on no call's number, which only its event tells */
 
 /* What a rule does at one site. */
 struct gi_binding {
@@ -534,13 +535,16 @@ struct gi_control {
 	gi_u64 armed_at;        /* ns, CLOCK_MONOTONIC */
 	gi_u64 deadline;        /* ns, CLOCK_MONOTONIC: no faults from then on; 0 none */
 	gi_u64 fault_limit;     /* no more faults than this */
-	gi_u64 faults;          /* fired so far, against the limit */
 	gi_u64 dropped_events;
 	gi_u64 lost_hits;       /* calls that could not even be looked at: no room for another thread */
 	gi_u64 members;         /* goroutines that were noted as members of a test */
 	gi_u64 untold;          /* tests and goroutines that could not be noted */
 	gi_u64 numbers;         /* not 0: calls are numbered */
 	gi_u64 lease;           /* ns, CLOCK_MONOTONIC: no faults from then on, since nobody has extended it; 0 none */
+	gi_u64 padding[5];
+	/* On a line of its own: all else is looked at in each hit, and seldom changed. */
+	gi_u64 faults;          /* fired so far, against the limit */
+	gi_u64 padding2[7];
 };
 
 /* A state of an automaton over names, a byte at a time. Row n of a process is where pattern n begins; rows in next count
@@ -576,6 +580,6 @@ _Static_assert(sizeof(struct gi_rule) == 88, "gi_rule");
 _Static_assert(sizeof(struct gi_counters) == 384, "gi_counters");
 _Static_assert(sizeof(struct gi_site) == 40, "gi_site");
 _Static_assert(sizeof(struct gi_process) == 192, "gi_process");
-_Static_assert(sizeof(struct gi_control) == 96, "gi_control");
+_Static_assert(sizeof(struct gi_control) == 192, "gi_control");
 
 #endif

@@ -17,7 +17,8 @@
  *             gi_take_in_scope: counts a firing of what that has counted, and returns how many were before
  *             gi_member_load, _save: s->member by s->member_key; gi_test_load: s->event.test by s->member.test;
  *             gi_test_save: by s->member_key
- *   counts    gi_count and gi_count_term: add to a counter of a rule, or of a term, that no decision depends on
+ *   counts    gi_count and gi_count_term: add to a counter of a rule, or of a term, that no decision depends on; inside a target also
+ *             gi_take_number, gi_take_fault and gi_return_fault, which elsewhere are plain common counts
  *   others    gi_now, gi_add and gi_swap (atomic, return the value before), gi_emit, gi_is_event_wanted (before one is put together; one that is not goes to gi_drop_event)
  *
  * Every function marked GI_SUBPROGRAM is verified by the kernel by itself, which keeps the loops
@@ -203,6 +204,15 @@ static __inline__ gi_u64 gi_number(struct gi_scratch *s, const struct gi_rule *r
 	return gi_count_goroutine(s, s->word[0]);
 }
 
+#ifndef GI_INLINE
+/* Counts a call that matched, and numbers it. */
+static __inline__ gi_u64 gi_take_number(struct gi_scratch *s, const struct gi_rule *rule,
+					const struct gi_binding *binding, struct gi_counters *counters)
+{
+	return gi_add(&counters->matched, 1) + 1;
+}
+#endif
+
 /* Counts a call of a rule and decides: the call's number if it fires, else 0. */
 static __inline__ gi_u64 gi_decide_rule(struct gi_scratch *s, const struct gi_binding *binding)
 {
@@ -221,7 +231,7 @@ static __inline__ gi_u64 gi_decide_rule(struct gi_scratch *s, const struct gi_bi
 		gi_count(s, &counters->held[GI_HELD_WITHIN], 1);
 	if (truth != GI_TRUE)
 		return 0;
-	call = gi_add(&counters->matched, 1) + 1;
+	call = gi_take_number(s, rule, binding, counters);
 	if (GI_NEEDS(NUMBERS) && gi_are_numbered(s))
 		gi_number_call(s, binding->rule);
 	n = gi_number(s, rule, binding->rule, call);

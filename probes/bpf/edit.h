@@ -53,7 +53,7 @@ GI_SUBPROGRAM int gi_prepare_edit(struct gi_scratch *s, gi_u32 row, gi_u32 n)
 	reason = gi_resolve(s, &edit->place);
 	if (reason)
 		return reason;
-	planned->where = s->where;
+	gi_copy_where(&planned->where, &s->where);
 	if (edit->source == GI_CLEAR || s->where.base == GI_BASE_COPY)
 		return GI_OK;
 	reason = gi_load(s, edit->place.size);
@@ -105,7 +105,7 @@ GI_SUBPROGRAM int gi_make_edit(struct gi_scratch *s, gi_u32 n, gi_u32 back)
 	planned = &s->planned[n];
 	if (planned->source == GI_KEEP || planned->source == GI_FIND || (back && !planned->known))
 		return GI_OK;
-	s->where = planned->where;
+	gi_copy_where(&s->where, &planned->where);
 	if (planned->source == GI_CLEAR)
 		return gi_clear(s, planned->after);
 	if (!back && (planned->flags & GI_EDIT_MADE))
@@ -118,7 +118,7 @@ GI_SUBPROGRAM int gi_make_edit(struct gi_scratch *s, gi_u32 n, gi_u32 back)
 		reason = gi_copy(s, n);
 		if (reason || (planned->flags & GI_EDIT_MAKES))
 			return reason;
-		s->where = planned->where;
+		gi_copy_where(&s->where, &planned->where);
 	}
 	return gi_store(s, planned->size, planned->kind, back ? planned->before : planned->after);
 }

@@ -21,7 +21,11 @@
 #define GI_NEEDS(need) ((needs & GI_NEED_##need) != 0)
 #else
 #define GI_NEEDS(need) 1
+#ifdef GI_INLINE
+#define GI_SUBPROGRAM static
+#else
 #define GI_SUBPROGRAM static __attribute__((noinline))
+#endif
 #endif
 
 /* Room for the general registers of any architecture: a power of two, which masks of register numbers need. */

@@ -18,7 +18,7 @@
 
 struct gi_slot {
 	gi_u32 taken;
-	gi_u32 padding;
+	gi_u32 number; /* among the slots */
 	gi_u64 resume; /* where the thread goes on */
 	/* What is found out once for all of a hit: 0 until then. */
 	gi_u64 now;
@@ -26,7 +26,7 @@ struct gi_slot {
 	gi_u64 stack_high;
 	gi_u64 m;
 	gi_u32 goroutine; /* enum gi_found: whether it runs one, on its own stack */
-	gi_u32 event;     /* enum gi_found: whether there is room for one */
+	gi_u32 event;     /* 0, GI_FOUND_NO, or GI_FOUND_RING and more: the ring that has room for one */
 	gi_u64 counts;    /* from a rule's counters to the slot's share of them */
 	struct gi_scratch scratch;
 	/* The rest is the stack. */
@@ -35,6 +35,7 @@ struct gi_slot {
 enum gi_found {
 	GI_FOUND_YES = 1,
 	GI_FOUND_NO = 2,
+	GI_FOUND_RING = 3,
 };
 
 /*
@@ -69,13 +70,26 @@ struct gi_kept_table {
  * adds them up. Otherwise threads that come to the same site would wait for each other's counting.
  */
 struct gi_shares {
-	gi_u64 first; /* address of the first slot's: a row for each rule, one whose calls are dropped events, and one for each term */
+	gi_u64 first; /* address of the first slot's: a row for each rule, one of the run, and one for each term */
 	gi_u64 size;  /* of one */
 	gi_u64 terms; /* from where a term's counters would be, if they were as far from their share as a rule's, to there */
 	gi_u64 used;  /* bit n: that of slot n */
 };
 
-/* Events on their way to goinject. */
+/*
+ * Where no decision depends on a call's number, the slot counts it in its share, and the event says the count and whose it is: goinject
+ * numbers such calls as it tells them. Those that are numbered at once have fewer than 2^63.
+ */
+#define GI_TOLD_NUMBER (1ull << 63)
+#define GI_TOLD_SLOT_SHIFT 56
+
+/*
+ * Events on their way to goinject. A thread uses the ring of its slot, and where that is full the next ones: threads at the same site
+ * seldom wait for each other, and one that is alone has room enough.
+ */
+#define GI_RINGS 16
+#define GI_RINGS_TRIED 4
+
 struct gi_ring {
 	gi_u64 head; /* taken by threads */
 	gi_u64 padding[7];
@@ -83,7 +97,7 @@ struct gi_ring {
 	gi_u64 padding2[7];
 };
 
-#define GI_RING_ENTRIES 4096
+#define GI_RING_ENTRIES 1024
 
 /*
  * An event as far as it is in use, its parts one behind the other: what a simple one says is in a few lines, and those of
@@ -108,8 +122,8 @@ struct gi_ring_rest {
 /* All that the core finds in a process. */
 struct gi_inside {
 	struct gi_host host;
-	gi_u64 ring;
-	gi_u64 entries; /* of it: GI_RING_ENTRIES of struct gi_ring_entry */
+	gi_u64 rings;
+	gi_u64 entries; /* GI_RING_ENTRIES of struct gi_ring_entry for each of them */
 	gi_u64 tls_is_known; /* gi_process.tls_g says where g is, in every thread */
 	gi_u64 lease; /* ns, CLOCK_MONOTONIC: from then on goinject is taken for dead */
 	gi_u64 procid_offset; /* in m: the kernel's number of the thread; 0 unknown */
@@ -117,11 +131,11 @@ struct gi_inside {
 	struct gi_kept_table kept[GI_MEMORIES];
 	gi_u64 slots;
 	struct gi_shares shares;
-	gi_u64 rest; /* of the ring: GI_RING_ENTRIES of struct gi_ring_rest */
+	gi_u64 rest; /* GI_RING_ENTRIES of struct gi_ring_rest for each ring */
 };
 
 /* The same numbers as in src/inline/layout.rs and inline.S. */
-_Static_assert(offsetof(struct gi_inside, ring) == 208 && sizeof(struct gi_inside) == 448, "gi_inside");
+_Static_assert(offsetof(struct gi_inside, rings) == 208 && sizeof(struct gi_inside) == 448, "gi_inside");
 _Static_assert(offsetof(struct gi_slot, scratch) + offsetof(struct gi_scratch, hit) == 88, "gi_slot");
 _Static_assert(8 * GI_RING_WORDS + sizeof(struct gi_ring_rest) >= sizeof(struct gi_event), "gi_ring_rest");
 _Static_assert(sizeof(struct gi_slot) + 32768 <= GI_SLOT_SIZE, "gi_slot");

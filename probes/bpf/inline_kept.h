@@ -159,27 +159,41 @@ static gi_u64 gi_take_in_scope(struct gi_scratch *s)
 	return before;
 }
 
+static struct gi_ring *gi_ring_of(const struct gi_scratch *s, gi_u32 n)
+{
+	return (struct gi_ring *)(uintptr_t)gi_inside_of(s)->rings + n;
+}
+
+/* A ring with room, as it is kept in the slot. */
+static gi_u32 gi_find_ring(const struct gi_scratch *s)
+{
+	gi_u32 i, n;
+
+	for (i = 0; i < GI_RINGS_TRIED; i++) {
+		const struct gi_ring *ring;
+
+		n = (gi_slot_of(s)->number + i) % GI_RINGS;
+		ring = gi_ring_of(s, n);
+		if (__atomic_load_n(&ring->head, __ATOMIC_RELAXED) - __atomic_load_n(&ring->tail, __ATOMIC_RELAXED) <
+		    GI_RING_ENTRIES)
+			return GI_FOUND_RING + n;
+	}
+	return GI_FOUND_NO;
+}
+
 /* Whether there is room for an event. The same for all events of a hit. */
 static int gi_is_event_wanted(const struct gi_scratch *s)
 {
-	const struct gi_inside *inside = gi_inside_of(s);
-	const struct gi_ring *ring = (const struct gi_ring *)(uintptr_t)inside->ring;
 	struct gi_slot *slot = gi_slot_of(s);
-	gi_u64 head, tail;
 
-	if (!slot->event) {
-		head = __atomic_load_n(&ring->head, __ATOMIC_RELAXED);
-		tail = __atomic_load_n(&ring->tail, __ATOMIC_RELAXED);
-		slot->event = head - tail < GI_RING_ENTRIES ? GI_FOUND_YES : GI_FOUND_NO;
-	}
-	return slot->event == GI_FOUND_YES;
+	if (!slot->event)
+		slot->event = gi_find_ring(s);
+	return slot->event != GI_FOUND_NO;
 }
 
-static int gi_drop_event(const struct gi_scratch *s)
+static int gi_drop_event(struct gi_scratch *s)
 {
-	const struct gi_host *host = &gi_inside_of(s)->host;
-
-	gi_count_there((gi_u64)(uintptr_t)&host->counters[host->rule_count].calls + gi_slot_of(s)->counts, 1);
+	gi_count(s, &gi_counters_of_run(s)->calls, 1);
 	return 0;
 }
 
@@ -201,11 +215,26 @@ static void gi_send_words(struct gi_sending *to, const void *from, gi_u64 count)
 		((volatile gi_u64 *)to->rest->word)[to->count++ - GI_RING_WORDS] = in[i];
 }
 
+/* What begins an event, each field as it was just written: a processor waits where it reads two at once. */
+static void gi_send_head(struct gi_sending *to, const struct gi_event *event)
+{
+	const gi_u32 *in = (const gi_u32 *)event;
+	gi_u32 i;
+
+	for (i = 0; i < offsetof(struct gi_event, tid) / 8; i++)
+		((volatile gi_u64 *)to->entry->word)[i] = ((const gi_u64 *)in)[i];
+	for (i *= 2; i < offsetof(struct gi_event, delay) / 4; i++)
+		((volatile gi_u32 *)to->entry->word)[i] = ((const volatile gi_u32 *)in)[i];
+	for (i /= 2; i < offsetof(struct gi_event, word) / 8; i++)
+		((volatile gi_u64 *)to->entry->word)[i] = ((const gi_u64 *)in)[i];
+	to->count = i;
+}
+
 /* An event as far as it is in use. All of its parts are of whole words. */
 static void gi_send_event(struct gi_sending *to, struct gi_event *event, gi_u32 words)
 {
 	event->padding = words | (event->test.length ? GI_SENT_TEST : 0);
-	gi_send_words(to, event, offsetof(struct gi_event, word) / 8);
+	gi_send_head(to, event);
 	gi_send_words(to, event->word, 2 * words);
 	gi_send_words(to, event->stack, event->frames & (2 * GI_STACK - 1));
 	gi_send_words(to, event->text, sizeof(event->text[0]) / 8 * (event->texts & 3));
@@ -213,38 +242,50 @@ static void gi_send_event(struct gi_sending *to, struct gi_event *event, gi_u32 
 		gi_send_words(to, &event->test, sizeof(event->test) / 8);
 }
 
-/* Has the lines of a simple event fetched: goinject's processor has them. */
-static void gi_await_entry(const struct gi_inside *inside, gi_u64 number)
+/* A place in the ring that was found, or in another one: its number in that, from 1, or 0 if all are full by now. */
+static gi_u64 gi_take_place(struct gi_scratch *s)
 {
-	struct gi_ring_entry *entry = (struct gi_ring_entry *)(uintptr_t)inside->entries + number % GI_RING_ENTRIES;
+	struct gi_slot *slot = gi_slot_of(s);
 
-	gi_will_write(&entry->number);
-	gi_will_write(&entry->word[7]);
-	gi_will_write(&entry->word[15]);
+	for (; slot->event != GI_FOUND_NO; slot->event = gi_find_ring(s)) {
+		struct gi_ring *ring = gi_ring_of(s, slot->event - GI_FOUND_RING);
+		gi_u64 head = __atomic_load_n(&ring->head, __ATOMIC_RELAXED);
+
+		while (head - __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE) < GI_RING_ENTRIES) {
+			if (__atomic_compare_exchange_n(&ring->head, &head, head + 1, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+				return head + 1;
+		}
+	}
+	return 0;
 }
 
 /* Hands the event to goinject, or counts it as dropped. */
 static void gi_emit(struct gi_scratch *s)
 {
 	struct gi_inside *inside = gi_inside_of(s);
-	struct gi_ring *ring = (struct gi_ring *)(uintptr_t)inside->ring;
 	const struct gi_binding *binding = gi_binding_row(s, s->event.binding);
-	gi_u64 head = __atomic_load_n(&ring->head, __ATOMIC_RELAXED);
 	struct gi_sending to = {0, 0, 0};
+	struct gi_ring_entry *entries, *next;
 	gi_u32 words = binding ? binding->edits : 0;
+	gi_u64 place, first;
 
 	s->event.tid = gi_thread_number(s);
-	do {
-		if (head - __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE) >= GI_RING_ENTRIES) {
-			gi_drop_event(s);
-			return;
-		}
-	} while (!__atomic_compare_exchange_n(&ring->head, &head, head + 1, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	to.entry = (struct gi_ring_entry *)(uintptr_t)inside->entries + head % GI_RING_ENTRIES;
-	to.rest = (struct gi_ring_rest *)(uintptr_t)inside->rest + head % GI_RING_ENTRIES;
+	place = gi_is_event_wanted(s) ? gi_take_place(s) : 0;
+	if (!place) {
+		gi_drop_event(s);
+		return;
+	}
+	first = (gi_slot_of(s)->event - GI_FOUND_RING) * GI_RING_ENTRIES;
+	entries = (struct gi_ring_entry *)(uintptr_t)inside->entries + first;
+	to.entry = entries + (place - 1) % GI_RING_ENTRIES;
+	to.rest = (struct gi_ring_rest *)(uintptr_t)inside->rest + first + (place - 1) % GI_RING_ENTRIES;
 	gi_send_event(&to, &s->event, words > GI_EVENT_WORDS ? GI_EVENT_WORDS : words);
-	__atomic_store_n(&to.entry->number, head + 1, __ATOMIC_RELEASE);
-	gi_await_entry(inside, head + 2);
+	__atomic_store_n(&to.entry->number, place, __ATOMIC_RELEASE);
+	/* The lines of a simple event are fetched ahead: goinject's processor has them. */
+	next = entries + (place + 1) % GI_RING_ENTRIES;
+	gi_will_write(&next->number);
+	gi_will_write(&next->word[7]);
+	gi_will_write(&next->word[15]);
 }
 
 #endif

@@ -140,7 +140,7 @@ GI_SUBPROGRAM int gi_fires_as_recorded(struct gi_scratch *s, gi_u32 row)
 		return 0;
 	if (gi_is_forced(s, row)) {
 		control = gi_control_row(s);
-		if (control && gi_allowed(control, gi_now(s)))
+		if (control && gi_allowed(s, control, gi_now(s)))
 			return 1;
 		held = GI_HELD_LIMIT;
 	}

@@ -23,6 +23,14 @@ static __inline__ gi_u64 gi_extend(gi_u64 value, gi_u32 size, gi_u32 kind)
 	return (gi_u64)((gi_s64)(value << shift) >> shift);
 }
 
+/* Field by field, as it was just written: processors wait for words that they read in one and wrote in two. */
+static __inline__ void gi_copy_where(struct gi_where *to, const struct gi_where *from)
+{
+	to->address = from->address;
+	to->base = *(const volatile gi_u32 *)&from->base;
+	to->index = *(const volatile gi_u32 *)&from->index;
+}
+
 /* Reads 1, 2, 4 or 8 bytes into s->word[0]. Constant sizes: the verifier wants to see them. */
 static __inline__ int gi_read_sized(struct gi_scratch *s, gi_u64 address, gi_u32 size)
 {

@@ -77,13 +77,25 @@ static __inline__ int gi_spent(struct gi_scratch *s, const struct gi_rule *rule,
 	return counters->taken >= rule->times || gi_add(&counters->taken, 1) >= rule->times;
 }
 
+#ifndef GI_INLINE
+/* Counts a fault against the limit of the run. Returns whether that allows it. */
+static __inline__ int gi_take_fault(struct gi_scratch *s, struct gi_control *control)
+{
+	return control->faults < control->fault_limit && gi_add(&control->faults, 1) < control->fault_limit;
+}
+
+static __inline__ void gi_return_fault(struct gi_scratch *s, struct gi_control *control)
+{
+	gi_add(&control->faults, -1ull);
+}
+#endif
+
 /* Whether the limits of the run allow another fault, which is counted, and goinject is there to end it. */
-static __inline__ int gi_allowed(struct gi_control *control, gi_u64 now)
+static __inline__ int gi_allowed(struct gi_scratch *s, struct gi_control *control, gi_u64 now)
 {
 	gi_u64 lease = *(volatile gi_u64 *)&control->lease;
 
-	return (!control->deadline || now < control->deadline) && (!lease || now < lease) &&
-	       control->faults < control->fault_limit && gi_add(&control->faults, 1) < control->fault_limit;
+	return (!control->deadline || now < control->deadline) && (!lease || now < lease) && gi_take_fault(s, control);
 }
 
 /* Whether a call whose turn has not come makes up for one that was put off. */
@@ -111,7 +123,7 @@ GI_SUBPROGRAM int gi_makes_up(struct gi_scratch *s, gi_u32 row, gi_u32 held)
 	if (held != GI_HELD_TIMES && (rule->flags & GI_RULE_RATE) && !gi_take_turn(rule, counters, now))
 		return 0;
 	/* Whoever else changed it meanwhile makes up for it. */
-	return gi_swap(&counters->owed, owed, owed - 1) == owed && gi_allowed(control, now);
+	return gi_swap(&counters->owed, owed, owed - 1) == owed && gi_allowed(s, control, now);
 }
 
 /*
@@ -136,7 +148,7 @@ GI_SUBPROGRAM int gi_put_off(struct gi_scratch *s, gi_u32 row)
 	if (!counters || !rule || (rule->flags & (GI_RULE_PER_GOROUTINE | GI_RULE_PER_TEST | GI_RULE_PER_PROCESS)))
 		return 0;
 	gi_count(s, &counters->fired, -1ull);
-	gi_add(&control->faults, -1ull);
+	gi_return_fault(s, control);
 	gi_count(s, &counters->held[GI_HELD_MARKING], 1);
 	gi_add(&counters->owed, 1);
 	return 1;
@@ -170,7 +182,7 @@ GI_SUBPROGRAM int gi_fires(struct gi_scratch *s, gi_u32 row, gi_u64 n, gi_u64 ca
 		held = GI_HELD_RATE;
 	} else if (GI_NEEDS(TRIGGERS) && (rule->flags & GI_RULE_TIMES) && gi_spent(s, rule, counters)) {
 		held = GI_HELD_TIMES;
-	} else if (gi_allowed(control, now)) {
+	} else if (gi_allowed(s, control, now)) {
 		return 1;
 	} else {
 		held = GI_HELD_LIMIT;

@@ -7,6 +7,7 @@ mod kept;
 mod layout;
 mod ring;
 mod shares;
+mod told;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -22,8 +23,9 @@ pub use self::clock::Clock;
 use self::counted::counted;
 use self::kept::{KeptRows, SharedPlaces};
 use self::layout::{Inside, KEPT, KeptTable, Memory, Room, SLOT, SLOTS, SharesPlace, Slot};
-use self::ring::Ring;
+use self::ring::{RINGS, Rings};
 use self::shares::{Gathered, Shares, sum};
+use self::told::Told;
 use crate::native::{Entries, FirstRows, Moved, Run, SPARE_RULES, TableRows, inherited};
 use crate::rows::Rows;
 use crate::table::{
@@ -163,6 +165,24 @@ impl SharedRun {
         self.size
     }
 
+    /// Numbers so many more calls that matched a rule and were counted by their threads. The number of the last of them.
+    fn number(&self, rule: u32, calls: u64) -> u64 {
+        let rule = rule as usize;
+        assert!(rule < self.run.counters.len(), "a rule of the run");
+        self.gathered.is_numbered(rule, calls);
+        // SAFETY: within the mapping, aligned; whoever changes it does so atomically.
+        let matched =
+            unsafe { AtomicU64::from_ptr(&raw mut (*self.run.counters.as_mut_ptr().add(rule)).matched) };
+        matched.fetch_add(calls, Ordering::Relaxed).wrapping_add(calls)
+    }
+
+    /// Adds faults that threads counted for themselves to those that count against a limit.
+    fn settle_faults(&self, faults: u64) {
+        // SAFETY: there is one row, aligned; whoever changes the word does so atomically.
+        let common = unsafe { AtomicU64::from_ptr(&raw mut (*self.run.control.as_mut_ptr()).faults) };
+        common.fetch_add(faults, Ordering::Relaxed);
+    }
+
     /// Where the switch of all probes is, in a target that has the memory at `at`: a word.
     pub fn switch(&self, at: u64) -> u64 {
         at + self.places.control
@@ -190,7 +210,10 @@ pub struct SharedProcess {
     inside: Rc<Rows<Inside>>,
     shares: Rc<Shares>,
     slots: Rows<Slot>,
-    ring: Ring,
+    rings: Rings,
+    told: Told,
+    /// Faults that are in the common count.
+    settled: u64,
     places: ProcessPlaces,
 }
 
@@ -209,7 +232,7 @@ struct ProcessPlaces {
     shares: u64,
     share: (u64, u64),
     processes: u64,
-    ring: u64,
+    rings: u64,
     entries: u64,
     rest: u64,
     kept: [u64; KEPT.len()],
@@ -238,9 +261,9 @@ impl SharedProcess {
             shares: room.bytes(share.0 * SLOTS),
             share,
             processes: room.rows::<Process>(1),
-            ring: room.rows::<ring::Heads>(1),
-            entries: room.rows::<ring::Entry>(ring::ENTRIES),
-            rest: room.rows::<ring::Rest>(ring::ENTRIES),
+            rings: room.rows::<ring::Heads>(RINGS),
+            entries: room.rows::<ring::Entry>(RINGS * ring::ENTRIES),
+            rest: room.rows::<ring::Rest>(RINGS * ring::ENTRIES),
             kept: KEPT.map(|table| room.bytes(table.size())),
         };
         let memory = anonymous_file("goinject-process", room.size())?;
@@ -257,9 +280,15 @@ impl SharedProcess {
             processes: Rows::of_file(fd, places.processes, 1)?,
         };
         let serial = run.run.next_serial();
-        rows.set(&FirstRows::default(), tables, serial);
+        rows.set(&FirstRows::default(), &told::marked(tables), serial);
         let inside = Rc::new(Rows::of_file(fd, places.inside, 1)?);
-        let shares = Rc::new(Shares::of_file(fd, places.shares, share, &inside)?);
+        let shares = Rc::new(Shares::of_file(
+            fd,
+            places.shares,
+            share,
+            run.places.rule_count as usize,
+            &inside,
+        )?);
         run.gathered.join(&shares);
         Ok(SharedProcess {
             size: room.size(),
@@ -268,11 +297,13 @@ impl SharedProcess {
             inside,
             shares,
             slots: Rows::of_file(fd, places.slots, SLOTS as usize)?,
-            ring: Ring::new(
-                Rows::of_file(fd, places.ring, 1)?,
-                Rows::of_file(fd, places.entries, ring::ENTRIES)?,
-                Rows::of_file(fd, places.rest, ring::ENTRIES)?,
+            rings: Rings::new(
+                Rows::of_file(fd, places.rings, RINGS)?,
+                Rows::of_file(fd, places.entries, RINGS * ring::ENTRIES)?,
+                Rows::of_file(fd, places.rest, RINGS * ring::ENTRIES)?,
             ),
+            told: Told::default(),
+            settled: 0,
             rows,
             places,
             memory,
@@ -328,7 +359,7 @@ impl SharedProcess {
             process_count: 1,
             state_count: count(rows.states.len()),
             forced_count: runs.forced_count,
-            ring: at + mine.ring,
+            rings: at + mine.rings,
             entries: at + mine.entries,
             rest: at + mine.rest,
             tls_is_known: u64::from(runtime.tls_is_known),
@@ -488,9 +519,42 @@ impl SharedProcess {
         goroutines.forget(of_run, |key: &GoroutineKey| key.process == self.serial)
     }
 
-    /// The events since the last call.
+    /// The events since the last call, in the order of their times, but for what happens meanwhile. Their calls are yet to be
+    /// numbered.
     pub fn take_events(&mut self) -> Vec<Event> {
-        self.ring.take()
+        let now = self.core_time();
+        self.rings.take(now)
+    }
+
+    /// All that are left. No thread is in the core, or none gets out of it.
+    pub fn take_last_events(&mut self) -> Vec<Event> {
+        self.rings.take_last()
+    }
+
+    /// Numbers the call of an event among those that matched its rule, if it was not numbered when it was made. To be asked in
+    /// the order in which events are told.
+    pub fn number(&mut self, run: &SharedRun, event: &mut Event) {
+        if event.rule >= run.places.rule_count {
+            return;
+        }
+        if let Some(calls) = self.told.passed(event) {
+            event.call = run.number(event.rule, calls);
+        }
+    }
+
+    /// Has faults that its threads counted for themselves, while there was no limit, count against one that may come.
+    pub fn settle(&mut self, run: &SharedRun) {
+        let faults = self.shares.faults();
+        run.settle_faults(faults.wrapping_sub(self.settled));
+        self.settled = faults;
+    }
+
+    /// The time as the core has it.
+    fn core_time(&self) -> u64 {
+        let Some(inside) = self.inside.get(0) else {
+            return now();
+        };
+        inside.clock.time_now().unwrap_or_else(now)
     }
 }
 

@@ -165,7 +165,9 @@ impl Engine for SubstituteEngine {
             true => breakpoints.engine.run(),
             false => self.inline.run(),
         };
+        self.inline.settle();
         self.generation = Rc::new(self.generation.next(kept, limits, run.as_deref())?);
+        self.inline.settle();
         self.inline.take_over(&self.generation);
         breakpoints.engine.take_over(&self.generation);
         Ok(())

@@ -67,6 +67,11 @@ impl Clock {
     }
 }
 
+/// The processor's counter.
+pub(super) fn counter() -> u64 {
+    arch::counter()
+}
+
 /// Both, as close together as they can be had.
 fn pair() -> Pair {
     let take = || {

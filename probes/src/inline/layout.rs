@@ -129,6 +129,15 @@ pub(super) struct Clock {
     pub(super) scale: u64,
 }
 
+impl Clock {
+    /// As the core works the time out; none where it asks the kernel.
+    pub(super) fn time_now(&self) -> Option<u64> {
+        let passed = super::clock::counter().saturating_sub(self.counter);
+        let time = u64::try_from((u128::from(passed) * u128::from(self.scale)) >> 32).ok()?;
+        (self.changes != 0).then(|| self.time.saturating_add(time))
+    }
+}
+
 /// `struct gi_shares`.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -175,7 +184,7 @@ pub(super) struct Inside {
     pub(super) state_count: u32,
     pub(super) forced_count: u32,
     pub(super) functions: [u64; 8],
-    pub(super) ring: u64,
+    pub(super) rings: u64,
     pub(super) entries: u64,
     pub(super) tls_is_known: u64,
     pub(super) lease: u64,
@@ -189,7 +198,7 @@ pub(super) struct Inside {
 
 // The same numbers as in `bpf/inline.h`.
 const _: () = assert!(
-    std::mem::offset_of!(Inside, ring) == 208
+    std::mem::offset_of!(Inside, rings) == 208
         && size_of::<Inside>() == 448
         && size_of::<Slot>() == SLOT as usize
 );

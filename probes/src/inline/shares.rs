@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::mem::offset_of;
 use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +20,7 @@ pub(super) struct Shares {
     /// In words.
     size: usize,
     terms: usize,
+    rules: usize,
     rows: Rows<u64>,
     inside: Rc<Rows<Inside>>,
 }
@@ -36,9 +38,11 @@ impl Shares {
         file: BorrowedFd<'_>,
         at: u64,
         (size, terms): (u64, u64),
+        rules: usize,
         inside: &Rc<Rows<Inside>>,
     ) -> io::Result<Shares> {
         Ok(Shares {
+            rules,
             size: size as usize / 8,
             terms: terms as usize / 8,
             rows: Rows::of_file(file, at, (size * SLOTS) as usize / 8)?,
@@ -50,23 +54,35 @@ impl Shares {
         self.add(0, sums);
     }
 
+    /// How often rules have fired, on which no common limit was. Behind the rows of rules there is one for that.
+    pub(super) fn faults(&self) -> u64 {
+        let fired = (self.rules * size_of::<Counters>() + offset_of!(Counters, fired)) / 8;
+        let of_slot = |slot| self.rows.get(slot * self.size + fired).unwrap_or_default();
+        self.used()
+            .fold(0, |sum: u64, slot| sum.wrapping_add(of_slot(slot)))
+    }
+
     pub(super) fn add_terms(&self, sums: &mut [TermCounters]) {
         self.add(self.terms, sums);
     }
 
-    /// Only those that were used: reading the others would take memory for them.
     fn add<T: FromBytes + IntoBytes + Immutable + KnownLayout>(&self, first: usize, sums: &mut [T]) {
-        // SAFETY: there is one row, aligned; whoever changes the word does so atomically.
-        let used = unsafe { AtomicU64::from_ptr(&raw mut (*self.inside.as_mut_ptr()).shares.used) };
-        let used = used.load(Ordering::Acquire);
         let sums = <[u64]>::mut_from_bytes(sums.as_mut_bytes()).expect("counts are of words");
-        for slot in (0..SLOTS as usize).filter(|slot| used & (1 << slot) != 0) {
+        for slot in self.used() {
             let begin = slot * self.size + first;
             for (sum, word) in sums.iter_mut().zip(begin..) {
                 // What is taken back may be in another share.
                 *sum = sum.wrapping_add(self.rows.get(word).unwrap_or_default());
             }
         }
+    }
+
+    /// The slots that were used: reading the shares of others would take memory for them.
+    fn used(&self) -> impl Iterator<Item = usize> + use<> {
+        // SAFETY: there is one row, aligned; whoever changes the word does so atomically.
+        let used = unsafe { AtomicU64::from_ptr(&raw mut (*self.inside.as_mut_ptr()).shares.used) };
+        let used = used.load(Ordering::Acquire);
+        (0..SLOTS as usize).filter(move |slot| used & (1 << slot) != 0)
     }
 }
 
@@ -76,6 +92,8 @@ pub(super) struct Gathered {
     shares: RefCell<Vec<Rc<Shares>>>,
     /// By those that are gone.
     gone: RefCell<Vec<Counters>>,
+    /// Calls of each rule that are in the common count by now, too.
+    numbered: RefCell<Vec<u64>>,
 }
 
 impl Gathered {
@@ -83,6 +101,7 @@ impl Gathered {
         Gathered {
             shares: RefCell::default(),
             gone: RefCell::new(vec![Counters::default(); rules + 1]),
+            numbered: RefCell::new(vec![0; rules]),
         }
     }
 
@@ -100,6 +119,12 @@ impl Gathered {
         all.push(Rc::clone(shares));
     }
 
+    /// So many more calls of a rule are in the common count.
+    pub(super) fn is_numbered(&self, rule: usize, calls: u64) {
+        let numbered = &mut self.numbered.borrow_mut()[rule];
+        *numbered = numbered.wrapping_add(calls);
+    }
+
     /// By each rule, and how many events were dropped.
     pub(super) fn counters(&self) -> (Vec<Counters>, u64) {
         let mut sums = self.gone.borrow().clone();
@@ -107,6 +132,9 @@ impl Gathered {
             shares.add_rules(&mut sums);
         }
         let dropped = sums.pop().map_or(0, |row| row.calls);
+        for (sum, numbered) in sums.iter_mut().zip(&*self.numbered.borrow()) {
+            sum.matched = sum.matched.wrapping_sub(*numbered);
+        }
         (sums, dropped)
     }
 }

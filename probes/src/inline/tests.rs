@@ -79,6 +79,15 @@ impl Mapped {
         }
     }
 
+    /// Events as they are told.
+    fn take_events(&mut self) -> Vec<Event> {
+        let mut events = self.process.take_last_events();
+        for event in &mut events {
+            self.process.number(&self.run, event);
+        }
+        events
+    }
+
     fn call(&self, rax: u64) -> Seen {
         call(self.stub, rax)
     }
@@ -164,7 +173,7 @@ fn a_thread_finds_its_registers_as_they_were_but_for_edits() {
     assert_eq!((seen.flags & FLAGS) | 0x10, plain.flags | 0x10);
     let counters = mapped.run.counters()[0];
     assert_eq!((counters.calls, counters.fired, counters.applied), (1, 1, 1));
-    let events = mapped.process.take_events();
+    let events = mapped.take_events();
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].word[0], Word { before: 1, after: 77 });
     assert_eq!(events[0].tid, nix::unistd::gettid().as_raw().cast_unsigned());
@@ -188,7 +197,7 @@ fn many_threads_count_exactly_and_lose_no_event_uncounted() {
     });
     let counters = mapped.run.counters()[0];
     assert_eq!((counters.calls, counters.applied), (8 * CALLS, 8 * CALLS));
-    let events = mapped.process.take_events().len() as u64;
+    let events = mapped.take_events().len() as u64;
     assert_eq!(events + mapped.run.lost()[0], 8 * CALLS);
 }
 
@@ -336,7 +345,7 @@ fn events_have_all_of_their_parts_however_many_there_are() {
     let mut mapped = Mapped::new(bindings, edits, Vec::new());
     for n in 0..2 * ring::ENTRIES as u64 {
         assert_eq!(mapped.call(n).rax, 115);
-        let events = mapped.process.take_events();
+        let events = mapped.take_events();
         assert_eq!(events.len(), 1);
         let event = &events[0];
         let words = (0..16).map(|i| Word {
@@ -349,4 +358,131 @@ fn events_have_all_of_their_parts_however_many_there_are() {
         let (in_use, rest) = event.stack.split_at(event.frames as usize);
         assert!(in_use.iter().all(|frame| *frame != 0) && rest.iter().all(|frame| *frame == 0));
     }
+}
+
+#[test]
+fn calls_are_numbered_as_they_are_told_and_each_number_is_used_once() {
+    const CALLS: u64 = 400;
+    let (bindings, edits) = sets_rax(0);
+    let mut mapped = Mapped::new(bindings, edits, Vec::new());
+    let stub = mapped.stub;
+    // Threads with stacks of their own are in slots of their own.
+    for round in 1..=3 {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for n in 0..CALLS {
+                        assert_eq!(call(stub, n).rax, 77);
+                    }
+                });
+            }
+        });
+        let events = mapped.take_events();
+        assert_eq!(mapped.run.lost(), [0, 0]);
+        let numbers: Vec<u64> = events.iter().map(|event| event.call).collect();
+        let all: Vec<u64> = (4 * CALLS * (round - 1) + 1..=4 * CALLS * round).collect();
+        assert_eq!(numbers, all);
+        assert!(events.is_sorted_by_key(|event| event.time));
+        assert_eq!(mapped.run.counters()[0].matched, 4 * CALLS * round);
+    }
+}
+
+#[test]
+fn a_rule_that_counts_calls_is_exact_with_many_threads_and_numbers_go_on_when_it_is_done() {
+    const CALLS: u64 = 5000;
+    for (rule, fired) in [
+        (
+            Rule {
+                flags: RULE_NTH,
+                nth: 1000,
+                ..Rule::default()
+            },
+            1000..=1000,
+        ),
+        (
+            Rule {
+                flags: RULE_FIRST,
+                first: 700,
+                ..Rule::default()
+            },
+            1..=700,
+        ),
+        (
+            Rule {
+                flags: RULE_AFTER_CALLS,
+                after_calls: 8 * CALLS - 900,
+                ..Rule::default()
+            },
+            8 * CALLS - 899..=8 * CALLS,
+        ),
+    ] {
+        let (bindings, edits) = sets_rax(0);
+        let mut mapped = Mapped::new(bindings, edits, Vec::new());
+        mapped.run.run().set_rule(0, &rule);
+        let stub = mapped.stub;
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..CALLS).for_each(|n| _ = call(stub, n)));
+            }
+        });
+        let mut numbers: Vec<u64> = mapped.take_events().iter().map(|event| event.call).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, fired.clone().collect::<Vec<_>>(), "{rule:?}");
+        let counters = mapped.run.counters()[0];
+        assert_eq!(
+            (counters.matched, counters.fired),
+            (8 * CALLS, numbers.len() as u64)
+        );
+        assert_eq!(counters.held[Held::Calls as usize], 8 * CALLS - counters.fired);
+    }
+}
+
+/// Limits are exact also where one comes later, which faults before it count against.
+#[test]
+fn faults_count_against_a_limit_that_comes_later() {
+    const CALLS: u64 = 500;
+    let (bindings, edits) = sets_rax(0);
+    let mut mapped = Mapped::new(bindings, edits, Vec::new());
+    let stub = mapped.stub;
+    let on_four_threads = || {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..CALLS).for_each(|n| _ = call(stub, n)));
+            }
+        });
+    };
+    on_four_threads();
+    assert_eq!(mapped.run.run().control().faults, 0);
+    mapped.process.settle(&mapped.run);
+    mapped.run.run().set_limits(None, Some(4 * CALLS + 100));
+    mapped.process.settle(&mapped.run);
+    assert_eq!(mapped.run.run().control().faults, 4 * CALLS);
+    on_four_threads();
+    let counters = mapped.run.counters()[0];
+    assert_eq!(counters.fired, 4 * CALLS + 100);
+    assert_eq!(counters.held[Held::Limit as usize], 4 * CALLS - 100);
+    assert_eq!(counters.matched, 8 * CALLS);
+}
+
+/// A thread that is still writing its event holds up no others' but those that may follow from what is behind it.
+#[test]
+fn events_are_told_in_the_order_in_which_they_may_follow_from_each_other() {
+    let (bindings, edits) = sets_rax(0);
+    let mut mapped = Mapped::new(bindings, edits, Vec::new());
+    // The same ring as long as the stack is the same.
+    (0..4).for_each(|n| _ = mapped.call(n));
+    let ring = (0..RINGS)
+        .find(|ring| mapped.process.rings.is_whole(*ring, 0))
+        .unwrap();
+    mapped.process.rings.unfinish(ring, 1);
+    let before = mapped.process.take_events();
+    assert_eq!(before.len(), 1);
+    std::thread::scope(|scope| {
+        scope.spawn(|| (0..4).for_each(|n| _ = call(mapped.stub, n)));
+    });
+    // Of another ring, unless the other thread's stack happened to be in the same.
+    assert_eq!(mapped.process.take_events(), []);
+    let last = mapped.take_events();
+    assert_eq!(last.len(), 6);
+    assert!(last.is_sorted_by_key(|event| event.time) && before[0].time <= last[0].time);
 }

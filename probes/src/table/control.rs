@@ -95,8 +95,6 @@ pub struct Control {
     pub deadline: u64,
     /// No more faults than this.
     pub fault_limit: u64,
-    /// Fired so far, against the limit.
-    pub faults: u64,
     /// Events that found no room.
     pub dropped_events: u64,
     /// Calls that could not even be looked at: no room for another thread.
@@ -109,6 +107,12 @@ pub struct Control {
     pub numbers: u64,
     /// Nanoseconds of `CLOCK_MONOTONIC`: no faults from then on, since nobody has extended it; 0 none.
     pub lease: u64,
+    #[doc(hidden)]
+    pub padding: [u64; 5],
+    /// Fired so far, against the limit. What the inline core counts while there is none is not in it.
+    pub faults: u64,
+    #[doc(hidden)]
+    pub padding2: [u64; 7],
 }
 
 impl Control {

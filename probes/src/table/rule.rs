@@ -26,6 +26,8 @@ pub const BINDING_DELAYS: u32 = 256;
 pub const BINDING_PANIC_VALUE: u32 = 512;
 /// `gi_binding.flags`: a context ends the delay, and then the call; the edits are its results.
 pub const BINDING_UNTIL: u32 = 1024;
+/// `gi_binding.flags`: what it does depends on no call's number, which only its event tells.
+pub const BINDING_TELLS: u32 = 2048;
 
 /// What a rule does at one site.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, FromBytes, IntoBytes, Immutable, KnownLayout)]

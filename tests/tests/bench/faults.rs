@@ -8,7 +8,7 @@ use ::goinject::go::Binary;
 use goinject_tests::goinject;
 
 use crate::program;
-use crate::rules::{self, NEVER, NO_TURN, THREE};
+use crate::rules::{self, NEVER, NO_TURN, NO_TURN_YET, THREE};
 use crate::target::{least, time};
 
 /// Calls of a run in which each is edited.
@@ -39,6 +39,7 @@ pub(crate) fn write_rules(folder: &Path) {
     write("edit", idle("- {function: main.hit, inject: {set: {n: 5}}}\n"));
     write("end", idle("- {function: main.hit, inject: {return: {r: 5}}}\n"));
     write("no-turn", idle(NO_TURN));
+    write("no-turn-yet", idle(NO_TURN_YET));
     write("never", idle(NEVER));
     write("three", idle(THREE));
     write("many-rules", idle(&rules::on_one_function(1000)));

@@ -11,9 +11,9 @@ use crate::program;
 use crate::rules::NEVER;
 use crate::target::{Target, least, time};
 
-/// Batches of calls, calls of each, and calls of each of two threads.
+/// Batches of calls, and what is in one of a thread alone, and of each of two threads.
 const BATCHES: usize = 20;
-const CALLS: u64 = 50_000;
+const CALLS: [u64; 2] = [50_000, OF_EACH];
 const OF_EACH: u64 = 100_000;
 /// The same where each call is changed: not more than there is room for events, and milliseconds in which goinject takes them.
 const CHANGED: [u64; 2] = [2000, 1000];
@@ -25,7 +25,9 @@ const AT_ONCE: f64 = 1.8;
 struct Figure {
     name: &'static str,
     rules: &'static str,
+    /// Whether calls are changed, and there is room for each event of that.
     fires: bool,
+    is_told: bool,
     /// Nanoseconds over the plain call that are aimed at.
     aim: f64,
     alone: Vec<f64>,
@@ -34,20 +36,25 @@ struct Figure {
 
 /// Prints what a call costs. `run` runs the program with jumps.
 pub(crate) fn measure(run: &mut Run<'_>, turns: usize) {
-    let figure = |name, rules, fires, aim| Figure {
+    let figure = |name, rules, (fires, is_told), aim| Figure {
         name,
         rules,
         fires,
+        is_told,
         aim,
         alone: Vec::new(),
         both: Vec::new(),
     };
+    let idle = (false, false);
     let mut figures = [
-        figure("never its turn", "no-turn", false, 50.0),
-        figure("one condition", "never", false, 50.0),
-        figure("three conditions", "three", false, 80.0),
-        figure("an edit", "edit", true, 60.0),
-        figure("an early return", "end", true, 80.0),
+        figure("never its turn again", "no-turn", idle, 50.0),
+        figure("not yet its turn", "no-turn-yet", idle, 50.0),
+        figure("one condition", "never", idle, 50.0),
+        figure("three conditions", "three", idle, 80.0),
+        figure("an edit", "edit", (true, true), 60.0),
+        figure("an early return", "end", (true, true), 80.0),
+        figure("an edit, events dropped", "edit", (true, false), 60.0),
+        figure("a return, events dropped", "end", (true, false), 80.0),
     ];
     let binary = Binary::open(&program()).expect("a Go program");
     let site = plan_of(NEVER, &binary).sites[0].instruction.file_offset.0;
@@ -96,8 +103,8 @@ pub(crate) fn measure(run: &mut Run<'_>, turns: usize) {
 
 /// Nanoseconds of a call, and of one while another thread makes some, too.
 fn one_turn(figure: &mut Figure, run: &mut Run<'_>) {
-    let [alone, both] = if figure.fires { CHANGED } else { [CALLS, OF_EACH] };
-    let rest = if figure.fires {
+    let [alone, both] = if figure.is_told { CHANGED } else { CALLS };
+    let rest = if figure.is_told {
         format!("rest {REST}\n")
     } else {
         String::new()

@@ -92,6 +92,12 @@ fn tests_of_many_packages() {
 
 #[test]
 #[ignore = "long: `cargo xtask bench`"]
+fn tests_of_many_observed_functions() {
+    processes::observed();
+}
+
+#[test]
+#[ignore = "long: `cargo xtask bench`"]
 fn short_children() {
     processes::children();
 }

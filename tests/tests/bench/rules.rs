@@ -17,6 +17,9 @@ pub(crate) const THREE: &str = "- {name: three, function: main.hit, if: n >= 0 &
 pub(crate) const NO_TURN: &str =
     "- {name: no-turn, function: main.hit, when: {nth: 0}, inject: {set: {n: 1}}, expect: {fired: 0}}\n";
 
+/// The same where each call's number is looked at, since one of them would fire.
+pub(crate) const NO_TURN_YET: &str = "- {name: no-turn-yet, function: main.hit, when: {nth: 1000000000000}, inject: {set: {n: 1}}, expect: {fired: 0}}\n";
+
 /// A rule for some two thousand functions, which every program has that speaks HTTP.
 pub(crate) const MANY: &str = "- {function: {regex: '^(net|math/big|crypto/tls|crypto/x509|encoding/asn1|compress/flate|mime/multipart|vendor)[./]', max_matches: 20000}, inject: {panic: true}}\n";
 

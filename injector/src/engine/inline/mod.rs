@@ -88,17 +88,15 @@ struct Acting {
 }
 
 impl Acting {
-    fn take_events(&self) -> Vec<Event> {
-        let rows = self.process.borrow_mut().take_events();
-        let event = |mut row: table::Event| {
-            row.rule = self.generation.rule(row.rule);
-            Event {
-                pid: self.pid,
-                generation: self.generation.number,
-                row,
-            }
-        };
-        rows.into_iter().map(event).collect()
+    /// An event as it is told. To be asked in the order in which they are.
+    fn event(&self, run: &SharedRun, mut row: table::Event) -> Event {
+        self.process.borrow_mut().number(run, &mut row);
+        row.rule = self.generation.rule(row.rule);
+        Event {
+            pid: self.pid,
+            generation: self.generation.number,
+            row,
+        }
     }
 }
 
@@ -170,6 +168,13 @@ impl InlineEngine {
         })
     }
 
+    /// Has all faults so far count against the limit that the run has next: those before it is there, and those since.
+    pub(super) fn settle(&self) {
+        for acting in &*self.shared.processes.borrow() {
+            acting.process.borrow_mut().settle(self.shared.run());
+        }
+    }
+
     /// The run, once it has begun.
     pub(super) fn run(&self) -> Option<Rc<Run>> {
         self.shared.run.get().map(|run| Rc::clone(run.run()))
@@ -216,9 +221,12 @@ impl Shared {
     /// They are at an end.
     fn remove(&self, process: &Rc<RefCell<SharedProcess>>) {
         let mut processes = self.processes.borrow_mut();
-        let gone = processes.extract_if(.., |acting| Rc::ptr_eq(&acting.process, process));
-        let events = gone.flat_map(|acting| acting.take_events());
-        self.events.borrow_mut().extend(events);
+        for acting in processes.extract_if(.., |acting| Rc::ptr_eq(&acting.process, process)) {
+            acting.process.borrow_mut().settle(self.run());
+            let rows = acting.process.borrow_mut().take_last_events();
+            let events = rows.into_iter().map(|row| acting.event(self.run(), row));
+            self.events.borrow_mut().extend(events);
+        }
         if processes.is_empty() {
             let _ = self.timer.unset();
         }
@@ -256,7 +264,9 @@ impl Engine for InlineEngine {
 
     fn turn(&mut self, kept: &[Option<usize>], limits: &Limits) -> Result<(), NoRoom> {
         let run = self.run();
+        self.settle();
         self.generation = Rc::new(self.generation.next(kept, limits, run.as_deref())?);
+        self.settle();
         Ok(())
     }
 
@@ -286,11 +296,24 @@ impl Engine for InlineEngine {
         let mut events = self.shared.events.take();
         // It is asked at each stop of a thread, too, of which there may be many thousands a second.
         let is_due = nix::unistd::read(self.shared.timer.as_fd(), &mut [0; 8]).is_ok();
-        for acting in &*self.shared.processes.borrow() {
+        let processes = self.shared.processes.borrow();
+        let mut taken: Vec<(&Acting, Vec<table::Event>, usize)> = Vec::new();
+        for acting in &*processes {
             if is_due {
                 self.shared.keep(&acting.process.borrow());
             }
-            events.extend(acting.take_events());
+            let rows = acting.process.borrow_mut().take_events();
+            taken.push((acting, rows, 0));
+        }
+        events.reserve(taken.iter().map(|(_, rows, _)| rows.len()).sum());
+        // Those of each process are in order. They are large, and there may be many: none is moved twice.
+        while let Some((acting, rows, next)) = taken
+            .iter_mut()
+            .filter(|(_, rows, next)| *next < rows.len())
+            .min_by_key(|(_, rows, next)| rows[*next].time)
+        {
+            events.push(acting.event(self.shared.run(), rows[*next]));
+            *next += 1;
         }
         events.sort_by_key(|event| event.row.time);
         events

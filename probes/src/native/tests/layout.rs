@@ -239,13 +239,15 @@ fn fields_in_rust() -> Vec<Line> {
             armed_at,
             deadline,
             fault_limit,
-            faults,
             dropped_events,
             lost_hits,
             members,
             untold,
             numbers,
             lease,
+            padding,
+            faults,
+            padding2,
         }
         State = "gi_state" {
             next,
