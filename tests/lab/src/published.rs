@@ -33,7 +33,15 @@ pub enum Source {
 }
 
 const fn debian(name: &'static str, package: &'static str, file: &'static str) -> Published {
-    let suite = "bookworm";
+    of_suite("bookworm", name, package, file)
+}
+
+const fn of_suite(
+    suite: &'static str,
+    name: &'static str,
+    package: &'static str,
+    file: &'static str,
+) -> Published {
     Published {
         name,
         file,
@@ -42,7 +50,7 @@ const fn debian(name: &'static str, package: &'static str, file: &'static str) -
 }
 
 /// All of them. Rules for most are in `examples/real-programs`; `dockerd` is there for its size, and for its containers.
-pub const PUBLISHED: [Published; 11] = [
+pub const PUBLISHED: [Published; 13] = [
     debian("etcd", "etcd-server", "usr/bin/etcd"),
     debian("etcdctl", "etcd-client", "usr/bin/etcdctl"),
     debian("caddy", "caddy", "usr/bin/caddy"),
@@ -73,6 +81,9 @@ pub const PUBLISHED: [Published; 11] = [
     // Nor these: they make security modules' rules for guests.
     debian("apparmor_parser", "apparmor", "sbin/apparmor_parser"),
     debian("checkpolicy", "checkpolicy", "usr/bin/checkpolicy"),
+    // Debuggers, each for the Go releases of its time.
+    debian("delve", "delve", "usr/bin/dlv"),
+    of_suite("sid", "delve-newest", "delve", "usr/bin/dlv"),
 ];
 
 impl Published {

@@ -141,6 +141,12 @@ pub(crate) const CONTAINERS: &[Need] = &[
     },
 ];
 
+/// For looking at programs with rules, beside delve, which is not installed.
+pub(crate) const DEBUGGERS: &[Need] = &[Need {
+    package: "gdb",
+    found_by: FoundBy::Program(&["gdb"]),
+}];
+
 /// For guests, beside the emulator.
 pub(crate) const GUEST: &[Need] = &[
     Need {

@@ -35,7 +35,7 @@ const WORKERS: usize = 4;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Only these parts: build, go, go-1.27, programs, program-etcd, readers, containers, guest, kernel-6.12, kernel-newest
+    /// Only these parts: build, go, go-1.27, programs, program-etcd, readers, containers, debuggers, guest, kernel-6.12, kernel-newest
     #[arg(long, value_name = "PART", value_delimiter = ',')]
     only: Vec<Parts>,
 }
@@ -60,11 +60,13 @@ pub(crate) fn set_up(parts: &[Part]) -> Result<()> {
         lock.lock()?;
     }
     let host = Host::look();
-    let jobs: Vec<Part> = parts
-        .iter()
-        .copied()
-        .filter(|part| !part.is_done(&cache))
-        .collect();
+    let mut jobs: Vec<Part> = Vec::new();
+    for part in parts {
+        // Delve is a program, and a debugger.
+        if !jobs.contains(part) && !part.is_done(&cache) {
+            jobs.push(*part);
+        }
+    }
     let mut failures = Vec::new();
     if let Err(error) = host.install(&needs(parts, &jobs)) {
         failures.push(error);
@@ -114,6 +116,9 @@ fn needs(parts: &[Part], jobs: &[Part]) -> Vec<host::Need> {
     if parts.contains(&Part::Containers) {
         needs.extend(host::CONTAINERS);
     }
+    if parts.contains(&Part::Debuggers) {
+        needs.extend(host::DEBUGGERS);
+    }
     if parts.contains(&Part::Emulator) {
         needs.extend(host::GUEST);
     }
@@ -123,7 +128,7 @@ fn needs(parts: &[Part], jobs: &[Part]) -> Vec<host::Need> {
 impl Part {
     fn is_done(self, cache: &Cache) -> bool {
         match self {
-            Part::Build | Part::Containers => true,
+            Part::Build | Part::Containers | Part::Debuggers => true,
             Part::Go(toolchain) => toolchain.is_complete(cache) || adopt(toolchain, cache),
             Part::Program(program) => program.program(cache).is_ok(),
             Part::Readers => readers::are_there(cache),
@@ -140,6 +145,7 @@ impl Part {
             Part::Program(program) => program.name.to_owned(),
             Part::Readers => "readers of reports".into(),
             Part::Containers => "runtimes of containers".into(),
+            Part::Debuggers => "debuggers".into(),
             Part::Emulator => "QEMU".into(),
             Part::Kernel(line) => format!("kernel {}", line.name()),
         }
@@ -165,7 +171,7 @@ fn work(jobs: Vec<Part>, host: &Host, cache: &Cache) -> Vec<Error> {
     };
     let job = |part: Part| -> Result<String> {
         match part {
-            Part::Build | Part::Containers => Ok(String::new()),
+            Part::Build | Part::Containers | Part::Debuggers => Ok(String::new()),
             Part::Readers => readers::fetch(cache),
             Part::Emulator => emulator::install(host).map(|()| String::new()),
             Part::Go(toolchain) => toolchain_into_place(toolchain, archives, cache),

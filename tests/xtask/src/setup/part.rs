@@ -19,6 +19,8 @@ pub(crate) enum Part {
     Readers,
     /// Runtimes of containers.
     Containers,
+    /// Debuggers that are installed.
+    Debuggers,
     /// The emulator.
     Emulator,
     /// A kernel.
@@ -32,8 +34,16 @@ pub(crate) struct Parts(pub(crate) Vec<Part>);
 impl Parts {
     /// All that the tests use.
     pub(crate) fn all() -> Parts {
-        let words = ["build", "go", "programs", "readers", "containers", "guest"]
-            .map(|word| word.parse::<Parts>().expect("these exist"));
+        let words = [
+            "build",
+            "go",
+            "programs",
+            "readers",
+            "containers",
+            "debuggers",
+            "guest",
+        ]
+        .map(|word| word.parse::<Parts>().expect("these exist"));
         Parts(words.into_iter().flat_map(|parts| parts.0).collect())
     }
 }
@@ -52,6 +62,10 @@ impl FromStr for Parts {
                 format!("there is no program {name}: {}", known.join(" "))
             })?)],
             None if word == "containers" => vec![Part::Containers],
+            None if word == "debuggers" => {
+                let delves = PUBLISHED.iter().filter(|program| program.name.starts_with("delve"));
+                [Part::Debuggers].into_iter().chain(delves.map(Part::Program)).collect()
+            }
             None if word == "readers" => vec![Part::Readers],
             None if word == "guest" => [Part::Emulator].into_iter().chain(kernels).collect(),
             Some(("go", version)) => vec![Part::Go(Toolchain::find(version).ok_or_else(|| {
@@ -60,7 +74,7 @@ impl FromStr for Parts {
             })?)],
             Some(("kernel", name)) => vec![Part::Kernel(line(name)?)],
             _ => return Err(
-                "known parts: build, go, go-1.27, programs, program-etcd, readers, containers, guest, kernel-6.12, kernel-newest"
+                "known parts: build, go, go-1.27, programs, program-etcd, readers, containers, debuggers, guest, kernel-6.12, kernel-newest"
                     .into(),
             ),
         };
@@ -98,6 +112,7 @@ mod tests {
         assert_eq!(parts("program-etcd"), [Part::Program(&PUBLISHED[0])]);
         assert_eq!(parts("readers"), [Part::Readers]);
         assert_eq!(parts("containers"), [Part::Containers]);
+        assert_eq!(parts("debuggers").len(), 3);
         assert_eq!(parts("guest").len(), 1 + LINES.len());
         assert_eq!(parts("kernel-5.10"), [Part::Kernel(LINES[0])]);
         assert_eq!(parts("kernel-newest"), [Part::Kernel(LINES[LINES.len() - 1])]);
