@@ -60,6 +60,30 @@ pub fn as_nobody(command: &mut Command) {
     }
 }
 
+/// The processes that a process has started.
+#[must_use]
+pub fn children_of(pid: i32) -> Vec<i32> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    children
+        .split_whitespace()
+        .filter_map(|child| child.parse().ok())
+        .collect()
+}
+
+/// The process that takes goinject's probes out should goinject die.
+#[must_use]
+pub fn guard_of(pid: i32) -> Option<i32> {
+    children_of(pid).into_iter().find(|child| {
+        std::fs::read_to_string(format!("/proc/{child}/cmdline")).is_ok_and(|line| line.contains("__guard"))
+    })
+}
+
+/// Whether a process is there, and not only its exit status.
+#[must_use]
+pub fn lives(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
 /// A process whose output is being read. It is killed if it is dropped.
 #[derive(Debug)]
 pub struct Running {

@@ -9,6 +9,7 @@ mod batch;
 pub mod bundle;
 pub mod busy;
 mod case;
+pub mod debugger;
 mod decisions;
 pub mod exploration;
 mod fixture;

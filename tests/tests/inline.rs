@@ -290,15 +290,7 @@ fn faults_end_by_themselves_when_goinject_and_its_guard_are_killed() {
     let mut injector = command.spawn().expect("goinject starts");
     thread::sleep(Duration::from_secs(1));
     let pid = i32::try_from(injector.id()).expect("process ids are small");
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("it has children");
-    let is_guard = |pid: &i32| {
-        fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("__guard"))
-    };
-    let guard = children
-        .split_whitespace()
-        .filter_map(|child| child.parse().ok())
-        .find(is_guard)
-        .expect("goinject has a guard");
+    let guard = goinject::guard_of(pid).expect("goinject has a guard");
     // The guard first, or it would do its work.
     for pid in [guard, pid] {
         // SAFETY: processes that were started here, and are not waited for yet.

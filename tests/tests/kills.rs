@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use goinject_tests::goinject::{children_of, guard_of};
 use goinject_tests::patience::wait_for;
 use goinject_tests::{Build, Writer, busy, goinject};
 
@@ -403,21 +404,6 @@ fn end_of(pid: i32) -> Option<End> {
 fn kill(pid: i32) {
     // SAFETY: the process was started here or by goinject, and is not waited for yet.
     unsafe { libc::kill(pid, libc::SIGKILL) };
-}
-
-/// The process that takes breakpoints out when goinject is gone.
-fn guard_of(pid: i32) -> Option<i32> {
-    children_of(pid).into_iter().find(|child| {
-        fs::read_to_string(format!("/proc/{child}/cmdline")).is_ok_and(|line| line.contains("__guard"))
-    })
-}
-
-fn children_of(pid: i32) -> Vec<i32> {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    children
-        .split_whitespace()
-        .filter_map(|child| child.parse().ok())
-        .collect()
 }
 
 /// Kills goinject and all that it has started to attach.

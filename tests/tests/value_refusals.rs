@@ -1,20 +1,28 @@
-//! Values and paths that do not fit a program: what is said, and what is to be written instead.
+//! Values and paths that do not fit a program: what is said, and what is to be written instead; and that a run with jumps says the
+//! same, and runs nothing.
 
 use std::fmt::Write;
+use std::fs;
+use std::path::Path;
 
 use goinject::error::ExitCode;
 use goinject::go::Binary;
 use goinject::resolve::resolve;
 use goinject_rules::diagnostic::{Diagnostic, render_short};
 use goinject_rules::source::Source;
-use goinject_tests::Build;
+use goinject_tests::goinject::{Running, command};
+use goinject_tests::{Build, Writer};
 
-/// What `check` says of one rule, and its exit code.
-fn said(rule: &str, binary: &Binary) -> String {
-    let source = Source::new("rules.yaml", format!("version: 1\nrules:\n- {rule}\n"));
+/// What `check` says of one rule, and its exit code. `run` is asked, too.
+fn said(rule: &str, binary: &Binary, path: &Path) -> String {
+    let text = format!("version: 1\nrules:\n- {rule}\n");
+    let source = Source::new("rules.yaml", text.clone());
     let (rules, _) = match goinject_rules::parse(&source) {
         Ok(rules) => rules,
-        Err(diagnostics) => return format!("without a binary:\n{}", render_short(&diagnostics, &source)),
+        Err(diagnostics) => {
+            refused_with_jumps(&text, path, &diagnostics, ExitCode::Invalid as i32);
+            return format!("without a binary:\n{}", render_short(&diagnostics, &source));
+        }
     };
     let resolution = resolve(&rules, binary);
     let code = resolution.failure().map_or(0, |code| code as i32);
@@ -24,12 +32,33 @@ fn said(rule: &str, binary: &Binary) -> String {
         .iter()
         .map(|finding| (*finding.diagnostic).clone())
         .collect();
+    refused_with_jumps(&text, path, &diagnostics, code);
     let notes: String = diagnostics
         .iter()
         .flat_map(|diagnostic| &diagnostic.notes)
         .map(|note| format!("note: {note}\n"))
         .collect();
     format!("exit {code}\n{}{notes}", render_short(&diagnostics, &source))
+}
+
+/// A run with the writer of the inline engine says each of these, and does not come to the program. A function that it lacks may be
+/// in one that it starts.
+fn refused_with_jumps(text: &str, path: &Path, diagnostics: &[Diagnostic], code: i32) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = folder.path().join("rules.yaml");
+    fs::write(&rules, text).expect("written");
+    let mut command = command(["run", "--quiet"]);
+    command.args(Writer::Trampoline.options()).arg(&rules);
+    command.arg("--").arg(path).arg("no-such-section");
+    let outcome = Running::start(&mut command).end();
+    let described = format!("{text}{}", outcome.describe());
+    assert_eq!(outcome.code, Some(code), "{described}");
+    let may_run = code == ExitCode::Unarmable as i32;
+    assert!(may_run || outcome.stdout.is_empty(), "{described}");
+    for diagnostic in diagnostics {
+        let message = &diagnostic.message;
+        assert!(outcome.stderr.contains(message), "{message}: {described}");
+    }
 }
 
 /// Sets of values, each wrong in one way, with what is said of them.
@@ -39,7 +68,7 @@ fn report<const N: usize>(version: &'static str, sets: [(&str, &str); N]) -> Str
     let mut text = String::new();
     for (function, set) in sets {
         let rule = format!("{{function: \"main.{function}\", inject: {{set: {set}}}}}");
-        let said = said(&rule, &binary)
+        let said = said(&rule, &binary, &path)
             .replace("rules.yaml:3:", "")
             .replace(&path.display().to_string(), "values");
         let _ = writeln!(text, "{function} {set}\n{said}");
@@ -92,7 +121,7 @@ fn contexts_that_end_no_delay() {
     ] {
         let rule =
             format!("{{function: \"main.{function}\", inject: {{delay: {{fixed: 1s, until: {until}}}}}}}");
-        let said = said(&rule, &binary)
+        let said = said(&rule, &binary, &path)
             .replace("rules.yaml:3:", "")
             .replace(&path.display().to_string(), "cases");
         let _ = writeln!(text, "{function} {until}\n{said}");
@@ -121,7 +150,11 @@ fn faults_that_would_be_fatal() {
         let path = Build::plain(version).of("cases");
         let binary = Binary::open(&path).expect("a fixture is a Go binary");
         let rule = format!("{{function: \"{function}\", inject: {{{fault}}}}}");
-        let _ = writeln!(text, "go{version} {function} {fault}\n{}", said(&rule, &binary));
+        let _ = writeln!(
+            text,
+            "go{version} {function} {fault}\n{}",
+            said(&rule, &binary, &path)
+        );
     }
     insta::assert_snapshot!(text);
 }
@@ -141,7 +174,7 @@ fn results_of_skipped_bodies() {
         ("config", "{\"results[0]\": {Host: out, Next: {Value: 1}}}"),
     ] {
         let rule = format!("{{function: \"main.{function}\", inject: {{return: {results}}}}}");
-        let _ = writeln!(text, "{function} {results}\n{}", said(&rule, &binary));
+        let _ = writeln!(text, "{function} {results}\n{}", said(&rule, &binary, &path));
     }
     insta::assert_snapshot!(text);
 }
@@ -355,7 +388,7 @@ fn conditions_on_values() {
         ("pointers", "d"),
     ] {
         let rule = format!("{{function: \"main.{function}\", if: \"{condition}\", inject: {{panic: true}}}}");
-        let said = said(&rule, &binary)
+        let said = said(&rule, &binary, &path)
             .replace("rules.yaml:3:", "")
             .replace(&path.display().to_string(), "values");
         let _ = writeln!(text, "{function} {condition}\n{said}");
@@ -379,7 +412,7 @@ fn panics_with_values() {
         ("sum", "no"),
     ] {
         let rule = format!("{{function: \"main.{function}\", inject: {{panic: {value}}}}}");
-        let said = said(&rule, &binary)
+        let said = said(&rule, &binary, &path)
             .replace("rules.yaml:3:", "")
             .replace(&path.display().to_string(), "values");
         let _ = writeln!(text, "{function} {value}\n{said}");

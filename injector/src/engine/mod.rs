@@ -25,7 +25,7 @@ use std::cell::RefCell;
 use std::io;
 use std::os::fd::RawFd;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use goinject_probes::native::Entries;
 use goinject_probes::table::{self, Counters, TermCounters};
@@ -85,6 +85,8 @@ pub struct Retired {
     pub stops: Vec<Stop>,
     /// Its program is still starting: its Go runtime is not set up.
     pub is_starting: bool,
+    /// Since when its calls have had no rules, where it had to go on without for a while.
+    pub without: Option<Instant>,
     /// What its former rules leave to those that stay.
     pub kept: Option<Kept>,
     /// How each row of the former conditions came out.

@@ -120,6 +120,10 @@ pub struct Process {
     /// Whether rules acted in it before, in this program: the rule file was read again.
     #[serde(default)]
     pub again: bool,
+    /// Nanoseconds in which its calls had no rules, and were not counted, while these took the place of others; null: there was
+    /// no such time.
+    #[serde(default)]
+    pub without_rules_ns: Option<u64>,
 }
 
 /// A container.

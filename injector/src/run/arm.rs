@@ -296,6 +296,7 @@ impl Run<'_> {
         };
         process.is_told = true;
         let again = mem::replace(&mut process.was_told, true);
+        let without_rules = process.without_rules.take();
         self.ever_armed.add(pid);
         let armable = image.armable.as_ref().expect("it is armed");
         let why_breakpoints = self.why_breakpoints(pid, &image);
@@ -305,6 +306,13 @@ impl Run<'_> {
             self.say(format!(
                 "process {pid} ({}) gets breakpoints: {why}",
                 image.program()
+            ));
+        }
+        if let Some(time) = without_rules {
+            self.say(format!(
+                "warning: the calls of process {pid} had no rules for {} ms, and were not counted: it did not come to a moment at \
+                 which its rules could be swapped",
+                time.as_millis()
             ));
         }
         if self.results.armed_nowhere() {
@@ -338,6 +346,7 @@ impl Run<'_> {
                 .map(|rule| self.rules.rules[rule].name.clone())
                 .collect(),
             again,
+            without_rules_ns: without_rules.map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)),
         };
         if self.watched.is_some() && !again {
             self.results.add_process(&process);

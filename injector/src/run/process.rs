@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::image::{Armable, Image};
 use crate::engine::{Session, State};
@@ -46,6 +47,8 @@ pub(super) struct Process {
     pub(super) is_told: bool,
     /// Whether it was told of any rules that they are armed in what it runs.
     pub(super) was_told: bool,
+    /// For how long its calls had no rules while others took their place.
+    pub(super) without_rules: Option<Duration>,
     /// It was forked, and has not executed a program since.
     is_copy: bool,
 }
@@ -61,6 +64,7 @@ impl Process {
             session: None,
             is_told: false,
             was_told: false,
+            without_rules: None,
             is_copy,
         }
     }

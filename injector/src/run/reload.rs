@@ -226,12 +226,18 @@ impl<'a> Run<'a> {
                     continue;
                 }
             };
+            let without = left.without;
             let start = Start::Retired {
                 pid: *pid,
                 retired: Box::new(left),
             };
             match self.arm(*pid, image, start) {
-                Ok(()) => self.tell_of_arming(*pid),
+                Ok(()) => {
+                    if let Some(process) = self.processes.get_mut(pid) {
+                        process.without_rules = without.map(|since| since.elapsed());
+                    }
+                    self.tell_of_arming(*pid);
+                }
                 // Its end, or what it executes, is told by itself.
                 Err(_) if !std::path::Path::new(&format!("/proc/{pid}/exe")).exists() => {}
                 Err(error) => self.not_armed(*pid, error)?,

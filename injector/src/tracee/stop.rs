@@ -141,6 +141,20 @@ impl Stop {
         has_pending_fault(self.tid)
     }
 
+    /// Whether the kernel itself sees to a signal: the process neither handles nor ignores it.
+    pub fn has_default_action(&self, signal: i32) -> bool {
+        let bit = 1 << (signal - 1);
+        [SignalSet::Caught, SignalSet::Ignored]
+            .map(|set| signals(self.tid, set).is_some_and(|set| set & bit == 0))
+            == [true; 2]
+    }
+
+    /// Whether the thread takes a signal that waits for it as soon as it goes on.
+    pub fn takes(&self, signal: i32) -> bool {
+        self.signal_mask()
+            .is_ok_and(|mask| mask & (1 << (signal - 1)) == 0)
+    }
+
     /// Marks the signal that the thread is stopped with; see [`ptrace::mark_signal`].
     pub fn mark_signal(&self, mark: i32) -> io::Result<()> {
         ptrace::mark_signal(self.tid, mark)
@@ -230,10 +244,28 @@ impl Stop {
 /// Whether a signal for something that the thread itself has done waits for it: a trap, or a fault.
 pub(super) fn has_pending_fault(tid: i32) -> bool {
     const BITS: u64 = 1 << (libc::SIGTRAP - 1) | 1 << (libc::SIGSEGV - 1) | 1 << (libc::SIGBUS - 1);
-    std::fs::read_to_string(format!("/proc/{tid}/status")).is_ok_and(|status| {
-        let pending = status.lines().find_map(|line| line.strip_prefix("SigPnd:"));
-        pending
-            .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-            .is_some_and(|mask| mask & BITS != 0)
-    })
+    signals(tid, SignalSet::Pending).is_some_and(|mask| mask & BITS != 0)
+}
+
+/// Signals that the kernel tells of a thread.
+#[derive(Clone, Copy)]
+enum SignalSet {
+    /// Those that wait for it, and not for its whole process.
+    Pending,
+    /// Those that its process handles.
+    Caught,
+    /// Those that its process ignores.
+    Ignored,
+}
+
+/// A set of signals, by bit, the first being signal 1. None of a thread that is gone.
+fn signals(tid: i32, set: SignalSet) -> Option<u64> {
+    let field = match set {
+        SignalSet::Pending => "SigPnd:",
+        SignalSet::Caught => "SigCgt:",
+        SignalSet::Ignored => "SigIgn:",
+    };
+    let status = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
+    let mask = status.lines().find_map(|line| line.strip_prefix(field))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
 }

@@ -252,6 +252,7 @@ impl Session for BpfSession {
         Ok(Retired {
             stops,
             is_starting: self.starting.is_some(),
+            without: None,
             term_counters,
             kept: Some(Kept {
                 plan: Rc::clone(&self.plan),

@@ -9,6 +9,7 @@ use goinject_probes::inline::SharedProcess;
 
 use super::faults::Faults;
 use super::jumps::Spot;
+use super::stopping::usable;
 use super::whereabouts::{Code, is_thread_within};
 use crate::engine::breakpoints::Traps;
 use crate::engine::guard::Guard;
@@ -44,14 +45,6 @@ impl Armed {
         served.or_else(gone)
     }
 
-    /// Lets a thread go on, as [`Armed::serve`] has it.
-    pub(super) fn resume(&self, stop: Stop, memory: &Memory) -> io::Result<()> {
-        match self.serve(&stop, memory)? {
-            true => stop.resume_without_signal(),
-            false => stop.resume(),
-        }
-    }
-
     /// See [`Traps::clean`].
     pub(super) fn clean(
         &self,
@@ -81,7 +74,7 @@ impl Armed {
         stops: &mut Vec<Stop>,
         family: &Family,
     ) -> io::Result<Option<Stop>> {
-        let Some(stop) = stops.pop() else {
+        let Some(stop) = usable(stops) else {
             return Ok(None);
         };
         let mut remote = family.remote(pid, stop)?;

@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::stopping::usable;
 use super::whereabouts::{Code, is_goroutine_within, is_thread_within};
 use super::{ArmError, InlineSession, Spot, jumps, verify};
+use crate::engine::Kept;
 use crate::engine::code::Others;
 use crate::engine::provision::unmap;
 use crate::tracee::{Family, Follow, Obstacle, Remote, Stop};
@@ -14,9 +15,7 @@ impl InlineSession {
     /// Arms a running process.
     pub(super) fn attach(&mut self, family: &mut Family) -> Result<(), ArmError> {
         Obstacle::if_traced(self.pid).map_err(ArmError::trace)?;
-        let spots = Spot::all(&self.plan, self.bias).map_err(ArmError::Unfit)?;
-        verify(&self.plan, self.bias, &self.memory, Others::None)?;
-        jumps::verify(&spots, &self.memory)?;
+        let spots = self.spots()?;
         // Also where processes are not wanted: a jump must not be left in one.
         family
             .attach(self.pid, Follow::Processes)
@@ -26,7 +25,7 @@ impl InlineSession {
             .stop_clear_of(&spots, &mut stops, family)
             .and_then(|()| match stops.is_empty() {
                 true => Err(ArmError::trace(io::Error::from_raw_os_error(libc::ESRCH))),
-                false => self.arm_stopped(&mut stops, spots, family),
+                false => self.arm_stopped(&mut stops, spots, None, family),
             });
         if let Err(error) = armed {
             family.let_go(self.pid, stops).map_err(ArmError::trace)?;
@@ -61,17 +60,42 @@ impl InlineSession {
             .collect()
     }
 
-    /// Gives the process what it needs, through one of its stopped threads, and puts the jumps in.
-    fn arm_stopped(
+    /// Where the jumps and traps go, all of it being as it was planned for.
+    pub(super) fn spots(&self) -> Result<Vec<Spot>, ArmError> {
+        let spots = Spot::all(&self.plan, self.bias).map_err(ArmError::Unfit)?;
+        verify(&self.plan, self.bias, &self.memory, Others::None)?;
+        jumps::verify(&spots, &self.memory)?;
+        Ok(spots)
+    }
+
+    /// Gives the process what it needs, through one of its stopped threads, with what its former rules have left to it, and puts
+    /// the jumps in. One without a thread has ended, which is told by itself.
+    pub(super) fn arm_stopped(
         &mut self,
         stops: &mut Vec<Stop>,
         spots: Vec<Spot>,
+        kept: Option<Kept>,
         family: &Family,
     ) -> Result<(), ArmError> {
-        let mut remote = family.remote(self.pid, usable(stops)).map_err(ArmError::trace)?;
+        let Some(stop) = usable(stops) else {
+            return Ok(());
+        };
+        let mut remote = family.remote(self.pid, stop).map_err(ArmError::trace)?;
         let prepared = self.prepare(&mut remote, &spots);
         stops.push(remote.finish().map_err(ArmError::trace)?);
-        self.arm(prepared?, spots)
+        let prepared = prepared?;
+        if let Some(Kept {
+            plan,
+            generation,
+            entries: Some(entries),
+            ..
+        }) = kept
+        {
+            let moved = generation.moved(&plan, &self.plan, &self.generation);
+            let inherited = prepared.shared.inherit(self.shared.run(), entries, &moved);
+            inherited.map_err(ArmError::Memory)?;
+        }
+        self.arm(prepared, spots)
     }
 }
 

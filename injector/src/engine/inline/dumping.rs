@@ -1,7 +1,7 @@
 //! Signals at which Go ends the program with a dump of its goroutines, sent to a thread that is in goinject's code.
 //!
 //! Go's handler walks the interrupted goroutine from its registers. Those are of no use on a slot's stack: Go 1.27 gives the
-//! dump up there. Such a signal waits until the thread is back in the program.
+//! dump up there. Such a signal waits until the thread is back in the program, whatever rules that has by then.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -48,7 +48,7 @@ impl Dumping {
             .is_ok_and(|registers| code.contains(&pc(&registers)));
         if is_own(&info) {
             let Some(former) = self.0.remove(&(tid, signal)) else {
-                return stop.resume_without_signal();
+                return stop.resume();
             };
             if is_within && former.tries < TRIES {
                 return self.put_off(pid, stop, former);
@@ -77,9 +77,33 @@ impl Dumping {
         Ok(())
     }
 
-    /// A thread is gone.
-    pub(super) fn forget(&mut self, tid: i32) {
-        self.0.retain(|(of, _), _| *of != tid);
+    /// A thread that is let go gets its signal with what was told of it first. True if it has stopped with one that was put off.
+    pub(super) fn restore(&mut self, stop: &Stop) -> bool {
+        let Why::Signal(signal) = stop.why() else {
+            return false;
+        };
+        if !stop.signal_info().is_ok_and(|info| is_own(&info)) {
+            return false;
+        }
+        if let Some(former) = self.0.remove(&(stop.tid(), signal)) {
+            // If it fails, the thread is gone.
+            let _ = stop.set_signal_info(&former.info);
+        }
+        true
+    }
+
+    /// Whether a stopped thread has a signal before it that was put off, and takes it when it goes on.
+    pub(super) fn waits(&self, stop: &Stop) -> bool {
+        let mut of_thread = self.0.keys().filter(|(tid, _)| *tid == stop.tid());
+        of_thread.any(|(_, signal)| stop.takes(*signal))
+    }
+
+    /// A thread of the process is gone. What was put off for it is for another one.
+    pub(super) fn thread_gone(&mut self, pid: i32, tid: i32) {
+        for ((_, signal), _) in self.0.extract_if(|(of, _), _| *of == tid) {
+            // SAFETY: the call takes numbers alone, and a process that is gone is told by an error.
+            unsafe { libc::kill(pid, signal) };
+        }
     }
 }
 

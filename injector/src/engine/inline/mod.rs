@@ -9,6 +9,7 @@
 
 mod armed;
 mod attaching;
+mod core_dumps;
 mod dumping;
 mod error;
 mod faults;
@@ -40,7 +41,7 @@ use self::handing::hand;
 pub use self::jumps::fits;
 use self::jumps::{Ground, Spot};
 use super::breakpoints::trap_beside_uprobes;
-use super::code::{Others, verify};
+use super::code::verify;
 use super::guard::{Guard, Patch, Way};
 use super::provision::{Provision, ProvisionError, WrittenBy, unused_copies};
 use super::starting::{Awaited, take_stop};
@@ -76,6 +77,8 @@ struct Shared {
     /// Of those that are gone.
     events: RefCell<Vec<Event>>,
     timer: TimerFd,
+    /// A signal may wait while rules are swapped.
+    dumping: RefCell<Dumping>,
     /// None where the processor's counter is none.
     clock: Option<Clock>,
 }
@@ -117,6 +120,7 @@ impl InlineEngine {
                 processes: RefCell::default(),
                 events: RefCell::default(),
                 timer,
+                dumping: RefCell::default(),
                 clock: Clock::new(),
             }),
         })
@@ -163,7 +167,6 @@ impl InlineEngine {
             shared: Rc::clone(&self.shared),
             awaited: Awaited::faults(),
             armed: None,
-            dumping: Dumping::default(),
             generation: Rc::clone(&self.generation),
         })
     }
@@ -334,7 +337,6 @@ pub struct InlineSession {
     awaited: Awaited,
     /// None until the Go runtime is set up, and once the program is gone.
     armed: Option<Armed>,
-    dumping: Dumping,
     /// Of its rules.
     generation: Rc<Generation>,
 }
@@ -351,9 +353,7 @@ struct Prepared {
 impl InlineSession {
     /// Arms a program whose runtime is set up, and lets it go on.
     fn arm_started(&mut self, stop: Stop, family: &Family) -> Result<(), ArmError> {
-        let spots = Spot::all(&self.plan, self.bias).map_err(ArmError::Unfit)?;
-        verify(&self.plan, self.bias, &self.memory, Others::None)?;
-        jumps::verify(&spots, &self.memory)?;
+        let spots = self.spots()?;
         let mut remote = family.remote_at_start(self.pid, stop).map_err(ArmError::trace)?;
         let prepared = self.prepare(&mut remote, &spots);
         let stop = remote.finish().map_err(ArmError::trace)?;
@@ -416,7 +416,10 @@ impl InlineSession {
         let mut jumps = prepared.ground.jumps.iter();
         let inserted = jumps
             .try_for_each(|(address, bytes)| self.memory.write(*address, bytes))
-            .and_then(|()| traps.insert(&self.memory, trap_beside_uprobes()));
+            .and_then(|()| match spots.iter().any(|spot| spot.is_trap) {
+                true => traps.insert(&self.memory, trap_beside_uprobes()),
+                false => Ok(()),
+            });
         if let Err(error) = inserted {
             let _ = lift(&spots, &self.memory);
             guard.dismiss();
@@ -471,8 +474,11 @@ impl Session for InlineSession {
         if armed.serve(&stop, &self.memory)? {
             return Ok(stop.resume_without_signal()?);
         }
+        if InlineSession::is_about_to_dump(armed, &stop) {
+            return Ok(self.end_with_dump(stop, family)?);
+        }
         armed.traps.show_place(&stop).or_else(gone)?;
-        Ok(self.dumping.resume(self.pid, stop, &armed.code)?)
+        Ok(self.resume(Some(armed), stop)?)
     }
 
     fn supply(&mut self) {
@@ -490,7 +496,7 @@ impl Session for InlineSession {
     }
 
     fn thread_gone(&mut self, tid: i32) {
-        self.dumping.forget(tid);
+        self.shared.dumping.borrow_mut().thread_gone(self.pid, tid);
         if let Some(armed) = &self.armed {
             armed.traps.thread_gone(tid);
         }
@@ -538,6 +544,7 @@ impl Session for InlineSession {
                 .or_else(|error| gone(error).map(|_| None))?,
             false => None,
         };
+        let stops = self.settle(stops, family)?;
         family.let_go(self.pid, stops)?;
         self.shared.remove(&armed.process);
         if is_there {

@@ -1,5 +1,6 @@
 //! Stopping every thread of a process at a moment at which none is where something is about to change.
 
+use std::time::Duration;
 use std::{io, mem};
 
 use super::armed::Armed;
@@ -64,13 +65,24 @@ impl InlineSession {
             let Some(pause) = looks.next() else {
                 return Ok(false);
             };
-            let mut resume = |stop| self.resume(armed, stop);
-            family.go_on_for(self.pid, mem::take(stops), pause, &mut resume)?;
+            self.go_on_for(armed, mem::take(stops), pause, family)?;
         }
     }
 
+    /// Lets stopped threads go on for a moment, those with a signal that has to wait without it.
+    fn go_on_for(
+        &self,
+        armed: Option<&Armed>,
+        stops: Vec<Stop>,
+        time: Duration,
+        family: &mut Family,
+    ) -> io::Result<()> {
+        stops.into_iter().try_for_each(|stop| self.resume(armed, stop))?;
+        family.go_on_for(self.pid, Vec::new(), time, &mut |stop| self.resume(armed, stop))
+    }
+
     /// Every thread, stopped, and none with a trap to be told of.
-    fn stop_all(&self, armed: Option<&Armed>, family: &mut Family) -> io::Result<Vec<Stop>> {
+    pub(super) fn stop_all(&self, armed: Option<&Armed>, family: &mut Family) -> io::Result<Vec<Stop>> {
         let stops = family.stop_all(self.pid, &mut |stop| self.resume(armed, stop))?;
         match armed {
             Some(armed) => armed.clean(self.pid, stops, family, &self.memory),
@@ -78,18 +90,48 @@ impl InlineSession {
         }
     }
 
-    fn resume(&self, armed: Option<&Armed>, stop: Stop) -> io::Result<()> {
-        match armed {
-            Some(armed) => armed.resume(stop, &self.memory),
-            None => stop.resume(),
+    /// Lets a thread go on: behind what it has run into, or with its signal, unless that has to wait.
+    pub(super) fn resume(&self, armed: Option<&Armed>, stop: Stop) -> io::Result<()> {
+        if let Some(armed) = armed
+            && armed.serve(&stop, &self.memory)?
+        {
+            return stop.resume_without_signal();
         }
+        let code = armed.map_or(0..0, |armed| armed.code.clone());
+        let mut dumping = self.shared.dumping.borrow_mut();
+        dumping.resume(self.pid, stop, &code)
+    }
+
+    /// Stopped threads that are about to go on by themselves: those with a signal that was put off get it as it came.
+    ///
+    /// # Errors
+    /// Those of ptrace.
+    pub(super) fn settle(&self, stops: Vec<Stop>, family: &mut Family) -> io::Result<Vec<Stop>> {
+        let mut dumping = self.shared.dumping.borrow_mut();
+        let mut settled = Vec::new();
+        for mut stop in stops {
+            // It is about to report that.
+            if !dumping.restore(&stop) && stop.why() == Why::Interrupted && dumping.waits(&stop) {
+                match family.go_on_to_signal(self.pid, stop)? {
+                    Some(next) => stop = next,
+                    None => continue,
+                }
+                dumping.restore(&stop);
+            }
+            settled.push(stop);
+        }
+        Ok(settled)
     }
 }
 
-/// A thread that can make system calls for goinject.
-pub(super) fn usable(stops: &mut Vec<Stop>) -> Stop {
-    // One that has made a process may wait for it.
+/// A thread that can make system calls for goinject, if there is a thread.
+pub(super) fn usable(stops: &mut Vec<Stop>) -> Option<Stop> {
+    // One that has made a process may wait for it; and the kernel tells less of a signal that comes behind a system call.
     let is_usable = |stop: &Stop| !stop.has_pending_fault() && !matches!(stop.why(), Why::Born { .. });
-    let lent = stops.iter().position(is_usable).unwrap_or_default();
-    stops.swap_remove(lent)
+    let is_best = |stop: &Stop| is_usable(stop) && !matches!(stop.why(), Why::Signal(_));
+    let best = stops.iter().position(is_best);
+    let lent = best
+        .or_else(|| stops.iter().position(is_usable))
+        .unwrap_or_default();
+    (lent < stops.len()).then(|| stops.swap_remove(lent))
 }

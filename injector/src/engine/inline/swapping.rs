@@ -2,11 +2,10 @@
 
 use std::io;
 use std::rc::Rc;
+use std::time::Instant;
 
 use super::attaching::unmap_all;
-use super::stopping::usable;
-use super::{ArmError, InlineSession, Spot, jumps, lift, verify};
-use crate::engine::code::Others;
+use super::{ArmError, InlineSession, Spot, lift};
 use crate::engine::guard::Guard;
 use crate::engine::provision::unused_copies;
 use crate::engine::{Kept, Retired};
@@ -15,7 +14,7 @@ use crate::tracee::Family;
 
 impl InlineSession {
     /// Takes the jumps out, and leaves every thread stopped: outside of goinject's code, which is given back, and of what the jumps
-    /// of the next rules take. Until there is such a moment, the rules act.
+    /// of the next rules take. Until there is such a moment, the rules act; if there is none, calls have no rules for a while.
     pub(super) fn take_out(&mut self, next: Option<&Plan>, family: &mut Family) -> io::Result<Retired> {
         let Some(armed) = &self.armed else {
             return Ok(Retired {
@@ -37,16 +36,18 @@ impl InlineSession {
             lifted = lift(&armed.spots, &self.memory);
         };
         let mut is_outside = is_clear;
+        let mut without = None;
         match is_clear {
             true => take_out(),
             false => {
-                // Calls that it makes from here on until it has the next rules have none.
                 for stop in stops {
-                    stop.resume()?;
+                    self.resume(Some(&armed), stop)?;
                 }
+                without = Some(Instant::now());
                 (stops, is_outside) = self.stop_behind(&armed, family, take_out)?;
             }
         }
+        stops = self.settle(stops, family)?;
         self.shared.remove(&armed.process);
         let process = armed.process.borrow();
         let run = self.shared.run();
@@ -70,6 +71,7 @@ impl InlineSession {
         Ok(Retired {
             stops,
             is_starting: false,
+            without,
             term_counters: process.term_counters(),
             kept: Some(Kept {
                 plan: Rc::clone(&self.plan),
@@ -86,31 +88,8 @@ impl InlineSession {
     /// # Errors
     /// The process has no rules, and what it was left with is as it was.
     pub(super) fn put_in(&mut self, retired: &mut Retired, family: &mut Family) -> Result<(), ArmError> {
-        let spots = Spot::all(&self.plan, self.bias).map_err(ArmError::Unfit)?;
-        verify(&self.plan, self.bias, &self.memory, Others::None)?;
-        jumps::verify(&spots, &self.memory)?;
+        let spots = self.spots()?;
         self.stop_clear_of(&spots, &mut retired.stops, family)?;
-        // One that has ended is told of by its end.
-        if retired.stops.is_empty() {
-            return Ok(());
-        }
-        let mut remote = family
-            .remote(self.pid, usable(&mut retired.stops))
-            .map_err(ArmError::trace)?;
-        let prepared = self.prepare(&mut remote, &spots);
-        retired.stops.push(remote.finish().map_err(ArmError::trace)?);
-        let prepared = prepared?;
-        if let Some(Kept {
-            plan,
-            generation,
-            entries: Some(entries),
-            ..
-        }) = retired.kept.take()
-        {
-            let moved = generation.moved(&plan, &self.plan, &self.generation);
-            let inherited = prepared.shared.inherit(self.shared.run(), entries, &moved);
-            inherited.map_err(ArmError::Memory)?;
-        }
-        self.arm(prepared, spots)
+        self.arm_stopped(&mut retired.stops, spots, retired.kept.take(), family)
     }
 }

@@ -453,6 +453,7 @@ impl Session for PtraceSession {
         Ok(Retired {
             stops,
             is_starting: false,
+            without: None,
             term_counters: core.term_counters(),
             kept: Some(Kept {
                 plan: Rc::clone(&self.plan),
