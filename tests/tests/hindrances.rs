@@ -145,18 +145,27 @@ fn a_process_that_cannot_be_armed_goes_on_without_rules() {
     }
 }
 
-/// A command whose first process may be given memory, and whose second one may not: what the run tells, and the calls of each.
-fn run_with_memory_for_one(engine: &[&str]) -> (Outcome, Vec<busy::Calls>) {
+/// Of two processes of a command, the one that may not be given memory.
+#[derive(Clone, Copy)]
+enum Short {
+    First,
+    Second,
+}
+
+/// A command of two processes, of which one may be given memory: what the run tells, and the calls of each.
+fn run_with_memory_for_one(short: Short, engine: &[&str]) -> (Outcome, Vec<busy::Calls>) {
     /// KB of addresses: more than the program takes, and less than it takes with what the inline engine shares with it.
     const LIMIT: u64 = 1_300_000;
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name);
     fs::write(path("rules.yaml"), busy::rules(&["leaf"], "when: {every: 3}, ")).expect("written");
     let (busy, json) = (BUILD.of("busy"), path("json"));
-    let script = format!(
-        "{busy} -calls 20000 -only leaf; ulimit -v {LIMIT}; exec {busy} -calls 20000 -only leaf",
-        busy = busy.display()
-    );
+    let process = format!("{} -calls 20000 -only leaf", busy.display());
+    let with_less = format!("(ulimit -v {LIMIT}; exec {process})");
+    let script = match short {
+        Short::First => format!("{with_less}; {process}"),
+        Short::Second => format!("{process}; {with_less}"),
+    };
     let mut command = goinject::command(["run", "--json"]);
     command.arg(&json).args(engine).arg(path("rules.yaml"));
     command.args(["--", "sh", "-c", &script]);
@@ -172,7 +181,7 @@ fn run_with_memory_for_one(engine: &[&str]) -> (Outcome, Vec<busy::Calls>) {
 
 #[test]
 fn a_process_that_cannot_have_jumps_is_told_and_goes_on() {
-    let (outcome, calls) = run_with_memory_for_one(&["--engine", "inline"]);
+    let (outcome, calls) = run_with_memory_for_one(Short::Second, &["--engine", "inline"]);
     assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
     let why = "runs without rules: cannot put the inline engine's code into the target: ";
     assert_eq!(outcome.stderr.matches(why).count(), 1, "{}", outcome.describe());
@@ -186,14 +195,39 @@ fn a_process_that_cannot_have_jumps_is_told_and_goes_on() {
 
 /// Where nobody asked for jumps, it has breakpoints, and counts together with the one that has them.
 #[test]
-#[ignore = "no choice by itself comes out as jumps yet"]
 fn a_process_that_cannot_have_jumps_has_breakpoints() {
-    let (outcome, by_process) = run_with_memory_for_one(&[]);
+    let (outcome, by_process) = run_with_memory_for_one(Short::Second, &[]);
     assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
     let armed = outcome.of_type("armed").next().expect("it is armed");
     assert_eq!(armed["engine"], "inline", "{armed}");
     let why = "gets breakpoints: cannot put the inline engine's code into the target";
     assert_eq!(outcome.stderr.matches(why).count(), 1, "{}", outcome.describe());
+    every_third_is_replaced(&outcome, &by_process);
+}
+
+/// As long as there is no other, the run has the engine that serves the first one.
+#[test]
+fn a_first_process_that_cannot_have_jumps_has_the_next_engine() {
+    let (outcome, by_process) = run_with_memory_for_one(Short::First, &[]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+    let armed = outcome.of_type("armed").next().expect("it is armed");
+    assert_ne!(armed["engine"], "inline", "{armed}");
+    let why = "cannot put the inline engine's code into the target";
+    let explanation = armed["explanation"].as_str().expect("a text");
+    assert!(
+        explanation.contains(why) && !explanation.contains("--engine"),
+        "{armed}"
+    );
+    assert!(
+        !outcome.stderr.contains("gets breakpoints"),
+        "{}",
+        outcome.describe()
+    );
+    every_third_is_replaced(&outcome, &by_process);
+}
+
+/// In both processes together, as the run has counted them.
+fn every_third_is_replaced(outcome: &Outcome, by_process: &[busy::Calls]) {
     assert_eq!(by_process.len(), 2, "{}", outcome.describe());
     let sum = |count: fn(&busy::Calls) -> u64| by_process.iter().map(count).sum::<u64>();
     let (calls, replaced) = (sum(|calls| calls.calls), sum(|calls| calls.replaced));

@@ -88,7 +88,7 @@ fn check(file: &Path, arguments: &Check) -> Told<()> {
         count(plan.sites_of_rules(), "site"),
         words::path(binary.path())
     ));
-    match select(&plan, &host::look(true), EngineChoice::Auto, None) {
+    match select(&plan, &host::look(true), EngineChoice::Auto, None, None) {
         Ok(selection) => {
             say(format!("this host would use {}", selection.explanation));
             Ok(())

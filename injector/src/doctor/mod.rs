@@ -5,7 +5,7 @@ mod text;
 use goinject_probes::capability::Support;
 use serde::Serialize;
 
-use crate::engine::select::{WriterChoice, outlook};
+use crate::engine::select::{EngineChoice, WriterChoice, outlook};
 use crate::host::Host;
 use crate::host::facts::Facts;
 use crate::host::needs::{Need, needs};
@@ -83,7 +83,7 @@ pub struct Outlook {
     pub engine: Option<&'static str>,
     /// The writer; absent where nothing is written.
     pub writer: Option<String>,
-    /// Why there is no engine.
+    /// Why there is no engine, or why this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -100,29 +100,24 @@ impl Diagnosis {
 
     /// Words what was found; `others` is whether running processes can be traced.
     pub fn of(host: &Host, others: &Support) -> Diagnosis {
+        let general = Needs {
+            general: true,
+            ..Needs::default()
+        };
+        let memory = Needs {
+            memory: true,
+            ..Needs::default()
+        };
+        let floats = Needs {
+            floats: true,
+            ..Needs::default()
+        };
         let auto = [
-            ("that only observe", Needs::default()),
-            (
-                "that set values in memory",
-                Needs {
-                    memory: true,
-                    ..Needs::default()
-                },
-            ),
-            (
-                "that set general registers",
-                Needs {
-                    general: true,
-                    ..Needs::default()
-                },
-            ),
-            (
-                "that set floating-point registers",
-                Needs {
-                    floats: true,
-                    ..Needs::default()
-                },
-            ),
+            ("that only observe", Some(Needs::default())),
+            ("that set values in memory", Some(memory)),
+            ("that set general registers", Some(general)),
+            ("that set floating-point registers", Some(floats)),
+            ("with 100 sites or more", None),
         ];
         Diagnosis {
             goinject: env!("CARGO_PKG_VERSION"),
@@ -275,13 +270,17 @@ impl Check {
     }
 }
 
-fn outlook_for(rules: &'static str, needs: Needs, host: &Host) -> Outlook {
+fn outlook_for(rules: &'static str, needs: Option<Needs>, host: &Host) -> Outlook {
     match outlook(needs, host) {
-        Ok((engine, writer)) => Outlook {
+        Ok(outlook) => Outlook {
             rules,
-            engine: Some(engine),
-            writer: writer.map(|writer| writer.to_string()),
-            reason: None,
+            engine: Some(match outlook.engine {
+                EngineChoice::Inline => "inline",
+                EngineChoice::Ptrace => "ptrace",
+                EngineChoice::Bpf | EngineChoice::Auto => "bpf",
+            }),
+            writer: outlook.writer.map(|writer| writer.to_string()),
+            reason: outlook.because,
         },
         Err(reason) => Outlook {
             rules,

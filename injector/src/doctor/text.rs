@@ -42,10 +42,12 @@ impl Display for Diagnosis {
             .auto
             .iter()
             .map(|outlook| {
+                let why = outlook.reason.as_deref();
+                let because = why.map_or_else(String::new, |why| format!(" ({why})"));
                 let choice = match (outlook.engine, &outlook.writer) {
-                    (Some(engine), Some(writer)) => format!("engine {engine}, writer {writer}"),
-                    (Some(engine), None) => format!("engine {engine}"),
-                    (None, _) => format!("nothing: {}", outlook.reason.as_deref().unwrap_or_default()),
+                    (Some(engine), Some(writer)) => format!("engine {engine}, writer {writer}{because}"),
+                    (Some(engine), None) => format!("engine {engine}{because}"),
+                    (None, _) => format!("nothing: {}", why.unwrap_or_default()),
                 };
                 [outlook.rules.to_owned(), choice]
             })

@@ -2,7 +2,8 @@
 //!
 //! Whether a process can have jumps shows only when it is armed: it may be refused memory for what is shared or for code, or be
 //! at the places of jumps each time that goinject looks. The rules of one run then act by both engines, and there is one run:
-//! its counters, limits and generations are in the memory that the inline engine's targets share.
+//! its counters, limits and generations are in the memory that the inline engine's targets share. The first process is not given
+//! breakpoints: as long as there is no other, the run can have the next engine that serves it, which may need no memory for code.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -31,6 +32,8 @@ pub struct SubstituteEngine {
     generation: Rc<Generation>,
     inline: InlineEngine,
     breakpoints: Rc<RefCell<Breakpoints>>,
+    /// How many processes it was to arm.
+    asked: Rc<Cell<usize>>,
 }
 
 /// The engine of the other processes.
@@ -68,12 +71,13 @@ impl SubstituteEngine {
             generation: Rc::new(Generation::first()),
             inline,
             breakpoints: Rc::new(RefCell::new(breakpoints)),
+            asked: Rc::default(),
         })
     }
 }
 
 /// Why a process can't have jumps, if that is what is wrong.
-fn why_no_jumps(error: &ArmError) -> Option<String> {
+pub fn why_no_jumps(error: &ArmError) -> Option<String> {
     match error {
         ArmError::Inline(error) if error.is_of_jumps() => Some(without_advice(&error.to_string()).to_owned()),
         _ => None,
@@ -86,6 +90,7 @@ impl Engine for SubstituteEngine {
             Start::Executed(stop) => stop.tid(),
             Start::Running(pid) | Start::Retired { pid, .. } => *pid,
         };
+        self.asked.set(self.asked.get() + 1);
         let mut breakpoints = self.breakpoints.borrow_mut();
         let had_them = breakpoints.processes.contains(&pid) && matches!(subject.start, Start::Retired { .. });
         if *subject.fit != Fit::Inline || had_them || breakpoints.alone.get() {
@@ -100,6 +105,7 @@ impl Engine for SubstituteEngine {
             follow: subject.follow,
             is_child: subject.is_child || matches!(subject.start, Start::Executed(_)),
             breakpoints: Rc::clone(&self.breakpoints),
+            asked: Rc::clone(&self.asked),
             session: None,
             why: None,
         };
@@ -141,6 +147,7 @@ impl Engine for SubstituteEngine {
             Err(error) => error,
         };
         match (why_no_jumps(&error), retired) {
+            (Some(_), None) if session.is_only_one() => return Err(error),
             (Some(why), None) => {
                 session.substitute(why, |engine, subject| engine.arm(subject, family))?;
             }
@@ -214,6 +221,8 @@ struct SubstituteSession {
     follow: Follow,
     is_child: bool,
     breakpoints: Rc<RefCell<Breakpoints>>,
+    /// How many processes the engine was to arm so far.
+    asked: Rc<Cell<usize>>,
     /// None where neither engine could arm the process.
     session: Option<Box<dyn Session>>,
     /// Why it has breakpoints.
@@ -221,6 +230,11 @@ struct SubstituteSession {
 }
 
 impl SubstituteSession {
+    /// Whether the run has no other process whose rules act or acted.
+    fn is_only_one(&self) -> bool {
+        self.asked.get() == 1
+    }
+
     /// Has the process armed with breakpoints.
     fn substitute(
         &mut self,
@@ -259,7 +273,7 @@ impl Session for SubstituteSession {
             Err(SessionError::Arm(error)) => error,
             other => return other,
         };
-        let Some(why) = why_no_jumps(&error) else {
+        let Some(why) = why_no_jumps(&error).filter(|_| !self.is_only_one()) else {
             return Err(error.into());
         };
         // Its runtime has just been set up.

@@ -18,10 +18,10 @@ use crate::engine::bpf::BpfEngine;
 use crate::engine::inline::InlineEngine;
 use crate::engine::ptrace::PtraceEngine;
 use crate::engine::select::{
-    EngineChoice, Fit, Selection, instead_of_jumps, may_be_bpf, select, select_substitute, why_no_jumps,
+    EngineChoice, Fit, Selection, instead_of_jumps, may_be_bpf, select, select_substitute, why_not_inline,
 };
-use crate::engine::substitute::SubstituteEngine;
-use crate::engine::{Engine, Start, Subject, Tally};
+use crate::engine::substitute::{SubstituteEngine, why_no_jumps};
+use crate::engine::{ArmError, Engine, Retired, Start, Subject, Tally};
 use crate::error::ExitCode;
 use crate::event::line::{self, EngineName, Line, VERSION};
 use crate::go::GoError;
@@ -196,6 +196,7 @@ impl Run<'_> {
         let bias = load_bias(&armable.plan, pid)?;
         let selection = self.selection(image)?;
         let follow = self.followed();
+        let is_running = matches!(start, Start::Running(_));
         self.chosen.get_or_insert_with(|| selection.explanation.clone());
         if self.engine.is_none() {
             let (seed, numbering) = (self.options.seed, self.options.numbering.clone());
@@ -219,8 +220,49 @@ impl Run<'_> {
         let process = self.processes.entry(pid).or_insert_with(|| Process::new(false));
         process.image = Some(Rc::clone(image));
         process.bias = bias;
-        process.session = Some(engine.arm(subject, &mut self.family)?);
+        match engine.arm(subject, &mut self.family) {
+            Ok(session) => {
+                process.session = Some(session);
+                Ok(())
+            }
+            Err(error) if is_running && self.takes_next_engine(&error) => {
+                self.arm(pid, image, Start::Running(pid))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Rules could not be armed in a process when its runtime had been set up. It is armed by the next engine if it is the run's first
+    /// and can't have jumps, and goes on.
+    pub(super) fn arm_otherwise(&mut self, pid: i32, stop: Stop, error: ArmError) -> Result<(), Failure> {
+        let process = self.processes.get_mut(&pid);
+        let image = process.and_then(|process| process.image.clone());
+        let tid = stop.tid();
+        let Some(image) = image.filter(|_| self.takes_next_engine(&error)) else {
+            self.not_armed(pid, error.into())?;
+            return Stop::again(tid).resume().map_err(Failure::lost);
+        };
+        let retired = Box::new(Retired {
+            stops: vec![stop],
+            ..Retired::default()
+        });
+        match self.arm(pid, &image, Start::Retired { pid, retired }) {
+            Ok(()) => self.tell_of_arming(pid),
+            Err(error) => self.not_armed(pid, error)?,
+        }
         Ok(())
+    }
+
+    /// Whether the run has another engine from now on, since its first process turned out not to take jumps. Nothing is armed yet.
+    fn takes_next_engine(&mut self, error: &ArmError) -> bool {
+        let is_inline = matches!(self.engine, Some((EngineChoice::Inline, _)));
+        let Some(why) = why_no_jumps(error).filter(|_| is_inline && self.may_substitute()) else {
+            return false;
+        };
+        self.no_jumps = Some(why);
+        self.engine = None;
+        self.chosen = None;
+        true
     }
 
     /// The engine and writers for a program: an engine that was chosen once is kept.
@@ -234,7 +276,7 @@ impl Run<'_> {
             .get_or_insert_with(|| host::look(may_be_bpf(engine, writer)));
         let selection = match substitutes {
             true => select_substitute(&armable.plan, host),
-            false => select(&armable.plan, host, engine, writer),
+            false => select(&armable.plan, host, engine, writer, self.no_jumps.as_deref()),
         };
         selection.map_err(|error| Failure::because(ExitCode::Unarmable, error))
     }
@@ -253,7 +295,7 @@ impl Run<'_> {
         let session = self.processes.get(&pid)?.session.as_ref()?;
         let (plan, host) = (&image.armable.as_ref()?.plan, self.host.as_ref()?);
         let why = session.why_breakpoints().map(str::to_owned);
-        why.or_else(|| why_no_jumps(plan, host))
+        why.or_else(|| why_not_inline(plan, host))
     }
 
     /// A process can't be armed. The target is ended then: nothing of it is to run without the faults it was started

@@ -136,6 +136,8 @@ struct Run<'a> {
     engine: Option<(EngineChoice, Box<dyn Engine>)>,
     /// The choice in words.
     chosen: Option<String>,
+    /// Why the first process turned out not to take jumps, where that is why there is another engine.
+    no_jumps: Option<String>,
     family: Family,
     processes: BTreeMap<i32, Process>,
     ever_armed: EverArmed,
@@ -193,6 +195,7 @@ pub fn run(
         host: None,
         engine: None,
         chosen: None,
+        no_jumps: None,
         family: Family::default(),
         processes: BTreeMap::new(),
         ever_armed: EverArmed::default(),
@@ -311,10 +314,7 @@ impl Run<'_> {
         };
         match taken {
             Ok(()) => self.tell_of_arming(pid),
-            Err(SessionError::Arm(error)) => {
-                self.not_armed(pid, Box::new(error))?;
-                Stop::again(tid).resume().map_err(Failure::lost)?;
-            }
+            Err(SessionError::Arm(error)) => self.arm_otherwise(pid, Stop::again(tid), error)?,
             // Its end is told by itself.
             Err(SessionError::Lost(_)) if is_ending(pid) => {}
             Err(SessionError::Lost(error)) => return Err(Failure::lost(error)),

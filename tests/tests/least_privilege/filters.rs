@@ -140,7 +140,7 @@ fn each_system_call_that_a_filter_refuses_is_told() {
         }
         let next = run(&place, "", call);
         assert_eq!(unsuccessful(&next), None, "{call}");
-        assert!(next.stderr.contains("engine ptrace"), "{}", next.describe());
+        assert!(next.stderr.contains("engine inline"), "{}", next.describe());
     }
     let words = ["refuses ptrace", "allow ptrace"];
     for writer in [Writer::Breakpoints, Writer::Trampoline] {

@@ -129,7 +129,7 @@ fn the_next_engine_is_taken_without_a_capability_and_says_why() {
     for (left, missing) in way.without_each() {
         let outcome = place.run(&way.script("", &left));
         assert_eq!(unsuccessful(&outcome), None, "{left:?}");
-        let words = format!("engine ptrace, writer breakpoints (BPF needs {missing})");
+        let words = format!("engine inline, writer trampoline (BPF needs {missing})");
         assert!(
             outcome.stderr.contains(&words),
             "{left:?}: {}",

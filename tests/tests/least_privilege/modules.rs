@@ -94,11 +94,11 @@ const APPARMOR: [Trial; 7] = [
     on_command(
         "no-bpf",
         "",
-        TakesAnother("engine ptrace, writer breakpoints (AppArmor (profile `no-bpf`) refuses BPF)"),
+        TakesAnother("engine inline, writer trampoline (AppArmor (profile `no-bpf`) refuses BPF)"),
     ),
 ];
 
-const SELINUX: [Trial; 8] = [
+const SELINUX: [Trial; 10] = [
     on_process("u:r:free_t", "u:r:hard_t", TRACER, Works),
     on_process(
         "u:r:free_t",
@@ -110,6 +110,13 @@ const SELINUX: [Trial; 8] = [
             "allow `process execmem` to `u:r:hard_t`, or use --engine bpf",
         ]),
     ),
+    on_process(
+        "u:r:free_t",
+        "u:r:hard_t",
+        "",
+        TakesAnother("engine bpf, writer tracer ("),
+    ),
+    on_command("u:r:hard_t", "", TakesAnother("engine bpf, writer tracer (")),
     on_command(
         "u:r:hard_t",
         "--engine inline",
@@ -143,7 +150,7 @@ const SELINUX: [Trial; 8] = [
     on_command(
         "u:r:nobpf_t",
         "",
-        TakesAnother("engine ptrace, writer breakpoints (SELinux (context `u:r:nobpf_t`) refuses BPF)"),
+        TakesAnother("engine inline, writer trampoline (SELinux (context `u:r:nobpf_t`) refuses BPF)"),
     ),
 ];
 

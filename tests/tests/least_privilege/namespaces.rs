@@ -32,7 +32,7 @@ fn goinject_in_a_user_namespace_has_ptrace_and_says_why_not_more() {
     }
     let outcome = run("");
     assert_eq!(unsuccessful(&outcome), None);
-    let words = "engine ptrace, writer breakpoints (the user namespace refuses BPF)";
+    let words = "engine inline, writer trampoline (the user namespace refuses BPF)";
     assert!(outcome.stderr.contains(words), "{}", outcome.describe());
     let words = [
         "the user namespace refuses BPF",

@@ -56,12 +56,11 @@ impl From<ProvisionError> for ArmError {
 
 /// What a reason against jumps says, without the advice to ask for another engine: for where that is taken anyway.
 pub fn without_advice(reason: &str) -> &str {
-    let advice = "use --engine bpf or --engine ptrace";
-    let said = reason.strip_suffix(advice);
-    said.map_or(reason, |said| {
-        let said = said.trim_end_matches("try again, or ");
-        said.trim_end_matches([' ', ':', ';'])
-    })
+    let Some(at) = reason.rfind("use --engine bpf") else {
+        return reason;
+    };
+    let said = reason[..at].trim_end_matches("try again, or ");
+    said.trim_end_matches([' ', ':', ';'])
 }
 
 #[cfg(test)]
@@ -73,6 +72,7 @@ mod tests {
         for error in [
             ArmError::Refused(io::ErrorKind::PermissionDenied.into()),
             ArmError::Busy,
+            ArmError::Unfit("in a C program; use --engine bpf".to_owned()),
         ] {
             let reason = error.to_string();
             let told = without_advice(&reason);

@@ -377,17 +377,26 @@ impl InlineSession {
             procid_offset: self.plan.runtime.procid_offset.unwrap_or_default(),
         };
         shared.place(handed.process, run, handed.run, runtime);
+        let mut mapped = vec![
+            handed.run..handed.run + run.size().next_multiple_of(page_size()),
+            handed.process..handed.process + shared.size().next_multiple_of(page_size()),
+        ];
         let ground = Ground::make(remote, spots, handed, &shared)
-            .map_err(ArmError::Refused)?
-            .map_err(ArmError::Unfit)?;
+            .map_err(ArmError::Refused)
+            .and_then(|made| made.map_err(ArmError::Unfit));
+        let ground = match ground {
+            Ok(ground) => ground,
+            Err(error) => {
+                // It may go on with another engine, which has no use for them.
+                unmap_all(remote, &mapped).map_err(ArmError::Refused)?;
+                return Err(error);
+            }
+        };
+        mapped.push(ground.range.clone());
         Ok(Prepared {
             supply: Supply::of(&loaded, WrittenBy::Tracer),
             switch: run.switch(handed.run),
-            mapped: vec![
-                handed.run..handed.run + run.size().next_multiple_of(page_size()),
-                handed.process..handed.process + shared.size().next_multiple_of(page_size()),
-                ground.range.clone(),
-            ],
+            mapped,
             ground,
             shared,
         })
