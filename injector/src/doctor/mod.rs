@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_locked_down_kernel_leaves_the_tracer() {
+    fn a_locked_down_kernel_leaves_jumps() {
         let mut host = free("6.18.44", (6, 18));
         host.facts.lockdown = Lockdown::Integrity;
         host.bpf.memory = Support::No(NO_HELPER.to_owned());
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_kernel_leaves_breakpoints() {
+    fn an_old_kernel_leaves_jumps() {
         let mut host = free("5.10.0-35-amd64", (5, 10));
         let unknown = || Support::Unknown("the BPF program does not load".to_owned());
         host.bpf = BpfSupport {

@@ -174,7 +174,7 @@ fn lockdown(facts: &Facts) -> Explained {
         "kernel lockdown refuses BPF writes".to_owned(),
         Some(format!(
             "lockdown{mode} is set at boot, usually by Secure Boot, and cannot be lifted on a running kernel; \
-             goinject uses the inline engine or the tracer instead, which write through ptrace"
+             goinject uses the inline engine instead, or the tracer, which do not write from BPF"
         )),
     )
 }

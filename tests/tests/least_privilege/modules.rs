@@ -55,6 +55,11 @@ const fn on_command(label: &'static str, options: &'static str, says: Expected) 
 
 const TRACER: &str = "--writer tracer";
 const PTRACE: &str = "--engine ptrace";
+/// So many sites that jumps are preferred to every writer.
+const MANY: &str = "/srv/many.yaml";
+/// The next engine has some reason for it.
+const NO_CODE: &str =
+    " (cannot put the inline engine's code into the target: SELinux (context `u:r:hard_t`) lets process";
 
 const APPARMOR: [Trial; 7] = [
     on_process("unconfined", "like-docker", TRACER, Works),
@@ -110,13 +115,8 @@ const SELINUX: [Trial; 10] = [
             "allow `process execmem` to `u:r:hard_t`, or use --engine bpf",
         ]),
     ),
-    on_process(
-        "u:r:free_t",
-        "u:r:hard_t",
-        "",
-        TakesAnother("engine bpf, writer tracer ("),
-    ),
-    on_command("u:r:hard_t", "", TakesAnother("engine bpf, writer tracer (")),
+    on_process("u:r:free_t", "u:r:hard_t", MANY, TakesAnother(NO_CODE)),
+    on_command("u:r:hard_t", MANY, TakesAnother(NO_CODE)),
     on_command(
         "u:r:hard_t",
         "--engine inline",
@@ -157,10 +157,11 @@ const SELINUX: [Trial; 10] = [
 impl Trial {
     fn script(&self) -> String {
         let label = self.label;
-        let goinject = format!(
-            "under {label} goinject run --quiet {} /srv/number.yaml",
-            self.options
-        );
+        let rules = match self.options {
+            MANY => "",
+            _ => "/srv/number.yaml",
+        };
+        let goinject = format!("under {label} goinject run --quiet {} {rules}", self.options);
         match self.target {
             None => format!("({goinject} -- /srv/busy -only number -calls 3000)"),
             Some(target) => format!(
@@ -198,6 +199,16 @@ impl Trial {
             _ => Writer::Breakpoints,
         }
     }
+}
+
+/// A rule file with more rules, whose functions have more than a hundred sites.
+fn many(rules: &str) -> String {
+    let more = ["fmt", "reflect"].map(|package| {
+        format!(
+            "- {{name: {package}, function: {{glob: '{package}.*', max_matches: 1000}}, when: {{after: 1h}}, inject: {{delay: 1us}}, expect: {{fired: 0}}}}\n"
+        )
+    });
+    rules.replacen("limits:", &format!("{}limits:", more.concat()), 1)
 }
 
 fn fixture(name: &str) -> PathBuf {
@@ -238,12 +249,13 @@ fn in_a_guest(
         "echo '@@ doctor 0'; (under {without_bpf} goinject doctor)"
     );
     let folder = tempfile::tempdir().expect("a folder");
-    let [_, (name, text)] = rule_files();
-    fs::write(folder.path().join(&name), text).expect("rules");
-    let mut all = vec![
-        (NEWEST.of("busy"), PathBuf::from("/srv/busy")),
-        (folder.path().join(&name), PathBuf::from("/srv").join(&name)),
-    ];
+    let [_, (_, number)] = rule_files();
+    let mut all = vec![(NEWEST.of("busy"), PathBuf::from("/srv/busy"))];
+    for (name, text) in [("number.yaml", number.clone()), ("many.yaml", many(&number))] {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("rules");
+        all.push((path, Path::new("/srv").join(name)));
+    }
     all.extend_from_slice(files);
     let arguments = [format!("{module}=1"), format!("security={module}")];
     let Some(mut booted) = guest::boot_with("6.12", &all, &arguments) else {
