@@ -106,10 +106,11 @@ fn look(debugger: Debugger, build: Build, pid: i32) -> Vec<String> {
     let call = debugger.waits_for(build, "busy", pid, FUNCTION);
     let told = &call.outcome.stdout;
     let described = format!("{debugger:?}, {}: {}", build.name(), call.outcome.describe());
-    let n = told
+    // The program counts its calls there, and may have made more by now than the value that rules set.
+    let n: Option<u64> = told
         .lines()
         .find_map(|line| line.trim().strip_prefix("n = ")?.parse().ok());
-    assert!(n.is_some_and(|n: i64| (0..1_000_003).contains(&n)), "{described}");
+    assert!(n.is_some_and(|n| n != 1_000_003), "{described}");
     assert!(told.contains("\"ooooooo"), "{described}");
     if debugger == Debugger::Delve {
         assert!(told.matches("Goroutine ").count() > 8, "{described}");
