@@ -252,9 +252,10 @@ fn calls_from_c_are_changed_in_threads_of_its_own() {
 /// run is as ever.
 #[test]
 fn what_a_target_writes_among_its_events_is_no_harm() {
-    // Of the ring of events: bytes from one to the next, and how many there is room for.
+    // Of the rings of events: bytes from one to the next, how many there is room for, and how many rings there are.
     const STRIDE: usize = 256;
-    const ENTRIES: usize = 4096;
+    const ENTRIES: usize = 1024;
+    const RINGS: usize = 16;
     let folder = tempfile::tempdir().expect("a folder");
     let (rules, json) = (folder.path().join("rules.yaml"), folder.path().join("json"));
     let text = "version: 1\nrules:\n- {name: work, function: main.work, inject: {set: {m: 3, err: {message: broken}}}}\n";
@@ -263,6 +264,7 @@ fn what_a_target_writes_among_its_events_is_no_harm() {
     command.args([&json, &rules]).arg("--");
     command.arg(Build::plain("1.27").of("scribbler"));
     command.args(["-stride", &STRIDE.to_string(), "-entries", &ENTRIES.to_string()]);
+    command.args(["-rings", &RINGS.to_string()]);
     let mut outcome = goinject::Running::start(&mut command).end();
     outcome.json = Outcome::lines(&fs::read_to_string(&json).expect("it is written"));
     assert_eq!(outcome.code, Some(0), "{}", outcome.describe());

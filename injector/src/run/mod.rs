@@ -342,8 +342,6 @@ impl Run<'_> {
     }
 
     fn ended(&mut self, pid: i32, end: End) {
-        // Its events are read back with what is known of it.
-        self.tell_events();
         self.close(pid);
         self.processes.remove(&pid);
         self.ever_armed.end(pid);
@@ -354,7 +352,6 @@ impl Run<'_> {
 
     /// A process executes a program.
     fn executed(&mut self, pid: i32, stop: Stop) -> Result<(), Failure> {
-        self.tell_events();
         let was_armed = self.close(pid);
         if was_armed {
             self.sink.line(&Line::Executed(Executed { pid }));
@@ -375,8 +372,9 @@ impl Run<'_> {
         }
     }
 
-    /// The program that a process ran is gone. Whether it was armed.
+    /// The program that a process ran is gone. Whether it was armed. Its events are read back with what is known of it.
     fn close(&mut self, pid: i32) -> bool {
+        self.tell_events();
         let Some(process) = self.processes.get_mut(&pid) else {
             return false;
         };
@@ -387,6 +385,8 @@ impl Run<'_> {
             self.results.add_tests(&armable.plan, &session.term_counters());
         }
         session.gone();
+        // Some may have waited for one that a thread was writing, and now nobody is.
+        self.tell_events();
         true
     }
 

@@ -47,8 +47,9 @@ impl Dumping {
             .registers()
             .is_ok_and(|registers| code.contains(&pc(&registers)));
         if is_own(&info) {
+            // One that two had become was sent for each of them, and has come before.
             let Some(former) = self.0.remove(&(tid, signal)) else {
-                return stop.resume();
+                return stop.resume_without_signal();
             };
             if is_within && former.tries < TRIES {
                 return self.put_off(pid, stop, former);
@@ -77,19 +78,23 @@ impl Dumping {
         Ok(())
     }
 
-    /// A thread that is let go gets its signal with what was told of it first. True if it has stopped with one that was put off.
-    pub(super) fn restore(&mut self, stop: &Stop) -> bool {
+    /// A thread that is let go gets its signal with what was told of it first, if it has stopped with one that was put off; true if
+    /// it has.
+    pub(super) fn restore(&mut self, stop: Stop) -> (Stop, bool) {
         let Why::Signal(signal) = stop.why() else {
-            return false;
+            return (stop, false);
         };
         if !stop.signal_info().is_ok_and(|info| is_own(&info)) {
-            return false;
+            return (stop, false);
         }
-        if let Some(former) = self.0.remove(&(stop.tid(), signal)) {
-            // If it fails, the thread is gone.
-            let _ = stop.set_signal_info(&former.info);
+        match self.0.remove(&(stop.tid(), signal)) {
+            Some(former) => {
+                // If it fails, the thread is gone.
+                let _ = stop.set_signal_info(&former.info);
+                (stop, true)
+            }
+            None => (stop.without_signal(), true),
         }
-        true
     }
 
     /// Whether a stopped thread has a signal before it that was put off, and takes it when it goes on.

@@ -15,31 +15,31 @@ mod error;
 mod faults;
 mod handing;
 mod jumps;
+mod shared;
 mod stopping;
 mod swapping;
 mod whereabouts;
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::io;
 use std::ops::Range;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use goinject_probes::inline::{Clock, RuntimeFacts, SharedProcess, SharedRun};
+use goinject_probes::inline::{RuntimeFacts, SharedProcess};
 use goinject_probes::native::Run;
-use goinject_probes::table::{self, Tables, TermCounters, WriterKind};
+use goinject_probes::table::{Tables, TermCounters};
 use goinject_rules::model::Limits;
-use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
 use self::armed::{Armed, lift};
 use self::attaching::unmap_all;
-use self::dumping::Dumping;
 pub use self::error::{ArmError, without_advice};
 use self::faults::Faults;
 use self::handing::hand;
 pub use self::jumps::fits;
 use self::jumps::{Ground, Spot};
+use self::shared::{Acting, Shared};
 use super::breakpoints::trap_beside_uprobes;
 use super::code::verify;
 use super::guard::{Guard, Patch, Way};
@@ -51,56 +51,13 @@ use super::{
     Engine, Event, Generation, Leftover, NoRoom, Retired, Session, SessionError, Start, State, Subject, Tally,
 };
 use crate::plan::Plan;
-use crate::plan::encode::{LoadBias, Loaded, Numbering, encode};
+use crate::plan::encode::{LoadBias, Numbering};
 use crate::tracee::{Family, Memory, Remote, Stop, page_size};
-
-/// How often events are looked for.
-const BEAT: Duration = Duration::from_millis(10);
-
-/// How long faults go on in a target whose goinject says nothing.
-const LEASE: Duration = Duration::from_secs(5);
 
 /// Jumps in every process of a run.
 pub struct InlineEngine {
     generation: Rc<Generation>,
     shared: Rc<Shared>,
-}
-
-/// What the sessions of a run share.
-struct Shared {
-    seed: u64,
-    numbering: Numbering,
-    /// Begun when the first process is armed.
-    run: OnceCell<SharedRun>,
-    /// Of the processes whose rules act.
-    processes: RefCell<Vec<Acting>>,
-    /// Of those that are gone.
-    events: RefCell<Vec<Event>>,
-    timer: TimerFd,
-    /// A signal may wait while rules are swapped.
-    dumping: RefCell<Dumping>,
-    /// None where the processor's counter is none.
-    clock: Option<Clock>,
-}
-
-/// A process whose rules act.
-struct Acting {
-    pid: i32,
-    process: Rc<RefCell<SharedProcess>>,
-    generation: Rc<Generation>,
-}
-
-impl Acting {
-    /// An event as it is told. To be asked in the order in which they are.
-    fn event(&self, run: &SharedRun, mut row: table::Event) -> Event {
-        self.process.borrow_mut().number(run, &mut row);
-        row.rule = self.generation.rule(row.rule);
-        Event {
-            pid: self.pid,
-            generation: self.generation.number,
-            row,
-        }
-    }
 }
 
 impl InlineEngine {
@@ -109,20 +66,9 @@ impl InlineEngine {
     /// # Errors
     /// The kernel has no timer.
     pub fn new(seed: u64, numbering: Numbering) -> io::Result<InlineEngine> {
-        let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
-        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
         Ok(InlineEngine {
             generation: Rc::new(Generation::first()),
-            shared: Rc::new(Shared {
-                seed,
-                numbering,
-                run: OnceCell::new(),
-                processes: RefCell::default(),
-                events: RefCell::default(),
-                timer,
-                dumping: RefCell::default(),
-                clock: Clock::new(),
-            }),
+            shared: Rc::new(Shared::new(seed, numbering)?),
         })
     }
 
@@ -171,68 +117,14 @@ impl InlineEngine {
         })
     }
 
-    /// Has all faults so far count against the limit that the run has next: those before it is there, and those since.
+    /// See [`Shared::settle`].
     pub(super) fn settle(&self) {
-        for acting in &*self.shared.processes.borrow() {
-            acting.process.borrow_mut().settle(self.shared.run());
-        }
+        self.shared.settle();
     }
 
     /// The run, once it has begun.
     pub(super) fn run(&self) -> Option<Rc<Run>> {
         self.shared.run.get().map(|run| Rc::clone(run.run()))
-    }
-}
-
-impl Shared {
-    /// Memory for one more process.
-    fn process(&self, plan: &Plan, loaded: &Loaded, generation: &Generation) -> io::Result<SharedProcess> {
-        let writers = vec![WriterKind::Direct; plan.sites.len()];
-        let mut tables = encode(plan, loaded, self.seed, &writers);
-        self.numbering.apply(plan, loaded.bias, &mut tables);
-        let run = self.begin(&tables)?;
-        generation.place(&mut tables, run.run());
-        SharedProcess::new(run, &tables)
-    }
-
-    fn begin(&self, tables: &Tables) -> io::Result<&SharedRun> {
-        if let Some(run) = self.run.get() {
-            return Ok(run);
-        }
-        let run = SharedRun::new(tables)?;
-        Ok(self.run.get_or_init(|| run))
-    }
-
-    fn run(&self) -> &SharedRun {
-        self.run.get().expect("begun with the first process")
-    }
-
-    /// Lets a process know that goinject is there, and what time it is.
-    fn keep(&self, process: &SharedProcess) {
-        self.clock.iter().for_each(|clock| process.tell_time(clock));
-        process.extend(LEASE);
-    }
-
-    /// Rules begin to act in a process.
-    fn add(&self, acting: Acting) {
-        self.processes.borrow_mut().push(acting);
-        self.timer
-            .set(Expiration::Interval(BEAT.into()), TimerSetTimeFlags::empty())
-            .expect("a timer takes any period");
-    }
-
-    /// They are at an end.
-    fn remove(&self, process: &Rc<RefCell<SharedProcess>>) {
-        let mut processes = self.processes.borrow_mut();
-        for acting in processes.extract_if(.., |acting| Rc::ptr_eq(&acting.process, process)) {
-            acting.process.borrow_mut().settle(self.run());
-            let rows = acting.process.borrow_mut().take_last_events();
-            let events = rows.into_iter().map(|row| acting.event(self.run(), row));
-            self.events.borrow_mut().extend(events);
-        }
-        if processes.is_empty() {
-            let _ = self.timer.unset();
-        }
     }
 }
 
@@ -296,34 +188,11 @@ impl Engine for InlineEngine {
     }
 
     fn take_events(&mut self) -> Vec<Event> {
-        let mut events = self.shared.events.take();
-        // It is asked at each stop of a thread, too, of which there may be many thousands a second.
-        let is_due = nix::unistd::read(self.shared.timer.as_fd(), &mut [0; 8]).is_ok();
-        let processes = self.shared.processes.borrow();
-        let mut taken: Vec<(&Acting, Vec<table::Event>, usize)> = Vec::new();
-        for acting in &*processes {
-            if is_due {
-                self.shared.keep(&acting.process.borrow());
-            }
-            let rows = acting.process.borrow_mut().take_events();
-            taken.push((acting, rows, 0));
-        }
-        events.reserve(taken.iter().map(|(_, rows, _)| rows.len()).sum());
-        // Those of each process are in order. They are large, and there may be many: none is moved twice.
-        while let Some((acting, rows, next)) = taken
-            .iter_mut()
-            .filter(|(_, rows, next)| *next < rows.len())
-            .min_by_key(|(_, rows, next)| rows[*next].time)
-        {
-            events.push(acting.event(self.shared.run(), rows[*next]));
-            *next += 1;
-        }
-        events.sort_by_key(|event| event.row.time);
-        events
+        self.shared.take_events()
     }
 
     fn wake_fds(&self) -> Vec<RawFd> {
-        vec![self.shared.timer.as_fd().as_raw_fd()]
+        vec![self.shared.wake_fd()]
     }
 }
 

@@ -109,14 +109,14 @@ impl InlineSession {
     pub(super) fn settle(&self, stops: Vec<Stop>, family: &mut Family) -> io::Result<Vec<Stop>> {
         let mut dumping = self.shared.dumping.borrow_mut();
         let mut settled = Vec::new();
-        for mut stop in stops {
+        for stop in stops {
+            let (mut stop, is_restored) = dumping.restore(stop);
             // It is about to report that.
-            if !dumping.restore(&stop) && stop.why() == Why::Interrupted && dumping.waits(&stop) {
+            if !is_restored && stop.why() == Why::Interrupted && dumping.waits(&stop) {
                 match family.go_on_to_signal(self.pid, stop)? {
-                    Some(next) => stop = next,
+                    Some(next) => stop = dumping.restore(next).0,
                     None => continue,
                 }
-                dumping.restore(&stop);
             }
             settled.push(stop);
         }
