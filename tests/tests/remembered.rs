@@ -38,7 +38,7 @@ fn bpf_is_tried_once_in_a_boot() {
     let (_, second) = run(folder.path());
     assert!(
         second.starts_with(
-            "ptrace, writer breakpoints (this kernel refuses goinject's BPF program: it was said so)"
+            "inline, writer trampoline (this kernel refuses goinject's BPF program: it was said so)"
         ),
         "{second}"
     );

@@ -8,6 +8,7 @@
 use std::io;
 
 use super::arch::{self, GeneralRegisters, WAY_BACK_SIZE};
+use super::ending::is_ending;
 use super::maps::{self, Mapping};
 use super::memory::Memory;
 
@@ -60,10 +61,15 @@ fn find_room(pid: i32, memory: &Memory) -> io::Result<u64> {
         let at = (start + (used + MARGIN) as u64).next_multiple_of(ALIGNMENT);
         (at + WAY_BACK_SIZE as u64 <= mapping.range.end).then_some(at)
     };
-    mappings.iter().find_map(room).ok_or_else(|| {
-        io::Error::new(
-            io::ErrorKind::NotFound,
-            "no room for a system call in the target's code",
-        )
-    })
+    // Of a program that is just ending nothing is mapped.
+    mappings
+        .iter()
+        .find_map(room)
+        .ok_or_else(|| match is_ending(pid) {
+            true => io::Error::from_raw_os_error(libc::ESRCH),
+            false => io::Error::new(
+                io::ErrorKind::NotFound,
+                "no room for a system call in the target's code",
+            ),
+        })
 }
