@@ -6,7 +6,7 @@ use std::process::Command;
 
 use goinject_tests::goinject::Running;
 use goinject_tests::patience::wait_for;
-use goinject_tests::{Build, Counts, Outcome, counts, goinject};
+use goinject_tests::{Build, Counts, Outcome, Tally, counts, goinject};
 
 /// Where values are passed in registers.
 const BUILDS: [Build; 2] = [Build::plain("1.19"), Build::plain("1.27")];
@@ -46,8 +46,8 @@ fn they_have_breakpoints_and_the_others_keep_their_writer() {
 ";
     let sections = ["leaf float", "leaf floats", "leaf int", "many floats"];
     for build in BUILDS {
-        for options in [&["--engine", "bpf"][..], &["--engine", "auto"]] {
-            let outcome = run(build, options, rules, &sections);
+        for engine in ["bpf", "auto"] {
+            let outcome = run(build, &["--engine", engine], rules, &sections);
             let told = outcome.describe();
             assert_eq!(outcome.code, Some(4), "{told}");
             let printed: Vec<&str> = outcome
@@ -63,7 +63,12 @@ fn they_have_breakpoints_and_the_others_keep_their_writer() {
                 ..Counts::default()
             };
             assert_eq!(outcome.counts(), [once, not_at_all, once, once, once], "{told}");
-            assert_eq!(writers(&outcome), ["tracer", "breakpoints"], "{told}");
+            // Jumps, which are preferred, serve every site.
+            let expected = match engine {
+                "auto" => &["trampoline"][..],
+                _ => &["tracer", "breakpoints"],
+            };
+            assert_eq!(writers(&outcome), expected, "{told}");
         }
     }
 }
@@ -87,17 +92,48 @@ fn a_writer_that_is_asked_for_by_name_serves_every_site_or_none() {
 }
 
 #[test]
-fn without_any_other_site_breakpoints_do_it_alone() {
+fn without_any_other_site_there_is_nothing_for_bpf() {
     let rules = "- {function: main.leafFloat, inject: {set: {x: 5}}}\n";
-    let outcome = run(BUILDS[1], &[], rules, &["leaf float"]);
-    assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
-    assert!(outcome.stdout.contains("\n25\n"), "{}", outcome.describe());
-    assert_eq!(writers(&outcome), ["breakpoints"], "{}", outcome.describe());
+    let outcome = run(BUILDS[1], &["--engine", "bpf"], rules, &["leaf float"]);
+    assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+    let why = "main.leafFloat must be changed before its first instruction runs";
+    assert!(outcome.stderr.contains(why), "{}", outcome.describe());
+    for engine in ["ptrace", "auto"] {
+        let outcome = run(BUILDS[1], &["--engine", engine], rules, &["leaf float"]);
+        assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+        assert!(outcome.stdout.contains("\n25\n"), "{}", outcome.describe());
+    }
+}
+
+/// Whether a thread that has run an int1 is reported behind it, as goinject finds out, too: else it has int3.
+fn int1_is_passed() -> bool {
+    // SAFETY: the child makes system calls alone until it stops at the trap, and is killed there.
+    unsafe {
+        let child = libc::fork();
+        if child == 0 {
+            if libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) == 0 {
+                std::arch::asm!(".byte 0xf1");
+            }
+            libc::_exit(0);
+        }
+        let mut status = 0;
+        libc::waitpid(child, &raw mut status, 0);
+        let mut registers: libc::user_regs_struct = std::mem::zeroed();
+        let read = libc::ptrace(libc::PTRACE_GETREGS, child, 0, &raw mut registers);
+        let before = libc::ptrace(libc::PTRACE_PEEKTEXT, child, registers.rip - 1, 0);
+        libc::kill(child, libc::SIGKILL);
+        libc::waitpid(child, &raw mut status, 0);
+        read == 0 && before & 0xff == 0xf1
+    }
 }
 
 /// The kernel would take an int3 for the other's.
 #[test]
 fn breakpoints_stay_when_a_probe_of_somebody_else_comes_off_there() {
+    if !int1_is_passed() {
+        let reason = "int1 leaves a thread where it was on this machine, so breakpoints are int3";
+        return Tally::skip("breakpoints beside probes of others", reason);
+    }
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name);
     let build = BUILDS[1];

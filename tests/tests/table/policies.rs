@@ -62,11 +62,11 @@ fn by_time() -> Vec<Case> {
     let (none, all) = (tens(&[]), tens(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]));
     let half = counts(20, 20, 10, 0);
     vec![
-        case("tens after a while", counted("after: 250ms"))
+        case("tens after a while", counted("after: 600ms"))
             .when("after")
             .counted([half])
             .prints([&none, &all]),
-        case("tens after a while", counted("until: 250ms"))
+        case("tens after a while", counted("until: 600ms"))
             .when("until")
             .counted([half])
             .prints([&all, &none]),
