@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::exploring::{Planned, Session, indented, name_of, stability};
+use super::exploring::{Planned, Session, indented, stability};
 use super::{Told, fail, say};
 use crate::cli::{self, Explore, Exploring};
 use crate::engine::select::EngineChoice;
@@ -97,7 +97,7 @@ fn survey(
             ));
             planned.unstable.push(format!("{}: {test}", subject.name));
         }
-        let engine = name_of(EngineChoice::Auto);
+        let engine = EngineChoice::Auto.to_string();
         let recorded = survey::record(subject, arguments.scope, trials, &engine);
         let recorded = recorded.map_err(|error| {
             fail(

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use super::{Told, fail, say};
 use crate::cli::Exploring;
-use crate::engine::select::EngineChoice;
 use crate::error::ExitCode;
 use crate::explore::class::{Class, Worth};
 use crate::explore::experiment::Experiment;
@@ -235,18 +234,11 @@ fn settings(common: &Exploring, store: &Store) -> Told<Settings> {
         jobs,
         repetitions: usize::from(common.repeat),
         copy: common.copy,
-        engine: name_of(common.engine),
+        engine: common.engine.to_string(),
         seed: common.seed,
         patience: common.timeout,
         work,
     })
-}
-
-/// An engine as the command line names it.
-pub(super) fn name_of(engine: EngineChoice) -> String {
-    use clap::ValueEnum;
-    let value = engine.to_possible_value();
-    value.map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 fn of_all(chosen: usize, all: usize) -> String {

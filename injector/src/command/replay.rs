@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use goinject_probes::native::forced_key;
 use goinject_rules::model::{Rule, RuleSet};
 use goinject_rules::source::Source;
@@ -232,8 +232,8 @@ fn options(arguments: &Replay) -> Vec<(&'static str, Setting)> {
         ("-q", Setting::Flag(false)),
     ];
     let named = |name: String| Setting::Value(Some(name));
-    let engine = arguments.engine.and_then(|engine| engine.to_possible_value());
-    options.extend(engine.map(|engine| ("--engine", named(engine.get_name().to_owned()))));
+    let engine = arguments.engine;
+    options.extend(engine.map(|engine| ("--engine", named(engine.to_string()))));
     options.extend(
         arguments
             .writer

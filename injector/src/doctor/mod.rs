@@ -5,7 +5,7 @@ mod text;
 use goinject_probes::capability::Support;
 use serde::Serialize;
 
-use crate::engine::select::{EngineChoice, WriterChoice, outlook};
+use crate::engine::select::{WriterChoice, outlook};
 use crate::host::Host;
 use crate::host::facts::Facts;
 use crate::host::needs::{Need, needs};
@@ -80,7 +80,7 @@ pub struct Outlook {
     /// What the rules do.
     pub rules: &'static str,
     /// The engine; absent if there is none.
-    pub engine: Option<&'static str>,
+    pub engine: Option<String>,
     /// The writer; absent where nothing is written.
     pub writer: Option<String>,
     /// Why there is no engine, or why this one.
@@ -274,11 +274,7 @@ fn outlook_for(rules: &'static str, needs: Option<Needs>, host: &Host) -> Outloo
     match outlook(needs, host) {
         Ok(outlook) => Outlook {
             rules,
-            engine: Some(match outlook.engine {
-                EngineChoice::Inline => "inline",
-                EngineChoice::Ptrace => "ptrace",
-                EngineChoice::Bpf | EngineChoice::Auto => "bpf",
-            }),
+            engine: Some(outlook.engine.to_string()),
             writer: outlook.writer.map(|writer| writer.to_string()),
             reason: outlook.because,
         },

@@ -44,7 +44,7 @@ impl Display for Diagnosis {
             .map(|outlook| {
                 let why = outlook.reason.as_deref();
                 let because = why.map_or_else(String::new, |why| format!(" ({why})"));
-                let choice = match (outlook.engine, &outlook.writer) {
+                let choice = match (&outlook.engine, &outlook.writer) {
                     (Some(engine), Some(writer)) => format!("engine {engine}, writer {writer}{because}"),
                     (Some(engine), None) => format!("engine {engine}{because}"),
                     (None, _) => format!("nothing: {}", why.unwrap_or_default()),

@@ -28,6 +28,17 @@ pub enum EngineChoice {
     Inline,
 }
 
+impl fmt::Display for EngineChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            EngineChoice::Auto => "auto",
+            EngineChoice::Bpf => "bpf",
+            EngineChoice::Ptrace => "ptrace",
+            EngineChoice::Inline => "inline",
+        })
+    }
+}
+
 /// A writer asked for by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum WriterChoice {
@@ -164,7 +175,7 @@ pub fn may_be_bpf(engine: EngineChoice, writer: Option<WriterChoice>) -> bool {
 }
 
 /// From so many sites on, the cost of a probe counts for more than that a program's code is left alone.
-pub const MANY_SITES: usize = 100;
+const MANY_SITES: usize = 100;
 
 /// One way to carry out a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
