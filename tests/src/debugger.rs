@@ -155,6 +155,15 @@ pub fn goroutines(build: Build, program: &str, core: &Path) -> (Vec<Vec<String>>
     (stacks, outcome)
 }
 
+/// The stacks of all threads of a core dump, as gdb tells them.
+#[must_use]
+pub fn threads(build: Build, program: &str, core: &Path) -> (Vec<Vec<String>>, Outcome) {
+    let outcome = Debugger::Gdb.run(build, program, Sight::Core(core), &["thread apply all bt"]);
+    let each = outcome.stdout.split("\nThread ").skip(1);
+    let stacks = each.map(|text| Debugger::Gdb.frames(text)).collect();
+    (stacks, outcome)
+}
+
 /// The delve that knows programs of a Go release.
 fn delve(version: &str) -> std::path::PathBuf {
     let name = match version {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
-use goinject_tests::debugger::{Debugger, Sight, goroutines};
+use goinject_tests::debugger::{Debugger, Sight, goroutines, threads};
 use goinject_tests::goinject::{self, Running, guard_of, lives};
 use goinject_tests::patience::{holds_soon, is_traced, wait_for};
 use goinject_tests::{Build, Outcome, Writer, busy};
@@ -316,6 +316,88 @@ fn core_dumps_have_the_stacks_of_all_goroutines() {
                 let stack = from(&stacks, function);
                 assert!(stack.is_some_and(|stack| stack.len() > 2), "{described}");
                 assert_eq!(stack, from(&expected, function), "{described}");
+            }
+        }
+    }
+}
+
+/// Jumps alone, or traps where Go's calling convention leaves less room.
+const OF_SPUN: &str = "version: 1
+rules:
+- {name: spun, function: main.spun, inject: {set: {n: 5}}}
+- {name: result, function: main.spun, inject: {set: {\"results[0]\": 6}}}
+";
+
+/// What is told of goroutines that run: their functions from the innermost on, where those are told at all. Which of the two
+/// functions one is in is by chance, and delve may leave out the outer one.
+fn running(stacks: &[Vec<String>]) -> Vec<Vec<&str>> {
+    let mut all = Vec::new();
+    for stack in stacks {
+        let names: Vec<&str> = stack.iter().filter_map(|frame| frame.split(' ').next()).collect();
+        let is_running = |name: &&str| ["main.spun", "main.spin"].contains(name);
+        if let Some(n) = names.iter().position(is_running) {
+            all.push([&["main.spin"], &names[n..]].concat());
+        } else if names.get(1) == Some(&"???") {
+            // Delves of that time do not find what Go's signal handler has interrupted.
+            all.push(vec!["???"]);
+        }
+    }
+    for stack in &mut all {
+        stack.retain(|name| *name != "main.spun");
+        stack.dedup();
+    }
+    all.sort();
+    all
+}
+
+/// Threads that run in changed functions when the program is told to end: what Go tells of them, and the core dump, are as without
+/// goinject.
+#[test]
+fn core_dumps_have_the_stacks_of_running_threads() {
+    let own_end = |dump: &Outcome| {
+        // In the order in which the threads get the signal, where Go looks at what each runs.
+        dump.stderr.matches("\nmain.spin()\n").count()
+    };
+    for build in BUILDS {
+        let program = build.of("watched");
+        let plain = tempfile::tempdir().expect("a folder");
+        let mut command = Command::new(&program);
+        command.args(["-itself", "-crash", "abort"]);
+        // Else most are preempted before their threads are told.
+        command.env("GODEBUG", "asyncpreemptoff=1");
+        let expected = crashes(command, plain.path());
+        assert_eq!(own_end(&expected), 2, "{}: {}", build.name(), expected.describe());
+        for writer in [Writer::Trampoline, Writer::Breakpoints] {
+            let what = format!("{}, {}", build.name(), writer.name());
+            let folder = tempfile::tempdir().expect("a folder");
+            let rules = folder.path().join("rules.yaml");
+            fs::write(&rules, OF_SPUN).expect("written");
+            let mut command = goinject::command(["run", "--quiet"]);
+            command.args(writer.options()).arg(&rules).arg("--");
+            command.arg(&program).args(["-crash", "abort"]);
+            command.env("GODEBUG", "asyncpreemptoff=1");
+            let outcome = crashes(command, folder.path());
+            let described = format!("{what}: {}", outcome.describe());
+            assert_eq!(outcome.code, Some(6), "{described}");
+            assert_eq!(own_end(&outcome), 2, "{described}");
+            let (Some(core), Some(plain)) = (core_in(folder.path()), core_in(plain.path())) else {
+                let why = "the kernel does not put core dumps into the program's folder";
+                goinject_lab::skips::note("core dumps", 1, why);
+                continue;
+            };
+            for look in [goroutines, threads] {
+                let ((stacks, told), (expected, _)) =
+                    (look(build, "watched", &core), look(build, "watched", &plain));
+                let described = format!("{what}: {}", told.describe());
+                assert_eq!(running(&stacks), running(&expected), "{described}");
+                // Debuggers of that time do not look behind Go's signal handler.
+                let is_told = build.version == "1.27";
+                let stacks = running(&stacks);
+                assert!(!is_told || stacks.len() == 2, "{described}");
+                assert!(
+                    !is_told || stacks.iter().all(|stack| stack.len() > 1),
+                    "{described}"
+                );
             }
         }
     }

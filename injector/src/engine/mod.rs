@@ -7,6 +7,7 @@ mod arch;
 pub mod bpf;
 pub mod breakpoints;
 pub mod code;
+mod core_dumps;
 pub mod generation;
 pub mod guard;
 mod handlers;
@@ -20,6 +21,7 @@ mod starting;
 pub mod stopped;
 pub mod substitute;
 mod supply;
+mod whereabouts;
 
 use std::cell::RefCell;
 use std::io;

@@ -7,6 +7,7 @@ mod sampled;
 mod traps;
 
 use std::io;
+use std::ops::Range;
 
 use goinject_probes::native::Hit;
 use goinject_probes::table::Event;
@@ -116,6 +117,11 @@ impl Breakpoints {
     /// See [`Traps::show_place`].
     pub(super) fn show_place(&self, stop: &Stop) -> io::Result<bool> {
         self.traps.show_place(stop)
+    }
+
+    /// Where threads go on that have come to one of them.
+    pub(super) fn code(&self) -> &Range<u64> {
+        &self.ground.page
     }
 
     /// See [`Traps::clean`].

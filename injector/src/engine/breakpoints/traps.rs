@@ -10,6 +10,7 @@ use goinject_probes::table::Event;
 use super::arch;
 use super::sampled::Sampled;
 use super::{Spot, Trap};
+use crate::engine::core_dumps::ends_go;
 use crate::engine::guard::{Patch, Way};
 use crate::engine::handlers::SERVED;
 use crate::engine::stopped::{StoppedThread, commit, gone, hit};
@@ -101,14 +102,15 @@ impl Traps {
         Ok(true)
     }
 
-    /// A signal that takes a sample for a profile finds a thread where it was stopped, and most stops are those of our own
-    /// traps. The thread stands before a displaced copy then, whose callers no Go runtime can tell. Here it is put back to
-    /// the trap for as long as the handler runs, and is let pass there afterwards. True if its registers were changed.
+    /// A signal that takes a sample for a profile, or at which Go tells where its goroutines are, finds a thread where it was
+    /// stopped, and most stops are those of our own traps. The thread stands before a displaced copy then, whose callers no Go
+    /// runtime can tell. Here it is put back to the trap for as long as the handler runs, and is let pass there afterwards. True if
+    /// its registers were changed.
     pub(in crate::engine) fn show_place(&self, stop: &Stop) -> io::Result<bool> {
         let Why::Signal(signal) = stop.why() else {
             return Ok(false);
         };
-        if signal != libc::SIGPROF {
+        if signal != libc::SIGPROF && !ends_go(stop) {
             // It may have Go's runtime take the goroutine to another thread from here.
             return self.pass_sampled(stop);
         }

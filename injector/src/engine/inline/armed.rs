@@ -7,15 +7,17 @@ use std::rc::Rc;
 
 use goinject_probes::inline::SharedProcess;
 
+use super::InlineSession;
 use super::faults::Faults;
 use super::jumps::Spot;
 use super::stopping::usable;
-use super::whereabouts::{Code, is_thread_within};
 use crate::engine::breakpoints::Traps;
+use crate::engine::core_dumps::Dumped;
 use crate::engine::guard::Guard;
 use crate::engine::handlers::Handler;
 use crate::engine::stopped::gone;
 use crate::engine::supply::Supply;
+use crate::engine::whereabouts::{Code, is_thread_within};
 use crate::tracee::{Family, Memory, Stop};
 
 /// What is in a process while its rules act.
@@ -94,6 +96,31 @@ impl Armed {
                 Err(error)
             }
         }
+    }
+}
+
+/// A process that is about to end with a dump of its memory.
+pub(super) struct Ending<'a> {
+    pub(super) session: &'a InlineSession,
+    pub(super) armed: &'a Armed,
+}
+
+impl Dumped for Ending<'_> {
+    fn stop_all(&self, family: &mut Family) -> io::Result<Vec<Stop>> {
+        self.session.stop_all(Some(self.armed), family)
+    }
+
+    fn lift(&self) -> io::Result<()> {
+        self.armed.process.borrow().disarm();
+        lift(&self.armed.spots, &self.session.memory)
+    }
+
+    fn is_outside(&self, stops: &[Stop]) -> io::Result<bool> {
+        self.armed.is_outside(stops, &self.session.memory)
+    }
+
+    fn resume(&self, stop: Stop) -> io::Result<()> {
+        self.session.resume(Some(self.armed), stop)
     }
 }
 

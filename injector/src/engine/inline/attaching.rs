@@ -4,11 +4,11 @@ use std::io;
 use std::ops::Range;
 
 use super::stopping::usable;
-use super::whereabouts::{Code, is_goroutine_within, is_thread_within};
 use super::{ArmError, InlineSession, Spot, jumps, verify};
 use crate::engine::Kept;
 use crate::engine::code::Others;
 use crate::engine::provision::unmap;
+use crate::engine::whereabouts::{Code, is_goroutine_within, is_thread_within};
 use crate::tracee::{Family, Follow, Obstacle, Remote, Stop};
 
 impl InlineSession {

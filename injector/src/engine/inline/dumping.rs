@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::time::Duration;
 use std::{io, thread};
 
+use crate::engine::core_dumps::ends_go;
 use crate::tracee::arch::pc;
 use crate::tracee::{Stop, Why};
 
@@ -36,7 +37,7 @@ impl Dumping {
         let Why::Signal(signal) = why else {
             return stop.resume();
         };
-        if !ends_in_a_dump(signal) || stop.is_from_kernel() {
+        if !ends_go(&stop) {
             return stop.resume();
         }
         let Ok(info) = stop.signal_info() else {
@@ -166,19 +167,3 @@ fn is_own(info: &libc::siginfo_t) -> bool {
 }
 
 const _: () = assert!(size_of::<Queued>() == size_of::<libc::siginfo_t>());
-
-/// Whether the Go runtime ends the program at this signal unless the program has asked to be told of it.
-fn ends_in_a_dump(signal: i32) -> bool {
-    matches!(
-        signal,
-        libc::SIGQUIT
-            | libc::SIGILL
-            | libc::SIGTRAP
-            | libc::SIGABRT
-            | libc::SIGBUS
-            | libc::SIGFPE
-            | libc::SIGSEGV
-            | libc::SIGSTKFLT
-            | libc::SIGSYS
-    )
-}

@@ -9,7 +9,6 @@
 
 mod armed;
 mod attaching;
-mod core_dumps;
 mod dumping;
 mod error;
 mod faults;
@@ -18,7 +17,6 @@ mod jumps;
 mod shared;
 mod stopping;
 mod swapping;
-mod whereabouts;
 
 use std::cell::RefCell;
 use std::io;
@@ -32,7 +30,7 @@ use goinject_probes::native::Run;
 use goinject_probes::table::{Tables, TermCounters};
 use goinject_rules::model::Limits;
 
-use self::armed::{Armed, lift};
+use self::armed::{Armed, Ending, lift};
 use self::attaching::unmap_all;
 pub use self::error::{ArmError, without_advice};
 use self::faults::Faults;
@@ -42,6 +40,7 @@ use self::jumps::{Ground, Spot};
 use self::shared::{Acting, Shared};
 use super::breakpoints::trap_beside_uprobes;
 use super::code::verify;
+use super::core_dumps::{end_with_dump, is_about_to_dump};
 use super::guard::{Guard, Patch, Way};
 use super::provision::{Provision, ProvisionError, WrittenBy, unused_copies};
 use super::starting::{Awaited, take_stop};
@@ -352,10 +351,10 @@ impl Session for InlineSession {
         if armed.serve(&stop, &self.memory)? {
             return Ok(stop.resume_without_signal()?);
         }
-        if InlineSession::is_about_to_dump(armed, &stop) {
-            return Ok(self.end_with_dump(stop, family)?);
+        if is_about_to_dump(&armed.code, &stop) {
+            let ending = Ending { session: self, armed };
+            return Ok(end_with_dump(&ending, stop, family)?);
         }
-        armed.traps.show_place(&stop).or_else(gone)?;
         Ok(self.resume(Some(armed), stop)?)
     }
 

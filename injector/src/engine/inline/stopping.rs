@@ -6,6 +6,7 @@ use std::{io, mem};
 use super::armed::Armed;
 use super::{ArmError, InlineSession, Spot};
 use crate::engine::looks::Looks;
+use crate::engine::stopped::gone;
 use crate::tracee::{Family, Stop, Why};
 
 impl InlineSession {
@@ -92,10 +93,11 @@ impl InlineSession {
 
     /// Lets a thread go on: behind what it has run into, or with its signal, unless that has to wait.
     pub(super) fn resume(&self, armed: Option<&Armed>, stop: Stop) -> io::Result<()> {
-        if let Some(armed) = armed
-            && armed.serve(&stop, &self.memory)?
-        {
-            return stop.resume_without_signal();
+        if let Some(armed) = armed {
+            if armed.serve(&stop, &self.memory)? {
+                return stop.resume_without_signal();
+            }
+            armed.traps.show_place(&stop).or_else(gone)?;
         }
         let code = armed.map_or(0..0, |armed| armed.code.clone());
         let mut dumping = self.shared.dumping.borrow_mut();

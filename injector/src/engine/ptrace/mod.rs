@@ -15,10 +15,12 @@ use serde::{Deserialize, Serialize};
 
 use super::breakpoints::{Breakpoints, Ground, InsertError, LEFT, Refusal, Spot, TRAP};
 use super::code::{CodeError, Others, verify};
+use super::core_dumps::{Dumped, end_with_dump, is_about_to_dump};
 use super::provision::{Provision, ProvisionError, WrittenBy, unmap, unused_copies, words_for_copies};
 use super::starting::{Awaited, take_stop};
 use super::stopped::gone;
 use super::supply::Supply;
+use super::whereabouts::{Code, is_thread_within};
 use super::{
     Engine, Event, Events, Generation, Kept, Leftover, NoRoom, Retired, Session, SessionError, Start, State,
     Subject, Tally,
@@ -213,6 +215,12 @@ struct Armed {
 }
 
 impl Armed {
+    /// Lets a thread go on that has not come to a breakpoint.
+    fn resume(&self, stop: Stop) -> io::Result<()> {
+        self.breakpoints.show_place(&stop).or_else(gone)?;
+        stop.resume()
+    }
+
     fn supply(&self, memory: &Memory) {
         let core = self.core.borrow();
         if let Some(supply) = &mut *self.supply.borrow_mut() {
@@ -366,10 +374,10 @@ impl PtraceSession {
         if self.serve(&stop)? {
             return stop.resume_without_signal();
         }
-        if let Some(armed) = &self.armed {
-            armed.breakpoints.show_place(&stop).or_else(gone)?;
+        match &self.armed {
+            Some(armed) => armed.resume(stop),
+            None => stop.resume(),
         }
-        stop.resume()
     }
 
     /// Every thread of the process, stopped, and none with a breakpoint's trap to be told of.
@@ -384,6 +392,32 @@ impl PtraceSession {
     }
 }
 
+/// A process that is about to end with a dump of its memory.
+struct Ending<'a> {
+    session: &'a PtraceSession,
+    armed: &'a Armed,
+}
+
+impl Dumped for Ending<'_> {
+    fn stop_all(&self, family: &mut Family) -> io::Result<Vec<Stop>> {
+        self.session.stop_clean(family)
+    }
+
+    fn lift(&self) -> io::Result<()> {
+        self.armed.core.borrow().cease();
+        self.armed.breakpoints.lift(&self.session.memory)
+    }
+
+    fn is_outside(&self, stops: &[Stop]) -> io::Result<bool> {
+        let code = Code::new([self.armed.breakpoints.code().clone()]);
+        Ok(!is_thread_within(stops, &self.session.memory, &code)?)
+    }
+
+    fn resume(&self, stop: Stop) -> io::Result<()> {
+        self.session.serve_and_resume(stop)
+    }
+}
+
 impl Session for PtraceSession {
     fn state(&self) -> State {
         match self.armed {
@@ -393,12 +427,19 @@ impl Session for PtraceSession {
     }
 
     fn stopped(&mut self, stop: Stop, family: &mut Family) -> Result<(), SessionError> {
-        match self.armed {
-            Some(_) => Ok(self.serve_and_resume(stop)?),
-            None => take_stop(self.pid, stop, &mut Awaited::traps(), |stop| {
+        let Some(armed) = &self.armed else {
+            return take_stop(self.pid, stop, &mut Awaited::traps(), |stop| {
                 self.arm_started(stop, family)
-            }),
+            });
+        };
+        if self.serve(&stop)? {
+            return Ok(stop.resume_without_signal()?);
         }
+        if is_about_to_dump(armed.breakpoints.code(), &stop) {
+            let ending = Ending { session: self, armed };
+            return Ok(end_with_dump(&ending, stop, family)?);
+        }
+        Ok(armed.resume(stop)?)
     }
 
     /// Done before each hit.
