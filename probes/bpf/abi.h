@@ -407,7 +407,7 @@ struct gi_counters {
 	gi_u64 applied; /* and all its edits were made */
 	gi_u64 failed[GI_REASONS]; /* and they were not, by enum gi_reason */
 	gi_u64 held[GI_HELDS];     /* did not fire, by enum gi_held */
-	gi_u64 taken;     /* of gi_rule.times */
+	gi_u64 taken;     /* of gi_rule.times; in a slot's share: of gi_control.event_limit */
 	gi_u64 next_time; /* ns: not before, by gi_rule.interval */
 	gi_u64 owed;      /* firings put off by GI_HELD_MARKING, to be made up for */
 };
@@ -541,7 +541,8 @@ struct gi_control {
 	gi_u64 untold;          /* tests and goroutines that could not be noted */
 	gi_u64 numbers;         /* not 0: calls are numbered */
 	gi_u64 lease;           /* ns, CLOCK_MONOTONIC: no faults from then on, since nobody has extended it; 0 none */
-	gi_u64 padding[5];
+	gi_u64 event_limit;     /* no more events of a rule than this from each slot of a process, where the core is inside: nobody takes them */
+	gi_u64 padding[4];
 	/* On a line of its own: all else is looked at in each hit, and seldom changed. */
 	gi_u64 faults;          /* fired so far, against the limit */
 	gi_u64 padding2[7];

@@ -19,7 +19,8 @@
  *             gi_test_save: by s->member_key
  *   counts    gi_count and gi_count_term: add to a counter of a rule, or of a term, that no decision depends on; inside a target also
  *             gi_take_number, gi_take_fault and gi_return_fault, which elsewhere are plain common counts
- *   others    gi_now, gi_add and gi_swap (atomic, return the value before), gi_emit, gi_is_event_wanted (before one is put together; one that is not goes to gi_drop_event)
+ *   others    gi_now, gi_add and gi_swap (atomic, return the value before), gi_emit, gi_are_events_taken (of a rule, by anybody; one that is not is none),
+ *             gi_is_event_wanted (before one is put together; one that is not goes to gi_drop_event)
  *
  * Every function marked GI_SUBPROGRAM is verified by the kernel by itself, which keeps the loops
  * over table rows linear for the verifier. Hence the null checks of their pointer arguments. Calls

@@ -181,13 +181,41 @@ static gi_u32 gi_find_ring(const struct gi_scratch *s)
 	return GI_FOUND_NO;
 }
 
-/* Whether there is room for an event. The same for all events of a hit. */
+/* How many events of a rule the slot has told, where that is limited. */
+static gi_u64 *gi_told_by_slot(const struct gi_scratch *s, gi_u32 rule)
+{
+	return (gi_u64 *)(uintptr_t)((gi_u64)(uintptr_t)&gi_inside_of(s)->host.counters[rule].taken + gi_slot_of(s)->counts);
+}
+
+/* Whether anybody takes a rule's events, or has the first ones already. */
+static int gi_are_events_taken(const struct gi_scratch *s, gi_u32 rule)
+{
+	const struct gi_host *host = &gi_inside_of(s)->host;
+	gi_u64 limit = host->control->event_limit;
+
+	return limit == ~0ull || (rule < host->rule_count && *gi_told_by_slot(s, rule) < limit);
+}
+
+static int gi_is_any_event_taken(const struct gi_scratch *s)
+{
+	gi_u32 i;
+
+	for (i = 0; i < s->fired_count && i < GI_FIRED; i++) {
+		const struct gi_binding *binding = gi_binding_row(s, s->fired[i].binding);
+
+		if (binding && gi_are_events_taken(s, binding->rule))
+			return 1;
+	}
+	return 0;
+}
+
+/* Whether somebody takes an event, and there is room for it. The same for all events of a hit. */
 static int gi_is_event_wanted(const struct gi_scratch *s)
 {
 	struct gi_slot *slot = gi_slot_of(s);
 
 	if (!slot->event)
-		slot->event = gi_find_ring(s);
+		slot->event = gi_is_any_event_taken(s) ? gi_find_ring(s) : GI_FOUND_NO;
 	return slot->event != GI_FOUND_NO;
 }
 
@@ -280,6 +308,8 @@ static void gi_emit(struct gi_scratch *s)
 	to.entry = entries + (place - 1) % GI_RING_ENTRIES;
 	to.rest = (struct gi_ring_rest *)(uintptr_t)inside->rest + first + (place - 1) % GI_RING_ENTRIES;
 	gi_send_event(&to, &s->event, words > GI_EVENT_WORDS ? GI_EVENT_WORDS : words);
+	if (inside->host.control->event_limit != ~0ull)
+		gi_count_there((gi_u64)(uintptr_t)gi_told_by_slot(s, s->event.rule), 1);
 	__atomic_store_n(&to.entry->number, place, __ATOMIC_RELEASE);
 	/* The lines of a simple event are fetched ahead: goinject's processor has them. */
 	next = entries + (place + 1) % GI_RING_ENTRIES;

@@ -34,6 +34,8 @@ GI_SUBPROGRAM int gi_report(struct gi_scratch *s, gi_u32 n, gi_u32 reason)
 	rule = gi_rule_row(s, binding->rule);
 	if (!rule)
 		return 0;
+	if (!gi_are_events_taken(s, binding->rule))
+		return 0;
 	if (!gi_is_event_wanted(s))
 		return gi_drop_event(s);
 	s->event.test.length = 0;

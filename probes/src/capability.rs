@@ -237,6 +237,7 @@ fn counts_own_calls(attach: Attach, sleep: bool) -> Result<(), String> {
         }],
         control: Control {
             fault_limit: u64::MAX,
+            event_limit: u64::MAX,
             ..Control::default()
         },
         ..Tables::default()

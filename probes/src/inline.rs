@@ -25,6 +25,7 @@ use self::kept::{KeptRows, SharedPlaces};
 use self::layout::{Inside, KEPT, KeptTable, Memory, Room, SLOT, SLOTS, SharesPlace, Slot};
 use self::ring::{RINGS, Rings};
 use self::shares::{Gathered, Shares, sum};
+pub use self::told::Faults;
 use self::told::Told;
 use crate::native::{Entries, FirstRows, Moved, Run, SPARE_RULES, TableRows, inherited};
 use crate::rows::Rows;
@@ -302,7 +303,7 @@ impl SharedProcess {
                 Rows::of_file(fd, places.entries, RINGS * ring::ENTRIES)?,
                 Rows::of_file(fd, places.rest, RINGS * ring::ENTRIES)?,
             ),
-            told: Told::default(),
+            told: Told::new(run.places.rule_count as usize),
             settled: 0,
             rows,
             places,
@@ -531,15 +532,17 @@ impl SharedProcess {
         self.rings.take_last()
     }
 
-    /// Numbers the call of an event among those that matched its rule, if it was not numbered when it was made. To be asked in
+    /// Notes that an event is told, and numbers its call among those that matched its rule, if it was not numbered when it was made. To be asked in
     /// the order in which events are told.
     pub fn number(&mut self, run: &SharedRun, event: &mut Event) {
-        if event.rule >= run.places.rule_count {
-            return;
-        }
         if let Some(calls) = self.told.passed(event) {
             event.call = run.number(event.rule, calls);
         }
+    }
+
+    /// What each rule did that no event was told of: nobody took it, or there was no room.
+    pub fn untold(&self) -> Vec<Faults> {
+        self.told.untold(&self.shares.of_rules())
     }
 
     /// Has faults that its threads counted for themselves, while there was no limit, count against one that may come.

@@ -29,6 +29,7 @@ use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use goinject_probes::inline::Faults;
 use goinject_probes::native::Entries;
 use goinject_probes::table::{self, Counters, TermCounters};
 use goinject_rules::model::Limits;
@@ -48,6 +49,19 @@ pub struct Event {
     pub generation: u32,
     /// What happened, in the words of the tables; its rule is that of the plan.
     pub row: table::Event,
+}
+
+/// What a rule did in a process whose rules are at an end, and no event has told.
+#[derive(Clone, Copy, Debug)]
+pub struct Untold {
+    /// The process.
+    pub pid: i32,
+    /// The rules that it is of.
+    pub generation: u32,
+    /// That of the plan.
+    pub rule: usize,
+    /// What it did.
+    pub faults: Faults,
 }
 
 /// Events on their way from sessions to whoever runs the engine.
@@ -165,6 +179,11 @@ pub trait Engine {
 
     /// The events since the last call, in order of time.
     fn take_events(&mut self) -> Vec<Event>;
+
+    /// What has come to an end since the last call, and is known of each process by more than its events.
+    fn take_untold(&mut self) -> Vec<Untold> {
+        Vec::new()
+    }
 
     /// Descriptors that become readable when there are events.
     fn wake_fds(&self) -> Vec<RawFd>;

@@ -21,7 +21,7 @@ use super::ptrace::PtraceEngine;
 use super::select::Fit;
 use super::{
     ArmError, Engine, Event, Generation, Leftover, NoRoom, Retired, Session, SessionError, Start, State,
-    Subject, Tally,
+    Subject, Tally, Untold,
 };
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Numbering};
@@ -46,12 +46,12 @@ struct Breakpoints {
 }
 
 impl SubstituteEngine {
-    /// With the seed of every chance decision.
+    /// With the seed of every chance decision, and how many events of each rule are taken.
     ///
     /// # Errors
     /// The kernel has no timer.
-    pub fn new(seed: u64, numbering: &Numbering) -> io::Result<SubstituteEngine> {
-        let inline = InlineEngine::new(seed, numbering.clone())?;
+    pub fn new(seed: u64, numbering: &Numbering, event_limit: u64) -> io::Result<SubstituteEngine> {
+        let inline = InlineEngine::new(seed, numbering.clone(), event_limit)?;
         let begin = inline.beginning();
         let alone = Rc::new(Cell::new(false));
         let is_alone = Rc::clone(&alone);
@@ -205,6 +205,10 @@ impl Engine for SubstituteEngine {
         events.extend(self.breakpoints.borrow_mut().engine.take_events());
         events.sort_by_key(|event| event.row.time);
         events
+    }
+
+    fn take_untold(&mut self) -> Vec<Untold> {
+        self.inline.take_untold()
     }
 
     fn wake_fds(&self) -> Vec<RawFd> {

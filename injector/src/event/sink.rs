@@ -23,6 +23,11 @@ pub trait Sink {
     /// Takes a line of the record of the run, in order.
     fn line(&mut self, line: &Line);
 
+    /// How many events of each rule it has a use for. Others need not be told to it.
+    fn event_limit(&self) -> u64 {
+        u64::MAX
+    }
+
     /// Takes what is for people only.
     fn notice(&mut self, notice: &Notice) {
         let _ = notice;

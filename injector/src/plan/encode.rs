@@ -100,6 +100,7 @@ fn encode_control(plan: &Plan, seed: u64) -> table::Control {
         seed,
         deadline: plan.limits.duration.map(trigger::nanoseconds).unwrap_or_default(),
         fault_limit: plan.limits.faults.unwrap_or(u64::MAX),
+        event_limit: u64::MAX,
         ..table::Control::default()
     }
 }

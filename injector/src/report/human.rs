@@ -181,6 +181,10 @@ impl Sink for Terminal<'_> {
         }
     }
 
+    fn event_limit(&self) -> u64 {
+        if self.quiet { 0 } else { SHOWN }
+    }
+
     fn notice(&mut self, notice: &Notice) {
         match notice {
             Notice::Words(words) => say(words),

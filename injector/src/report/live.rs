@@ -21,11 +21,23 @@ const LINES: usize = 8;
 /// Shows how a run stands.
 #[derive(Debug)]
 pub struct Live {
-    /// When a rule fired last, and in which function.
-    last: HashMap<String, (Instant, String)>,
+    /// By rule.
+    last: HashMap<String, Last>,
     mode: Mode,
     next: Instant,
     began: Instant,
+    /// When counts were looked at last.
+    looked: Instant,
+}
+
+/// When a rule fired last.
+#[derive(Debug)]
+struct Last {
+    time: Instant,
+    /// In which function; none where only the count has told.
+    function: Option<String>,
+    /// Its count when that was looked at, before the event if there is one.
+    fired: u64,
 }
 
 #[derive(Debug)]
@@ -63,6 +75,7 @@ impl Live {
             mode,
             next: now + first,
             began: now,
+            looked: now,
         }
     }
 
@@ -76,12 +89,37 @@ impl Live {
         self.mode = Mode::Nothing;
     }
 
+    /// Notes which rules have fired since that was looked at last: where events are not told any more, only the counts say so.
+    fn look_at_counts(&mut self, progress: &[Progress], now: Instant) {
+        for rule in progress.iter().filter(|rule| rule.fired > 0) {
+            let last = self.last.get_mut(&rule.rule);
+            match last {
+                Some(last) if last.fired >= rule.fired => {}
+                // Its event has told it.
+                Some(last) if last.function.is_some() && last.time > self.looked => last.fired = rule.fired,
+                _ => {
+                    let last = Last {
+                        time: now,
+                        function: None,
+                        fired: rule.fired,
+                    };
+                    self.last.insert(rule.rule.clone(), last);
+                }
+            }
+        }
+        self.looked = now;
+    }
+
     fn table(&self, progress: &[Progress], now: Instant) -> String {
         let mut rows = vec![["rule", "calls", "fired", "failed", "last"].map(str::to_owned)];
         for rule in progress.iter().take(LINES) {
             let last = self.last.get(&rule.rule).map_or_else(
                 || "-".to_owned(),
-                |(time, function)| format!("{} s ago, {function}", now.duration_since(*time).as_secs()),
+                |last| {
+                    let function = last.function.as_ref();
+                    let function = function.map_or_else(String::new, |function| format!(", {function}"));
+                    format!("{} s ago{function}", now.duration_since(last.time).as_secs())
+                },
             );
             let [calls, fired, failed] = [rule.calls, rule.fired, rule.failed].map(|count| count.to_string());
             // Nothing that a terminal obeys comes from a file or a program.
@@ -100,7 +138,11 @@ impl Sink for Live {
     fn line(&mut self, line: &Line) {
         match line {
             Line::Fired(fired) => {
-                let last = (Instant::now(), fired.function.clone());
+                let last = Last {
+                    time: Instant::now(),
+                    function: Some(fired.function.clone()),
+                    fired: self.last.get(&fired.rule).map_or(0, |last| last.fired),
+                };
                 self.last.insert(fired.rule.clone(), last);
             }
             Line::PassedOver(_) | Line::Rule(_) | Line::End(_) => self.end(),
@@ -110,12 +152,22 @@ impl Sink for Live {
 
     fn notice(&mut self, notice: &Notice) {
         if let Notice::Standing(progress) = notice {
+            self.look_at_counts(progress, Instant::now());
             console::write(&prefixed(&self.table(progress, Instant::now())));
+        }
+    }
+
+    fn event_limit(&self) -> u64 {
+        match self.mode {
+            // Where somebody watches, the function in which a rule fired last is always shown.
+            Mode::Terminal(_) => u64::MAX,
+            Mode::Lines | Mode::Nothing => 0,
         }
     }
 
     fn tick(&mut self, progress: &[Progress]) {
         let now = Instant::now();
+        self.look_at_counts(progress, now);
         if now < self.next || matches!(self.mode, Mode::Nothing) {
             return;
         }
@@ -218,8 +270,13 @@ mod tests {
     #[test]
     fn lines_tell_calls_fired_failed_and_the_last() {
         let mut live = Live::new(true);
-        live.last
-            .insert("put".to_owned(), (Instant::now(), "main.put".to_owned()));
+        let now = Instant::now();
+        let last = Last {
+            time: now,
+            function: Some("main.put".to_owned()),
+            fired: 0,
+        };
+        live.last.insert("put".to_owned(), last);
         let progress = [("put", 12, 3, 1), ("never", 0, 0, 0)].map(|(rule, calls, fired, failed)| Progress {
             rule: rule.to_owned(),
             calls,
@@ -228,9 +285,23 @@ mod tests {
             applied: fired,
             failed,
         });
+        live.looked = now.checked_sub(Duration::from_secs(1)).unwrap();
+        live.look_at_counts(&progress, now);
         assert_eq!(
-            live.table(&progress, Instant::now()),
+            live.table(&progress, now),
             "rule   calls  fired  failed  last\nput       12      3       1  0 s ago, main.put\nnever      0      0       0  -\n"
+        );
+        // Its events are not told any more.
+        let later = now + Duration::from_secs(5);
+        let more = [Progress {
+            fired: 4,
+            ..progress[0].clone()
+        }];
+        live.look_at_counts(&more, later);
+        live.look_at_counts(&more, later + Duration::from_secs(2));
+        assert_eq!(
+            live.table(&more, later + Duration::from_secs(2)),
+            "rule  calls  fired  failed  last\nput      12      4       1  2 s ago\n"
         );
     }
 }

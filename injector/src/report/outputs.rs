@@ -146,6 +146,10 @@ impl Sink for Outputs {
         }
     }
 
+    fn event_limit(&self) -> u64 {
+        if self.is_empty() { 0 } else { u64::MAX }
+    }
+
     fn tick(&mut self, _: &[Progress]) {
         if let Some((_, stream)) = &mut self.json {
             stream.follow_name();

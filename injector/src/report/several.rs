@@ -14,6 +14,10 @@ impl Sink for Several<'_> {
         }
     }
 
+    fn event_limit(&self) -> u64 {
+        self.0.iter().map(|sink| sink.event_limit()).max().unwrap_or(0)
+    }
+
     fn notice(&mut self, notice: &Notice) {
         for sink in &mut self.0 {
             sink.notice(notice);

@@ -200,11 +200,14 @@ impl Run<'_> {
         self.chosen.get_or_insert_with(|| selection.explanation.clone());
         if self.engine.is_none() {
             let (seed, numbering) = (self.options.seed, self.options.numbering.clone());
+            let taken = self.sink.event_limit();
             let engine: Box<dyn Engine> = match selection.fit {
                 Fit::Bpf { .. } => Box::new(BpfEngine::new(seed, numbering)),
                 Fit::Ptrace => Box::new(PtraceEngine::new(seed, numbering)),
-                Fit::Inline if self.may_substitute() => Box::new(SubstituteEngine::new(seed, &numbering)?),
-                Fit::Inline => Box::new(InlineEngine::new(seed, numbering)?),
+                Fit::Inline if self.may_substitute() => {
+                    Box::new(SubstituteEngine::new(seed, &numbering, taken)?)
+                }
+                Fit::Inline => Box::new(InlineEngine::new(seed, numbering, taken)?),
             };
             self.engine = Some((selection.fit.engine(), engine));
         }

@@ -37,7 +37,7 @@ use self::results::Results;
 use self::target::Target;
 use self::watchdog::Watchdog;
 use crate::engine::select::{EngineChoice, WriterChoice};
-use crate::engine::{Engine, Session, SessionError};
+use crate::engine::{Engine, Session, SessionError, Untold};
 use crate::error::ExitCode;
 use crate::event::line::{Executed, Line};
 use crate::event::{Clock, DynamicTypes, Notice, Origin, Sink, fired};
@@ -397,6 +397,7 @@ impl Run<'_> {
         };
         let mut damaged_in = None;
         let events = engine.take_events();
+        let untold = engine.take_untold();
         self.supply();
         for (n, event) in events.into_iter().enumerate() {
             // While many are told, many more calls are changed.
@@ -427,6 +428,21 @@ impl Run<'_> {
             };
             self.results.add_fired(&fired);
             self.sink.line(&Line::Fired(fired));
+        }
+        for Untold {
+            pid,
+            generation,
+            rule,
+            faults,
+        } in untold
+        {
+            let armable = self
+                .processes
+                .get(&pid)
+                .and_then(|process| process.armable_of(generation));
+            if let Some(rule) = armable.and_then(|armable| armable.plan.rules.get(rule)) {
+                self.results.add_untold(pid, &rule.name, faults);
+            }
         }
         if let Some(pid) = damaged_in
             && !mem::replace(&mut self.told_of_damage, true)

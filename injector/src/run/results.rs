@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use goinject_probes::inline::Faults;
 use goinject_probes::table::{Counters, Held, Reason, TermCounters};
 use goinject_rules::diagnostic::{Diagnostic, Severity};
 use goinject_rules::model::{CountRange, Mode, Rule, RuleSet};
@@ -76,15 +77,28 @@ impl Results {
         });
     }
 
-    /// Notes what fired in a process: in the last one of its number.
+    /// Notes an event.
     pub(super) fn add_fired(&mut self, fired: &Fired) {
+        let faults = Faults {
+            fired: 1,
+            failed: u64::from(fired.outcome == OutcomeName::Failed),
+        };
+        self.add_untold(fired.pid, &fired.rule, faults);
+    }
+
+    /// Notes what fired in a process: in the last one of its number.
+    pub(super) fn add_untold(&mut self, pid: i32, rule: &str, faults: Faults) {
         let mut processes = self.processes.iter_mut().rev();
-        let Some(process) = processes.find(|process| process.pid == fired.pid) else {
+        let Some(process) = processes.find(|process| process.pid == pid) else {
             return;
         };
-        *process.fired.entry(fired.rule.clone()).or_default() += 1;
-        if fired.outcome == OutcomeName::Failed {
-            *process.failed.entry(fired.rule.clone()).or_default() += 1;
+        for (counts, count) in [
+            (&mut process.fired, faults.fired),
+            (&mut process.failed, faults.failed),
+        ] {
+            if count > 0 {
+                *counts.entry(rule.to_owned()).or_default() += count;
+            }
         }
     }
 

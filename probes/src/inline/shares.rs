@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use super::counted::counted;
 use super::layout::{Inside, Room, SLOTS};
 use crate::rows::Rows;
 use crate::table::{Counters, TermCounters};
@@ -60,6 +61,13 @@ impl Shares {
         let of_slot = |slot| self.rows.get(slot * self.size + fired).unwrap_or_default();
         self.used()
             .fold(0, |sum: u64, slot| sum.wrapping_add(of_slot(slot)))
+    }
+
+    /// By each rule.
+    pub(super) fn of_rules(&self) -> Vec<Counters> {
+        let mut sums = vec![Counters::default(); self.rules];
+        self.add_rules(&mut sums);
+        sums.into_iter().map(counted).collect()
     }
 
     pub(super) fn add_terms(&self, sums: &mut [TermCounters]) {

@@ -40,6 +40,7 @@ impl Mapped {
             terms,
             control: Control {
                 fault_limit: u64::MAX,
+                event_limit: u64::MAX,
                 ..Control::default()
             },
             ..Tables::default()
@@ -462,6 +463,38 @@ fn faults_count_against_a_limit_that_comes_later() {
     assert_eq!(counters.fired, 4 * CALLS + 100);
     assert_eq!(counters.held[Held::Limit as usize], 4 * CALLS - 100);
     assert_eq!(counters.matched, 8 * CALLS);
+}
+
+/// Events that nobody takes are neither told nor dropped, and what they were is still known.
+#[test]
+fn events_beyond_their_limit_are_only_counted() {
+    const CALLS: u64 = 500;
+    const LIMIT: u64 = 10;
+    let (bindings, edits) = sets_rax(0);
+    let mut mapped = Mapped::new(bindings, edits, Vec::new());
+    // SAFETY: there is one row, and nobody looks at it yet.
+    unsafe { (*mapped.run.run.control.as_mut_ptr()).event_limit = LIMIT };
+    let stub = mapped.stub;
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..CALLS).for_each(|n| assert_eq!(call(stub, n).rax, 77)));
+        }
+    });
+    let slots = u64::from(mapped.process.inside.get(0).unwrap().shares.used.count_ones());
+    let told = mapped.take_events().len() as u64;
+    // A slot in which fewer calls were made tells of each.
+    assert!(
+        told <= LIMIT * slots && told >= LIMIT,
+        "{told} events of {slots} slots"
+    );
+    assert_eq!(mapped.run.lost(), [0, 0]);
+    let counters = mapped.run.counters()[0];
+    assert_eq!((counters.fired, counters.applied), (4 * CALLS, 4 * CALLS));
+    let untold = Faults {
+        fired: 4 * CALLS - told,
+        failed: 0,
+    };
+    assert_eq!(mapped.process.untold()[0], untold);
 }
 
 /// A thread that is still writing its event holds up no others' but those that may follow from what is behind it.

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use crate::table::{
-    BINDING_COUNTS, BINDING_DELAYS, BINDING_FOLLOWS, BINDING_PAIRS, BINDING_TELLS, BINDING_UNTIL, Event,
-    RULE_PER_GOROUTINE, RULE_PER_PROCESS, RULE_PER_TEST, RULE_PROBABILITY, Source, Tables,
+    BINDING_COUNTS, BINDING_DELAYS, BINDING_FOLLOWS, BINDING_PAIRS, BINDING_TELLS, BINDING_UNTIL, Counters,
+    Event, RULE_PER_GOROUTINE, RULE_PER_PROCESS, RULE_PER_TEST, RULE_PROBABILITY, Reason, Source, Tables,
 };
 
 /// `GI_TOLD_NUMBER` and `GI_TOLD_SLOT_SHIFT`.
@@ -34,19 +34,55 @@ pub(super) fn marked(tables: &Tables) -> Tables {
     tables
 }
 
-/// How many of the calls that slots of a process counted have numbers by now.
+/// A rule's faults.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// How often it fired.
+    pub fired: u64,
+    /// How often that failed.
+    pub failed: u64,
+}
+
+/// What was told of a process.
 #[derive(Debug, Default)]
-pub(super) struct Told(HashMap<(usize, u32), u64>);
+pub(super) struct Told {
+    /// How many of the calls that slots counted have numbers by now.
+    numbered: HashMap<(usize, u32), u64>,
+    /// By rule.
+    faults: Vec<Faults>,
+}
 
 impl Told {
-    /// How many calls of its rule the event's slot has counted since its last event, with that of the event; none where that has a number.
+    pub(super) fn new(rules: usize) -> Told {
+        Told {
+            faults: vec![Faults::default(); rules],
+            ..Told::default()
+        }
+    }
+
+    /// What each rule did beside that.
+    pub(super) fn untold(&self, all: &[Counters]) -> Vec<Faults> {
+        let rules = all.iter().zip(&self.faults);
+        rules
+            .map(|(all, told)| Faults {
+                fired: all.fired.saturating_sub(told.fired),
+                failed: all.failures().saturating_sub(told.failed),
+            })
+            .collect()
+    }
+
+    /// Notes an event that is told. How many calls of its rule the event's slot has counted since its last event, with that of the event;
+    /// none where that has a number.
     pub(super) fn passed(&mut self, event: &Event) -> Option<u64> {
+        let faults = self.faults.get_mut(event.rule as usize)?;
+        faults.fired += 1;
+        faults.failed += u64::from(event.reason != Reason::Ok as u32);
         if event.call & TOLD == 0 {
             return None;
         }
         let slot = (event.call >> SLOT_SHIFT & SLOT) as usize;
         let count = event.call & ((1 << SLOT_SHIFT) - 1);
-        let last = self.0.entry((slot, event.rule)).or_default();
+        let last = self.numbered.entry((slot, event.rule)).or_default();
         // One that comes after a later one counts once more, as no other does then.
         let passed = count.checked_sub(*last).filter(|passed| *passed > 0);
         *last = count.max(*last);

@@ -78,6 +78,7 @@ fn one_rule(edits: Vec<Edit>) -> Core {
         edits,
         control: Control {
             fault_limit: u64::MAX,
+            event_limit: u64::MAX,
             ..Control::default()
         },
         ..Tables::default()

@@ -46,6 +46,7 @@ fn tables() -> Tables {
         }],
         control: Control {
             fault_limit: u64::MAX,
+            event_limit: u64::MAX,
             ..Control::default()
         },
         ..Tables::default()

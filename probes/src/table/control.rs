@@ -107,8 +107,10 @@ pub struct Control {
     pub numbers: u64,
     /// Nanoseconds of `CLOCK_MONOTONIC`: no faults from then on, since nobody has extended it; 0 none.
     pub lease: u64,
+    /// No more events of a rule than this from each slot of a process, where the core is inside: nobody takes them.
+    pub event_limit: u64,
     #[doc(hidden)]
-    pub padding: [u64; 5],
+    pub padding: [u64; 4],
     /// Fired so far, against the limit. What the inline core counts while there is none is not in it.
     pub faults: u64,
     #[doc(hidden)]

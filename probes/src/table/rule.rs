@@ -142,7 +142,7 @@ pub struct Counters {
     pub failed: [u64; REASONS],
     /// Did not fire, by [`Held`].
     pub held: [u64; HELDS],
-    /// Of `times`.
+    /// Of `times`; in the share of a slot: of [`Control::event_limit`](super::Control::event_limit).
     pub taken: u64,
     /// No firing before this time, by `interval`.
     pub next_time: u64,

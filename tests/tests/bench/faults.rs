@@ -53,6 +53,18 @@ pub(crate) type Run<'a> = dyn FnMut(&str, &str) -> Result<String, String> + 'a;
 
 /// Runs the program on this host.
 pub(crate) fn native(writer: &'static str) -> impl FnMut(&str, &str) -> Result<String, String> {
+    native_with(writer, &[])
+}
+
+/// The same, and the events go to a file.
+pub(crate) fn native_told(writer: &'static str) -> impl FnMut(&str, &str) -> Result<String, String> {
+    native_with(writer, &["--json", "/dev/null"])
+}
+
+fn native_with(
+    writer: &'static str,
+    options: &'static [&str],
+) -> impl FnMut(&str, &str) -> Result<String, String> {
     let folder = tempfile::tempdir().expect("a folder for rule files");
     write_rules(folder.path());
     move |rules, commands| {
@@ -60,6 +72,7 @@ pub(crate) fn native(writer: &'static str) -> impl FnMut(&str, &str) -> Result<S
         fs::write(&input, format!("{commands}\n")).expect("written");
         let output = Command::new(goinject::program())
             .args(["run", "--quiet", "--writer", writer])
+            .args(options)
             .arg(folder.path().join(rules).with_extension("yaml"))
             .arg("--")
             .arg(program())

@@ -21,40 +21,51 @@ const REST: u64 = 25;
 /// Processor time against time, from which on two threads are taken to have run at once.
 const AT_ONCE: f64 = 1.8;
 
+/// What becomes of the events.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Events {
+    /// No call is changed.
+    None,
+    /// Nobody takes them.
+    Untaken,
+    /// They go to a file, and there is room for each.
+    Told,
+    /// They go to a file, and there are more than there is room for.
+    Dropped,
+}
+
 /// One line of figures: a rule file, and what it may cost.
 struct Figure {
     name: &'static str,
     rules: &'static str,
-    /// Whether calls are changed, and there is room for each event of that.
-    fires: bool,
-    is_told: bool,
+    events: Events,
     /// Nanoseconds over the plain call that are aimed at.
     aim: f64,
     alone: Vec<f64>,
     both: Vec<f64>,
 }
 
-/// Prints what a call costs. `run` runs the program with jumps.
-pub(crate) fn measure(run: &mut Run<'_>, turns: usize) {
-    let figure = |name, rules, (fires, is_told), aim| Figure {
+/// Prints what a call costs. `run` runs the program with jumps, `run_told` so that events are taken.
+pub(crate) fn measure(run: &mut Run<'_>, run_told: &mut Run<'_>, turns: usize) {
+    let figure = |name, rules, events, aim| Figure {
         name,
         rules,
-        fires,
-        is_told,
+        events,
         aim,
         alone: Vec::new(),
         both: Vec::new(),
     };
-    let idle = (false, false);
     let mut figures = [
-        figure("never its turn again", "no-turn", idle, 50.0),
-        figure("not yet its turn", "no-turn-yet", idle, 50.0),
-        figure("one condition", "never", idle, 50.0),
-        figure("three conditions", "three", idle, 80.0),
-        figure("an edit", "edit", (true, true), 60.0),
-        figure("an early return", "end", (true, true), 80.0),
-        figure("an edit, events dropped", "edit", (true, false), 60.0),
-        figure("a return, events dropped", "end", (true, false), 80.0),
+        figure("never its turn again", "no-turn", Events::None, 50.0),
+        figure("not yet its turn", "no-turn-yet", Events::None, 50.0),
+        figure("one condition", "never", Events::None, 50.0),
+        figure("three conditions", "three", Events::None, 80.0),
+        figure("an edit", "edit", Events::Untaken, 60.0),
+        figure("an early return", "end", Events::Untaken, 80.0),
+        figure("an edit, told", "edit", Events::Told, 60.0),
+        figure("an early return, told", "end", Events::Told, 80.0),
+        figure("an edit, events dropped", "edit", Events::Dropped, 60.0),
+        figure("a return, events dropped", "end", Events::Dropped, 80.0),
     ];
     let binary = Binary::open(&program()).expect("a Go program");
     let site = plan_of(NEVER, &binary).sites[0].instruction.file_offset.0;
@@ -68,7 +79,10 @@ pub(crate) fn measure(run: &mut Run<'_>, turns: usize) {
             empty.push(with_empty_program(site, Attach::Empty, &mut target));
         }
         for figure in &mut figures {
-            one_turn(figure, run);
+            match figure.events {
+                Events::None | Events::Untaken => one_turn(figure, run),
+                Events::Told | Events::Dropped => one_turn(figure, run_told),
+            }
         }
     }
     let [plain, plain_both, empty] = [plain, plain_both, empty].map(|measured| least(&measured));
@@ -91,7 +105,7 @@ pub(crate) fn measure(run: &mut Run<'_>, turns: usize) {
                 both / alone
             ),
         }
-        if has_bpf && !figure.fires {
+        if has_bpf && figure.events == Events::None {
             let ratio = (alone + plain) / empty;
             println!(
                 "{:>14} {ratio:.3} times an empty program at the site (aim: 0.1)",
@@ -103,8 +117,9 @@ pub(crate) fn measure(run: &mut Run<'_>, turns: usize) {
 
 /// Nanoseconds of a call, and of one while another thread makes some, too.
 fn one_turn(figure: &mut Figure, run: &mut Run<'_>) {
-    let [alone, both] = if figure.is_told { CHANGED } else { CALLS };
-    let rest = if figure.is_told {
+    let is_told = figure.events == Events::Told;
+    let [alone, both] = if is_told { CHANGED } else { CALLS };
+    let rest = if is_told {
         format!("rest {REST}\n")
     } else {
         String::new()

@@ -47,7 +47,11 @@ fn a_hit_that_does_not_fire_inside() {
 #[test]
 #[ignore = "long: `cargo xtask bench`"]
 fn calls_with_jumps() {
-    inside::measure(&mut faults::native("trampoline"), 3);
+    inside::measure(
+        &mut faults::native("trampoline"),
+        &mut faults::native_told("trampoline"),
+        3,
+    );
 }
 
 #[test]

@@ -47,7 +47,8 @@ use super::starting::{Awaited, take_stop};
 use super::stopped::gone;
 use super::supply::Supply;
 use super::{
-    Engine, Event, Generation, Leftover, NoRoom, Retired, Session, SessionError, Start, State, Subject, Tally,
+    Engine, Event, Generation, Leftover, NoRoom, Retired, Session, SessionError, Start, State, Subject,
+    Tally, Untold,
 };
 use crate::plan::Plan;
 use crate::plan::encode::{LoadBias, Numbering};
@@ -60,14 +61,14 @@ pub struct InlineEngine {
 }
 
 impl InlineEngine {
-    /// With the seed of every chance decision.
+    /// With the seed of every chance decision, and how many events of each rule are taken.
     ///
     /// # Errors
     /// The kernel has no timer.
-    pub fn new(seed: u64, numbering: Numbering) -> io::Result<InlineEngine> {
+    pub fn new(seed: u64, numbering: Numbering, event_limit: u64) -> io::Result<InlineEngine> {
         Ok(InlineEngine {
             generation: Rc::new(Generation::first()),
-            shared: Rc::new(Shared::new(seed, numbering)?),
+            shared: Rc::new(Shared::new(seed, numbering, event_limit)?),
         })
     }
 
@@ -190,6 +191,10 @@ impl Engine for InlineEngine {
         self.shared.take_events()
     }
 
+    fn take_untold(&mut self) -> Vec<Untold> {
+        self.shared.take_untold()
+    }
+
     fn wake_fds(&self) -> Vec<RawFd> {
         vec![self.shared.wake_fd()]
     }
@@ -306,6 +311,7 @@ impl InlineSession {
             pid: self.pid,
             process: Rc::clone(&process),
             generation: Rc::clone(&self.generation),
+            rules: self.plan.rules.len(),
         });
         self.shared.keep(&process.borrow());
         process.borrow().arm();

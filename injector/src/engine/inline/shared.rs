@@ -6,12 +6,12 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::rc::Rc;
 use std::time::Duration;
 
-use goinject_probes::inline::{Clock, SharedProcess, SharedRun};
+use goinject_probes::inline::{Clock, Faults, SharedProcess, SharedRun};
 use goinject_probes::table::{self, Tables, WriterKind};
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
 use super::dumping::Dumping;
-use crate::engine::{Event, Generation};
+use crate::engine::{Event, Generation, Untold};
 use crate::plan::Plan;
 use crate::plan::encode::{Loaded, Numbering, encode};
 
@@ -31,12 +31,15 @@ const LEASE: Duration = Duration::from_secs(5);
 pub(super) struct Shared {
     seed: u64,
     numbering: Numbering,
+    /// How many events of each rule are taken.
+    event_limit: u64,
     /// Begun when the first process is armed.
     pub(super) run: OnceCell<SharedRun>,
     /// Of the processes whose rules act.
     processes: RefCell<Vec<Acting>>,
     /// Of those that are gone.
     events: RefCell<Vec<Event>>,
+    untold: RefCell<Vec<Untold>>,
     timer: TimerFd,
     /// Its period; none where it is not set.
     beat: Cell<Option<Duration>>,
@@ -51,9 +54,24 @@ pub(super) struct Acting {
     pub(super) pid: i32,
     pub(super) process: Rc<RefCell<SharedProcess>>,
     pub(super) generation: Rc<Generation>,
+    /// How many it has.
+    pub(super) rules: usize,
 }
 
 impl Acting {
+    fn untold(&self) -> impl Iterator<Item = Untold> {
+        let rows = self.process.borrow().untold();
+        (0..self.rules).filter_map(move |rule| {
+            let faults = rows.get(self.generation.row(rule) as usize).copied()?;
+            (faults != Faults::default()).then_some(Untold {
+                pid: self.pid,
+                generation: self.generation.number,
+                rule,
+                faults,
+            })
+        })
+    }
+
     /// An event as it is told. To be asked in the order in which they are.
     fn event(&self, run: &SharedRun, mut row: table::Event) -> Event {
         self.process.borrow_mut().number(run, &mut row);
@@ -69,15 +87,17 @@ impl Acting {
 impl Shared {
     /// # Errors
     /// The kernel has no timer.
-    pub(super) fn new(seed: u64, numbering: Numbering) -> io::Result<Shared> {
+    pub(super) fn new(seed: u64, numbering: Numbering, event_limit: u64) -> io::Result<Shared> {
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
         Ok(Shared {
             seed,
             numbering,
+            event_limit,
             run: OnceCell::new(),
             processes: RefCell::default(),
             events: RefCell::default(),
+            untold: RefCell::default(),
             timer,
             beat: Cell::default(),
             dumping: RefCell::default(),
@@ -95,6 +115,7 @@ impl Shared {
         let writers = vec![WriterKind::Direct; plan.sites.len()];
         let mut tables = encode(plan, loaded, self.seed, &writers);
         self.numbering.apply(plan, loaded.bias, &mut tables);
+        tables.control.event_limit = self.event_limit;
         let run = self.begin(&tables)?;
         generation.place(&mut tables, run.run());
         SharedProcess::new(run, &tables)
@@ -140,11 +161,17 @@ impl Shared {
             let rows = acting.process.borrow_mut().take_last_events();
             let events = rows.into_iter().map(|row| acting.event(self.run(), row));
             self.events.borrow_mut().extend(events);
+            self.untold.borrow_mut().extend(acting.untold());
         }
         if processes.is_empty() {
             let _ = self.timer.unset();
             self.beat.set(None);
         }
+    }
+
+    /// What those that are gone did and did not tell, since the last call.
+    pub(super) fn take_untold(&self) -> Vec<Untold> {
+        self.untold.take()
     }
 
     /// Has all faults so far count against the limit that the run has next: those before it is there, and those since.

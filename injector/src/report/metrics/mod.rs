@@ -105,6 +105,10 @@ impl Sink for Metrics {
         self.change(|series| series.line(line));
     }
 
+    fn event_limit(&self) -> u64 {
+        self.series.as_ref().map_or(0, |_| u64::MAX)
+    }
+
     fn tick(&mut self, progress: &[Progress]) {
         self.change(|series| series.progress(progress));
         if self.written.is_some_and(|written| written.elapsed() >= PAUSE) {

@@ -245,6 +245,7 @@ fn fields_in_rust() -> Vec<Line> {
             untold,
             numbers,
             lease,
+            event_limit,
             padding,
             faults,
             padding2,

@@ -57,6 +57,7 @@ fn tables(rule: Rule, test: u32) -> Tables {
         },
         control: Control {
             fault_limit: u64::MAX,
+            event_limit: u64::MAX,
             ..Control::default()
         },
         ..Tables::default()
