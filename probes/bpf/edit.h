@@ -138,6 +138,41 @@ GI_SUBPROGRAM int gi_undo_edits(struct gi_scratch *s, gi_u32 count)
 	return GI_OK;
 }
 
+#ifdef GI_INLINE
+/* Whether an edit does no more than put a word into a register. */
+static int gi_is_put_in_register(const struct gi_edit *edit)
+{
+	return edit && edit->source == GI_PUT && edit->place.base == GI_BASE_INTEGER && !edit->place.steps &&
+	       !(edit->flags & ~(GI_EDIT_POINTER | GI_EDIT_TEXT | GI_EDIT_ERROR));
+}
+
+/*
+ * Makes edits that all put words into registers, as most rules do: nothing can prevent these, so they need not be prepared one by one.
+ * Returns whether they are such; else none is made.
+ */
+static int gi_put_in_registers(struct gi_scratch *s, gi_u32 first, gi_u32 count)
+{
+	gi_u32 n;
+
+	for (n = 0; n < count; n++) {
+		if (n >= GI_EDITS || !gi_is_put_in_register(gi_edit_row(s, first + n)))
+			return 0;
+	}
+	for (n = 0; n < count; n++) {
+		const struct gi_edit *edit = gi_edit_row(s, first + n);
+		struct gi_planned *planned = &s->planned[n];
+		gi_u32 index = edit->place.index & (GI_REGISTERS - 1), size = edit->place.size;
+
+		planned->before = gi_truncate(s->hit.reg[index], size);
+		planned->after = gi_truncate(edit->operand, size);
+		planned->known = 1;
+		s->hit.reg[index] = gi_extend(edit->operand, size, edit->kind);
+		s->hit.dirty |= 1u << index;
+	}
+	return 1;
+}
+#endif
+
 /* Makes all edits of a binding, or none. Returns enum gi_reason. */
 GI_SUBPROGRAM int gi_make_edits(struct gi_scratch *s, gi_u32 first, gi_u32 count, gi_u32 observe)
 {
@@ -146,6 +181,12 @@ GI_SUBPROGRAM int gi_make_edits(struct gi_scratch *s, gi_u32 first, gi_u32 count
 
 	if (!GI_NEEDS(EDITS) || !s)
 		return GI_NO_ROW;
+#ifdef GI_INLINE
+	if (!observe && gi_put_in_registers(s, first, count)) {
+		s->hit.edited |= count;
+		return GI_OK;
+	}
+#endif
 	for (n = 0; n < GI_EDITS; n++) {
 		if (n >= count)
 			break;
