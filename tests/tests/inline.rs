@@ -75,6 +75,44 @@ fn unoptimised_race_and_position_independent_builds_are_changed_in_each_call() {
     }
 }
 
+/// A terminal has no use for more than the first events of each rule: others are not told, and are not lost either.
+#[test]
+fn events_that_nobody_takes_are_only_counted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("rules.yaml");
+    fs::write(&file, busy::rules(&["leaf"], "")).expect("rules are written");
+    let program = Build::plain("1.27").of("busy");
+    let outcome = goinject::Running::start(
+        goinject::command(["run", "--engine", "inline"])
+            .arg(&file)
+            .arg("--")
+            .arg(&program)
+            .args(["-calls", "20000"]),
+    )
+    .end();
+    assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+    let lines = |beginning: &str| {
+        let lines = outcome.stderr.lines();
+        lines.filter(|line| line.starts_with(beginning)).count()
+    };
+    let said = || outcome.describe();
+    assert_eq!(lines("goinject: leaf main.leaf"), 10, "{}", said());
+    assert_eq!(
+        lines("goinject: leaf: further events are counted"),
+        1,
+        "{}",
+        said()
+    );
+    assert!(!outcome.stderr.contains("were lost"), "{}", said());
+    let fired = busy::counted(&outcome.stdout)["leaf"].replaced.to_string();
+    let row = outcome
+        .stderr
+        .lines()
+        .find_map(|line| line.strip_prefix("goinject: leaf  "));
+    let row: Vec<&str> = row.unwrap_or_default().split_whitespace().collect();
+    assert_eq!(row[1..5], [fired.as_str(); 4], "{}", said());
+}
+
 #[test]
 fn plan_says_which_sites_get_a_jump_and_why_others_do_not() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -200,6 +200,49 @@ fn processes_that_appear_later_are_taken_in() {
     }
 }
 
+/// A terminal takes the first events of a rule only; what each process did is still told.
+#[test]
+fn processes_whose_events_nobody_takes_are_told_of_in_full() {
+    if !have_containers() {
+        return;
+    }
+    let arguments = ["-for", "5s", "-only", "leaf"];
+    let container = Container::start(Runtime::Runc, &NEWEST.of("busy"), &arguments, |_, _| {});
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = folder.path().join("rules.yaml");
+    fs::write(&rules, busy::rules(&["leaf"], "")).expect("rules are written");
+    let mut command = goinject::command(["run", "--engine", "inline", "--all", "--container", &container.id]);
+    let running = Running::start(command.arg(&rules));
+    container.exec(&["-for", "3s", "-only", "leaf"]);
+    let outcome = running.end();
+    assert_eq!(outcome.code, Some(0), "{}", outcome.describe());
+    let lines = outcome.stderr.lines();
+    let counts: Vec<u64> = lines
+        .filter_map(|line| {
+            line.strip_prefix("goinject: process ")?
+                .split_once("leaf fired ")?
+                .1
+                .parse()
+                .ok()
+        })
+        .collect();
+    assert_eq!(counts.len(), 2, "{}", outcome.describe());
+    assert!(counts.iter().all(|count| *count > 1000), "{}", outcome.describe());
+    let row = outcome
+        .stderr
+        .lines()
+        .find_map(|line| line.strip_prefix("goinject: leaf  "));
+    let fired = row
+        .and_then(|row| row.split_whitespace().nth(3))
+        .unwrap_or_default();
+    assert_eq!(
+        counts.iter().sum::<u64>().to_string(),
+        fired,
+        "{}",
+        outcome.describe()
+    );
+}
+
 /// Whoever started it is back before the runtime has made way for its program; runc has some of the functions of any Go program.
 #[test]
 fn containers_whose_program_is_about_to_run() {
