@@ -22,6 +22,7 @@ fn main() {
     cc::Build::new()
         .file("bpf/native.c")
         .file("bpf/native_frame.c")
+        .file("bpf/lanes_by_steps.c")
         .file("bpf/layout.c")
         .include("bpf")
         .include(&architecture)

@@ -17,8 +17,8 @@
  *             gi_take_in_scope: counts a firing of what that has counted, and returns how many were before
  *             gi_member_load, _save: s->member by s->member_key; gi_test_load: s->event.test by s->member.test;
  *             gi_test_save: by s->member_key
- *   counts    gi_count and gi_count_term: add to a counter of a rule, or of a term, that no decision depends on; inside a target also
- *             gi_take_number, gi_take_fault and gi_return_fault, which elsewhere are plain common counts
+ *   counts    gi_count and gi_count_term: add to a counter of a rule, or of a term, that no decision depends on; natively also
+ *             gi_take_number, which in the kernel is a plain common count, and inside a target gi_take_fault and gi_return_fault
  *   others    gi_now, gi_add and gi_swap (atomic, return the value before), gi_emit, gi_are_events_taken (of a rule, by anybody; one that is not is none),
  *             gi_is_event_wanted (before one is put together; one that is not goes to gi_drop_event)
  *
@@ -205,7 +205,7 @@ static __inline__ gi_u64 gi_number(struct gi_scratch *s, const struct gi_rule *r
 	return gi_count_goroutine(s, s->word[0]);
 }
 
-#ifndef GI_INLINE
+#ifdef __bpf__
 /* Counts a call that matched, and numbers it. */
 static __inline__ gi_u64 gi_take_number(struct gi_scratch *s, const struct gi_rule *rule,
 					const struct gi_binding *binding, struct gi_counters *counters)
@@ -235,6 +235,13 @@ static __inline__ gi_u64 gi_decide_rule(struct gi_scratch *s, const struct gi_bi
 	call = gi_take_number(s, rule, binding, counters);
 	if (GI_NEEDS(NUMBERS) && gi_are_numbered(s))
 		gi_number_call(s, binding->rule);
+#ifndef __bpf__
+	/* It was counted where nobody's turn comes. */
+	if (call == GI_PASSED) {
+		gi_count(s, &counters->held[GI_HELD_CALLS], 1);
+		return 0;
+	}
+#endif
 	n = gi_number(s, rule, binding->rule, call);
 	if (!n) {
 		gi_fail(s, counters, GI_NO_ROOM);

@@ -29,6 +29,7 @@ struct gi_slot {
 	gi_u32 event;     /* 0, GI_FOUND_NO, or GI_FOUND_RING and more: the ring that has room for one */
 	gi_u64 counts;    /* from a rule's counters to the slot's share of them */
 	struct gi_scratch scratch;
+	gi_u32 lane;      /* the one that its calls are counted in, less its number */
 	/* The rest is the stack. */
 };
 
@@ -135,7 +136,7 @@ struct gi_inside {
 };
 
 /* The same numbers as in src/inline/layout.rs and inline.S. */
-_Static_assert(offsetof(struct gi_inside, rings) == 208 && sizeof(struct gi_inside) == 448, "gi_inside");
+_Static_assert(offsetof(struct gi_inside, rings) == 216 && sizeof(struct gi_inside) == 456, "gi_inside");
 _Static_assert(offsetof(struct gi_slot, scratch) + offsetof(struct gi_scratch, hit) == 88, "gi_slot");
 _Static_assert(8 * GI_RING_WORDS + sizeof(struct gi_ring_rest) >= sizeof(struct gi_event), "gi_ring_rest");
 _Static_assert(sizeof(struct gi_slot) + 32768 <= GI_SLOT_SIZE, "gi_slot");

@@ -45,40 +45,61 @@ static void gi_count_term(struct gi_scratch *s, gi_u64 *counter)
 	gi_count_there((gi_u64)(uintptr_t)counter + gi_slot_of(s)->counts + gi_inside_of(s)->shares.terms, 1);
 }
 
-/*
- * Whether this call and all behind it are decided on alike, as far as that depends on their numbers. The common count is looked at only
- * where rules count: goinject changes it, too.
- */
-static int gi_are_alike(const struct gi_rule *rule, const struct gi_counters *counters)
+/* Whether no call behind so many can fire any more, as far as that depends on their numbers. */
+static int gi_is_over(const struct gi_rule *rule, gi_u64 count)
 {
-	const gi_u32 ends = GI_RULE_NTH | GI_RULE_FIRST | GI_RULE_UNTIL_CALLS;
 	gi_u32 flags = rule->flags;
-	gi_u64 matched;
 
-	if (!(flags & (ends | GI_RULE_EVERY | GI_RULE_AFTER_CALLS)))
-		return 1;
-	matched = __atomic_load_n(&counters->matched, __ATOMIC_RELAXED);
-	if (((flags & GI_RULE_NTH) && matched >= rule->nth) || ((flags & GI_RULE_FIRST) && matched >= rule->first) ||
-	    ((flags & GI_RULE_UNTIL_CALLS) && matched >= rule->until_calls))
-		return 1;
-	return !(flags & (ends | GI_RULE_EVERY)) && matched >= rule->after_calls;
+	return ((flags & GI_RULE_NTH) && count >= rule->nth) || ((flags & GI_RULE_FIRST) && count >= rule->first) ||
+	       ((flags & GI_RULE_UNTIL_CALLS) && count >= rule->until_calls);
+}
+
+/* Whether all calls behind so many are decided on alike, as far as that depends on their numbers. */
+static int gi_are_alike(const struct gi_rule *rule, gi_u64 count)
+{
+	const gi_u32 ends = GI_RULE_NTH | GI_RULE_EVERY | GI_RULE_FIRST | GI_RULE_UNTIL_CALLS;
+
+	return gi_is_over(rule, count) ||
+	       (!(rule->flags & ends) && (!(rule->flags & GI_RULE_AFTER_CALLS) || count >= rule->after_calls));
+}
+
+/* Counts a call in the slot's share: its number there. */
+static gi_u64 gi_count_matched(struct gi_scratch *s, struct gi_counters *counters)
+{
+	gi_count(s, &counters->matched, 1);
+	return *(const gi_u64 *)(uintptr_t)((gi_u64)(uintptr_t)&counters->matched + gi_slot_of(s)->counts);
 }
 
 /*
  * Counts a call that matched, and numbers it: in the order of all threads' where something depends on that, else for itself. The
- * common count only grows, and no call that is counted for itself comes before one that is not.
+ * common count only grows, and no call that is counted for itself comes before one that is not. It is looked at only where rules
+ * count: goinject changes it, too.
  */
 static gi_u64 gi_take_number(struct gi_scratch *s, const struct gi_rule *rule, const struct gi_binding *binding,
 			     struct gi_counters *counters)
 {
-	const struct gi_slot *slot = gi_slot_of(s);
-	gi_u64 *share = (gi_u64 *)(uintptr_t)((gi_u64)(uintptr_t)&counters->matched + slot->counts);
+	const gi_u32 counts =
+		GI_RULE_NTH | GI_RULE_EVERY | GI_RULE_FIRST | GI_RULE_AFTER_CALLS | GI_RULE_UNTIL_CALLS;
+	struct gi_slot *slot = gi_slot_of(s);
+	gi_u32 lane = slot->lane + slot->number;
+	gi_u64 count = 0, number;
 
-	if (!(binding->flags & GI_BINDING_TELLS) || !gi_are_alike(rule, counters))
+	if (rule->flags & counts)
+		count = gi_matched_count(__atomic_load_n(&counters->matched, __ATOMIC_RELAXED));
+	if ((binding->flags & GI_BINDING_TELLS) && gi_are_alike(rule, count))
+		return GI_TOLD_NUMBER | (gi_u64)slot->number << GI_TOLD_SLOT_SHIFT |
+		       (gi_count_matched(s, counters) & ((1ull << GI_TOLD_SLOT_SHIFT) - 1));
+	if (!(rule->flags & GI_OWN_COUNTS) && gi_is_over(rule, count) && gi_may_pass(s, counters)) {
+		gi_count_matched(s, counters);
+		return GI_PASSED;
+	}
+	if (!gi_is_far(rule))
 		return gi_add(&counters->matched, 1) + 1;
-	gi_count_there((gi_u64)(uintptr_t)share, 1);
-	return GI_TOLD_NUMBER | (gi_u64)slot->number << GI_TOLD_SLOT_SHIFT |
-	       (*share & ((1ull << GI_TOLD_SLOT_SHIFT) - 1));
+	number = gi_count_in_order(rule, &counters->matched,
+				   gi_inside_of(s)->host.lanes + (gi_u64)binding->rule * GI_LANES, &lane,
+				   gi_may_pass(s, counters));
+	slot->lane = lane - slot->number;
+	return number;
 }
 
 /* Counts a fault against the limit of the run, or where there is none for itself. Returns whether it is allowed. */

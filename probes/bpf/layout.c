@@ -375,6 +375,7 @@ const struct gi_field goinject_fields[] = {
 	FIELD(gi_host, control),
 	FIELD(gi_host, processes),
 	FIELD(gi_host, forced),
+	FIELD(gi_host, lanes),
 	FIELD(gi_host, site_count),
 	FIELD(gi_host, binding_count),
 	FIELD(gi_host, rule_count),

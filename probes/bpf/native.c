@@ -139,6 +139,14 @@ static gi_u64 gi_swap(gi_u64 *place, gi_u64 from, gi_u64 to)
 	return from;
 }
 
+/* Whether a call that can't be its rule's turn needs no number. It does where a recorded run says what fires, or one makes up for another. */
+static int gi_may_pass(const struct gi_scratch *s, const struct gi_counters *counters)
+{
+	const struct gi_process *process = gi_process_row(s);
+
+	return process && !process->forced && !__atomic_load_n(&counters->owed, __ATOMIC_RELAXED);
+}
+
 #ifdef GI_INLINE
 #include "inline_count.h"
 #include "inline_kept.h"
@@ -160,6 +168,19 @@ static int gi_are_events_taken(const struct gi_scratch *s, gi_u32 rule)
 	(void)s;
 	(void)rule;
 	return 1;
+}
+
+/* Counts a call that matched, and numbers it. */
+static gi_u64 gi_take_number(struct gi_scratch *s, const struct gi_rule *rule, const struct gi_binding *binding,
+			     struct gi_counters *counters)
+{
+	struct gi_lane *lanes = gi_host_of(s)->lanes;
+	gi_u32 lane = 0;
+
+	if (!lanes || !gi_is_far(rule))
+		return gi_add(&counters->matched, 1) + 1;
+	return gi_count_in_order(rule, &counters->matched, lanes + (gi_u64)binding->rule * GI_LANES, &lane,
+				 gi_may_pass(s, counters));
 }
 
 static int gi_is_event_wanted(const struct gi_scratch *s)
@@ -330,6 +351,11 @@ void goinject_perform(struct gi_host *host, struct gi_scratch *s)
 gi_u64 goinject_forced_key(gi_u64 place, gi_u64 number, gi_u32 rule)
 {
 	return gi_forced_key(place, number, rule);
+}
+
+gi_u64 goinject_matched(const struct gi_rule *rule, const gi_u64 *counter, const struct gi_lane *lanes)
+{
+	return gi_count_all(rule, counter, lanes);
 }
 
 void goinject_abandon(struct gi_host *host, struct gi_scratch *s, gi_u32 reason)

@@ -5,6 +5,7 @@
 
 #include "abi.h"
 #include "hit.h"
+#include "lanes.h"
 
 /* What outlives a hit. */
 enum gi_memory {
@@ -36,6 +37,7 @@ struct gi_host {
 	struct gi_control *control;
 	struct gi_process *processes;
 	gi_u64 *forced;
+	struct gi_lane *lanes; /* GI_LANES for each rule; none: all is counted in one place */
 	gi_u32 site_count;
 	gi_u32 binding_count;
 	gi_u32 rule_count;
@@ -65,5 +67,7 @@ void goinject_perform(struct gi_host *host, struct gi_scratch *s);
 void goinject_abandon(struct gi_host *host, struct gi_scratch *s, gi_u32 reason);
 /* The key of a call in the table of those that are forced. */
 gi_u64 goinject_forced_key(gi_u64 place, gi_u64 number, gi_u32 rule);
+/* How many calls of a rule matched. */
+gi_u64 goinject_matched(const struct gi_rule *rule, const gi_u64 *counter, const struct gi_lane *lanes);
 
 #endif

@@ -27,7 +27,7 @@ use self::ring::{RINGS, Rings};
 use self::shares::{Gathered, Shares, sum};
 pub use self::told::Faults;
 use self::told::Told;
-use crate::native::{Entries, FirstRows, Moved, Run, SPARE_RULES, TableRows, inherited};
+use crate::native::{Entries, FirstRows, LANES, Lane, Moved, Run, SPARE_RULES, TableRows, inherited};
 use crate::rows::Rows;
 use crate::table::{
     CallKey, Counters, Event, GKey, GoroutineKey, MemberKey, Process, Tables, TermCounters, now,
@@ -98,6 +98,7 @@ struct RunPlaces {
     counters: u64,
     control: u64,
     forced: u64,
+    lanes: u64,
     goroutines: u64,
     rule_count: u32,
     forced_count: u32,
@@ -116,6 +117,7 @@ impl SharedRun {
             counters: room.rows::<Counters>(rules),
             control: room.rows::<crate::table::Control>(1),
             forced: room.rows::<u64>(tables.forced.len()),
+            lanes: room.rows::<Lane>(rules * LANES),
             goroutines: room.bytes(KEPT[Memory::Goroutines as usize].size()),
             rule_count: count(rules),
             forced_count: count(tables.forced.len()),
@@ -128,7 +130,8 @@ impl SharedRun {
             Rows::of_file(fd, places.control, 1)?,
             Rows::of_file(fd, places.forced, tables.forced.len())?,
             Rc::new(SharedPlaces::new(fd, places.goroutines)?),
-        );
+        )
+        .with_lanes(Rows::of_file(fd, places.lanes, rules * LANES)?);
         run.set(tables);
         Ok(SharedRun {
             size: room.size(),
@@ -350,6 +353,7 @@ impl SharedProcess {
             control: run_at + runs.control,
             processes: at + mine.processes,
             forced: run_at + runs.forced,
+            lanes: run_at + runs.lanes,
             site_count: count(rows.sites.len()),
             binding_count: count(rows.bindings.len()),
             rule_count: runs.rule_count,

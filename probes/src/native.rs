@@ -17,7 +17,7 @@ pub(crate) use self::inherit::inherited;
 pub use self::memories::{Entries, Memories};
 pub(crate) use self::memories::{OwnPlaces, Places};
 pub use self::run::Run;
-pub(crate) use self::run::{Directory, FirstRows, SPARE_RULES, TableRows};
+pub(crate) use self::run::{Directory, FirstRows, LANES, Lane, SPARE_RULES, TableRows};
 pub use self::scratch::{Hit, Scratch};
 
 use self::host::{
@@ -236,6 +236,7 @@ impl Core {
             control: self.run.control.as_mut_ptr(),
             processes: rows.processes.as_mut_ptr(),
             forced: self.run.forced.as_mut_ptr(),
+            lanes: self.run.lanes(),
             site_count: count(&rows.sites),
             binding_count: count(&rows.bindings),
             rule_count: count(&self.run.rules),

@@ -173,6 +173,7 @@ pub(super) struct Inside {
     pub(super) control: u64,
     pub(super) processes: u64,
     pub(super) forced: u64,
+    pub(super) lanes: u64,
     pub(super) site_count: u32,
     pub(super) binding_count: u32,
     pub(super) rule_count: u32,
@@ -198,7 +199,7 @@ pub(super) struct Inside {
 
 // The same numbers as in `bpf/inline.h`.
 const _: () = assert!(
-    std::mem::offset_of!(Inside, rings) == 208
-        && size_of::<Inside>() == 448
+    std::mem::offset_of!(Inside, rings) == 216
+        && size_of::<Inside>() == 456
         && size_of::<Slot>() == SLOT as usize
 );

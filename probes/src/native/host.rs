@@ -3,6 +3,7 @@
 use std::ffi::{c_int, c_void};
 
 use super::memories::Memories;
+use super::run::Lane;
 use super::{FirstRows, Scratch, Thread};
 use crate::table::{
     Binding, Control, Counters, Edit, Event, FixedText, Goroutine, Process, Range, Rule, Site, State, Term,
@@ -24,6 +25,7 @@ pub(super) struct Host {
     pub(super) control: *mut Control,
     pub(super) processes: *mut Process,
     pub(super) forced: *mut u64,
+    pub(super) lanes: *mut Lane,
     pub(super) site_count: u32,
     pub(super) binding_count: u32,
     pub(super) rule_count: u32,
@@ -49,6 +51,7 @@ unsafe extern "C" {
     pub(super) fn goinject_perform(host: *mut Host, scratch: *mut Scratch);
     pub(super) fn goinject_abandon(host: *mut Host, scratch: *mut Scratch, reason: u32);
     pub(super) fn goinject_forced_key(place: u64, number: u64, rule: u32) -> u64;
+    pub(super) fn goinject_matched(rule: *const Rule, counter: *const u64, lanes: *const Lane) -> u64;
 }
 
 /// What the callbacks reach through the host's context.

@@ -6,6 +6,9 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use super::host::goinject_matched;
 use super::memories::{OwnPlaces, Places};
 use crate::rows::Rows;
 use crate::table::{
@@ -16,6 +19,17 @@ use crate::table::{
 /// Rules that a run has room for beyond those that it begins with, for those that take their place.
 pub(crate) const SPARE_RULES: usize = 1000;
 
+/// `struct gi_lane`: calls of a rule that pass while its turn is far.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub(crate) struct Lane {
+    word: u64,
+    padding: [u64; 15],
+}
+
+/// `GI_LANES`: of each rule.
+pub(crate) const LANES: usize = 32;
+
 /// What all processes of a run share: how rules decide, what they have done, and the switch. With BPF it is shared
 /// with the program, too.
 #[derive(Debug)]
@@ -24,6 +38,8 @@ pub struct Run {
     pub(crate) counters: Rows<Counters>,
     pub(crate) control: Rows<Control>,
     pub(crate) forced: Rows<u64>,
+    /// [`LANES`] for each rule. None where all calls are counted in one place.
+    lanes: Rows<Lane>,
     /// Of a run of goinject's own.
     pub(super) places: Rc<dyn Places>,
     last_serial: Cell<u32>,
@@ -60,10 +76,16 @@ impl Run {
             counters,
             control,
             forced,
+            lanes: own(0),
             places,
             last_serial: Cell::new(0),
             used: Cell::new(0),
         }
+    }
+
+    /// The same run, whose calls are counted in lanes, too.
+    pub(crate) fn with_lanes(self, lanes: Rows<Lane>) -> Run {
+        Run { lanes, ..self }
     }
 
     /// Fills in what the run's processes share, disarmed.
@@ -115,7 +137,39 @@ impl Run {
 
     /// What each rule has done so far, in all processes.
     pub fn counters(&self) -> Vec<Counters> {
-        self.counters.range(0, self.used.get())
+        let mut rows = self.counters.range(0, self.used.get());
+        for (rule, row) in rows.iter_mut().enumerate() {
+            row.matched = self.matched(rule).unwrap_or(row.matched);
+        }
+        rows
+    }
+
+    /// How many calls of a rule matched, where some may be counted in lanes.
+    fn matched(&self, rule: usize) -> Option<u64> {
+        let lanes = self.lanes_of(rule)?;
+        assert!(
+            rule < self.rules.len() && rule < self.counters.len(),
+            "a rule of the run"
+        );
+        // SAFETY: within the mappings, as asserted; who changes what is looked at does so atomically.
+        unsafe {
+            let counter = &raw const (*self.counters.as_mut_ptr().add(rule)).matched;
+            Some(goinject_matched(
+                self.rules.as_mut_ptr().add(rule),
+                counter,
+                lanes,
+            ))
+        }
+    }
+
+    fn lanes_of(&self, rule: usize) -> Option<*mut Lane> {
+        // SAFETY: within the mapping.
+        ((rule + 1) * LANES <= self.lanes.len()).then(|| unsafe { self.lanes.as_mut_ptr().add(rule * LANES) })
+    }
+
+    /// Those of the first rule, or none for the core.
+    pub(super) fn lanes(&self) -> *mut Lane {
+        self.lanes_of(0).unwrap_or(std::ptr::null_mut())
     }
 
     /// Rows for more rules; none if there is no room.
@@ -246,7 +300,7 @@ fn row(row: u32) -> usize {
     row as usize
 }
 
-fn own<T: zerocopy::FromBytes + zerocopy::IntoBytes + zerocopy::Immutable + Copy>(length: usize) -> Rows<T> {
+fn own<T: FromBytes + IntoBytes + Immutable + Copy>(length: usize) -> Rows<T> {
     Rows::own(length).expect("memory for a table")
 }
 

@@ -1,5 +1,6 @@
 mod constants;
 mod frame;
+mod lanes;
 mod layout;
 mod members;
 

@@ -424,6 +424,7 @@ fn fields_in_rust() -> Vec<Line> {
             control,
             processes,
             forced,
+            lanes,
             site_count,
             binding_count,
             rule_count,
