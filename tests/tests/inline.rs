@@ -344,3 +344,89 @@ fn faults_end_by_themselves_when_goinject_and_its_guard_are_killed() {
     let total = busy::total(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout}"));
     assert!(total.replaced > 0 && total.kept > 0, "{total:?}");
 }
+
+/// What the program and goinject have counted of a rule on `larger`, with the numbers of the calls that fired.
+fn counted_in_order(when: &str, script: &str) -> (Outcome, busy::Calls, Vec<u64>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (rules, json) = (folder.path().join("rules.yaml"), folder.path().join("json"));
+    fs::write(&rules, busy::rules(&["larger"], when)).expect("rules are written");
+    let mut command = goinject::command(["run", "--quiet", "--engine", "inline", "--json"]);
+    command
+        .args([&json, &rules])
+        .args(["--", "sh", "-c", script])
+        .env("BUSY", Build::plain("1.27").of("busy"));
+    let mut outcome = goinject::Running::start(&mut command).end();
+    outcome.json = Outcome::lines(&fs::read_to_string(&json).expect("it is written"));
+    let mut numbers: Vec<u64> = outcome
+        .of_type("fired")
+        .map(|event| event["call"].as_u64().expect("a number"))
+        .collect();
+    numbers.sort_unstable();
+    // Lines of several processes, one each.
+    let mut total = busy::Calls::default();
+    for line in outcome.stdout.lines().filter(|line| line.starts_with("larger ")) {
+        let calls = busy::total(line).unwrap_or_else(|error| panic!("{error}: {}", outcome.describe()));
+        total.calls += calls.calls;
+        total.replaced += calls.replaced;
+    }
+    (outcome, total, numbers)
+}
+
+/// Threads, and processes, that count together: each turn comes once, and no call is lost, also where calls pass in lanes.
+#[test]
+fn a_turn_by_the_number_of_the_call_comes_once_among_many_threads_and_processes() {
+    const ONE: &str = "exec $BUSY -calls 120000 -only larger";
+    const THREE: &str = "for n in 1 2 3; do $BUSY -calls 40000 -only larger & done; wait";
+    for script in [ONE, THREE] {
+        for (when, turns) in [
+            ("nth: 100000", vec![100_000]),
+            ("every: 1000", (1..=110).map(|n| n * 1000).collect()),
+            ("every: 30000, after: 50000", vec![60_000, 90_000, 120_000]),
+            ("after: 90000, until: 90003", vec![90_001, 90_002, 90_003]),
+            ("every: 70, until: 280", vec![70, 140, 210, 280]),
+        ] {
+            let (outcome, total, numbers) = counted_in_order(&format!("when: {{{when}}}, "), script);
+            let described = format!("{when}: {}", outcome.describe());
+            assert_eq!(outcome.code, Some(0), "{described}");
+            // They end at some more calls than they were to make.
+            let mut turns: Vec<u64> = turns.into_iter().filter(|n| *n <= total.calls).collect();
+            if when == "every: 1000" {
+                turns.extend((111..).map(|n| n * 1000).take_while(|n| *n <= total.calls));
+            }
+            assert_eq!(numbers, turns, "{described}");
+            let counts = outcome.counts()[0];
+            let fired = numbers.len() as u64;
+            assert_eq!(
+                (counts.calls, counts.matched, counts.fired, counts.failed),
+                (total.calls, total.calls, fired, 0),
+                "{described}"
+            );
+            assert!(total.replaced == fired && total.calls >= 120_000, "{described}");
+        }
+    }
+}
+
+/// A process that is killed while its threads count leaves nothing behind that others would wait for or count twice.
+#[test]
+fn turns_come_once_where_processes_that_count_are_killed() {
+    const SCRIPT: &str =
+        "for n in 1 2 3 4; do $BUSY -for 60s -only larger & sleep 0.4; kill -9 $!; wait $!; done 2>/dev/null
+                          $BUSY -calls 100000 -only larger";
+    let (outcome, total, numbers) = counted_in_order("when: {every: 5000}, ", SCRIPT);
+    let described = outcome.describe();
+    assert_eq!(outcome.code, Some(0), "{described}");
+    let counts = outcome.counts()[0];
+    assert!(
+        counts.matched > total.calls && total.calls >= 100_000,
+        "{described}"
+    );
+    // The last ones are of the process that came to its end. One that was killed may not have told of its last.
+    let turns: Vec<u64> = (1..=counts.matched / 5000).map(|n| n * 5000).collect();
+    assert!(numbers.is_sorted_by(|one, next| one < next), "{described}");
+    assert!(numbers.iter().all(|n| turns.contains(n)), "{described}");
+    assert!(
+        numbers.len() + 4 >= turns.len() && numbers.last() == turns.last(),
+        "{described}"
+    );
+    assert!(total.replaced.abs_diff(total.calls / 5000) <= 1, "{described}");
+}

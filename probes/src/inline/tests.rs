@@ -1,3 +1,5 @@
+mod lanes;
+
 use std::arch::asm;
 
 use memmap2::{MmapMut, MmapOptions, MmapRaw};
@@ -7,7 +9,7 @@ use crate::table::*;
 
 /// The core mapped into this process, with a stub for its one site.
 struct Mapped {
-    run: SharedRun,
+    run: Rc<SharedRun>,
     process: SharedProcess,
     stub: u64,
     _code: memmap2::Mmap,
@@ -28,25 +30,14 @@ const STUB: usize = 16;
 
 impl Mapped {
     fn new(bindings: Vec<Binding>, edits: Vec<Edit>, terms: Vec<Term>) -> Mapped {
-        let tables = Tables {
-            sites: vec![Site {
-                bindings: u32::try_from(bindings.len()).unwrap(),
-                flags: SITE_REGISTER_G,
-                ..Site::default()
-            }],
-            bindings,
-            rules: vec![Rule::default()],
-            edits,
-            terms,
-            control: Control {
-                fault_limit: u64::MAX,
-                event_limit: u64::MAX,
-                ..Control::default()
-            },
-            ..Tables::default()
-        };
-        let run = SharedRun::new(&tables).unwrap();
-        let process = SharedProcess::new(&run, &tables).unwrap();
+        let tables = tables(bindings, edits, terms);
+        Mapped::in_run(&Rc::new(SharedRun::new(&tables).unwrap()), &tables)
+    }
+
+    /// One more process of a run.
+    fn in_run(run: &Rc<SharedRun>, tables: &Tables) -> Mapped {
+        let run = Rc::clone(run);
+        let process = SharedProcess::new(&run, tables).unwrap();
         let map = |file: BorrowedFd<'_>| MmapOptions::new().map_raw(&file).unwrap();
         let memory = [map(run.file()), map(process.file())];
         let at = |n: usize| memory[n].as_mut_ptr() as u64;
@@ -142,6 +133,26 @@ fn sets_rax(flags: u32) -> (Vec<Binding>, Vec<Edit>) {
         ..Edit::default()
     };
     (vec![binding], vec![edit])
+}
+
+fn tables(bindings: Vec<Binding>, edits: Vec<Edit>, terms: Vec<Term>) -> Tables {
+    Tables {
+        sites: vec![Site {
+            bindings: u32::try_from(bindings.len()).unwrap(),
+            flags: SITE_REGISTER_G,
+            ..Site::default()
+        }],
+        bindings,
+        rules: vec![Rule::default()],
+        edits,
+        terms,
+        control: Control {
+            fault_limit: u64::MAX,
+            event_limit: u64::MAX,
+            ..Control::default()
+        },
+        ..Tables::default()
+    }
 }
 
 const FLAGS: u64 = 0x8d5;
