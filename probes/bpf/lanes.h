@@ -20,16 +20,16 @@
 /* A lane has two lines: processors fetch them in pairs. */
 struct gi_lane {
 	gi_u64 word;
-	gi_u64 padding[15];
+	gi_u64 padding[7];
+	gi_u64 wanted; /* of a rule's first lane: how many lanes its threads could use, by experience. Nothing depends on it */
+	gi_u64 padding2[7];
 };
 
 #ifndef GI_LANE_STEP
 #define GI_LANES_LOG 5
-/* The calls up to a turn that make it worthwhile, for the fewest lanes, for more, and for all. Each lane is one more to lock. */
-#define GI_LEAST_LANES_LOG 3
-#define GI_LEAST_WINDOW 128
-#define GI_WINDOW_FOR_MORE 2048
-#define GI_WINDOW_FOR_ALL 16384
+/* The calls up to a turn that make it worthwhile, and those that a lane is dealt at least: each lane is one more to lock. */
+#define GI_LEAST_WINDOW 16
+#define GI_LEAST_DEALT 8
 /* A test has fewer, and looks on at each step. */
 #define GI_LANE_STEP() (void)0
 #endif
@@ -104,18 +104,16 @@ static inline gi_u64 gi_calls_to_pass(const struct gi_rule *rule, gi_u64 count)
 	return turn - 1 - count;
 }
 
-/* What the count of a rule is when it is opened; 0 if its turn is near. */
-static inline gi_u64 gi_opened(const struct gi_rule *rule, gi_u64 count)
+/* What the count of a rule is when it is opened, with as many lanes as are wanted, or fewer; 0 if its turn is near. */
+static inline gi_u64 gi_opened(const struct gi_rule *rule, gi_u64 count, gi_u64 wanted)
 {
-	gi_u64 calls = gi_calls_to_pass(rule, count), lanes = GI_LEAST_LANES_LOG;
+	gi_u64 calls = gi_calls_to_pass(rule, count), log = wanted < GI_LANES_LOG ? wanted : GI_LANES_LOG;
 
 	if (calls < GI_LEAST_WINDOW || count > GI_MATCHED_COUNT)
 		return 0;
-	if (calls >= GI_WINDOW_FOR_MORE)
-		lanes = (GI_LEAST_LANES_LOG + GI_LANES_LOG) / 2;
-	if (calls >= GI_WINDOW_FOR_ALL)
-		lanes = GI_LANES_LOG;
-	return GI_MATCHED_OPEN | lanes << GI_MATCHED_LANES_SHIFT | count;
+	while (log > 1 && calls >> log < GI_LEAST_DEALT)
+		log--;
+	return GI_MATCHED_OPEN | (log ? log : 1) << GI_MATCHED_LANES_SHIFT | count;
 }
 
 static inline gi_u32 gi_lanes_log(gi_u64 matched)
@@ -150,6 +148,17 @@ static inline int gi_has_tag(gi_u64 word, gi_u64 tag)
 	return !((word ^ tag) >> GI_LANE_TAG_SHIFT);
 }
 
+/* The logarithm of how many lanes are wanted. */
+static inline gi_u64 gi_wanted(const struct gi_lane *lanes)
+{
+	return __atomic_load_n(&lanes->wanted, __ATOMIC_RELAXED);
+}
+
+static inline void gi_want(struct gi_lane *lanes, gi_u64 log)
+{
+	__atomic_store_n(&lanes->wanted, log, __ATOMIC_RELAXED);
+}
+
 static inline gi_u64 gi_look(const gi_u64 *word)
 {
 	GI_LANE_STEP();
@@ -160,6 +169,16 @@ static inline int gi_change(gi_u64 *word, gi_u64 from, gi_u64 to)
 {
 	GI_LANE_STEP();
 	return __atomic_compare_exchange_n(word, &from, to, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+/* A change of a lane failed. If that is because others are in it: another one next time, and more of them. */
+static inline void gi_leave_lane(struct gi_lane *lanes, const gi_u64 *lane, gi_u64 matched, gi_u32 *at)
+{
+	if (!(gi_look(lane) & GI_LANE_OPEN))
+		return;
+	++*at;
+	if (gi_wanted(lanes) <= gi_lanes_log(matched) && gi_lanes_log(matched) < GI_LANES_LOG)
+		gi_want(lanes, gi_lanes_log(matched) + 1);
 }
 
 /*
@@ -191,7 +210,7 @@ static inline int gi_lock_lane(gi_u64 *lane, const gi_u64 *counter, gi_u64 match
  */
 static __attribute__((noinline)) void gi_close(const struct gi_rule *rule, gi_u64 *counter, struct gi_lane *lanes, gi_u64 matched)
 {
-	gi_u64 dealt = gi_dealt(rule, matched), passed = 0, next;
+	gi_u64 dealt = gi_dealt(rule, matched), passed = 0, next, wanted, opened;
 	gi_u32 i, used = 0;
 
 	for (i = 0; i < gi_lanes_of(matched); i++) {
@@ -203,9 +222,11 @@ static __attribute__((noinline)) void gi_close(const struct gi_rule *rule, gi_u6
 		used += left != dealt;
 	}
 	next = gi_matched_count(matched) + passed;
-	if (used > 1 && gi_opened(rule, next))
-		next = gi_opened(rule, next);
-	gi_change(counter, matched, next);
+	wanted = gi_wanted(lanes);
+	if (wanted > 1 && wanted == gi_lanes_log(matched) && used << 1 < gi_lanes_of(matched))
+		gi_want(lanes, --wanted);
+	opened = used > 1 ? gi_opened(rule, next, wanted) : 0;
+	gi_change(counter, matched, opened ? opened : next);
 }
 
 /*
@@ -221,7 +242,7 @@ static inline gi_u64 gi_count_in_order(const struct gi_rule *rule, gi_u64 *count
 		gi_u64 matched = gi_look(counter), tag, dealt, word, *lane;
 
 		if (!(matched & GI_MATCHED_OPEN)) {
-			gi_u64 opened = meets && passes ? gi_opened(rule, matched + 1) : 0;
+			gi_u64 opened = meets && passes ? gi_opened(rule, matched + 1, gi_wanted(lanes)) : 0;
 
 			/* Who opens it counts itself: a count is never opened twice. */
 			if (gi_change(counter, matched, opened ? opened : matched + 1))
@@ -235,7 +256,7 @@ static inline gi_u64 gi_count_in_order(const struct gi_rule *rule, gi_u64 *count
 			/* The lane is open, so the count is, whichever it is by now. */
 			if (gi_change(lane, word, word - 1))
 				return GI_PASSED;
-			++*at;
+			gi_leave_lane(lanes, lane, matched, at);
 			continue;
 		}
 		/* As in gi_lock_lane. */
@@ -246,7 +267,7 @@ static inline gi_u64 gi_count_in_order(const struct gi_rule *rule, gi_u64 *count
 		if (passes && dealt && !gi_has_tag(word, tag)) {
 			if (gi_change(lane, word, tag | GI_LANE_OPEN | (dealt - 1)))
 				return GI_PASSED;
-			++*at;
+			gi_leave_lane(lanes, lane, matched, at);
 			continue;
 		}
 		gi_close(rule, counter, lanes, matched);

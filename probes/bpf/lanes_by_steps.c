@@ -5,10 +5,8 @@ static __thread void *gi_stepper;
 
 #define GI_LANE_STEP() (gi_step ? gi_step(gi_stepper) : (void)0)
 #define GI_LANES_LOG 2
-#define GI_LEAST_LANES_LOG 1
 #define GI_LEAST_WINDOW 4
-#define GI_WINDOW_FOR_MORE 8
-#define GI_WINDOW_FOR_ALL 12
+#define GI_LEAST_DEALT 2
 
 #include "lanes.h"
 

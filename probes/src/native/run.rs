@@ -24,7 +24,9 @@ pub(crate) const SPARE_RULES: usize = 1000;
 #[repr(C)]
 pub(crate) struct Lane {
     word: u64,
-    padding: [u64; 15],
+    padding: [u64; 7],
+    wanted: u64,
+    padding2: [u64; 7],
 }
 
 /// `GI_LANES`: of each rule.
