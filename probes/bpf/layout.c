@@ -197,6 +197,7 @@ const struct gi_field goinject_fields[] = {
 	FIELD(gi_control, untold),
 	FIELD(gi_control, numbers),
 	FIELD(gi_control, lease),
+	FIELD(gi_control, event_limit),
 	FIELD(gi_control, padding),
 	FIELD(gi_control, faults),
 	FIELD(gi_control, padding2),
