@@ -9,10 +9,12 @@ use crate::faults::{Run, numbers};
 use crate::hits::{batches, plan_of, with_empty_program};
 use crate::program;
 use crate::rules::NEVER;
-use crate::target::{Target, least, time};
+use crate::target::{CROWD, Target, least, time};
 
 /// Batches of calls, and what is in one of a thread alone, and of each of two threads.
 const BATCHES: usize = 20;
+/// Batches of a crowd.
+const CROWDS: usize = 5;
 const CALLS: [u64; 2] = [50_000, OF_EACH];
 const OF_EACH: u64 = 100_000;
 /// The same where each call is changed: not more than there is room for events, and milliseconds in which goinject takes them.
@@ -43,6 +45,7 @@ struct Figure {
     aim: f64,
     alone: Vec<f64>,
     both: Vec<f64>,
+    crowd: Vec<f64>,
 }
 
 /// Prints what a call costs. `run` runs the program with jumps, `run_told` so that events are taken.
@@ -54,6 +57,7 @@ pub(crate) fn measure(run: &mut Run<'_>, run_told: &mut Run<'_>, turns: usize) {
         aim,
         alone: Vec::new(),
         both: Vec::new(),
+        crowd: Vec::new(),
     };
     let mut figures = [
         figure("never its turn again", "no-turn", Events::None, 50.0),
@@ -72,9 +76,11 @@ pub(crate) fn measure(run: &mut Run<'_>, run_told: &mut Run<'_>, turns: usize) {
     let has_bpf = host::look_at_all().bpf.load.is_yes();
     let mut target = Target::start();
     let (mut plain, mut plain_both, mut empty) = (Vec::new(), Vec::new(), Vec::new());
+    let mut plain_crowd = Vec::new();
     for _ in 0..turns {
         plain.push(batches(&mut target, 3.0));
         plain_both.push(target.call_on_both(OF_EACH));
+        plain_crowd.extend((0..CROWDS).map(|_| target.call_in_a_crowd(OF_EACH)));
         if has_bpf {
             empty.push(with_empty_program(site, Attach::Empty, &mut target));
         }
@@ -85,7 +91,8 @@ pub(crate) fn measure(run: &mut Run<'_>, run_told: &mut Run<'_>, turns: usize) {
             }
         }
     }
-    let [plain, plain_both, empty] = [plain, plain_both, empty].map(|measured| least(&measured));
+    let [plain, plain_both, plain_crowd, empty] =
+        [plain, plain_both, plain_crowd, empty].map(|measured| least(&measured));
     println!(
         "jumps inside the program, the least of {turns} turns; the plain call takes {}",
         time(plain)
@@ -104,6 +111,13 @@ pub(crate) fn measure(run: &mut Run<'_>, run_told: &mut Run<'_>, turns: usize) {
                 "",
                 both / alone
             ),
+        }
+        if !figure.crowd.is_empty() {
+            println!(
+                "{:>14} {:.2} times its processor time on eight threads (aim: 1.5)",
+                "",
+                (least(&figure.crowd) - plain_crowd) / alone
+            );
         }
         if has_bpf && figure.events == Events::None {
             let ratio = (alone + plain) / empty;
@@ -125,12 +139,21 @@ fn one_turn(figure: &mut Figure, run: &mut Run<'_>) {
         String::new()
     };
     let commands = |command: &str, calls: u64| format!("{rest}{command} {calls}\n").repeat(BATCHES);
-    let commands = commands("calls", alone) + &commands("both", both);
+    // Of a crowd, some threads wait for a processor, and their events would not be taken in time.
+    let crowd = match is_told {
+        true => String::new(),
+        false => format!("crowd {both}\n").repeat(CROWDS),
+    };
+    let commands = commands("calls", alone) + &commands("both", both) + &crowd;
     let output = run(figure.rules, commands.trim_end()).unwrap_or_else(|error| panic!("{error}"));
     let answers = numbers(&output);
-    let (of_one, of_both) = answers.split_at(BATCHES.min(answers.len()));
+    let (of_one, rest) = answers.split_at(BATCHES.min(answers.len()));
+    let (of_both, of_crowd) = rest.split_at(BATCHES.min(rest.len()));
     let of_one: Vec<f64> = of_one.iter().map(|(total, _)| *total).collect();
     figure.alone.push(least(&of_one) / alone as f64);
     let at_once = of_both.iter().filter(|(total, used)| used / total >= AT_ONCE);
+    figure
+        .crowd
+        .extend(of_crowd.iter().map(|(_, used)| used / both as f64 / CROWD));
     figure.both.extend(at_once.map(|(total, _)| total / both as f64));
 }

@@ -3,6 +3,9 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+/// How many threads `crowd` has.
+pub(crate) const CROWD: f64 = 8.0;
+
 /// `fixtures/go/bench`, running.
 pub(crate) struct Target {
     child: Child,
@@ -31,23 +34,28 @@ impl Target {
 
     /// Nanoseconds of one of so many calls.
     pub(crate) fn call(&mut self, calls: u64) -> f64 {
-        self.command("calls", calls)
+        self.command("calls", calls).0
     }
 
     /// The same where two threads make so many calls each.
     pub(crate) fn call_on_both(&mut self, calls: u64) -> f64 {
-        self.command("both", calls)
+        self.command("both", calls).0
     }
 
-    fn command(&mut self, command: &str, calls: u64) -> f64 {
+    /// Nanoseconds of a processor for one of so many calls that each of a crowd of threads makes.
+    pub(crate) fn call_in_a_crowd(&mut self, calls: u64) -> f64 {
+        self.command("crowd", calls).1 / CROWD
+    }
+
+    /// By how many calls were asked for: the time, and that of the processors.
+    fn command(&mut self, command: &str, calls: u64) -> (f64, f64) {
         writeln!(self.input, "{command} {calls}").expect("it reads its commands");
         let line = self.line();
-        let total: f64 = line
+        let mut times = line
             .split_whitespace()
-            .next()
-            .and_then(|number| number.parse().ok())
-            .expect("a time");
-        total / calls as f64
+            .map(|number| number.parse::<f64>().expect("a time") / calls as f64);
+        let mut next = || times.next().expect("two times");
+        (next(), next())
     }
 
     fn line(&mut self) -> String {
