@@ -42,10 +42,10 @@ impl Targets {
             are_more: false,
             uses_free_registers: is_assembly && (0..code.len()).any(|i| code.moved(i).uses_free_registers),
         };
-        for instruction in &code.instructions {
+        for (index, instruction) in code.instructions.iter().enumerate() {
             match instruction.flow {
                 Flow::Call => drop(targets.known.insert(instruction.next())),
-                Flow::IndirectJump => targets.are_more = true,
+                Flow::IndirectJump => targets.are_more |= is_assembly || code.moved(index).is_by_table,
                 _ => targets.known.extend(instruction.target),
             }
         }
@@ -64,11 +64,11 @@ pub(super) fn room(code: &Code<'_>, targets: &Targets, index: usize) -> Result<R
     if let Some(why) = first.never {
         return Err(NoRoom::Itself(why));
     }
-    // Alone, it may be anything that can be run elsewhere. A fault in it looks as if the caller had called nil, as it does
-    // with a breakpoint.
+    // Alone, it may be anything that can be run elsewhere.
     let site = code.instructions[index];
-    let found = match forwards(code, targets, index) {
+    let found = match forwards(code, targets, index, index) {
         Err(_) if site.flow == Flow::Return => backwards(code, targets, index),
+        Err(why) => behind_branch(code, targets, index).ok_or(why),
         found => found,
     };
     found.map_err(NoRoom::Beside)
@@ -77,9 +77,9 @@ pub(super) fn room(code: &Code<'_>, targets: &Targets, index: usize) -> Result<R
 const SHORT: &str = "what follows is too short for a jump, or is jumped to";
 const FAULTS: &str = "the jump would take an instruction with it that may fault";
 
-/// The site and what follows.
-fn forwards(code: &Code<'_>, targets: &Targets, index: usize) -> Result<Room, &'static str> {
-    let start = code.address(index);
+/// The site and what follows, with what comes before it from the first on.
+fn forwards(code: &Code<'_>, targets: &Targets, first: usize, index: usize) -> Result<Room, &'static str> {
+    let start = code.address(first);
     let mut end = code.instructions[index].next();
     let mut last = code.instructions[index];
     let mut next = index + 1;
@@ -96,6 +96,17 @@ fn forwards(code: &Code<'_>, targets: &Targets, index: usize) -> Result<Room, &'
         next += 1;
     }
     Ok(take(code, start, end))
+}
+
+/// The site and what follows, with a jump before it that passes it by: that of a stack check.
+fn behind_branch(code: &Code<'_>, targets: &Targets, index: usize) -> Option<Room> {
+    let branch = index.checked_sub(1)?;
+    let leads_past = code.instructions[branch].flow == Flow::Branch && code.moved(branch).never.is_none();
+    let is_led_to = targets.are_more || targets.known.contains(&code.address(index));
+    if !leads_past || is_led_to {
+        return None;
+    }
+    forwards(code, targets, branch, index).ok()
 }
 
 /// A return, with what comes before it.
@@ -120,13 +131,19 @@ fn backwards(code: &Code<'_>, targets: &Targets, index: usize) -> Result<Room, &
     Ok(take(code, code.address(first), end))
 }
 
+/// Whether the stack pointer is where the function was called with it: then a fault looks as if the caller had called nil. Go panics
+/// in the caller, and the function has no deferred calls without a frame.
+fn is_frameless(code: &Code<'_>, index: usize) -> bool {
+    (0..index).all(|before| !code.moved(before).moves_stack)
+}
+
 /// Whether an instruction beside the site may be moved.
 fn follows(code: &Code<'_>, targets: &Targets, index: usize) -> Result<(), &'static str> {
     let moved = code.moved(index);
     match moved.never {
         Some(why) => Err(why),
         None if code.instructions[index].flow == Flow::Call => Err("the jump would take a call with it"),
-        None if moved.may_fault => Err(FAULTS),
+        None if moved.may_fault && !is_frameless(code, index) => Err(FAULTS),
         None if targets.are_more && !moved.is_frame => Err("a table of jumps may lead to what follows"),
         None => Ok(()),
     }
