@@ -155,17 +155,18 @@ static int gi_put_in_registers(struct gi_scratch *s, gi_u32 first, gi_u32 count)
 	gi_u32 n;
 
 	for (n = 0; n < count; n++) {
-		if (n >= GI_EDITS || !gi_is_put_in_register(gi_edit_row(s, first + n)))
+		const struct gi_edit *edit = gi_edit_row(s, first + n);
+
+		if (n >= GI_EDITS || !gi_is_put_in_register(edit))
 			return 0;
+		s->planned[n].before = gi_truncate(s->hit.reg[edit->place.index & (GI_REGISTERS - 1)], edit->place.size);
+		s->planned[n].known = 1;
 	}
 	for (n = 0; n < count; n++) {
 		const struct gi_edit *edit = gi_edit_row(s, first + n);
-		struct gi_planned *planned = &s->planned[n];
 		gi_u32 index = edit->place.index & (GI_REGISTERS - 1), size = edit->place.size;
 
-		planned->before = gi_truncate(s->hit.reg[index], size);
-		planned->after = gi_truncate(edit->operand, size);
-		planned->known = 1;
+		s->planned[n].after = gi_truncate(edit->operand, size);
 		s->hit.reg[index] = gi_extend(edit->operand, size, edit->kind);
 		s->hit.dirty |= 1u << index;
 	}

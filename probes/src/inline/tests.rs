@@ -360,9 +360,8 @@ fn events_have_all_of_their_parts_however_many_there_are() {
         let events = mapped.take_events();
         assert_eq!(events.len(), 1);
         let event = &events[0];
-        // Each finds in the register what the one before it has put there.
         let words = (0..16).map(|i| Word {
-            before: if i == 0 { n } else { 99 + i },
+            before: n,
             after: 100 + i,
         });
         assert_eq!(event.word.to_vec(), words.collect::<Vec<_>>());
