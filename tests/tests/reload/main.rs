@@ -1,6 +1,7 @@
 //! SIGHUP has goinject read its rule file again, and the rules are swapped while the program goes on.
 
 mod guests;
+mod moments;
 mod signals;
 mod under_way;
 

@@ -146,6 +146,17 @@ impl Traps {
         Ok(true)
     }
 
+    /// Has a thread that was served come to its trap once more; true if it does.
+    pub(in crate::engine) fn step_back(&self, stop: &Stop) -> io::Result<bool> {
+        let mut registers = stop.registers()?;
+        let Some(which) = self.by_copy.get(&pc(&registers)).copied() else {
+            return Ok(false);
+        };
+        set_pc(&mut registers, self.spots[which].address);
+        stop.set_registers(registers)?;
+        Ok(true)
+    }
+
     /// Stopped threads of a process, none with a trap to be told of. `serve` has one that is at one of these go on behind it.
     pub(in crate::engine) fn clean(
         &self,

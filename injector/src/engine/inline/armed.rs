@@ -47,7 +47,8 @@ impl Armed {
         served.or_else(gone)
     }
 
-    /// See [`Traps::clean`].
+    /// Stopped threads of a process, none with a trap to be told of, nor on its way from one: such a thread is in goinject's code at
+    /// each look if it runs in a loop with a trap, whose stops take most of its time. Nothing has been decided about its call.
     pub(super) fn clean(
         &self,
         pid: i32,
@@ -56,7 +57,11 @@ impl Armed {
         memory: &Memory,
     ) -> io::Result<Vec<Stop>> {
         let serve = &mut |stop: &Stop| self.serve(stop, memory);
-        self.traps.clean(pid, stops, family, serve)
+        let stops = self.traps.clean(pid, stops, family, serve)?;
+        for stop in &stops {
+            self.traps.step_back(stop).or_else(gone)?;
+        }
+        Ok(stops)
     }
 
     /// Whether none of the threads, which are all stopped, is within goinject's code.
