@@ -489,7 +489,7 @@ fn programs_in_c_are_served_by_bpf_and_refused_breakpoints() {
     };
     let refused = run("ptrace");
     assert_eq!(refused.code, Some(3), "{}", refused.describe());
-    let words = ["-buildmode=c-archive", "does not handle SIGTRAP", "--engine bpf"];
+    let words = ["-buildmode=c-archive", "who handles SIGSEGV", "--engine bpf"];
     assert!(
         words.iter().all(|word| refused.stderr.contains(word)),
         "{}",

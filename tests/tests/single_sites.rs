@@ -6,7 +6,7 @@ use std::process::Command;
 
 use goinject_tests::goinject::Running;
 use goinject_tests::patience::wait_for;
-use goinject_tests::{Build, Counts, Outcome, Tally, counts, goinject};
+use goinject_tests::{Build, Counts, Outcome, counts, goinject};
 
 /// Where values are passed in registers.
 const BUILDS: [Build; 2] = [Build::plain("1.19"), Build::plain("1.27")];
@@ -105,35 +105,9 @@ fn without_any_other_site_there_is_nothing_for_bpf() {
     }
 }
 
-/// Whether a thread that has run an int1 is reported behind it, as goinject finds out, too: else it has int3.
-fn int1_is_passed() -> bool {
-    // SAFETY: the child makes system calls alone until it stops at the trap, and is killed there.
-    unsafe {
-        let child = libc::fork();
-        if child == 0 {
-            if libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) == 0 {
-                std::arch::asm!(".byte 0xf1");
-            }
-            libc::_exit(0);
-        }
-        let mut status = 0;
-        libc::waitpid(child, &raw mut status, 0);
-        let mut registers: libc::user_regs_struct = std::mem::zeroed();
-        let read = libc::ptrace(libc::PTRACE_GETREGS, child, 0, &raw mut registers);
-        let before = libc::ptrace(libc::PTRACE_PEEKTEXT, child, registers.rip - 1, 0);
-        libc::kill(child, libc::SIGKILL);
-        libc::waitpid(child, &raw mut status, 0);
-        read == 0 && before & 0xff == 0xf1
-    }
-}
-
 /// The kernel would take an int3 for the other's.
 #[test]
 fn breakpoints_stay_when_a_probe_of_somebody_else_comes_off_there() {
-    if !int1_is_passed() {
-        let reason = "int1 leaves a thread where it was on this machine, so breakpoints are int3";
-        return Tally::skip("breakpoints beside probes of others", reason);
-    }
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name);
     let build = BUILDS[1];

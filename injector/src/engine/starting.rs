@@ -14,11 +14,11 @@ pub(super) struct Awaited(&'static [i32]);
 impl Awaited {
     /// For breakpoints.
     pub(super) fn traps() -> Awaited {
-        Awaited(&[libc::SIGTRAP])
+        Awaited(&[libc::SIGSEGV])
     }
     /// For accesses that may fault, too.
     pub(super) fn faults() -> Awaited {
-        Awaited(&[libc::SIGTRAP, libc::SIGBUS, libc::SIGSEGV])
+        Awaited(&[libc::SIGBUS, libc::SIGSEGV])
     }
 
     /// Whether the last of them was installed by the system call that the program is at the end of.

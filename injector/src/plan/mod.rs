@@ -95,7 +95,7 @@ pub struct Binary {
     pub modified: (i64, i64),
     /// Whether it is loaded at an address of the kernel's choice.
     pub position_independent: bool,
-    /// Whether it is a C program with Go in it (`-buildmode=c-archive`): Go's runtime then leaves SIGTRAP alone.
+    /// Whether it is a C program with Go in it (`-buildmode=c-archive`): the C code then decides who handles signals.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub c_archive: bool,
     /// Address of its first loaded segment; rounded down to a page of the host it is what the load bias is measured from.

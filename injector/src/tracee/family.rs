@@ -400,6 +400,18 @@ impl Family {
         }
     }
 
+    /// Has a thread that stopped with a signal be stopped without one: not even the kernel has it to deliver any more, should nobody be
+    /// there to resume the thread. None if it ends instead, as above.
+    ///
+    /// # Errors
+    /// Those of ptrace.
+    pub fn take_back_signal(&mut self, pid: i32, stop: Stop) -> io::Result<Option<Stop>> {
+        let tid = stop.tid();
+        // It comes to that before it runs. One that is gone says so below.
+        let _ = ptrace::interrupt(tid);
+        self.go_on_to_signal(pid, stop.without_signal())
+    }
+
     /// Lets a process go whose threads are all stopped: it is none of the family's any more. Those that could not stop are
     /// let go when they do.
     ///

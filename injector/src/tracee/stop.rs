@@ -136,6 +136,11 @@ impl Stop {
         ptrace::signal_code(self.tid).is_ok_and(|code| code > 0)
     }
 
+    /// Whether the kernel raised the signal, and tells no place that was not there: for an instruction that a program may not run.
+    pub fn is_protection_fault(&self) -> bool {
+        ptrace::signal_code(self.tid).is_ok_and(|code| code == libc::SI_KERNEL)
+    }
+
     /// Whether a trap or a fault of the thread waits to be reported behind this stop.
     pub fn has_pending_fault(&self) -> bool {
         has_pending_fault(self.tid)

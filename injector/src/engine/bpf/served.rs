@@ -5,7 +5,7 @@ use std::io;
 use goinject_probes::table::WriterKind;
 
 use super::{ArmError, LoadedProgram, Setup, tell};
-use crate::engine::breakpoints::{Breakpoints, Ground, LEFT, Spot, trap_beside_uprobes};
+use crate::engine::breakpoints::{Breakpoints, Ground, LEFT, Spot};
 use crate::engine::stopped::gone;
 use crate::engine::{Events, Leftover};
 use crate::plan::Plan;
@@ -62,12 +62,7 @@ impl Served {
         let ground = Ground::prepare(&mut remote, &spots);
         let stop = remote.finish().map_err(ArmError::Trace)?;
         let ground = ground.map_err(ArmError::Trace)??;
-        self.breakpoints = Some(Breakpoints::insert(
-            memory,
-            self.pid,
-            ground,
-            (spots, trap_beside_uprobes()),
-        )?);
+        self.breakpoints = Some(Breakpoints::insert(memory, self.pid, ground, spots)?);
         Ok(stop)
     }
 
@@ -129,7 +124,7 @@ impl Served {
         }
     }
 
-    /// Gives SIGTRAP back its former action, once no thread can have a trap pending.
+    /// Gives SIGSEGV back its former action, once no thread can have a trap pending.
     pub(super) fn restore_action(&self, remote: &mut Remote) -> io::Result<()> {
         match &self.breakpoints {
             Some(breakpoints) => breakpoints.restore_action(remote),
@@ -137,7 +132,7 @@ impl Served {
         }
     }
 
-    /// The thread that gives SIGTRAP back its action when all others have been let go: where processes may only trace their
+    /// The thread that gives SIGSEGV back its action when all others have been let go: where processes may only trace their
     /// descendants, a deputy could not trace this one.
     pub(super) fn lent(&self, stops: &mut Vec<Stop>) -> Option<Stop> {
         let is_lent = self.breakpoints.is_some() && self.is_child;

@@ -1,4 +1,4 @@
-//! What a program is given for its breakpoints: a page with stub and displaced copies, and the stub as its handler for SIGTRAP.
+//! What a program is given for its breakpoints: a page with stub and displaced copies, and the stub as its handler for their signal.
 
 use std::io;
 use std::ops::Range;
@@ -6,14 +6,14 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::Spot;
-use super::arch::{SLOT, passed};
+use super::arch::{SIGNAL, SLOT};
 use crate::engine::arch::displace;
-use crate::engine::handlers::{Detour, Handler};
+use crate::engine::handlers::{Detour, Handler, at_trap};
 use crate::engine::provision::{map_code, unmap};
 use crate::tracee::{Remote, page_size};
 
 /// What breakpoints need of a target before there can be any: memory near its code for the stub and the displaced
-/// copies, and the stub as its handler for SIGTRAP.
+/// copies, and the stub as its handler for their signal.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::engine) struct Ground {
     pub(super) page: Range<u64>,
@@ -25,9 +25,9 @@ pub(in crate::engine) struct Ground {
 /// Why a target can't have breakpoints.
 #[derive(Debug, Serialize, Deserialize, thiserror::Error)]
 pub enum Refusal {
-    /// The program does not handle SIGTRAP, so a breakpoint left behind could kill it.
+    /// The program does not handle SIGSEGV, so a breakpoint left behind could kill it.
     #[error(
-        "the target has no handler for SIGTRAP, which every Go runtime installs: is it still starting, or not a Go program?"
+        "the target has no handler for SIGSEGV, which every Go runtime installs: is it still starting, or not a Go program?"
     )]
     NoTrapHandler,
     /// An instruction can't be run elsewhere.
@@ -41,7 +41,7 @@ impl Ground {
         remote: &mut Remote,
         spots: &[Spot],
     ) -> io::Result<Result<Ground, Refusal>> {
-        let Some(handler) = Handler::before(remote, libc::SIGTRAP)? else {
+        let Some(handler) = Handler::before(remote, SIGNAL)? else {
             return Ok(Err(Refusal::NoTrapHandler));
         };
         let count = spots.len() as u64;
@@ -71,14 +71,14 @@ impl Ground {
                 }
             }
         }
-        let places = spots.iter().map(|spot| passed(spot.address));
-        let detours: Vec<Detour> = places.zip(ground.copies.iter().copied()).collect();
+        let copies = spots.iter().zip(&ground.copies);
+        let detours: Vec<Detour> = copies.map(|(spot, copy)| at_trap(spot.address, *copy)).collect();
         remote.memory().write(start, &ground.handler.image(&detours))?;
         ground.handler.install(remote, start)?;
         Ok(Ok(ground))
     }
 
-    /// Gives SIGTRAP back its former action.
+    /// Gives the signal back its former action.
     pub(super) fn restore_action(&self, remote: &mut Remote) -> io::Result<()> {
         self.handler.remove(remote).map(drop)
     }

@@ -12,7 +12,7 @@ use std::ops::Range;
 use goinject_probes::native::Hit;
 use goinject_probes::table::Event;
 
-pub(super) use self::arch::{TRAP, Trap, passed, trap_beside_uprobes};
+use self::arch::Trap;
 pub(super) use self::ground::Ground;
 pub use self::ground::Refusal;
 pub(super) use self::traps::Traps;
@@ -86,7 +86,7 @@ impl Breakpoints {
         memory: &Memory,
         pid: i32,
         ground: Ground,
-        (spots, trap): (Vec<Spot>, Trap),
+        spots: Vec<Spot>,
     ) -> Result<Breakpoints, InsertError> {
         let traps = Traps::new(spots, ground.copies.clone());
         let guard = Guard::start(memory, pid, &traps.patches()).map_err(InsertError::Guard)?;
@@ -96,10 +96,7 @@ impl Breakpoints {
             ground,
             guard: Some(guard),
         };
-        breakpoints
-            .traps
-            .insert(memory, trap)
-            .map_err(InsertError::Trace)?;
+        breakpoints.traps.insert(memory).map_err(InsertError::Trace)?;
         Ok(breakpoints)
     }
 
@@ -156,13 +153,13 @@ impl Breakpoints {
         memory.word(self.ground.page.start).is_ok()
     }
 
-    /// Gives SIGTRAP back its former action, once no thread can have a trap pending. The copies stay
+    /// Gives the traps' signal back its former action, once no thread can have one pending. The copies stay
     /// mapped: a thread may be interrupted within one.
     pub(super) fn restore_action(&self, remote: &mut Remote) -> io::Result<()> {
         self.ground.restore_action(remote)
     }
 
-    /// Has a target that has been let go, but for the thread that is lent, take back what it was given: SIGTRAP's action, and
+    /// Has a target that has been let go, but for the thread that is lent, take back what it was given: the signal's action, and
     /// what `also` does. The breakpoints have been lifted.
     ///
     /// # Errors
@@ -198,5 +195,5 @@ impl Breakpoints {
     }
 }
 
-/// What stays where SIGTRAP can't be given back its former action.
-pub(super) const LEFT: &str = "goinject's handler of SIGTRAP, which passes on what is not its own";
+/// What stays where the signal can't be given back its former action.
+pub(super) const LEFT: &str = "goinject's handler of SIGSEGV, which passes on what is not its own";

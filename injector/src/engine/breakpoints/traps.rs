@@ -7,9 +7,9 @@ use std::io;
 use goinject_probes::native::Hit;
 use goinject_probes::table::Event;
 
-use super::arch;
+use super::Spot;
+use super::arch::{SIGNAL, TRAP};
 use super::sampled::Sampled;
-use super::{Spot, Trap};
 use crate::engine::core_dumps::ends_go;
 use crate::engine::guard::{Patch, Way};
 use crate::engine::handlers::SERVED;
@@ -53,9 +53,9 @@ impl Traps {
     }
 
     /// Puts them in, while every thread is stopped.
-    pub(in crate::engine) fn insert(&self, memory: &Memory, trap: Trap) -> io::Result<()> {
+    pub(in crate::engine) fn insert(&self, memory: &Memory) -> io::Result<()> {
         let mut spots = self.spots.iter();
-        spots.try_for_each(|spot| memory.write(spot.address, &trap).map_err(Obstacle::named))
+        spots.try_for_each(|spot| memory.write(spot.address, &TRAP).map_err(Obstacle::named))
     }
 
     /// Takes them out. Threads may be anywhere.
@@ -76,11 +76,11 @@ impl Traps {
         events: &mut Vec<Event>,
         decide: impl FnOnce(&mut StoppedThread<'_>, &mut Hit),
     ) -> io::Result<bool> {
-        if stop.why() != Why::Signal(libc::SIGTRAP) || !stop.is_from_kernel() {
+        if stop.why() != Why::Signal(SIGNAL) || !stop.is_protection_fault() {
             return Ok(false);
         }
         let mut registers = stop.registers()?;
-        let address = arch::breakpoint_address(pc(&registers));
+        let address = pc(&registers);
         let Some(which) = self.by_address.get(&address).copied() else {
             return Ok(false);
         };
@@ -175,11 +175,12 @@ impl Traps {
                     None => continue,
                 }
             }
-            let served = serve(&stop)?;
-            if !served {
+            if !serve(&stop)? {
                 self.pass_sampled(&stop).or_else(gone)?;
+                clean.push(stop);
+            } else if let Some(stop) = family.take_back_signal(pid, stop)? {
+                clean.push(stop);
             }
-            clean.push(if served { stop.without_signal() } else { stop });
         }
         Ok(clean)
     }

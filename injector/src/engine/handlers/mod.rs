@@ -7,7 +7,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::arch::SERVED;
+pub(super) use self::arch::{SERVED, at_trap};
 use super::provision::{map_data, unmap};
 use crate::tracee::{Remote, page_size};
 

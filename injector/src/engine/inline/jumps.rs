@@ -8,9 +8,9 @@ use goinject_probes::inline::{Head, SharedProcess, code_size, entrance, faults};
 
 use super::handing::Handed;
 use crate::engine::arch::{STUB, jump, stub};
-use crate::engine::breakpoints::{self, Traps, passed};
+use crate::engine::breakpoints::{self, Traps};
 use crate::engine::code::{CodeError, Others, compare};
-use crate::engine::handlers::{Detour, Handler};
+use crate::engine::handlers::{Detour, Handler, at_trap};
 use crate::engine::provision::{map_code, unmap};
 use crate::plan::encode::LoadBias;
 use crate::plan::{Inlet, Plan};
@@ -111,12 +111,8 @@ impl Ground {
         handed: Handed,
         shared: &SharedProcess,
     ) -> io::Result<Result<Ground, String>> {
-        let signals = [libc::SIGSEGV, libc::SIGBUS, libc::SIGTRAP];
         let mut handlers = Vec::new();
-        for signal in signals {
-            if signal == libc::SIGTRAP && !spots.iter().any(|spot| spot.is_trap) {
-                continue;
-            }
+        for signal in [libc::SIGSEGV, libc::SIGBUS] {
             let Some(handler) = Handler::before(remote, signal)? else {
                 return Ok(Err(format!(
                     "the target has no handler for signal {signal}, which every Go runtime installs: use --engine bpf"
@@ -170,10 +166,9 @@ impl Ground {
             }
         };
         let faults = faults(start);
-        let passed = spots.iter().map(|spot| passed(spot.address));
-        let of_traps = spots.iter().zip(passed.zip(stubs.iter().copied()));
+        let of_traps = spots.iter().zip(&stubs).filter(|(spot, _)| spot.is_trap);
         let mut detours: Vec<Detour> = of_traps
-            .filter_map(|(spot, detour)| spot.is_trap.then_some(detour))
+            .map(|(spot, stub)| at_trap(spot.address, *stub))
             .collect();
         detours.extend(&faults);
         let mut places = Vec::new();

@@ -38,7 +38,6 @@ use self::handing::hand;
 pub use self::jumps::fits;
 use self::jumps::{Ground, Spot};
 use self::shared::{Acting, Shared};
-use super::breakpoints::trap_beside_uprobes;
 use super::code::verify;
 use super::core_dumps::{end_with_dump, is_about_to_dump};
 use super::guard::{Guard, Patch, Way};
@@ -299,7 +298,7 @@ impl InlineSession {
         let inserted = jumps
             .try_for_each(|(address, bytes)| self.memory.write(*address, bytes))
             .and_then(|()| match spots.iter().any(|spot| spot.is_trap) {
-                true => traps.insert(&self.memory, trap_beside_uprobes()),
+                true => traps.insert(&self.memory),
                 false => Ok(()),
             });
         if let Err(error) = inserted {

@@ -13,7 +13,7 @@ use goinject_probes::table::{Tables, TermCounters, WriterKind};
 use goinject_rules::model::Limits;
 use serde::{Deserialize, Serialize};
 
-use super::breakpoints::{Breakpoints, Ground, InsertError, LEFT, Refusal, Spot, TRAP};
+use super::breakpoints::{Breakpoints, Ground, InsertError, LEFT, Refusal, Spot};
 use super::code::{CodeError, Others, verify};
 use super::core_dumps::{Dumped, end_with_dump, is_about_to_dump};
 use super::provision::{Provision, ProvisionError, WrittenBy, unmap, unused_copies, words_for_copies};
@@ -108,7 +108,7 @@ impl PtraceEngine {
         self.shared.run.get().cloned()
     }
 
-    /// Arms a program whose runtime has just installed its handler for SIGTRAP, and lets it go on.
+    /// Arms a program whose runtime has just installed its handler for SIGSEGV, and lets it go on.
     ///
     /// # Errors
     /// It is still stopped.
@@ -238,7 +238,7 @@ pub struct PtraceSession {
     bias: LoadBias,
     memory: Memory,
     shared: Rc<Shared>,
-    /// None until the Go runtime has installed its handler for SIGTRAP, and once the program is gone.
+    /// None until the Go runtime has installed its handler for SIGSEGV, and once the program is gone.
     armed: Option<Armed>,
     /// Whether it descends from goinject.
     is_child: bool,
@@ -269,7 +269,7 @@ impl PtraceSession {
         armed
     }
 
-    /// Arms a program whose runtime has just installed its handler for SIGTRAP, and lets it go on.
+    /// Arms a program whose runtime has just installed its handler for SIGSEGV, and lets it go on.
     fn arm_started(&mut self, stop: Stop, family: &mut Family) -> Result<(), ArmError> {
         let spots = self.spots();
         verify(&self.plan, self.bias, &self.memory, Others::None)?;
@@ -336,7 +336,7 @@ impl PtraceSession {
     fn arm(&mut self, loaded: &Loaded, ground: Ground, spots: Vec<Spot>) -> Result<(), ArmError> {
         self.armed = Some(Armed {
             core: RefCell::new(self.shared.core(&self.plan, loaded, &self.generation)),
-            breakpoints: Breakpoints::insert(&self.memory, self.pid, ground, (spots, TRAP))?,
+            breakpoints: Breakpoints::insert(&self.memory, self.pid, ground, spots)?,
             supply: RefCell::new(Supply::of(loaded, WrittenBy::Tracer)),
         });
         Ok(())

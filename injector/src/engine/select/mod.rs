@@ -432,11 +432,11 @@ fn breakpoints(plan: &Plan, host: &Host) -> Result<(), String> {
     survives_breakpoints(plan)
 }
 
-/// Breakpoints need Go's own handler for SIGTRAP to stand in front of.
+/// Breakpoints need Go's own handler for SIGSEGV to stand in front of, for as long as the program runs.
 fn survives_breakpoints(plan: &Plan) -> Result<(), String> {
     if plan.binary.c_archive {
         return Err(
-            "in a C program (-buildmode=c-archive) Go's runtime does not handle SIGTRAP, so that a breakpoint left behind would end the program; use --engine bpf"
+            "in a C program (-buildmode=c-archive) the C code decides who handles SIGSEGV, so that a breakpoint left behind could end the program; use --engine bpf"
                 .to_owned(),
         );
     }

@@ -6,11 +6,19 @@
 
 use std::arch::global_asm;
 
+/// The bit of where a thread is to go on by which the places of traps are marked.
+const OF_TRAP: u32 = 63;
+
+/// A place with a trap: what else finds a thread there, as a fault of the program's own once the trap is gone, is passed on.
+pub(in crate::engine) fn at_trap(place: u64, to: u64) -> (u64, u64) {
+    (place, to | 1 << OF_TRAP)
+}
+
 /// The mark of a signal that goinject has taken care of; no number of an error.
 pub(in crate::engine) const SERVED: i32 = 0x676f_696e;
 
 // 168 is the saved RIP: 40 bytes into struct ucontext start the registers, RIP is the 17th.
-// The second word of siginfo is si_errno.
+// The second word of siginfo is si_errno, the third is si_code.
 global_asm!(
     ".pushsection .rodata.goinject_stub, \"a\"",
     ".balign 16",
@@ -28,6 +36,11 @@ global_asm!(
     "dec rcx",
     "jmp 2b",
     "4: mov rax, [r8 + 8]",
+    "btr rax, {of_trap}",
+    "jnc 6f",
+    "cmp dword ptr [rsi + 8], {si_kernel}",
+    "jne 3f",
+    "6:",
     "mov [rdx + 168], rax",
     "ret",
     "3: cmp dword ptr [rsi + 4], {served}",
@@ -46,6 +59,8 @@ global_asm!(
     "goinject_stub_table:",
     ".popsection",
     served = const SERVED,
+    of_trap = const OF_TRAP,
+    si_kernel = const libc::SI_KERNEL,
 );
 
 unsafe extern "C" {
@@ -95,6 +110,30 @@ mod tests {
         assert!(one.windows(8).any(|word| word == 0x1234u64.to_le_bytes()));
     }
 
+    #[test]
+    fn a_fault_of_the_programs_own_at_the_place_of_a_trap_is_passed_on() {
+        // Of a program whose handler does nothing: what follows the code is none.
+        let own = [0xc3u8];
+        let mut image = image(own.as_ptr() as u64, &[at_trap(0x1000, 0x9000)]);
+        let behind = image.len();
+        image.extend(own);
+        let mut memory = memmap2::MmapMut::map_anon(image.len()).unwrap();
+        let start = memory.as_ptr() as u64;
+        image[offset(&raw const PREVIOUS)..][..8].copy_from_slice(&(start + behind as u64).to_le_bytes());
+        memory.copy_from_slice(&image);
+        let memory = memory.make_exec().unwrap();
+        // SAFETY: the stub follows the C convention and only touches its own data and the context, and what it goes to returns.
+        let handler: Handler = unsafe { std::mem::transmute(memory.as_ptr()) };
+        let mut info = [0; 32];
+        for (code, goes_to) in [(1, 0x1000), (libc::SI_KERNEL, 0x9000)] {
+            let mut context = [0u64; 40];
+            context[21] = 0x1000;
+            info[2] = code;
+            handler(libc::SIGSEGV, info.as_ptr(), context.as_mut_ptr());
+            assert_eq!(context[21], goes_to);
+        }
+    }
+
     type Handler = extern "C" fn(i32, *const i32, *mut u64);
 
     #[test]
@@ -110,13 +149,13 @@ mod tests {
         let mut info = [0; 32];
         for (place, to) in table {
             context[21] = place;
-            handler(libc::SIGTRAP, info.as_ptr(), context.as_mut_ptr());
+            handler(libc::SIGSEGV, info.as_ptr(), context.as_mut_ptr());
             assert_eq!(context[21], to);
         }
         // Redirected elsewhere by goinject.
         context[21] = 0x5000;
         info[1] = SERVED;
-        handler(libc::SIGTRAP, info.as_ptr(), context.as_mut_ptr());
+        handler(libc::SIGSEGV, info.as_ptr(), context.as_mut_ptr());
         assert_eq!(context[21], 0x5000);
     }
 }
