@@ -130,6 +130,20 @@ impl Running {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Kills goinject and the guard that would clean up behind it, and waits for all that has their output: the program, too.
+    ///
+    /// # Panics
+    /// If it has no guard.
+    pub fn kill_with_guard(self) -> Outcome {
+        let guard = guard_of(self.pid()).expect("goinject has a guard");
+        // The guard first, or it would do its work.
+        for pid in [guard, self.pid()] {
+            // SAFETY: processes that were started here, and are not waited for yet.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+        }
+        self.end()
+    }
+
     /// Waits for its end, at most for [`LIMIT`].
     pub fn end(mut self) -> Outcome {
         let code = self.wait(LIMIT);

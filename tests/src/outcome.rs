@@ -50,6 +50,15 @@ impl Outcome {
         self.json.iter().filter(move |line| line["type"] == wanted)
     }
 
+    /// The words behind a rule's name in the table that goinject prints at the end: sites, calls, matched, fired, and so on.
+    #[must_use]
+    pub fn row(&self, rule: &str) -> Vec<&str> {
+        let beginning = format!("goinject: {rule}  ");
+        let mut lines = self.stderr.lines();
+        let row = lines.find_map(|line| line.strip_prefix(&beginning));
+        row.unwrap_or_default().split_whitespace().collect()
+    }
+
     /// The counters of each rule, in file order.
     #[must_use]
     pub fn counts(&self) -> Vec<Counts> {

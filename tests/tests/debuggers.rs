@@ -413,9 +413,7 @@ fn a_program_with_jumps_can_be_dumped() {
         fs::write(folder.path().join("rules.yaml"), OF_WATCHED).expect("written");
         let injector = attach(folder.path(), Writer::Trampoline, target.pid());
         act(folder.path());
-        kill(guard_of(injector.pid()).expect("it has a guard"));
-        kill(injector.pid());
-        injector.end();
+        injector.kill_with_guard();
         assert!(
             holds_soon(|| !is_traced(target.pid())),
             "somebody still traces it"

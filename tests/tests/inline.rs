@@ -1,7 +1,6 @@
 //! What the inline engine refuses, and builds that the table of cases does not have.
 
 use std::fs;
-use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -105,12 +104,7 @@ fn events_that_nobody_takes_are_only_counted() {
     );
     assert!(!outcome.stderr.contains("were lost"), "{}", said());
     let fired = busy::counted(&outcome.stdout)["leaf"].replaced.to_string();
-    let row = outcome
-        .stderr
-        .lines()
-        .find_map(|line| line.strip_prefix("goinject: leaf  "));
-    let row: Vec<&str> = row.unwrap_or_default().split_whitespace().collect();
-    assert_eq!(row[1..5], [fired.as_str(); 4], "{}", said());
+    assert_eq!(outcome.row("leaf")[1..5], [fired.as_str(); 4], "{}", said());
 }
 
 #[test]
@@ -327,21 +321,11 @@ fn faults_end_by_themselves_when_goinject_and_its_guard_are_killed() {
     let mut command = goinject::command(["run", "--quiet", "--engine", "inline"]);
     command.arg(&rules).arg("--").arg(Build::plain("1.27").of("busy"));
     command.args(["-for", "8s"]).process_group(0);
-    let mut injector = command.spawn().expect("goinject starts");
+    let injector = goinject::Running::start(&mut command);
     thread::sleep(Duration::from_secs(1));
-    let pid = i32::try_from(injector.id()).expect("process ids are small");
-    let guard = goinject::guard_of(pid).expect("goinject has a guard");
-    // The guard first, or it would do its work.
-    for pid in [guard, pid] {
-        // SAFETY: processes that were started here, and are not waited for yet.
-        unsafe { libc::kill(pid, libc::SIGKILL) };
-    }
-    let _ = injector.wait();
-    let mut stdout = String::new();
-    let mut output = injector.stdout.take().expect("it is piped");
-    // Up to the end of the program, which is nobody's child any more.
-    output.read_to_string(&mut stdout).expect("it is text");
-    let total = busy::total(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout}"));
+    let outcome = injector.kill_with_guard();
+    let total = busy::total(&outcome.stdout);
+    let total = total.unwrap_or_else(|error| panic!("{error}: {}", outcome.describe()));
     assert!(total.replaced > 0 && total.kept > 0, "{total:?}");
 }
 

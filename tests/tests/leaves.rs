@@ -1,9 +1,7 @@
 //! Small functions without a stack check, whose first instruction is a probed one.
 
 use std::fs;
-use std::io::Read;
 use std::os::unix::process::CommandExt;
-use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
@@ -204,26 +202,12 @@ fn what_faults_beside_a_jump_panics_as_without_also_when_goinject_is_gone() {
         }
         // Nobody is left to take the jumps out.
         let mut command = goinject::command(["run", "--quiet", "--writer", "trampoline"]);
-        command
-            .args(["rules.yaml", "--", "./leaves", "2s"])
-            .current_dir(module.path(""))
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped());
-        let mut injector = command.spawn().expect("goinject starts");
+        command.args(["rules.yaml", "--", "./leaves", "2s"]);
+        let injector = goinject::Running::start(command.current_dir(module.path("")).process_group(0));
         thread::sleep(Duration::from_secs(1));
-        let pid = i32::try_from(injector.id()).expect("process ids are small");
-        let guard = goinject::guard_of(pid).expect("goinject has a guard");
-        let program = goinject::children_of(pid);
+        let program = goinject::children_of(injector.pid());
         assert!(program.len() > 1, "{version}: {program:?}");
-        for pid in [guard, pid] {
-            // SAFETY: processes that were started here, and are not waited for yet.
-            unsafe { libc::kill(pid, libc::SIGKILL) };
-        }
-        let _ = injector.wait();
-        let mut stdout = String::new();
-        let mut output = injector.stdout.take().expect("it is piped");
-        output.read_to_string(&mut stdout).expect("it is text");
+        let stdout = injector.kill_with_guard().stdout;
         assert!(stdout.starts_with(&expected), "{version}: {stdout}");
         assert!(stdout.ends_with(&ends), "{version}: {stdout}");
     }
