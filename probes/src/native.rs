@@ -44,6 +44,30 @@ pub trait Thread {
     fn emit(&mut self, event: &Event);
 }
 
+/// A thread of which nothing can be read or written: its events go to a function.
+pub(crate) struct OutOfReach<F>(pub(crate) F);
+
+impl<F: FnMut(&Event)> Thread for OutOfReach<F> {
+    fn read(&mut self, _: u64, _: &mut [u8]) -> bool {
+        false
+    }
+    fn write(&mut self, _: u64, _: &[u8]) -> bool {
+        false
+    }
+    fn float(&mut self, _: u32) -> Option<u64> {
+        None
+    }
+    fn set_float(&mut self, _: u32, _: u64) -> bool {
+        false
+    }
+    fn thread_pointer(&mut self) -> u64 {
+        0
+    }
+    fn emit(&mut self, event: &Event) {
+        self.0(event);
+    }
+}
+
 /// The decision core: of one process, or of all processes that a BPF program decides for.
 #[derive(Debug)]
 pub struct Core {

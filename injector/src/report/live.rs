@@ -152,8 +152,9 @@ impl Sink for Live {
 
     fn notice(&mut self, notice: &Notice) {
         if let Notice::Standing(progress) = notice {
-            self.look_at_counts(progress, Instant::now());
-            console::write(&prefixed(&self.table(progress, Instant::now())));
+            let now = Instant::now();
+            self.look_at_counts(progress, now);
+            console::write(&prefixed(&self.table(progress, now)));
         }
     }
 

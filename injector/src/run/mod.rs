@@ -441,7 +441,7 @@ impl Run<'_> {
                 .get(&pid)
                 .and_then(|process| process.armable_of(generation));
             if let Some(rule) = armable.and_then(|armable| armable.plan.rules.get(rule)) {
-                self.results.add_untold(pid, &rule.name, faults);
+                self.results.add_faults(pid, &rule.name, faults);
             }
         }
         if let Some(pid) = damaged_in

@@ -83,11 +83,11 @@ impl Results {
             fired: 1,
             failed: u64::from(fired.outcome == OutcomeName::Failed),
         };
-        self.add_untold(fired.pid, &fired.rule, faults);
+        self.add_faults(fired.pid, &fired.rule, faults);
     }
 
     /// Notes what fired in a process: in the last one of its number.
-    pub(super) fn add_untold(&mut self, pid: i32, rule: &str, faults: Faults) {
+    pub(super) fn add_faults(&mut self, pid: i32, rule: &str, faults: Faults) {
         let mut processes = self.processes.iter_mut().rev();
         let Some(process) = processes.find(|process| process.pid == pid) else {
             return;

@@ -1,6 +1,5 @@
 //! Processes that leave a run: their probes come off in the background, and then their rows are taken back.
 
-use std::cell::RefCell;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
@@ -8,7 +7,7 @@ use libbpf_rs::{MapCore, MapHandle};
 use zerocopy::FromBytes;
 
 use super::{ProcessRows, Program};
-use crate::native::Thread;
+use crate::native::OutOfReach;
 use crate::table::{CallKey, Event, GKey, GoroutineKey, Process, Reason, TermCounters};
 
 /// How often at most rows are taken back from processes that left.
@@ -86,7 +85,9 @@ impl Program {
                 core = self.core().ok();
             }
             if let Some(core) = &mut core {
-                core.abandon(&mut Left(&self.events), &scratch, Reason::Lost);
+                // What failed is told.
+                let mut left = OutOfReach(|event: &Event| self.events.borrow_mut().push(*event));
+                core.abandon(&mut left, &scratch, Reason::Lost);
             }
         }
     }
@@ -99,29 +100,5 @@ fn drop_keys<K: FromBytes>(map: &MapHandle, closed: &HashSet<u32>, process: impl
     // All of them first: where the key that was just seen is gone, the kernel starts again from the beginning.
     for key in keys.collect::<Vec<_>>() {
         let _ = map.delete(&key);
-    }
-}
-
-/// A thread of a process that left: nothing can be read or written, but what failed is told.
-struct Left<'a>(&'a RefCell<Vec<Event>>);
-
-impl Thread for Left<'_> {
-    fn read(&mut self, _: u64, _: &mut [u8]) -> bool {
-        false
-    }
-    fn write(&mut self, _: u64, _: &[u8]) -> bool {
-        false
-    }
-    fn float(&mut self, _: u32) -> Option<u64> {
-        None
-    }
-    fn set_float(&mut self, _: u32, _: u64) -> bool {
-        false
-    }
-    fn thread_pointer(&mut self) -> u64 {
-        0
-    }
-    fn emit(&mut self, event: &Event) {
-        self.0.borrow_mut().push(*event);
     }
 }

@@ -297,10 +297,7 @@ impl InlineSession {
         let mut jumps = prepared.ground.jumps.iter();
         let inserted = jumps
             .try_for_each(|(address, bytes)| self.memory.write(*address, bytes))
-            .and_then(|()| match spots.iter().any(|spot| spot.is_trap) {
-                true => traps.insert(&self.memory),
-                false => Ok(()),
-            });
+            .and_then(|()| traps.insert(&self.memory));
         if let Err(error) = inserted {
             let _ = lift(&spots, &self.memory);
             guard.dismiss();

@@ -1,7 +1,7 @@
 //! Calls that are counted in lanes, by all that a run has.
 
 use super::*;
-use crate::native::{Core, Hit, Thread};
+use crate::native::{Core, Hit, OutOfReach};
 
 /// The count of a rule as if threads had met there: calls pass in lanes, in 32 of them from the start.
 fn open(run: &SharedRun) {
@@ -71,7 +71,8 @@ fn processes_of_a_run_count_in_one_order_whatever_leads_to_the_core() {
             assert_eq!(run.counters()[0].matched, 4 * CALLS, "{rule:?}");
             // The tracer counts while threads do.
             let stub = other.stub;
-            let mut traced = Traced::default();
+            let mut fired = Vec::new();
+            let mut traced = OutOfReach(|event: &Event| fired.push(event.call));
             std::thread::scope(|scope| {
                 for _ in 0..3 {
                     scope.spawn(move || (0..CALLS).for_each(|n| _ = call(stub, n)));
@@ -83,7 +84,7 @@ fn processes_of_a_run_count_in_one_order_whatever_leads_to_the_core() {
                 }
             });
             numbers.extend(other.take_events().iter().map(|event| event.call));
-            numbers.extend(traced.0);
+            numbers.extend(fired);
             numbers.sort_unstable();
             assert_eq!(numbers, turns, "{rule:?}");
             let counters = run.counters()[0];
@@ -91,30 +92,5 @@ fn processes_of_a_run_count_in_one_order_whatever_leads_to_the_core() {
             assert_eq!((counters.matched, counters.fired), (9 * CALLS, fired), "{rule:?}");
             assert_eq!(counters.held[Held::Calls as usize], 9 * CALLS - fired, "{rule:?}");
         }
-    }
-}
-
-/// A thread that is traced, and the calls that fired there.
-#[derive(Default)]
-struct Traced(Vec<u64>);
-
-impl Thread for Traced {
-    fn read(&mut self, _: u64, _: &mut [u8]) -> bool {
-        false
-    }
-    fn write(&mut self, _: u64, _: &[u8]) -> bool {
-        false
-    }
-    fn float(&mut self, _: u32) -> Option<u64> {
-        None
-    }
-    fn set_float(&mut self, _: u32, _: u64) -> bool {
-        false
-    }
-    fn thread_pointer(&mut self) -> u64 {
-        0
-    }
-    fn emit(&mut self, event: &Event) {
-        self.0.push(event.call);
     }
 }
