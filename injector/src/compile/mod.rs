@@ -2,7 +2,7 @@
 
 mod condition;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use goinject_rules::model::{Mode, RuleSet, Trigger};
@@ -30,12 +30,8 @@ pub fn compile(rules: &RuleSet, resolution: &Resolution, binary: &Binary) -> Pla
     for of in acting.chain(panics).chain(noting) {
         functions.insert(of.function.entry, function(of));
     }
-    let index_of = |of: &ResolvedFunction| {
-        functions
-            .keys()
-            .position(|entry| *entry == of.function.entry)
-            .expect("every function was added")
-    };
+    let indices: HashMap<Address, usize> = functions.keys().copied().zip(0..).collect();
+    let index_of = |of: &ResolvedFunction| indices[&of.function.entry];
     let mut sites: BTreeMap<Address, Site> = BTreeMap::new();
     let mut plan_rules = Vec::new();
     // One row for each rule of the file, whether this binary has its functions or not: the rows are the run's.

@@ -2,13 +2,11 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 use super::arch::PROBE;
-use crate::go::address::Address;
 use crate::plan::Plan;
 use crate::plan::encode::LoadBias;
-use crate::tracee::Memory;
+use crate::tracee::{Memory, Nearby};
 
 /// Whose breakpoints may be in the code already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,38 +42,49 @@ const JUMP: usize = 12;
 /// # Errors
 /// With the first difference.
 pub fn verify(plan: &Plan, bias: LoadBias, memory: &Memory, others: Others) -> Result<(), CodeError> {
-    let compare = |at: Address, planned: &[u8]| compare(memory, bias.apply(at), planned, others);
     // Its path may be another's: in goinject's own root, or since it was replaced. Where the program is gone, so is its memory.
     let file = File::open(format!("/proc/{}/exe", memory.pid())).ok();
+    let mut in_file = file.as_ref().map(Nearby::new);
+    let mut in_memory = InMemory::new(memory, others);
     for site in &plan.sites {
         let (at, instruction) = (site.instruction.address, &site.instruction);
-        compare(at, &instruction.bytes)?;
+        in_memory.compare(bias.apply(at), &instruction.bytes)?;
         let entry = plan.functions[site.function].address;
         let begins = at.0.checked_sub(entry.0);
         let offset = begins.and_then(|before| instruction.file_offset.0.checked_sub(before));
         let mut beginning = [0; JUMP];
-        if let (Some(file), Some(offset)) = (&file, offset)
-            && file.read_exact_at(&mut beginning, offset).is_ok()
+        if let (Some(file), Some(offset)) = (&mut in_file, offset)
+            && file.read(offset, &mut beginning).is_ok()
         {
-            compare(entry, &beginning)?;
+            in_memory.compare(bias.apply(entry), &beginning)?;
         }
     }
     Ok(())
 }
 
-/// Compares bytes of code with those of the plan.
-pub(super) fn compare(
-    memory: &Memory,
-    address: u64,
-    planned: &[u8],
+/// Code in memory, of which many pieces are compared, sorted by address.
+pub(super) struct InMemory<'a> {
+    memory: Nearby<'a>,
     others: Others,
-) -> Result<(), CodeError> {
-    let mut bytes = vec![0; planned.len()];
-    memory.read(address, &mut bytes)?;
-    let is_probed = |n: usize| others == Others::Probes && is_within_probe(&bytes, n);
-    match (0..planned.len()).all(|n| bytes[n] == planned[n] || is_probed(n)) {
-        true => Ok(()),
-        false => Err(CodeError::Differs { address }),
+}
+
+impl InMemory<'_> {
+    pub(super) fn new(memory: &Memory, others: Others) -> InMemory<'_> {
+        InMemory {
+            memory: memory.nearby(),
+            others,
+        }
+    }
+
+    /// Compares bytes of code with those of the plan.
+    pub(super) fn compare(&mut self, address: u64, planned: &[u8]) -> Result<(), CodeError> {
+        let mut bytes = vec![0; planned.len()];
+        self.memory.read(address, &mut bytes)?;
+        let is_probed = |n: usize| self.others == Others::Probes && is_within_probe(&bytes, n);
+        match (0..planned.len()).all(|n| bytes[n] == planned[n] || is_probed(n)) {
+            true => Ok(()),
+            false => Err(CodeError::Differs { address }),
+        }
     }
 }
 

@@ -60,6 +60,11 @@ impl Memory {
         self.file.read_exact_at(to, address).map_err(gone)
     }
 
+    /// For reads of many places that are close to each other.
+    pub fn nearby(&self) -> Nearby<'_> {
+        Nearby::new(&self.file)
+    }
+
     /// Writes all of `from` to an address, whatever the page's protection.
     ///
     /// # Errors
@@ -106,6 +111,54 @@ impl Memory {
     }
 }
 
+/// Reads of places that are close to each other: a system call for some pages in place of one for each. What is there must not
+/// change meanwhile.
+#[derive(Debug)]
+pub struct Nearby<'a> {
+    file: &'a File,
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Nearby<'_> {
+    const SPAN: usize = 1 << 14;
+
+    /// Of a program's memory or file, nothing of which is read yet.
+    pub fn new(file: &File) -> Nearby<'_> {
+        Nearby {
+            file,
+            start: 0,
+            bytes: Vec::new(),
+        }
+    }
+
+    /// Reads all of `to` from an address.
+    ///
+    /// # Errors
+    /// As [`Memory::read`].
+    pub fn read(&mut self, address: u64, to: &mut [u8]) -> io::Result<()> {
+        if self.held(address, to.len()).is_none() {
+            self.start = address;
+            self.bytes.resize(Nearby::SPAN.max(to.len()), 0);
+            // Less where the file or what is mapped ends; what can't be read is told below.
+            let count = self.file.read_at(&mut self.bytes, address).unwrap_or(0);
+            self.bytes.truncate(count);
+        }
+        match self.held(address, to.len()) {
+            Some(held) => {
+                to.copy_from_slice(held);
+                Ok(())
+            }
+            None => self.file.read_exact_at(to, address).map_err(gone),
+        }
+    }
+
+    fn held(&self, address: u64, len: usize) -> Option<&[u8]> {
+        let from = usize::try_from(address.checked_sub(self.start)?).ok()?;
+        self.bytes.get(from..from.checked_add(len)?)
+    }
+}
+
 /// The file of a program that is gone, by its end or by an exec, is empty.
 fn gone(error: io::Error) -> io::Error {
     match error.kind() {
@@ -121,6 +174,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn places_close_to_each_other_are_read_as_alone() {
+        let memory = Memory::open(i32::try_from(std::process::id()).expect("a process id")).expect("our own");
+        let content: Vec<u8> = (0..3 * Nearby::SPAN).map(|n| (n % 251) as u8).collect();
+        let start = content.as_ptr() as u64;
+        let mut nearby = memory.nearby();
+        // Forwards, backwards, over the end of what was read at once, and more than that.
+        for (at, len) in [
+            (100, 12),
+            (40, 12),
+            (5000, 6),
+            (40 + Nearby::SPAN - 3, 12),
+            (8, Nearby::SPAN + 1),
+            (20, 0),
+        ] {
+            let mut read = vec![0; len];
+            nearby.read(start + at as u64, &mut read).expect("mapped");
+            assert_eq!(read, content[at..at + len], "{len} bytes at {at}");
+        }
+        let is_unmapped = |error: io::Error| error.raw_os_error() == Some(libc::EIO);
+        assert!(nearby.read(16, &mut [0; 4]).is_err_and(is_unmapped));
+    }
+
+    #[test]
     fn memory_of_a_program_that_is_gone_is_told_as_that() {
         let mut child = Command::new("sleep").arg("60").spawn().expect("started");
         let memory = Memory::open(i32::try_from(child.id()).expect("a process id")).expect("a child's");
@@ -129,5 +205,6 @@ mod tests {
         let is_gone = |error: io::Error| error.raw_os_error() == Some(libc::ESRCH);
         assert!(memory.word(0x1000).is_err_and(is_gone));
         assert!(memory.write(0x1000, &[0; 8]).is_err_and(is_gone));
+        assert!(memory.nearby().read(0x1000, &mut [0; 8]).is_err_and(is_gone));
     }
 }

@@ -31,7 +31,7 @@ pub use ending::is_ending;
 pub use family::{End, Family, Follow, News};
 pub use flags::{KERNEL_THREAD, has_flag};
 pub use maps::{Mapping, hole_near, page_size, read as mappings};
-pub use memory::Memory;
+pub use memory::{Memory, Nearby};
 pub use obstacle::Obstacle;
 pub use ptrace::{seize_first_thread, signal_name};
 pub use remote::Remote;

@@ -9,7 +9,7 @@ use goinject_probes::inline::{Head, SharedProcess, code_size, entrance, faults};
 use super::handing::Handed;
 use crate::engine::arch::{STUB, jump, stub};
 use crate::engine::breakpoints::{self, Traps};
-use crate::engine::code::{CodeError, Others, compare};
+use crate::engine::code::{CodeError, InMemory, Others};
 use crate::engine::handlers::{Detour, Handler, at_trap};
 use crate::engine::provision::{map_code, unmap};
 use crate::plan::encode::LoadBias;
@@ -225,7 +225,7 @@ fn jumps(spots: &[Spot], stubs: &[u64]) -> Result<Vec<(u64, Vec<u8>)>, String> {
 /// # Errors
 /// They differ, or can't be read.
 pub(super) fn verify(spots: &[Spot], memory: &Memory) -> Result<(), CodeError> {
-    spots
-        .iter()
-        .try_for_each(|spot| compare(memory, spot.address, &spot.bytes, Others::None))
+    let mut code = InMemory::new(memory, Others::None);
+    let mut spots = spots.iter();
+    spots.try_for_each(|spot| code.compare(spot.address, &spot.bytes))
 }
