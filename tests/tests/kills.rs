@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use goinject_tests::goinject::{children_of, guard_of};
+use goinject_tests::goinject::{children_of, guard_of, lives};
 use goinject_tests::patience::wait_for;
 use goinject_tests::{Build, Writer, busy, goinject};
 
@@ -83,6 +83,13 @@ fn the_tracing_process_is_killed_with_jumps() {
 #[test]
 fn the_process_group_is_killed_with_jumps() {
     kill_often(Writer::Trampoline, Whom::Group, KILLS);
+}
+
+#[test]
+#[ignore = "takes minutes: cargo xtask stress killed_a_thousand_times"]
+fn killed_a_thousand_times_with_jumps() {
+    kill_often(Writer::Trampoline, Whom::Process, 500);
+    kill_often(Writer::Trampoline, Whom::GroupAndGuard, 500);
 }
 
 #[test]
@@ -330,20 +337,19 @@ fn kill_once(writer: Writer, whom: Whom, run: usize, folder: &Path) -> Result<Su
         let _ = injector.wait();
         return describe("did not start");
     };
-    let guard = (whom == Whom::GroupAndGuard).then(|| guard_of(pid));
+    let guard = guard_of(pid);
+    // Where values are passed in memory, BPF needs no breakpoint. On a busy machine it may all be over by now.
+    let has_guard = writer != Writer::Tracer && (writer != Writer::Mixed || build.version != "1.15");
+    if has_guard && guard.is_none() && lives(target) {
+        return describe("has no guard");
+    }
     thread::sleep(PERIOD.mul_f64(random() * 0.8));
     match whom {
         Whom::Process => kill(pid),
         Whom::Group => kill(-pid),
         Whom::GroupAndGuard => {
             kill(-pid);
-            // Where values are passed in memory, BPF needs no breakpoint.
-            let is_needed = writer != Writer::Mixed || build.version != "1.15";
-            match guard.flatten() {
-                Some(guard) => kill(guard),
-                None if is_needed => return Err("goinject has no guard".to_owned()),
-                None => {}
-            }
+            guard.into_iter().for_each(kill);
         }
         Whom::All => kill_all(pid),
     }
