@@ -1,4 +1,4 @@
-//! The program `fixtures/go/busy`: eight goroutines that check each of their calls, under a garbage collection each
+//! The program `fixtures/go/busy`: goroutines that check each of their calls, under a garbage collection each
 //! millisecond.
 
 use std::collections::BTreeMap;

@@ -55,7 +55,7 @@ pub(crate) fn stress(options: &StressOptions) -> Result<ExitCode> {
     if !options.guest {
         environment.push(("GOINJECT_NO_GUEST", "1".to_owned()));
     }
-    for binary in ["stress", "value_stress", "table"] {
+    for binary in ["stress", "value_stress", "table", "kills"] {
         let code = run(binary, options.name.as_deref(), &environment)?;
         if code != ExitCode::SUCCESS {
             return Ok(code);
