@@ -149,14 +149,15 @@ impl SharedRun {
 
     /// What each rule has done so far, in all processes.
     pub fn counters(&self) -> Vec<Counters> {
-        let rows = self.run.counters().into_iter().zip(self.gathered.counters().0);
+        let gathered = self.gathered.counters(self.run.rule_count());
+        let rows = self.run.counters().into_iter().zip(gathered);
         rows.map(|(row, gathered)| counted(sum(row, &gathered))).collect()
     }
 
     /// Events that found no room, and calls that could not be looked at.
     pub fn lost(&self) -> [u64; 2] {
         let control = self.run.control();
-        counted([self.gathered.counters().1, control.lost_hits])
+        counted([self.gathered.dropped(), control.lost_hits])
     }
 
     /// The memory.
@@ -286,13 +287,7 @@ impl SharedProcess {
         let serial = run.run.next_serial();
         rows.set(&FirstRows::default(), &told::marked(tables), serial);
         let inside = Rc::new(Rows::of_file(fd, places.inside, 1)?);
-        let shares = Rc::new(Shares::of_file(
-            fd,
-            places.shares,
-            share,
-            run.places.rule_count as usize,
-            &inside,
-        )?);
+        let shares = Rc::new(Shares::of_file(fd, places.shares, share, &inside, &run.run)?);
         run.gathered.join(&shares);
         Ok(SharedProcess {
             size: room.size(),

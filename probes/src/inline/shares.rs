@@ -12,6 +12,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::counted::counted;
 use super::layout::{Inside, Room, SLOTS};
+use crate::native::Run;
 use crate::rows::Rows;
 use crate::table::{Counters, TermCounters};
 
@@ -21,9 +22,11 @@ pub(super) struct Shares {
     /// In words.
     size: usize,
     terms: usize,
-    rules: usize,
+    /// Rows that there is room for, and behind them that of the run.
+    room: usize,
     rows: Rows<u64>,
     inside: Rc<Rows<Inside>>,
+    run: Rc<Run>,
 }
 
 impl Shares {
@@ -39,25 +42,32 @@ impl Shares {
         file: BorrowedFd<'_>,
         at: u64,
         (size, terms): (u64, u64),
-        rules: usize,
         inside: &Rc<Rows<Inside>>,
+        run: &Rc<Run>,
     ) -> io::Result<Shares> {
         Ok(Shares {
-            rules,
+            room: run.rules.len(),
             size: size as usize / 8,
             terms: terms as usize / 8,
             rows: Rows::of_file(file, at, (size * SLOTS) as usize / 8)?,
             inside: Rc::clone(inside),
+            run: Rc::clone(run),
         })
     }
 
-    fn add_rules(&self, sums: &mut [Counters]) {
+    /// Only the rows of rules that there are: the others would take memory, in each slot's share.
+    fn add_rules(&self, sums: &mut Vec<Counters>) {
+        sums.resize(self.run.rule_count(), Counters::default());
         self.add(0, sums);
+    }
+
+    fn add_run(&self, sum: &mut Counters) {
+        self.add(self.room * size_of::<Counters>() / 8, std::slice::from_mut(sum));
     }
 
     /// How often rules have fired, on which no common limit was. Behind the rows of rules there is one for that.
     pub(super) fn faults(&self) -> u64 {
-        let fired = (self.rules * size_of::<Counters>() + offset_of!(Counters, fired)) / 8;
+        let fired = (self.room * size_of::<Counters>() + offset_of!(Counters, fired)) / 8;
         let of_slot = |slot| self.rows.get(slot * self.size + fired).unwrap_or_default();
         self.used()
             .fold(0, |sum: u64, slot| sum.wrapping_add(of_slot(slot)))
@@ -65,7 +75,7 @@ impl Shares {
 
     /// By each rule.
     pub(super) fn of_rules(&self) -> Vec<Counters> {
-        let mut sums = vec![Counters::default(); self.rules];
+        let mut sums = Vec::new();
         self.add_rules(&mut sums);
         sums.into_iter().map(counted).collect()
     }
@@ -94,12 +104,26 @@ impl Shares {
     }
 }
 
+/// What processes have counted.
+#[derive(Clone, Debug, Default)]
+struct Counted {
+    rules: Vec<Counters>,
+    run: Counters,
+}
+
+impl Counted {
+    fn add(&mut self, shares: &Shares) {
+        shares.add_rules(&mut self.rules);
+        shares.add_run(&mut self.run);
+    }
+}
+
 /// What the processes of a run have counted.
 #[derive(Debug)]
 pub(super) struct Gathered {
     shares: RefCell<Vec<Rc<Shares>>>,
     /// By those that are gone.
-    gone: RefCell<Vec<Counters>>,
+    gone: RefCell<Counted>,
     /// Calls of each rule that are in the common count by now, too.
     numbered: RefCell<Vec<u64>>,
 }
@@ -108,7 +132,7 @@ impl Gathered {
     pub(super) fn new(rules: usize) -> Gathered {
         Gathered {
             shares: RefCell::default(),
-            gone: RefCell::new(vec![Counters::default(); rules + 1]),
+            gone: RefCell::default(),
             numbered: RefCell::new(vec![0; rules]),
         }
     }
@@ -120,7 +144,7 @@ impl Gathered {
         all.retain(|one| {
             let is_used = Rc::strong_count(one) > 1;
             if !is_used {
-                one.add_rules(&mut self.gone.borrow_mut());
+                self.gone.borrow_mut().add(one);
             }
             is_used
         });
@@ -133,17 +157,25 @@ impl Gathered {
         *numbered = numbered.wrapping_add(calls);
     }
 
-    /// By each rule, and how many events were dropped.
-    pub(super) fn counters(&self) -> (Vec<Counters>, u64) {
-        let mut sums = self.gone.borrow().clone();
-        for shares in &*self.shares.borrow() {
-            shares.add_rules(&mut sums);
-        }
-        let dropped = sums.pop().map_or(0, |row| row.calls);
+    /// By each of so many rules.
+    pub(super) fn counters(&self, rules: usize) -> Vec<Counters> {
+        let mut sums = self.total().rules;
+        sums.resize(rules, Counters::default());
         for (sum, numbered) in sums.iter_mut().zip(&*self.numbered.borrow()) {
             sum.matched = sum.matched.wrapping_sub(*numbered);
         }
-        (sums, dropped)
+        sums
+    }
+
+    /// Events that found no room.
+    pub(super) fn dropped(&self) -> u64 {
+        self.total().run.calls
+    }
+
+    fn total(&self) -> Counted {
+        let mut total = self.gone.borrow().clone();
+        self.shares.borrow().iter().for_each(|shares| total.add(shares));
+        total
     }
 }
 

@@ -174,6 +174,11 @@ impl Run {
         self.lanes_of(0).unwrap_or(std::ptr::null_mut())
     }
 
+    /// Rules that there are, or were: so many rows are in use.
+    pub(crate) fn rule_count(&self) -> usize {
+        self.used.get()
+    }
+
     /// Rows for more rules; none if there is no room.
     pub fn add_rules(&self, count: usize) -> Option<u32> {
         let first = self.used.get();
