@@ -3,8 +3,9 @@
 use std::io;
 
 use super::{ArmError, SessionError};
-use crate::tracee::arch::system_call_at_end;
-use crate::tracee::{Stop, Why};
+use crate::plan::Plan;
+use crate::tracee::arch::{system_call_at_end, thread_pointer};
+use crate::tracee::{Family, Memory, Stop, Why};
 
 /// The signals that a starting program is to have handlers for before it is armed. Go's runtime installs them in this order when
 /// its first thread is set up, before it starts others and before any package is initialised.
@@ -21,9 +22,18 @@ impl Awaited {
         Awaited(&[libc::SIGBUS, libc::SIGSEGV])
     }
 
-    /// Whether the last of them was installed by the system call that the program is at the end of.
-    fn is_over(&mut self, stop: &Stop) -> io::Result<bool> {
-        if stop.why() != Why::SystemCall {
+    /// Whether Go's runtime has installed the last of them by the system call that the program is at the end of. Libraries in C,
+    /// such as sanitizers, may have handlers of their own before: their thread has no g yet. Where it is over, the program stops at
+    /// system calls no longer.
+    pub(super) fn is_over(
+        &mut self,
+        pid: i32,
+        stop: &Stop,
+        plan: &Plan,
+        memory: &Memory,
+        family: &mut Family,
+    ) -> io::Result<bool> {
+        if stop.tid() != pid || stop.why() != Why::SystemCall {
             return Ok(false);
         }
         let registers = stop.registers()?;
@@ -32,26 +42,33 @@ impl Awaited {
         if let [next, rest @ ..] = self.0
             && installs
             && signal == *next as u64
+            && plan.runtime.tls_g.is_none_or(|offset| {
+                let place = thread_pointer(&registers).wrapping_add_signed(offset);
+                memory.word(place).map_or(true, |g| g != 0)
+            })
         {
             self.0 = rest;
+            if rest.is_empty() {
+                family.set_up(pid);
+            }
             return Ok(rest.is_empty());
         }
         Ok(false)
     }
 }
 
-/// Takes a stop of a program that is starting, and arms it when its runtime is set up.
+/// Takes a stop of a program that is starting, and arms it when its runtime is set up, which this stop says or not.
 pub(super) fn take_stop<E>(
     pid: i32,
     stop: Stop,
-    awaited: &mut Awaited,
+    is_over: bool,
     arm: impl FnOnce(Stop) -> Result<(), E>,
 ) -> Result<(), SessionError>
 where
     ArmError: From<E>,
 {
     match stop.tid() == pid {
-        true if awaited.is_over(&stop)? => Ok(arm(stop).map_err(ArmError::from)?),
+        true if is_over => Ok(arm(stop).map_err(ArmError::from)?),
         true => Ok(stop.resume_to_system_call()?),
         false => Ok(stop.resume()?),
     }

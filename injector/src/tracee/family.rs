@@ -113,12 +113,36 @@ pub struct Family {
     held: VecDeque<News>,
     /// Threads that were asked to stop and could not. They are let go later than their process.
     late: BTreeSet<i32>,
+    /// Processes whose first thread stops at system calls, since their program is just starting.
+    starting: BTreeSet<i32>,
 }
 
 impl Family {
     /// Takes in a command that was just started.
     pub fn adopt(&mut self, stop: &Stop) {
         self.add(stop.tid(), stop.tid());
+    }
+
+    /// Has a program that is just starting run to its next system call. So it goes on, whatever it stops for, until [`Family::set_up`].
+    ///
+    /// # Errors
+    /// Those of ptrace.
+    pub fn start(&mut self, stop: Stop) -> io::Result<()> {
+        self.starting.insert(stop.tid());
+        stop.resume_to_system_call()
+    }
+
+    /// A program is no longer starting.
+    pub fn set_up(&mut self, pid: i32) {
+        self.starting.remove(&pid);
+    }
+
+    /// Lets a thread go on that has stopped for nothing that anybody is to know.
+    fn go_on(&self, stop: Stop) -> io::Result<()> {
+        match self.starting.contains(&stop.tid()) {
+            true => stop.resume_to_system_call(),
+            false => stop.resume(),
+        }
     }
 
     /// Seizes every thread of a running process, without stopping any. Threads that it makes later are
@@ -252,11 +276,11 @@ impl Family {
         match stop.why() {
             Why::Born { child, shares_memory } => {
                 let birth = Birth::of(child, pid, shares_memory);
-                stop.resume()?;
+                self.go_on(stop)?;
                 self.born(child, birth)
             }
             Why::Interrupted => {
-                stop.resume()?;
+                self.go_on(stop)?;
                 Ok(None)
             }
             Why::Exec(_) => {
@@ -313,6 +337,7 @@ impl Family {
 
     fn executed(&mut self, pid: i32) {
         self.guests.remove(&pid);
+        self.starting.remove(&pid);
         for tid in self
             .threads
             .insert(pid, BTreeSet::from([pid]))
@@ -374,6 +399,7 @@ impl Family {
 
     /// Forgets a process: it is gone, or nobody's any more.
     fn forget(&mut self, pid: i32) {
+        self.starting.remove(&pid);
         self.guests.remove(&pid);
         self.watched.remove(&pid);
         for tid in self.threads.remove(&pid).into_iter().flatten() {

@@ -242,7 +242,7 @@ impl BpfEngine {
         let stays = setup.is_traced() || follow == Follow::Processes;
         if plan.makes_scanned_copies() || session.served.waits() {
             session.starting = Some(Starting { loaded, stays });
-            stop.resume_to_system_call().map_err(ArmError::Trace)?;
+            family.start(stop).map_err(ArmError::Trace)?;
         } else if stays {
             stop.resume().map_err(ArmError::Trace)?;
         } else {
@@ -331,7 +331,7 @@ impl BpfEngine {
         if is_starting && session.served.waits() {
             session.starting = Some(Starting { loaded, stays: true });
             for stop in stops {
-                stop.resume_to_system_call().map_err(ArmError::Trace)?;
+                family.start(stop).map_err(ArmError::Trace)?;
             }
         } else {
             session.insert_and_resume(stops, family)?;

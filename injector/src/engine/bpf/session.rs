@@ -186,9 +186,10 @@ impl Session for BpfSession {
         self.supply();
         let pid = self.pid;
         match self.starting.is_some() {
-            true => take_stop(pid, stop, &mut Awaited::traps(), |stop| {
-                self.arm_started(stop, family)
-            }),
+            true => {
+                let is_over = Awaited::traps().is_over(pid, &stop, &self.plan, &self.memory, family)?;
+                take_stop(pid, stop, is_over, |stop| self.arm_started(stop, family))
+            }
             false => Ok(self.serve(stop)?),
         }
     }

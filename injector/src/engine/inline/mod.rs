@@ -142,7 +142,7 @@ impl Engine for InlineEngine {
         match subject.start {
             // It runs until its Go runtime has set up threads and signal handlers, which is before any package is
             // initialised.
-            Start::Executed(stop) => stop.resume_to_system_call().map_err(ArmError::trace)?,
+            Start::Executed(stop) => family.start(stop).map_err(ArmError::trace)?,
             Start::Running(_) => session.attach(family)?,
             Start::Retired { retired, .. } if retired.is_starting => {}
             Start::Retired { mut retired, .. } => {
@@ -343,12 +343,10 @@ impl Session for InlineSession {
 
     fn stopped(&mut self, stop: Stop, family: &mut Family) -> Result<(), SessionError> {
         let Some(armed) = &self.armed else {
-            let mut awaited = self.awaited;
-            let taken = take_stop(self.pid, stop, &mut awaited, |stop| {
-                self.arm_started(stop, family)
-            });
-            self.awaited = awaited;
-            return taken;
+            let is_over = self
+                .awaited
+                .is_over(self.pid, &stop, &self.plan, &self.memory, family)?;
+            return take_stop(self.pid, stop, is_over, |stop| self.arm_started(stop, family));
         };
         if armed.serve(&stop, &self.memory)? {
             return Ok(stop.resume_without_signal()?);

@@ -166,7 +166,7 @@ impl Engine for PtraceEngine {
         match subject.start {
             // It runs until its Go runtime has installed its signal handlers, which is before any package is
             // initialised.
-            Start::Executed(stop) => stop.resume_to_system_call().map_err(ArmError::trace)?,
+            Start::Executed(stop) => family.start(stop).map_err(ArmError::trace)?,
             Start::Running(_) => session.attach(family)?,
             Start::Retired { retired, .. } if retired.is_starting => {}
             Start::Retired { retired, .. } => session.arm_retired(*retired, family)?,
@@ -428,9 +428,8 @@ impl Session for PtraceSession {
 
     fn stopped(&mut self, stop: Stop, family: &mut Family) -> Result<(), SessionError> {
         let Some(armed) = &self.armed else {
-            return take_stop(self.pid, stop, &mut Awaited::traps(), |stop| {
-                self.arm_started(stop, family)
-            });
+            let is_over = Awaited::traps().is_over(self.pid, &stop, &self.plan, &self.memory, family)?;
+            return take_stop(self.pid, stop, is_over, |stop| self.arm_started(stop, family));
         };
         if self.serve(&stop)? {
             return Ok(stop.resume_without_signal()?);
