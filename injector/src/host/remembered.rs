@@ -1,7 +1,7 @@
 //! What was found out about BPF, kept until the next boot: trying it loads and verifies the whole program.
 //!
 //! Nothing is remembered where the answer may be another next time for reasons that can't be seen (filters of system
-//! calls), or where others could write the file.
+//! calls, a program that did not load), or where others could write the file.
 
 use std::fs::{self, DirBuilder, Metadata};
 use std::io;
@@ -41,13 +41,19 @@ pub(super) fn bpf(facts: &Facts, probe: impl FnOnce() -> BpfSupport) -> BpfSuppo
     let Some(file) = folder(facts).map(|folder| folder.join("bpf.json")) else {
         return probe();
     };
-    let circumstances = circumstances(facts);
-    if let Some(memory) = read(&file).filter(|memory| memory.circumstances == circumstances) {
+    kept_in(&file, circumstances(facts), probe)
+}
+
+fn kept_in(file: &Path, circumstances: Value, probe: impl FnOnce() -> BpfSupport) -> BpfSupport {
+    if let Some(memory) = read(file).filter(|memory| memory.circumstances == circumstances) {
         return memory.support();
     }
     let support = probe();
-    // What can't be kept is found out again.
-    let _ = write(&file, &Memory::new(circumstances, &support));
+    // What keeps the program from loading may be over next time: memory that is short, or a mount that is missing here only.
+    if support.load.is_yes() {
+        // What can't be kept is found out again.
+        let _ = write(file, &Memory::new(circumstances, &support));
+    }
     support
 }
 
@@ -171,6 +177,22 @@ mod tests {
         assert_eq!(memory.support(), support);
         fs::write(&file, "{\"circumstances\": ").expect("written");
         assert!(read(&file).is_none());
+    }
+
+    #[test]
+    fn a_program_that_does_not_load_is_tried_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("bpf.json");
+        let refused = BpfSupport {
+            load: Support::No("cannot find kernel or vmlinux BTF".to_owned()),
+            ..found(Support::Yes)
+        };
+        let never = || -> BpfSupport { unreachable!("it is remembered") };
+        let circumstances = || json!({"boot": 1});
+        assert_eq!(kept_in(&file, circumstances(), || refused.clone()), refused);
+        let support = found(Support::Yes);
+        assert_eq!(kept_in(&file, circumstances(), || support.clone()), support);
+        assert_eq!(kept_in(&file, circumstances(), never), support);
     }
 
     #[test]
