@@ -29,7 +29,8 @@ impl Capture {
         }
         match telling_line(&log) {
             Some(line) => format!("{line} ({error})"),
-            None => error.to_string(),
+            // With what it is about: a limit of this process, for instance.
+            None => format!("{error:#}"),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use goinject_tests::goinject::{self, Running};
 use goinject_tests::module::Module;
-use goinject_tests::{Outcome, Tally, Writer};
+use goinject_tests::{Flags, Outcome, Tally, Writer, fixture};
 
 const PROGRAM: &str = r#"package main
 
@@ -148,4 +148,45 @@ fn a_program_that_may_not_be_read_is_told() {
     let words =
         "(hidden) runs a program that goinject may not read: it has no rules, and no privileges of its own";
     assert!(outcome.stderr.contains(words), "{}", outcome.describe());
+}
+
+/// A PID namespace that has the `/proc` of another one, and a mount namespace that has none.
+#[test]
+fn a_proc_that_does_not_show_goinject_is_told() {
+    let Some(folder) = folder() else { return };
+    let rules = folder.path().join("rules.yaml");
+    let text = "version: 1\nrules:\n- function: main.scale\n  inject: {set: {by: 1.5}}\n";
+    fs::write(&rules, text).expect("rules");
+    for (namespace, script, told) in [
+        (
+            "--pid",
+            "exec \"$0\" \"$@\"",
+            "inline: /proc shows another PID namespace than the one that goinject is in",
+        ),
+        (
+            "--mount",
+            "umount -l /proc && exec \"$0\" \"$@\"",
+            "inline: /proc is not mounted",
+        ),
+    ] {
+        let mut command = Command::new("unshare");
+        command
+            .args([namespace, "--fork", "sh", "-c", script])
+            .arg(goinject::program())
+            .args(["run", "--engine", "inline"])
+            .arg(&rules)
+            .arg("--")
+            .arg(fixture("catalog", "1.27", Flags::default()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let outcome = Running::start(&mut command).end();
+        assert_eq!(outcome.code, Some(3), "{}", outcome.describe());
+        assert!(outcome.stderr.contains(told), "{told}: {}", outcome.describe());
+        assert!(
+            outcome.stderr.contains("mount -t proc proc /proc"),
+            "{}",
+            outcome.describe()
+        );
+    }
 }

@@ -1,5 +1,7 @@
 //! Refusals in words: from what the kernel said to the reason, and what would help.
 
+use std::fs;
+
 use goinject_probes::capability::Support;
 use serde::Serialize;
 
@@ -65,6 +67,9 @@ pub fn refusal(feature: Feature, support: &Support, facts: &Facts) -> Option<Ref
 type Explained = (String, Option<String>);
 
 fn explain(feature: Feature, detail: &str, facts: &Facts) -> Explained {
+    if let Some(why) = without_proc() {
+        return why;
+    }
     match feature {
         Feature::Bpf => bpf(detail, facts),
         Feature::WriteMemory => write_memory(detail, facts),
@@ -75,6 +80,19 @@ fn explain(feature: Feature, detail: &str, facts: &Facts) -> Explained {
         Feature::TraceChild | Feature::WriteCode | Feature::TraceOthers => trace(feature, detail, facts),
         Feature::ShareMemory => share(detail, facts),
         Feature::SendSignal => (first_line(detail), None),
+    }
+}
+
+/// All that is tried, and most of the facts, need `/proc` as it shows goinject itself.
+fn without_proc() -> Option<Explained> {
+    let remedy = "mount it: `mount -t proc proc /proc`";
+    match fs::read_link("/proc/self") {
+        Err(_) => Some(("/proc is not mounted".to_owned(), Some(remedy.to_owned()))),
+        Ok(own) if own.as_os_str() != std::process::id().to_string().as_str() => Some((
+            "/proc shows another PID namespace than the one that goinject is in".to_owned(),
+            Some(format!("{remedy}, or `unshare --pid --fork --mount-proc`")),
+        )),
+        Ok(_) => None,
     }
 }
 
@@ -203,6 +221,10 @@ fn share(detail: &str, facts: &Facts) -> Explained {
     if detail.contains("Function not implemented") || !facts.is_at_least(5, 6) {
         return newer(facts, (5, 6), "sharing memory with a child (pidfd_getfd)");
     }
+    // A limit of this process is nobody's refusal.
+    if !is_not_permitted(detail) {
+        return (first_line(detail), None);
+    }
     let (what, remedy) = confinement(
         detail,
         facts,
@@ -322,6 +344,18 @@ mod tests {
         assert_eq!(
             reason(feature, NO_HELPER, &Facts::default()),
             "BPF writes need CAP_SYS_ADMIN"
+        );
+    }
+
+    #[test]
+    fn a_limit_of_this_process_is_not_blamed_on_the_host() {
+        let mut facts = root((6, 12));
+        facts.container = Some("docker".to_owned());
+        let said = |said: &str| reason(Feature::ShareMemory, said, &facts);
+        assert_eq!(said("Too many open files (os error 24)"), "Too many open files");
+        assert_eq!(
+            said(EPERM),
+            "the docker container refuses to share memory with a child"
         );
     }
 
