@@ -27,7 +27,7 @@ use crate::event::line::{self, EngineName, Line, VERSION};
 use crate::go::GoError;
 use crate::host;
 use crate::resolve::Finding;
-use crate::tracee::{Follow, Stop, is_ending, privileges};
+use crate::tracee::{Follow, Obstacle, Stop, is_ending, privileges};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -72,7 +72,7 @@ impl Run<'_> {
     }
 
     fn begin_process(&mut self, pid: i32) -> Result<(), Failure> {
-        let unarmable = |error: Error| Failure::because(ExitCode::Unarmable, error);
+        let unarmable = |error: Error| Failure::because(why_unarmed(&error), error);
         self.target = pid;
         let image = self.images.of_process(pid, Role::Target).map_err(|error| {
             unarmable(super::target::TargetError::NoProcess { pid, source: error }.into())
@@ -449,5 +449,30 @@ impl Run<'_> {
                 ..tally
             })
             .unwrap_or_default()
+    }
+}
+
+/// The exit code where a running target could not be armed. What keeps goinject from it comes up from the engines in words.
+fn why_unarmed(error: &Error) -> ExitCode {
+    let interrupted = Obstacle::Interrupted.to_string();
+    match error.to_string().ends_with(&interrupted) {
+        true => ExitCode::Interrupted,
+        false => ExitCode::Unarmable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_interrupts_arming_is_told_so() {
+        for (obstacle, code) in [
+            (Obstacle::Interrupted, ExitCode::Interrupted),
+            (Obstacle::Ended, ExitCode::Unarmable),
+        ] {
+            let error: Error = crate::engine::inline::ArmError::Trace(obstacle.into()).into();
+            assert_eq!(why_unarmed(&error), code, "{error}");
+        }
     }
 }
