@@ -108,8 +108,10 @@ fn scanner(message: &str, span: Option<Span>, source: &Source) -> Diagnostic {
     let line_has = |words: &[&str]| words.iter().any(|word| line.contains(word));
     if line_has(&[": >=", ": >"]) && matches!(at, Some('>' | '=' | '0'..='9')) {
         diagnostic.help("quote a range that begins with `>`: `\">=1\"`")
-    } else if line_has(&["args[", "results["]) && line.contains('{') {
-        diagnostic.help("inside `{…}` quote names with brackets: `{\"args[0]\": 1}`; or write one per line")
+    } else if matches!(at, Some('[' | '{')) && message.contains("did not find expected ','") {
+        diagnostic.help(
+            "inside `{…}` quote what has brackets: `{\"args[0]\": 1}`, `if: 'size(list[0]) > 1'`; or write one per line",
+        )
     } else if at == Some('!') {
         diagnostic.help("quote text that begins with `!`, with '…' around the whole of it")
     } else if message.contains("tab") {
