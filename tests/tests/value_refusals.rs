@@ -232,6 +232,13 @@ fn errors_and_other_interfaces() {
     insta::assert_snapshot!(said);
 }
 
+/// Before Go 1.21, programs fill in the texts of their error variables as they begin.
+#[test]
+fn errors_whose_text_is_not_known() {
+    let said = report("1.19", [("fail", "{err: {wrap: io.EOF, message: again}}")]);
+    insta::assert_snapshot!(said);
+}
+
 #[test]
 fn pointers_and_what_is_like_them() {
     let said = report(
@@ -392,6 +399,27 @@ fn conditions_on_values() {
             .replace("rules.yaml:3:", "")
             .replace(&path.display().to_string(), "values");
         let _ = writeln!(text, "{function} {condition}\n{said}");
+    }
+    insta::assert_snapshot!(text);
+}
+
+/// A rule on a condition on results that sets what is wrong: it is told of that, not also that it acts at entry, but where it does.
+#[test]
+fn conditions_on_results_of_what_cannot_be_set() {
+    let path = Build::plain("1.27").of("cases");
+    let binary = Binary::open(&path).expect("a fixture is a Go binary");
+    let mut text = String::new();
+    for set in [
+        "{err: io.EFO}",
+        "{eror: io.EOF}",
+        "{n: no}",
+        "{err: {join: [io.EOF, {type: \"*os.PathError\", fields: {Op: x}}]}}",
+    ] {
+        let rule = format!("{{function: main.query, if: err == null, inject: {{set: {set}}}}}");
+        let said = said(&rule, &binary, &path)
+            .replace("rules.yaml:3:", "")
+            .replace(&path.display().to_string(), "cases");
+        let _ = writeln!(text, "{set}\n{said}");
     }
     insta::assert_snapshot!(text);
 }

@@ -287,18 +287,18 @@ impl Resolver<'_> {
     fn assignments(&self, scope: &Scope<'_>, wrongs: &mut Vec<Wrong>) -> Assignments {
         let mut at_entry = Vec::new();
         let mut at_return = Vec::new();
-        let mut set_at_return = 0;
         for written in &self.rule.inject.set {
             match self.assignment(written, scope) {
                 Ok((Side::Entry, assignments)) => at_entry.extend(assignments),
-                Ok((Side::Return, assignments)) => {
-                    set_at_return += 1;
-                    at_return.extend(assignments);
-                }
+                Ok((Side::Return, assignments)) => at_return.extend(assignments),
                 Err(wrong) => wrongs.push(wrong),
             }
         }
-        let only_at_return = self.rule.inject.set.len() == set_at_return;
+        // Also of what is wrong otherwise: a value that cannot be made does not make its result a parameter.
+        let only_at_return = !self.rule.inject.set.iter().any(|written| {
+            let reached = scope.reach(&written.path.value);
+            reached.is_ok_and(|reached| matches!(reached.side, Side::Entry))
+        });
         Assignments {
             at_entry,
             at_return,

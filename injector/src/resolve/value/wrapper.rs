@@ -50,13 +50,22 @@ pub(super) fn wrapped(
         ];
         (name, fields)
     } else {
-        return Err(Misfit::of_binary(
-            format!(
+        let message = match has(FORMATTED) {
+            true => format!(
+                "what this wraps is not known as text before the program runs, as `{FORMATTED}` needs it, and there is no `{SYSTEM_CALL}`"
+            ),
+            false => format!(
                 "the program has no type to wrap an error in: neither `{FORMATTED}`, which `fmt.Errorf(\"…: %w\", err)` \
                  gives, nor `{SYSTEM_CALL}`"
             ),
-            "use one somewhere in the program, or write `{type: …}` with an error type of its own",
-        ));
+        };
+        let help = match PATH.into_iter().any(has) {
+            true => {
+                "write a message of two words or more, as `*fs.PathError` has it, or `{type: …}` with an error type of the program's own"
+            }
+            false => "use one somewhere in the program, or write `{type: …}` with an error type of its own",
+        };
+        return Err(Misfit::of_binary(message, help));
     };
     make(name, fields, span, at, empty, context)
 }
@@ -82,18 +91,28 @@ pub(super) fn joined(
         .map(|item| known_text(&item.value, context))
         .collect();
     let has = |name: &str| context.binary.itab("error", name).is_some();
-    let (name, fields) = if has(JOINED) {
-        (JOINED, vec![field("errs", of.clone())])
-    } else if let (Some(texts), true) = (texts, has(FORMATTED_ALL)) {
-        let text = Spanned::new(Value::Text(texts.join("\n")), span);
-        (FORMATTED_ALL, vec![field("msg", text), field("errs", of.clone())])
-    } else {
-        return Err(Misfit::of_binary(
-            format!(
-                "the program has no type to join errors in: `{JOINED}`, which `errors.Join` gives since Go 1.20"
-            ),
-            "use it somewhere in the program, or write one error",
-        ));
+    let (name, fields) = match texts {
+        _ if has(JOINED) => (JOINED, vec![field("errs", of.clone())]),
+        Some(texts) if has(FORMATTED_ALL) => {
+            let text = Spanned::new(Value::Text(texts.join("\n")), span);
+            (FORMATTED_ALL, vec![field("msg", text), field("errs", of.clone())])
+        }
+        None if has(FORMATTED_ALL) => {
+            return Err(Misfit::of_binary(
+                format!(
+                    "the program has no `{JOINED}` to join errors in, and not all of these texts are known before it runs"
+                ),
+                "use `errors.Join` somewhere in the program, or join errors by `{message: …}` and `{errno: …}`",
+            ));
+        }
+        _ => {
+            return Err(Misfit::of_binary(
+                format!(
+                    "the program has no type to join errors in: `{JOINED}`, which `errors.Join` gives since Go 1.20"
+                ),
+                "use it somewhere in the program, or write one error",
+            ));
+        }
     };
     make(name, fields, span, at, empty, context)
 }
