@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -122,21 +123,27 @@ fn attached_inside(build: Build, time: Duration) {
     std::thread::sleep(Duration::from_millis(200));
     let (begun, is_over) = (Instant::now(), AtomicBool::new(false));
     let (mut applied, mut times) = (0, 0);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !is_over.load(Ordering::Relaxed) {
-                program.signal(libc::SIGURG);
-                std::thread::sleep(Duration::from_micros(50));
+    let changed = catch_unwind(AssertUnwindSafe(|| {
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    program.signal(libc::SIGURG);
+                    std::thread::sleep(Duration::from_micros(50));
+                }
+            });
+            let _over = Over(&is_over);
+            while begun.elapsed() < time || times == 0 {
+                applied += attaching::change_for(Duration::from_millis(200), program.pid(), &rules);
+                times += 1;
             }
         });
-        let _over = Over(&is_over);
-        while begun.elapsed() < time || times == 0 {
-            applied += attaching::change_for(Duration::from_millis(200), program.pid(), &rules);
-            times += 1;
-        }
-    });
+    }));
     drop(program.stdin());
     let outcome = program.end();
+    if let Err(panic) = changed {
+        println!("{}", outcome.describe());
+        resume_unwind(panic);
+    }
     let total = busy::total(&outcome.stdout).unwrap_or_else(|error| panic!("{error}"));
     let counted = (total.replaced, total.halfway);
     assert_eq!(counted, (applied, 0), "{}", outcome.describe());

@@ -7,7 +7,7 @@ use super::memory::Memory;
 use super::obstacle::{Filtering, Obstacle};
 use super::ptrace;
 use super::stop::{Stop, Why};
-use super::way_back::WayBack;
+use super::way_back::{SIGNAL_INFO_SIZE, WayBack};
 
 /// A stopped thread lent for system calls. [`Remote::finish`] puts everything back, and so does dropping
 /// this, but then the thread stays stopped. If goinject is killed, the thread goes its [`WayBack`].
@@ -54,7 +54,8 @@ impl Remote {
             _ => stop,
         };
         let memory = Memory::of_thread(pid, stop.tid())?;
-        Ok(Remote {
+        let info = stop.signal_info();
+        let mut remote = Remote {
             lent: Lent::by(&stop, pid, &memory)?,
             // The signal that it stopped with is for later.
             stop: stop.without_signal(),
@@ -62,7 +63,38 @@ impl Remote {
             pid,
             memory,
             finished: false,
-        })
+        };
+        match (stopped_for, info) {
+            (Why::Signal(signal), Ok(info)) if !stops_processes(signal) => remote.defer(&info)?,
+            _ => {}
+        }
+        Ok(remote)
+    }
+
+    /// Has the thread send itself the signal that it stopped with, as it came: that waits until the thread has its own mask again, also
+    /// if goinject is killed. The kernel would tell nothing of one that is given to a thread behind a system call, and Go's handler
+    /// takes it for a fault of the program. Where there is no room for it, or a filter might end the program, it is such a one.
+    fn defer(&mut self, info: &libc::siginfo_t) -> io::Result<()> {
+        let Some(place) = self.lent.way_back.room_behind.filter(|_| !self.is_filtered()) else {
+            return Ok(());
+        };
+        // SAFETY: plain data; what of it is unused the kernel has made zero.
+        let bytes: [u8; SIGNAL_INFO_SIZE] = unsafe { std::mem::transmute_copy(info) };
+        self.memory.write(place, &bytes)?;
+        // As its own namespace has them.
+        let own = [libc::SYS_getpid, libc::SYS_gettid].map(|number| self.syscall(number, [0; 6]));
+        let sent = match own {
+            [Ok(pid), Ok(tid)] => {
+                let signal = u64::from(info.si_signo.unsigned_abs());
+                self.syscall(libc::SYS_rt_tgsigqueueinfo, [pid, tid, signal, place, 0, 0])
+            }
+            [Err(error), _] | [_, Err(error)] => Err(error),
+        };
+        self.memory.write(place, &[0; SIGNAL_INFO_SIZE])?;
+        if sent.is_ok() {
+            self.stopped_for = Why::Interrupted;
+        }
+        Ok(())
     }
 
     /// The process.
@@ -191,7 +223,58 @@ impl Lent {
     }
 }
 
+/// Whether a signal stops the whole process. Nobody looks at what is told of it.
+fn stops_processes(signal: i32) -> bool {
+    [libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].contains(&signal)
+}
+
 /// Takes a thread from the stop within `exec`, or within a call that makes a thread or a process, to the one at its end.
 fn leave_call(stop: Stop, pid: i32) -> io::Result<Stop> {
     stop.go_to_next_stop(pid)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::super::patience::next_stop;
+    use super::super::ptrace::seize_alone;
+    use super::*;
+
+    const VALUE: usize = 0x5eed_f00d;
+
+    #[test]
+    fn a_thread_that_was_lent_has_its_signal_as_it_came() {
+        let mut child = Command::new("sleep").arg("60").spawn().expect("started");
+        let pid = i32::try_from(child.id()).expect("a process id");
+        seize_alone(pid).expect("a child");
+        let value = libc::sigval {
+            sival_ptr: std::ptr::without_provenance_mut(VALUE),
+        };
+        // SAFETY: a child of ours gets a signal.
+        assert_eq!(unsafe { libc::sigqueue(pid, libc::SIGTRAP, value) }, 0);
+        let next = || next_stop(pid, pid, None).expect("traced").expect("no limit");
+        let mut stop = next();
+        if let Why::Exec(_) = stop.why() {
+            stop.resume().expect("it goes on to its signal");
+            stop = next();
+        }
+        assert_eq!(stop.why(), Why::Signal(libc::SIGTRAP));
+        let mut remote = Remote::lend(stop, pid).expect("a stopped thread");
+        let own = remote.syscall(libc::SYS_getpid, [0; 6]).expect("allowed");
+        assert_eq!(own, u64::from(child.id()));
+        remote
+            .finish()
+            .and_then(Stop::resume)
+            .expect("it goes on to its signal");
+        let stop = next();
+        assert_eq!(stop.why(), Why::Signal(libc::SIGTRAP));
+        let info = stop.signal_info().expect("of a signal");
+        // SAFETY: of this code the information ends with a value.
+        let came = (info.si_code, unsafe { info.si_value() }.sival_ptr.addr());
+        assert_eq!(came, (libc::SI_QUEUE, VALUE));
+        stop.detach().expect("stopped");
+        let _ = child.kill();
+        child.wait().expect("ended");
+    }
 }

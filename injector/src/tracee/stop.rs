@@ -154,12 +154,6 @@ impl Stop {
             == [true; 2]
     }
 
-    /// Whether the thread takes a signal that waits for it as soon as it goes on.
-    pub fn takes(&self, signal: i32) -> bool {
-        self.signal_mask()
-            .is_ok_and(|mask| mask & (1 << (signal - 1)) == 0)
-    }
-
     /// Marks the signal that the thread is stopped with; see [`ptrace::mark_signal`].
     pub fn mark_signal(&self, mark: i32) -> io::Result<()> {
         ptrace::mark_signal(self.tid, mark)

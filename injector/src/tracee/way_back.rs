@@ -6,6 +6,7 @@
 //! that nothing uses, and makes them zero again afterwards.
 
 use std::io;
+use std::ops::Range;
 
 use super::arch::{self, GeneralRegisters, WAY_BACK_SIZE};
 use super::ending::is_ending;
@@ -23,7 +24,12 @@ pub(super) struct WayBack {
     pub(super) system_call: u64,
     /// Where a thread goes on that makes no system call any more.
     pub(super) start: u64,
+    /// Where there is room for what the kernel tells of a signal, if there is.
+    pub(super) room_behind: Option<u64>,
 }
+
+/// Bytes that the kernel tells of a signal.
+pub(super) const SIGNAL_INFO_SIZE: usize = size_of::<libc::siginfo_t>();
 
 impl WayBack {
     /// Writes it for a thread that is to have these registers and this signal mask.
@@ -33,11 +39,14 @@ impl WayBack {
         registers: &GeneralRegisters,
         mask: u64,
     ) -> io::Result<WayBack> {
-        let at = find_room(pid, memory)?;
+        let room = find_room(pid, memory)?;
+        let at = room.start;
+        let behind = at + WAY_BACK_SIZE as u64;
         memory.write(at, &arch::way_back(registers, mask))?;
         Ok(WayBack {
             system_call: at,
             start: at + arch::SYSTEM_CALL.len() as u64,
+            room_behind: (behind + SIGNAL_INFO_SIZE as u64 <= room.end).then_some(behind),
         })
     }
 
@@ -48,7 +57,7 @@ impl WayBack {
 }
 
 /// Zeros at the end of a mapping with code: the vDSO is filled up to whole pages, and so is a program's code.
-fn find_room(pid: i32, memory: &Memory) -> io::Result<u64> {
+fn find_room(pid: i32, memory: &Memory) -> io::Result<Range<u64>> {
     let mut mappings = maps::read(pid)?;
     mappings
         .retain(|mapping| mapping.executable && !mapping.name.is_empty() && mapping.name != arch::NO_CODE);
@@ -59,7 +68,7 @@ fn find_room(pid: i32, memory: &Memory) -> io::Result<u64> {
         memory.read(start, &mut last).ok()?;
         let used = last.iter().rposition(|byte| *byte != 0)? + 1;
         let at = (start + (used + MARGIN) as u64).next_multiple_of(ALIGNMENT);
-        (at + WAY_BACK_SIZE as u64 <= mapping.range.end).then_some(at)
+        (at + WAY_BACK_SIZE as u64 <= mapping.range.end).then_some(at..mapping.range.end)
     };
     // Of a program that is just ending nothing is mapped.
     mappings

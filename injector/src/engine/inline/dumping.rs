@@ -17,9 +17,19 @@ const PAUSE: Duration = Duration::from_micros(100);
 /// How often a signal is put off: a thread may wait in goinject's code for others.
 const TRIES: u32 = 500;
 
-/// The signals that are put off, by thread and number.
+/// The signals that are put off.
 #[derive(Default)]
-pub(super) struct Dumping(HashMap<(i32, i32), PutOff>);
+pub(super) struct Dumping(HashMap<Directed, PutOff>);
+
+/// To whom a signal was sent. It is sent again in the same way: should nobody be there then to say how it came first, it is still one
+/// that Go's handler takes for sent, and for no fault of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Directed {
+    pid: i32,
+    /// None where any thread of the process may take it.
+    tid: Option<i32>,
+    signal: i32,
+}
 
 struct PutOff {
     /// As it came first: Go looks at who has sent it.
@@ -33,137 +43,82 @@ impl Dumping {
     /// # Errors
     /// Those of ptrace.
     pub(super) fn resume(&mut self, pid: i32, stop: Stop, code: &Range<u64>) -> io::Result<()> {
-        let (tid, why) = (stop.tid(), stop.why());
-        let Why::Signal(signal) = why else {
-            return stop.resume();
-        };
         if !ends_go(&stop) {
             return stop.resume();
         }
-        let Ok(info) = stop.signal_info() else {
+        let (stop, former) = self.restore(pid, stop);
+        let Some((directed, former)) = former else {
             // Killed meanwhile.
             return stop.resume();
         };
         let is_within = stop
             .registers()
             .is_ok_and(|registers| code.contains(&pc(&registers)));
-        if is_own(&info) {
-            // One that two had become was sent for each of them, and has come before.
-            let Some(former) = self.0.remove(&(tid, signal)) else {
-                return stop.resume_without_signal();
-            };
-            if is_within && former.tries < TRIES {
-                return self.put_off(pid, stop, former);
-            }
-            // If it fails, the thread is gone.
-            let _ = stop.set_signal_info(&former.info);
+        if !is_within || former.tries >= TRIES {
             return stop.resume();
         }
-        if !is_within {
-            return stop.resume();
-        }
-        // Where one is put off already, the two become one, as those that wait in the kernel do.
-        let former = self.0.remove(&(tid, signal));
-        self.put_off(pid, stop, former.unwrap_or(PutOff { info, tries: 0 }))
-    }
-
-    fn put_off(&mut self, pid: i32, stop: Stop, former: PutOff) -> io::Result<()> {
-        let (tid, signal) = (stop.tid(), former.info.si_signo);
         stop.resume_without_signal()?;
         let tries = former.tries + 1;
-        self.0.insert((tid, signal), PutOff { tries, ..former });
+        self.0.insert(directed, PutOff { tries, ..former });
         thread::sleep(PAUSE);
-        if !send(pid, tid, signal) {
-            self.0.remove(&(tid, signal));
+        if !directed.send() {
+            self.0.remove(&directed);
+            directed.to_process().send();
         }
         Ok(())
     }
 
-    /// A thread that is let go gets its signal with what was told of it first, if it has stopped with one that was put off; true if
-    /// it has.
-    pub(super) fn restore(&mut self, stop: Stop) -> (Stop, bool) {
+    /// A stopped thread with what was told first of its signal, if that was put off, and what it is. Where two were sent that are the
+    /// same but for their senders, the first that comes is taken for the first that was put off.
+    fn restore(&mut self, pid: i32, stop: Stop) -> (Stop, Option<(Directed, PutOff)>) {
         let Why::Signal(signal) = stop.why() else {
-            return (stop, false);
+            return (stop, None);
         };
-        if !stop.signal_info().is_ok_and(|info| is_own(&info)) {
-            return (stop, false);
+        let Ok(info) = stop.signal_info() else {
+            return (stop, None);
+        };
+        let directed = Directed {
+            pid,
+            tid: (info.si_code == libc::SI_TKILL).then(|| stop.tid()),
+            signal,
+        };
+        let former = self.0.remove(&directed);
+        if let Some(former) = &former {
+            // If it fails, the thread is gone.
+            let _ = stop.set_signal_info(&former.info);
         }
-        match self.0.remove(&(stop.tid(), signal)) {
-            Some(former) => {
-                // If it fails, the thread is gone.
-                let _ = stop.set_signal_info(&former.info);
-                (stop, true)
-            }
-            None => (stop.without_signal(), true),
-        }
+        let former = former.unwrap_or(PutOff { info, tries: 0 });
+        (stop, Some((directed, former)))
     }
 
-    /// Whether a stopped thread has a signal before it that was put off, and takes it when it goes on.
-    pub(super) fn waits(&self, stop: &Stop) -> bool {
-        let mut of_thread = self.0.keys().filter(|(tid, _)| *tid == stop.tid());
-        of_thread.any(|(_, signal)| stop.takes(*signal))
+    /// A thread that goes on by itself has the signal that it stopped with as it came first.
+    pub(super) fn settle(&mut self, pid: i32, stop: Stop) -> Stop {
+        self.restore(pid, stop).0
     }
 
     /// A thread of the process is gone. What was put off for it is for another one.
     pub(super) fn thread_gone(&mut self, pid: i32, tid: i32) {
-        for ((_, signal), _) in self.0.extract_if(|(of, _), _| *of == tid) {
-            // SAFETY: the call takes numbers alone, and a process that is gone is told by an error.
-            unsafe { libc::kill(pid, signal) };
+        for (directed, _) in self.0.extract_if(|of, _| of.pid == pid && of.tid == Some(tid)) {
+            directed.to_process().send();
         }
     }
 }
 
-/// What the kernel tells of a signal that was queued with a value.
-#[repr(C)]
-struct Queued {
-    signal: i32,
-    errno: i32,
-    code: i32,
-    padding: i32,
-    pid: i32,
-    uid: u32,
-    value: usize,
-    rest: [u64; 12],
-}
+impl Directed {
+    /// The same for any thread, where the one that was to have it is gone.
+    fn to_process(self) -> Directed {
+        Directed { tid: None, ..self }
+    }
 
-/// Tells goinject's own signals from those of others.
-fn mark() -> usize {
-    const NAME: usize = usize::from_le_bytes(*b"goinject");
-    NAME ^ std::process::id() as usize
-}
-
-/// Sends a signal to a thread; to its process, where the thread has ended. Whether the thread gets it.
-fn send(pid: i32, tid: i32, signal: i32) -> bool {
-    let queued = Queued {
-        signal,
-        errno: 0,
-        code: libc::SI_QUEUE,
-        padding: 0,
-        pid: 0,
-        uid: 0,
-        value: mark(),
-        rest: [0; 12],
-    };
-    // SAFETY: what the kernel reads is as large as its siginfo_t, and what is gone is told by an error.
-    unsafe {
-        let sent = libc::syscall(
-            libc::SYS_rt_tgsigqueueinfo,
-            pid,
-            tid,
-            signal,
-            std::ptr::from_ref(&queued),
-        );
-        if sent != 0 {
-            libc::kill(pid, signal);
-        }
+    /// Sends it again. Whether there is somebody who gets it.
+    fn send(self) -> bool {
+        // SAFETY: the calls take numbers alone, and what is gone is told by an error.
+        let sent = unsafe {
+            match self.tid {
+                Some(tid) => libc::syscall(libc::SYS_tgkill, self.pid, tid, self.signal),
+                None => libc::kill(self.pid, self.signal).into(),
+            }
+        };
         sent == 0
     }
 }
-
-/// Whether it was sent by [`send`].
-fn is_own(info: &libc::siginfo_t) -> bool {
-    // SAFETY: of this code the value is what the information ends with.
-    info.si_code == libc::SI_QUEUE && unsafe { info.si_value() }.sival_ptr.addr() == mark()
-}
-
-const _: () = assert!(size_of::<Queued>() == size_of::<libc::siginfo_t>());

@@ -105,24 +105,10 @@ impl InlineSession {
     }
 
     /// Stopped threads that are about to go on by themselves: those with a signal that was put off get it as it came.
-    ///
-    /// # Errors
-    /// Those of ptrace.
-    pub(super) fn settle(&self, stops: Vec<Stop>, family: &mut Family) -> io::Result<Vec<Stop>> {
+    pub(super) fn settle(&self, stops: Vec<Stop>) -> Vec<Stop> {
         let mut dumping = self.shared.dumping.borrow_mut();
-        let mut settled = Vec::new();
-        for stop in stops {
-            let (mut stop, is_restored) = dumping.restore(stop);
-            // It is about to report that.
-            if !is_restored && stop.why() == Why::Interrupted && dumping.waits(&stop) {
-                match family.go_on_to_signal(self.pid, stop)? {
-                    Some(next) => stop = dumping.restore(next).0,
-                    None => continue,
-                }
-            }
-            settled.push(stop);
-        }
-        Ok(settled)
+        let stops = stops.into_iter();
+        stops.map(|stop| dumping.settle(self.pid, stop)).collect()
     }
 }
 
