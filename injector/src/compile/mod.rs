@@ -14,7 +14,7 @@ use crate::go::address::Address;
 use crate::go::sites::{EntryKind, Site as FoundSite};
 use crate::plan::{
     self, Assignment, Binding, Consumes, Fault, Function, GoTests, Instruction, Modules, Notes, Panic, Plan,
-    Role, Rule, Runtime, Site, SiteKind, Sleep, Term,
+    Preemption, Role, Rule, Runtime, Site, SiteKind, Sleep, Term,
 };
 use crate::resolve::{Resolution, ResolvedFunction};
 
@@ -291,6 +291,10 @@ fn runtime(binary: &Binary) -> Runtime {
         .flat_map(|name| binary.functions().find(name))
         .find(|function| !function.is_wrapper)
         .and_then(|function| Some((function.entry, binary.file_offset(function.entry)?)));
+    let signal_handlers = ["runtime.sigtramp", "runtime.sigtramp.abi0", "runtime.cgoSigtramp"]
+        .iter()
+        .flat_map(|name| binary.functions().find(name))
+        .map(|function| function.entry);
     Runtime {
         tls_g: binary.tls_g_offset(),
         goid_offset: Some(goroutine.goid.0),
@@ -301,7 +305,13 @@ fn runtime(binary: &Binary) -> Runtime {
             .functions()
             .find("runtime.asyncPreempt")
             .iter()
-            .map(|function| function.entry..function.end)
+            .flat_map(|function| binary.functions().stack_depths(function))
+            .filter_map(|(code, depth)| {
+                Some(Preemption {
+                    code,
+                    depth: u64::try_from(depth).ok()?,
+                })
+            })
             .collect(),
         write_barrier: binary.write_barrier(),
         sleep: binary.sleep().ok().map(|means| Sleep {
@@ -313,6 +323,7 @@ fn runtime(binary: &Binary) -> Runtime {
             frame_return: means.frame_return,
         }),
         sigtramp,
+        signal_handlers: signal_handlers.collect(),
         error_string: binary
             .itab("error", "*errors.errorString")
             .map(|itab| itab.address),

@@ -1,7 +1,8 @@
 //! Whether anybody is within code that is about to change: the threads of a process, and the goroutines that Go has preempted.
 //!
 //! A thread is where its registers say, or where its signal handler returns to. A goroutine that was preempted between two
-//! instructions goes on through `runtime.asyncPreempt`, above whose frame its stack has the address. Stacks of goroutines lie
+//! instructions goes on through `runtime.asyncPreempt`, above whose frame its stack has the address; other addresses that are left over
+//! there, as of what has faulted, don't count. Stacks of goroutines lie
 //! anywhere in the memory that the process has for itself, so all of it is looked through, while every thread is stopped.
 
 use std::fs::File;
@@ -15,8 +16,6 @@ use crate::tracee::{Memory, Stop, mappings, page_size};
 
 /// How far up its stack the frame of a signal may be that a thread's handler has stopped in.
 const HANDLER: u64 = 64 << 10;
-/// Bytes that the frame of `runtime.asyncPreempt` takes at the most.
-const PREEMPTION: usize = 1024;
 /// Pages that are read at once.
 const AT_ONCE: u64 = 256;
 
@@ -53,6 +52,38 @@ impl Code {
         words.iter().fold(false, |found, word| {
             found | (word.wrapping_sub(self.span.start) < length)
         })
+    }
+}
+
+/// The frame of `runtime.asyncPreempt`, above which a stack has the address at which a goroutine goes on.
+#[derive(Clone, Debug)]
+pub(super) struct Preemption {
+    /// Where calls out of its code return to, and how many words such an address is below that of the goroutine.
+    returns: Vec<(Range<u64>, usize)>,
+    /// The most of these.
+    reach: usize,
+}
+
+impl Preemption {
+    /// Parts of the code, each with how far down the stack pointer is in it.
+    pub(super) fn new(parts: impl IntoIterator<Item = (Range<u64>, u64)>) -> Preemption {
+        let words = |depth: u64| depth as usize / WORD + 1;
+        let returns: Vec<_> = parts
+            .into_iter()
+            .map(|(code, depth)| (code, words(depth)))
+            .collect();
+        Preemption {
+            reach: returns.iter().map(|(_, below)| *below).max().unwrap_or_default(),
+            returns,
+        }
+    }
+
+    /// Whether it may be below a word of a stack: it is, or nobody knows how it looks.
+    fn may_be_below(&self, words: &[u64], n: usize) -> bool {
+        let is_there = |(code, below): &(Range<u64>, usize)| {
+            n.checked_sub(*below).is_some_and(|at| code.contains(&words[at]))
+        };
+        self.returns.is_empty() || self.returns.iter().any(is_there)
     }
 }
 
@@ -101,7 +132,7 @@ fn words_of(bytes: &[u8]) -> impl Iterator<Item = u64> {
     words.map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes")))
 }
 
-/// Whether a preempted goroutine is to go on within the code. `preemption` is the code of `runtime.asyncPreempt`.
+/// Whether a preempted goroutine is to go on within the code.
 ///
 /// # Errors
 /// The process's memory can't be read.
@@ -109,7 +140,7 @@ pub(super) fn is_goroutine_within(
     pid: i32,
     memory: &Memory,
     code: &Code,
-    preemption: &Code,
+    preemption: &Preemption,
 ) -> io::Result<bool> {
     let pages = Pages::open(pid);
     // In front of each part is the end of the one before, where that is next to it.
@@ -130,7 +161,7 @@ pub(super) fn is_goroutine_within(
                     words.clear();
                     continue;
                 }
-                let kept = words.len().min(PREEMPTION / WORD);
+                let kept = words.len().min(preemption.reach);
                 words.drain(..words.len() - kept);
                 words.extend(words_of(&bytes));
                 if code.may_be_among(&words[kept..])
@@ -145,9 +176,8 @@ pub(super) fn is_goroutine_within(
 }
 
 /// Whether a word of a stack is where a goroutine goes on within the code: below it is the frame of `runtime.asyncPreempt`.
-fn is_preempted(words: &[u64], n: usize, code: &Code, preemption: &Code) -> bool {
-    let below = &words[n.saturating_sub(PREEMPTION / WORD)..n];
-    code.has(words[n]) && (preemption.ranges.is_empty() || below.iter().any(|word| preemption.has(*word)))
+fn is_preempted(words: &[u64], n: usize, code: &Code, preemption: &Preemption) -> bool {
+    code.has(words[n]) && preemption.may_be_below(words, n)
 }
 
 /// Which pages of a process are there, where the kernel tells.
@@ -200,7 +230,8 @@ mod tests {
 
     #[test]
     fn a_goroutine_goes_on_above_the_frame_of_its_preemption() {
-        let (code, preemption) = (Code::new(once(10..12)), Code::new(once(50..60)));
+        let code = Code::new(once(10..12));
+        let preemption = Preemption::new([(50..55, 8), (55..60, 16)]);
         let stack = |below: u64, at: u64| {
             let words = [0, below, 0, 0, at, 0];
             (0..words.len()).any(|n| is_preempted(&words, n, &code, &preemption))
@@ -208,7 +239,8 @@ mod tests {
         assert!(stack(55, 11));
         assert!(!stack(55, 12), "it goes on elsewhere");
         assert!(!stack(60, 11), "it was not preempted: a sample of a profile");
-        let unknown = Code::new([]);
+        assert!(!stack(54, 11), "something is left over from another frame");
+        let unknown = Preemption::new([]);
         assert!(is_preempted(&[0, 11], 1, &code, &unknown));
     }
 }

@@ -86,7 +86,7 @@ impl Plan {
         }
         writeln!(f)?;
         match inlet {
-            Inlet::Jump { start, bytes } => writeln!(
+            Inlet::Jump { start, bytes, .. } => writeln!(
                 f,
                 "    a jump over {} from {start} on (engine inline), no trap",
                 words::count(bytes.len(), "byte")

@@ -39,6 +39,7 @@ impl Instruction {
                 Ok(room) => Room::Jump {
                     start: room.start,
                     bytes: room.bytes.clone(),
+                    faulting: room.faulting.clone(),
                 },
                 Err(NoRoom::Beside(why)) => Room::Trap((*why).to_owned()),
                 Err(NoRoom::Itself(why)) => Room::None((*why).to_owned()),

@@ -15,6 +15,8 @@ pub enum Inlet<'a> {
         start: Address,
         /// What they are.
         bytes: &'a [u8],
+        /// Which of them may fault. Their signals are to name these addresses.
+        faulting: &'a [Address],
     },
     /// By a trap, because of this.
     Trap(NoJump),
@@ -38,7 +40,18 @@ impl Plan {
             .sites
             .iter()
             .map(|site| match &site.instruction.room {
-                Room::Jump { start, bytes } => Inlet::Jump { start: *start, bytes },
+                Room::Jump { faulting, .. } if !self.can_name(faulting) => {
+                    Inlet::Trap(NoJump::NoRoom(UNKNOWN.to_owned()))
+                }
+                Room::Jump {
+                    start,
+                    bytes,
+                    faulting,
+                } => Inlet::Jump {
+                    start: *start,
+                    bytes,
+                    faulting,
+                },
                 Room::Trap(why) => Inlet::Trap(NoJump::NoRoom(why.clone())),
                 Room::None(why) => Inlet::None(why.clone()),
             })
@@ -46,9 +59,8 @@ impl Plan {
         let sites = self.sites.iter().enumerate();
         let instruction = |(n, site): (usize, &Site)| (site.instruction.address.0, n);
         let by_address: BTreeSet<(u64, usize)> = sites.clone().map(instruction).collect();
-        let mut jumps: Vec<(Range<u64>, usize)> = sites
-            .filter_map(|(n, site)| Some((taken(&site.instruction.room)?, n)))
-            .collect();
+        let mut jumps: Vec<(Range<u64>, usize)> =
+            sites.filter_map(|(n, _)| Some((taken(&inlets[n])?, n))).collect();
         jumps.sort_by_key(|(taken, _)| taken.start);
         let mut former: Option<(u64, usize)> = None;
         for (taken, n) in jumps {
@@ -66,6 +78,12 @@ impl Plan {
         inlets
     }
 
+    /// Whether goinject can have signals of instructions name them that are run elsewhere: it has to know that who handles them is Go,
+    /// which never has a thread run on from there.
+    fn can_name(&self, faulting: &[Address]) -> bool {
+        faulting.is_empty() || !self.runtime.signal_handlers.is_empty()
+    }
+
     /// A site's instruction and place, for messages.
     pub fn place_of(&self, site: &Site) -> String {
         let instruction = &site.instruction;
@@ -74,10 +92,13 @@ impl Plan {
     }
 }
 
-/// What a jump would take.
-fn taken(room: &Room) -> Option<Range<u64>> {
-    match room {
-        Room::Jump { start, bytes } => Some(start.0..start.0 + bytes.len() as u64),
-        Room::Trap(_) | Room::None(_) => None,
+const UNKNOWN: &str = "the jump would take an instruction with it that may fault, and the binary does not tell which function handles \
+     signals";
+
+/// What a jump takes.
+fn taken(inlet: &Inlet<'_>) -> Option<Range<u64>> {
+    match inlet {
+        Inlet::Jump { start, bytes, .. } => Some(start.0..start.0 + bytes.len() as u64),
+        Inlet::Trap(_) | Inlet::None(_) => None,
     }
 }

@@ -153,7 +153,7 @@ pub struct Runtime {
     /// Offset of procid in m, the kernel's number of the thread.
     pub procid_offset: Option<u64>,
     /// The code of `runtime.asyncPreempt`, through which a goroutine that was preempted goes on where it was.
-    pub preemption: Vec<Range<Address>>,
+    pub preemption: Vec<Preemption>,
     /// `runtime.writeBarrier`.
     pub write_barrier: Option<Address>,
     /// How a goroutine can be put to sleep.
@@ -162,6 +162,8 @@ pub struct Runtime {
     pub panic: Option<Panic>,
     /// The first instruction of `runtime.sigtramp`, and its place in the file.
     pub sigtramp: Option<(Address, FileOffset)>,
+    /// The functions that the runtime gives the kernel as handlers of signals.
+    pub signal_handlers: Vec<Address>,
     /// The interface tables of errors whose text or number events show: those that `errors.New` makes.
     pub error_string: Option<Address>,
     /// And those of the system.
@@ -185,6 +187,15 @@ pub struct Modules {
     pub data_words: u64,
     /// And from `bss` to `ebss`.
     pub bss_words: u64,
+}
+
+/// A part of the code of `runtime.asyncPreempt`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Preemption {
+    /// Where it is.
+    pub code: Range<Address>,
+    /// How far the stack pointer is below its value at entry there, at which is where the goroutine goes on.
+    pub depth: u64,
 }
 
 /// How a goroutine is put to sleep from outside.

@@ -82,6 +82,8 @@ pub enum Room {
         start: Address,
         /// What they are.
         bytes: Vec<u8>,
+        /// Which of them may fault.
+        faulting: Vec<Address>,
     },
     /// It can't, because of what is next to it, but a trap can.
     Trap(String),

@@ -9,7 +9,7 @@ use goinject_probes::table::GeneralRegister as R;
 use crate::engine::stopped::stack_pointer;
 use crate::tracee::{GeneralRegisters, Memory};
 
-pub(in crate::engine) use self::displaced::displace;
+pub(in crate::engine) use self::displaced::{Displaced, displace};
 pub(in crate::engine) use self::trampoline::{STUB, is_saved_pc, jump, stub};
 
 /// What the kernel writes over an instruction that a uprobe is at: int3.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Spot;
 use super::arch::{SIGNAL, SLOT};
-use crate::engine::arch::displace;
+use crate::engine::arch::{Displaced, displace};
 use crate::engine::handlers::{Detour, Handler, at_trap};
 use crate::engine::provision::{map_code, unmap};
 use crate::tracee::{Remote, page_size};
@@ -57,7 +57,9 @@ impl Ground {
         };
         for (spot, copy) in spots.iter().zip(&ground.copies) {
             match displace(&spot.bytes, spot.address, *copy) {
-                Ok(code) if code.len() as u64 <= SLOT => remote.memory().write(*copy, &code)?,
+                Ok(Displaced { code, .. }) if code.len() as u64 <= SLOT => {
+                    remote.memory().write(*copy, &code)?
+                }
                 Ok(_) => {
                     unmap(remote, &ground.page)?;
                     let address = spot.address;

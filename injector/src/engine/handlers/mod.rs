@@ -1,5 +1,6 @@
 //! Handlers of signals that goinject puts in front of the program's own: they have a thread go on that came to a place which
-//! goinject knows, also when goinject is gone, and pass on whatever else there is.
+//! goinject knows, also when goinject is gone, and pass on whatever else there is. A fault of the program's own in the copy of an
+//! instruction is passed on as one of the instruction.
 
 mod arch;
 
@@ -7,7 +8,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::arch::{SERVED, at_trap};
+pub(super) use self::arch::{SERVED, at_copy, at_trap};
 use super::provision::{map_data, unmap};
 use crate::tracee::{Remote, page_size};
 
@@ -67,6 +68,11 @@ impl Handler {
             former,
             at: 0,
         }))
+    }
+
+    /// Whether the program's own handler begins at one of these addresses.
+    pub(super) fn is_before(&self, functions: &[u64]) -> bool {
+        functions.contains(&self.former.handler())
     }
 
     /// Its code, for these detours.

@@ -8,7 +8,7 @@ use super::{ArmError, InlineSession, Spot, jumps, verify};
 use crate::engine::Kept;
 use crate::engine::code::Others;
 use crate::engine::provision::unmap;
-use crate::engine::whereabouts::{Code, is_goroutine_within, is_thread_within};
+use crate::engine::whereabouts::{Code, Preemption, is_goroutine_within, is_thread_within};
 use crate::tracee::{Family, Follow, Obstacle, Remote, Stop};
 
 impl InlineSession {
@@ -43,21 +43,16 @@ impl InlineSession {
             return Ok(false);
         }
         let windows = || spots.iter().filter_map(Spot::inside);
-        let preemption = self.preemption();
-        let (code, preempted) = (Code::new(windows()), Code::new(preemption.clone()));
+        let parts = self.plan.runtime.preemption.iter().map(|part| {
+            let [start, end] = [part.code.start, part.code.end].map(|address| self.bias.apply(address));
+            (start..end, part.depth)
+        });
+        let (code, preemption) = (Code::new(windows()), Preemption::new(parts.clone()));
         // A thread that is about to save a goroutine's registers, or to load them, has not put its frame there, or no more.
-        let of_threads = Code::new(windows().chain(preemption));
+        let of_threads = Code::new(windows().chain(parts.map(|(code, _)| code)));
         let (pid, memory) = (self.pid, &self.memory);
         Ok(is_thread_within(stops, memory, &of_threads)?
-            || is_goroutine_within(pid, memory, &code, &preempted)?)
-    }
-
-    /// The code of `runtime.asyncPreempt` in the process.
-    fn preemption(&self) -> Vec<Range<u64>> {
-        let ranges = self.plan.runtime.preemption.iter();
-        ranges
-            .map(|range| self.bias.apply(range.start)..self.bias.apply(range.end))
-            .collect()
+            || is_goroutine_within(pid, memory, &code, &preemption)?)
     }
 
     /// Where the jumps and traps go, all of it being as it was planned for.
@@ -81,7 +76,7 @@ impl InlineSession {
             return Ok(());
         };
         let mut remote = family.remote(self.pid, stop).map_err(ArmError::trace)?;
-        let prepared = self.prepare(&mut remote, &spots);
+        let prepared = self.prepare(&mut remote, spots);
         stops.push(remote.finish().map_err(ArmError::trace)?);
         let prepared = prepared?;
         if let Some(Kept {
@@ -95,7 +90,7 @@ impl InlineSession {
             let inherited = prepared.shared.inherit(self.shared.run(), entries, &moved);
             inherited.map_err(ArmError::Memory)?;
         }
-        self.arm(prepared, spots)
+        self.arm(prepared)
     }
 }
 

@@ -10,7 +10,7 @@ use super::handing::Handed;
 use crate::engine::arch::{STUB, jump, stub};
 use crate::engine::breakpoints::{self, Traps};
 use crate::engine::code::{CodeError, InMemory, Others};
-use crate::engine::handlers::{Detour, Handler, at_trap};
+use crate::engine::handlers::{Detour, Handler, at_copy, at_trap};
 use crate::engine::provision::{map_code, unmap};
 use crate::plan::encode::LoadBias;
 use crate::plan::{Inlet, Plan};
@@ -25,6 +25,10 @@ pub(super) struct Spot {
     pub(super) bytes: Vec<u8>,
     /// Bytes of them before the site.
     before: usize,
+    /// Bytes of the site.
+    length: usize,
+    /// Which of them may fault, and have to have their signals name them.
+    faulting: Vec<u64>,
     /// It is a trap.
     pub(super) is_trap: bool,
 }
@@ -44,18 +48,39 @@ impl Spot {
         all_fit(plan, &inlets)?;
         let spots = plan.sites.iter().zip(&inlets).map(|(site, inlet)| {
             let at = site.instruction.address;
-            let (start, bytes, is_trap) = match inlet {
-                Inlet::Jump { start, bytes } => (*start, bytes.to_vec(), false),
-                _ => (at, site.instruction.bytes.clone(), true),
+            let (start, bytes, faulting, is_trap) = match inlet {
+                Inlet::Jump {
+                    start,
+                    bytes,
+                    faulting,
+                } => (*start, bytes.to_vec(), *faulting, false),
+                _ => (at, site.instruction.bytes.clone(), &[][..], true),
             };
             Spot {
                 address: bias.apply(start),
                 bytes,
                 before: (at.0 - start.0) as usize,
+                length: site.instruction.bytes.len(),
+                faulting: faulting.iter().map(|address| bias.apply(*address)).collect(),
                 is_trap,
             }
         });
         Ok(spots.collect())
+    }
+
+    /// Has a trap at the site alone take the place of a jump over instructions that may fault.
+    fn keep_faulting_in_place(&mut self) {
+        if self.faulting.is_empty() {
+            return;
+        }
+        *self = Spot {
+            address: self.address + self.before as u64,
+            bytes: self.bytes[self.before..][..self.length].to_vec(),
+            before: 0,
+            length: self.length,
+            faulting: Vec::new(),
+            is_trap: true,
+        };
     }
 }
 
@@ -88,6 +113,8 @@ fn all_fit(plan: &Plan, inlets: &[Inlet<'_>]) -> Result<(), String> {
 /// The memory with the core, the stubs and the handlers in a target.
 #[derive(Debug)]
 pub(super) struct Ground {
+    /// What is to be at each site.
+    pub(super) spots: Vec<Spot>,
     /// Where each site leads to.
     pub(super) stubs: Vec<u64>,
     /// All of it.
@@ -101,15 +128,17 @@ pub(super) struct Ground {
 }
 
 impl Ground {
-    /// Makes it with a thread of the target. It can be run and read there, and never be written by the program.
+    /// Makes it with a thread of the target. It can be run and read there, and never be written by the program. `runtime` are the
+    /// functions by which Go handles signals: where others come first, instructions that may fault stay where they are.
     ///
     /// # Errors
     /// Those of ptrace and of the target's memory, or why the program can't have it.
     pub(super) fn make(
         remote: &mut Remote,
-        spots: &[Spot],
+        mut spots: Vec<Spot>,
         handed: Handed,
         shared: &SharedProcess,
+        runtime: &[u64],
     ) -> io::Result<Result<Ground, String>> {
         let mut handlers = Vec::new();
         for signal in [libc::SIGSEGV, libc::SIGBUS] {
@@ -120,11 +149,19 @@ impl Ground {
             };
             handlers.push(handler);
         }
+        let is_go = |handler: &Handler| handler.is_before(runtime);
+        match Handler::before(remote, libc::SIGFPE)? {
+            Some(of_divisions) if is_go(&of_divisions) && handlers.iter().all(is_go) => {
+                handlers.push(of_divisions);
+            }
+            _ => spots.iter_mut().for_each(Spot::keep_faulting_in_place),
+        }
         let count = spots.len() as u64;
         let table = code_size().next_multiple_of(64);
         let first = (table + 8 * count).next_multiple_of(64);
         let behind = first + STUB * count;
-        let detours = spots.len() + faults(0).len();
+        let copies: usize = spots.iter().map(|spot| spot.faulting.len()).sum();
+        let detours = spots.len() + faults(0).len() + copies;
         let for_handlers = handlers.len() as u64 * Handler::size(detours).next_multiple_of(16);
         let size = (behind + for_handlers).next_multiple_of(page_size());
         let near = spots.first().map_or(0, |spot| spot.address);
@@ -135,8 +172,8 @@ impl Ground {
         };
         let mut image = shared.code(head);
         image.resize(size as usize, 0);
-        let mut stubs = Vec::new();
-        for (row, spot) in (0..).zip(spots) {
+        let (mut stubs, mut copies) = (Vec::new(), Vec::new());
+        for (row, spot) in (0..).zip(&spots) {
             let offset = (first + STUB * u64::from(row)) as usize;
             let at = start + offset as u64;
             let made = match stub(
@@ -157,8 +194,18 @@ impl Ground {
             let entry = table as usize + 8 * row as usize;
             image[entry..entry + 8].copy_from_slice(&(at + made.resume as u64).to_le_bytes());
             stubs.push(at);
+            let faulting = made.copies.iter().filter(|(_, of)| spot.faulting.contains(of));
+            let faulting: Vec<Detour> = faulting.map(|(copy, of)| at_copy(*copy, *of)).collect();
+            if faulting.len() != spot.faulting.len() {
+                unmap(remote, &(start..start + size))?;
+                return Ok(Err(format!(
+                    "there is no plain copy of the instructions at 0x{:x}",
+                    spot.address
+                )));
+            }
+            copies.extend(faulting);
         }
-        let jumps = match jumps(spots, &stubs) {
+        let jumps = match jumps(&spots, &stubs) {
             Ok(jumps) => jumps,
             Err(why) => {
                 unmap(remote, &(start..start + size))?;
@@ -171,6 +218,7 @@ impl Ground {
             .map(|(spot, stub)| at_trap(spot.address, *stub))
             .collect();
         detours.extend(&faults);
+        detours.extend(copies);
         let mut places = Vec::new();
         let mut offset = behind as usize;
         for handler in &handlers {
@@ -184,6 +232,7 @@ impl Ground {
             handler.install(remote, at)?;
         }
         Ok(Ok(Ground {
+            spots,
             stubs,
             range: start..start + size,
             handlers,
@@ -193,8 +242,8 @@ impl Ground {
     }
 
     /// The traps at those sites that have one.
-    pub(super) fn traps(&self, spots: &[Spot]) -> Traps {
-        let all = (0..).zip(spots).zip(&self.stubs);
+    pub(super) fn traps(&self) -> Traps {
+        let all = (0..).zip(&self.spots).zip(&self.stubs);
         let traps = all.filter(|((_, spot), _)| spot.is_trap);
         let (spots, stubs) = traps
             .map(|((row, spot), stub)| {

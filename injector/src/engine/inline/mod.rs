@@ -227,14 +227,14 @@ impl InlineSession {
     fn arm_started(&mut self, stop: Stop, family: &Family) -> Result<(), ArmError> {
         let spots = self.spots()?;
         let mut remote = family.remote_at_start(self.pid, stop).map_err(ArmError::trace)?;
-        let prepared = self.prepare(&mut remote, &spots);
+        let prepared = self.prepare(&mut remote, spots);
         let stop = remote.finish().map_err(ArmError::trace)?;
-        self.arm(prepared?, spots)?;
+        self.arm(prepared?)?;
         stop.resume().map_err(ArmError::trace)
     }
 
     /// All that the target is given, by system calls of one of its threads.
-    fn prepare(&self, remote: &mut Remote, spots: &[Spot]) -> Result<Prepared, ArmError> {
+    fn prepare(&self, remote: &mut Remote, spots: Vec<Spot>) -> Result<Prepared, ArmError> {
         let loaded = Provision::of(&self.plan, self.bias, WrittenBy::Tracer)
             .make(remote)
             .map_err(ProvisionError::from)?;
@@ -253,7 +253,9 @@ impl InlineSession {
             handed.run..handed.run + run.size().next_multiple_of(page_size()),
             handed.process..handed.process + shared.size().next_multiple_of(page_size()),
         ];
-        let ground = Ground::make(remote, spots, handed, &shared)
+        let handlers = self.plan.runtime.signal_handlers.iter();
+        let handlers: Vec<u64> = handlers.map(|function| self.bias.apply(*function)).collect();
+        let ground = Ground::make(remote, spots, handed, &shared, &handlers)
             .map_err(ArmError::Refused)
             .and_then(|made| made.map_err(ArmError::Unfit));
         let ground = match ground {
@@ -275,8 +277,9 @@ impl InlineSession {
     }
 
     /// Puts jumps and traps in. No thread of the program runs.
-    fn arm(&mut self, prepared: Prepared, spots: Vec<Spot>) -> Result<(), ArmError> {
-        let traps = prepared.ground.traps(&spots);
+    fn arm(&mut self, prepared: Prepared) -> Result<(), ArmError> {
+        let traps = prepared.ground.traps();
+        let spots = &prepared.ground.spots;
         let jumps = spots.iter().filter(|spot| !spot.is_trap);
         let back = jumps.map(|spot| Patch {
             address: spot.address,
@@ -299,7 +302,7 @@ impl InlineSession {
             .try_for_each(|(address, bytes)| self.memory.write(*address, bytes))
             .and_then(|()| traps.insert(&self.memory));
         if let Err(error) = inserted {
-            let _ = lift(&spots, &self.memory);
+            let _ = lift(spots, &self.memory);
             guard.dismiss();
             return Err(ArmError::trace(error));
         }
@@ -313,6 +316,7 @@ impl InlineSession {
         process.borrow().arm();
         self.shared.run().run().start();
         let Ground {
+            spots,
             handlers,
             faults,
             range,

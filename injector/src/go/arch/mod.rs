@@ -91,10 +91,8 @@ impl CheckPart {
 pub(in crate::go) struct Moved {
     /// Why it can't be.
     pub(in crate::go) never: Option<&'static str>,
-    /// It may raise a signal, whose handler would not know where it comes from.
+    /// It may raise a signal, whose handler looks at where it comes from.
     pub(in crate::go) may_fault: bool,
-    /// The stack pointer is another one behind it, where it does not return.
-    pub(in crate::go) moves_stack: bool,
     /// It jumps to where a table says.
     pub(in crate::go) is_by_table: bool,
     /// It is of a frame's setting up or taking down, within which nothing leads.

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::mem;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::name_index::NameIndex;
@@ -268,6 +270,18 @@ impl FunctionTable {
     pub(in crate::go) fn stack_depth(&self, function: &Function, address: Address) -> Option<i32> {
         let record = self.table.record(function.index)?;
         Values::at(record.depths()?, record.entry, address)
+    }
+
+    /// The parts of a function's code, each with how far the stack pointer is below its value at entry there.
+    pub fn stack_depths(&self, function: &Function) -> Vec<(Range<Address>, i32)> {
+        let table = self.table.record(function.index);
+        let Some(depths) = table.and_then(|record| record.depths()) else {
+            return Vec::new();
+        };
+        let mut start = function.entry;
+        Values::new(depths, function.entry, function.end)
+            .map(|(end, depth)| (mem::replace(&mut start, end)..end, depth))
+            .collect()
     }
 
     pub(in crate::go) fn record(&self, function: &Function) -> Option<Record<'_>> {

@@ -13,6 +13,8 @@ pub struct Room {
     pub start: Address,
     /// Their bytes.
     pub bytes: Vec<u8>,
+    /// Which of them may fault.
+    pub faulting: Vec<Address>,
 }
 
 /// Why there is no room for a jump.
@@ -75,7 +77,6 @@ pub(super) fn room(code: &Code<'_>, targets: &Targets, index: usize) -> Result<R
 }
 
 const SHORT: &str = "what follows is too short for a jump, or is jumped to";
-const FAULTS: &str = "the jump would take an instruction with it that may fault";
 
 /// The site and what follows, with what comes before it from the first on.
 fn forwards(code: &Code<'_>, targets: &Targets, first: usize, index: usize) -> Result<Room, &'static str> {
@@ -131,19 +132,12 @@ fn backwards(code: &Code<'_>, targets: &Targets, index: usize) -> Result<Room, &
     Ok(take(code, code.address(first), end))
 }
 
-/// Whether the stack pointer is where the function was called with it: then a fault looks as if the caller had called nil. Go panics
-/// in the caller, and the function has no deferred calls without a frame.
-fn is_frameless(code: &Code<'_>, index: usize) -> bool {
-    (0..index).all(|before| !code.moved(before).moves_stack)
-}
-
 /// Whether an instruction beside the site may be moved.
 fn follows(code: &Code<'_>, targets: &Targets, index: usize) -> Result<(), &'static str> {
     let moved = code.moved(index);
     match moved.never {
         Some(why) => Err(why),
         None if code.instructions[index].flow == Flow::Call => Err("the jump would take a call with it"),
-        None if moved.may_fault && !is_frameless(code, index) => Err(FAULTS),
         None if targets.are_more && !moved.is_frame => Err("a table of jumps may lead to what follows"),
         None => Ok(()),
     }
@@ -171,9 +165,17 @@ fn padded(code: &Code<'_>, start: Address, end: Address) -> Result<Room, &'stati
 
 fn take(code: &Code<'_>, start: Address, end: Address) -> Room {
     let [from, to] = [start, end].map(|address| (address.0 - code.start.0) as usize);
+    let first = code
+        .instructions
+        .partition_point(|instruction| instruction.address < start);
+    let taken = (first..code.len()).take_while(|&index| code.address(index) < end);
     Room {
         start,
         bytes: code.bytes[from..to].to_vec(),
+        faulting: taken
+            .filter(|&index| code.moved(index).may_fault)
+            .map(|index| code.address(index))
+            .collect(),
     }
 }
 

@@ -16,9 +16,18 @@ pub(in crate::engine) struct DisplaceError {
     reason: String,
 }
 
+/// Instructions at another address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::engine) struct Displaced {
+    /// What does there what they do in place.
+    pub(in crate::engine) code: Vec<u8>,
+    /// Where in there those are that are as they were, each with its own address.
+    pub(in crate::engine) copies: Vec<(u64, u64)>,
+}
+
 /// Code that does at `copy` what the instructions `bytes` do at `address`. Only the last of them may be a call, or leave for
 /// good.
-pub(in crate::engine) fn displace(bytes: &[u8], address: u64, copy: u64) -> Result<Vec<u8>, DisplaceError> {
+pub(in crate::engine) fn displace(bytes: &[u8], address: u64, copy: u64) -> Result<Displaced, DisplaceError> {
     let fail = |reason: String| DisplaceError { address, reason };
     let failed = |error: iced_x86::IcedError| fail(error.to_string());
     let next = address + bytes.len() as u64;
@@ -48,8 +57,18 @@ pub(in crate::engine) fn displace(bytes: &[u8], address: u64, copy: u64) -> Resu
         code.push(Instruction::with_branch(Code::Jmp_rel32_64, next).map_err(failed)?);
     }
     let block = InstructionBlock::new(&code, copy);
-    let encoded = BlockEncoder::encode(64, block, BlockEncoderOptions::NONE).map_err(failed)?;
-    Ok(encoded.code_buffer)
+    let encoded = BlockEncoder::encode(64, block, BlockEncoderOptions::RETURN_NEW_INSTRUCTION_OFFSETS)
+        .map_err(failed)?;
+    // Those that were put in have no address, and those that were made anew have no offset.
+    let places = encoded.new_instruction_offsets.iter().zip(&code);
+    let copies = places
+        .filter(|(offset, original)| **offset != u32::MAX && original.ip() != 0)
+        .map(|(offset, original)| (copy + u64::from(*offset), original.ip()))
+        .collect();
+    Ok(Displaced {
+        code: encoded.code_buffer,
+        copies,
+    })
 }
 
 /// A call as a push of the return address it would have pushed in place, and a jump: a return address
@@ -88,7 +107,7 @@ mod tests {
     use super::*;
 
     fn listing(bytes: &[u8], address: u64, copy: u64) -> Vec<String> {
-        let code = displace(bytes, address, copy).unwrap();
+        let code = displace(bytes, address, copy).unwrap().code;
         let mut decoder = Decoder::with_ip(64, &code, copy, DecoderOptions::NONE);
         let mut lines = Vec::new();
         while decoder.can_decode() {
@@ -138,6 +157,18 @@ mod tests {
                 "jmp 0000000000402005h"
             ]
         );
+    }
+
+    #[test]
+    fn copies_are_told_with_what_they_are_of() {
+        // push rbp; mov rbp, rsp; jae +0x10; mov rax, [rax]
+        let code = [0x55, 0x48, 0x89, 0xe5, 0x73, 0x10, 0x48, 0x8b, 0x00];
+        let Displaced { code, copies } = displace(&code, AT, COPY).unwrap();
+        let of = |n: u64| copies.iter().find(|(_, of)| *of == AT + n).map(|(at, _)| *at);
+        assert_eq!((of(0), of(1)), (Some(COPY), Some(COPY + 1)));
+        let load = of(6).unwrap();
+        assert_eq!(code[(load - COPY) as usize..][..3], [0x48, 0x8b, 0x00]);
+        assert_eq!(of(9), None, "the way back is no copy");
     }
 
     #[test]

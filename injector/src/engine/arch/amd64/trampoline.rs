@@ -1,6 +1,6 @@
 //! Jumps in the program's code, and the stubs that they lead to.
 
-use super::displaced::{DisplaceError, displace};
+use super::displaced::{DisplaceError, Displaced, displace};
 
 /// Bytes reserved for each stub.
 pub(in crate::engine) const STUB: u64 = 192;
@@ -47,6 +47,8 @@ pub(in crate::engine) struct Stub {
     pub(in crate::engine) code: Vec<u8>,
     /// Where in there a thread goes on that the core lets pass.
     pub(in crate::engine) resume: usize,
+    /// Where in memory the program's instructions are in it, each with its own address.
+    pub(in crate::engine) copies: Vec<(u64, u64)>,
 }
 
 /// The stub at `at` for a site: the instructions before the site, which its jump has taken with it, the way into the core,
@@ -60,10 +62,10 @@ pub(in crate::engine) fn stub(
     before: usize,
 ) -> Result<Stub, String> {
     let failed = |error: DisplaceError| error.to_string();
-    let mut code = Vec::new();
+    let (mut code, mut copies) = (Vec::new(), Vec::new());
     let site = start + before as u64;
     if before > 0 {
-        code = displace(&bytes[..before], start, at).map_err(failed)?;
+        Displaced { code, copies } = displace(&bytes[..before], start, at).map_err(failed)?;
         // It ends with a jump to the site, whose place is taken by the way into the core.
         if code.len() < 5
             || code[code.len() - 5..] != relative_jump(at + code.len() as u64 - 5, site).unwrap_or_default()
@@ -78,11 +80,13 @@ pub(in crate::engine) fn stub(
     let jump = relative_jump(at + code.len() as u64, entrance).ok_or("the core is too far away")?;
     code.extend(jump);
     let resume = code.len();
-    code.extend(displace(&bytes[before..], site, at + resume as u64).map_err(failed)?);
+    let rest = displace(&bytes[before..], site, at + resume as u64).map_err(failed)?;
+    code.extend(rest.code);
+    copies.extend(rest.copies);
     if code.len() as u64 > STUB {
         return Err(format!("the copy of the instructions at 0x{start:x} is too long"));
     }
-    Ok(Stub { code, resume })
+    Ok(Stub { code, resume, copies })
 }
 
 #[cfg(test)]
@@ -98,6 +102,15 @@ mod tests {
         assert_eq!(stub.code[5..11], [0x41, 0xbd, 3, 0, 0, 0]);
         assert_eq!(stub.code[11], 0xe9);
         assert_eq!(stub.code[stub.resume..], [0xc3]);
+        let at = |n: usize| 0x30_0000 + n as u64;
+        assert_eq!(
+            stub.copies,
+            [
+                (at(0), 0x40_1000),
+                (at(4), 0x40_1004),
+                (at(stub.resume), 0x40_1005)
+            ]
+        );
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! Which instructions may be run elsewhere, in the way of a jump over them.
 
 use iced_x86::{
-    Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind,
-    Register,
+    Decoder, DecoderOptions, FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpKind, Register,
 };
 
 use crate::go::address::Address;
@@ -34,9 +33,6 @@ pub(in crate::go::arch) fn moved(bytes: &[u8], address: Address) -> Moved {
     let mut factory = InstructionInfoFactory::new();
     let used = factory.info(instruction).used_registers();
     let uses_free_registers = used.iter().any(|used| is_free(used.register().full_register()));
-    let moves_stack = used
-        .iter()
-        .any(|used| used.register().full_register() == Register::RSP && used.access() != OpAccess::Read);
     Moved {
         never: match instruction.mnemonic() {
             Mnemonic::Syscall | Mnemonic::Loop | Mnemonic::Loope | Mnemonic::Loopne => {
@@ -47,7 +43,6 @@ pub(in crate::go::arch) fn moved(bytes: &[u8], address: Address) -> Moved {
         may_fault: may_fault(instruction),
         // Without an index it is the call that ends a wrapper of a method.
         is_by_table: flow == FlowControl::IndirectBranch && instruction.memory_index() != Register::None,
-        moves_stack: moves_stack && flow != FlowControl::Return,
         is_frame: is_frame(instruction),
         uses_free_registers,
     }

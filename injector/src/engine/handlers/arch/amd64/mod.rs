@@ -2,4 +2,4 @@
 
 mod stub;
 
-pub(in crate::engine) use self::stub::{SERVED, at_trap, image};
+pub(in crate::engine) use self::stub::{SERVED, at_copy, at_trap, image};

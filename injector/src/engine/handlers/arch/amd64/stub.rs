@@ -1,6 +1,7 @@
 //! The code of a handler.
 //!
-//! It looks for the place where the thread stands in its table, and has it go on where that says. A signal that is marked as
+//! It looks for the place where the thread stands in its table, and has it go on where that says; or, where that is the copy of an instruction which
+//! has faulted, has the handler that was there before find it at the instruction itself. A signal that is marked as
 //! served was taken care of by goinject, which then died before it could take it back. Any other goes to the handler that was
 //! there before. It is entered by the kernel with the C convention, on the thread's signal stack.
 
@@ -8,10 +9,18 @@ use std::arch::global_asm;
 
 /// The bit of where a thread is to go on by which the places of traps are marked.
 const OF_TRAP: u32 = 63;
+/// The one by which copies of instructions are.
+const OF_COPY: u32 = 62;
 
 /// A place with a trap: what else finds a thread there, as a fault of the program's own once the trap is gone, is passed on.
 pub(in crate::engine) fn at_trap(place: u64, to: u64) -> (u64, u64) {
     (place, to | 1 << OF_TRAP)
+}
+
+/// The copy of an instruction that may fault, and the instruction. The handler that was there before must not have the thread go
+/// on from where it finds it: what is there now may be no whole instruction.
+pub(in crate::engine) fn at_copy(copy: u64, original: u64) -> (u64, u64) {
+    (copy, original | 1 << OF_COPY)
 }
 
 /// The mark of a signal that goinject has taken care of; no number of an error.
@@ -36,6 +45,11 @@ global_asm!(
     "dec rcx",
     "jmp 2b",
     "4: mov rax, [r8 + 8]",
+    // One that was sent finds the thread where it goes on.
+    "cmp dword ptr [rsi + 8], 0",
+    "jle 3f",
+    "btr rax, {of_copy}",
+    "jc 7f",
     "btr rax, {of_trap}",
     "jnc 6f",
     "cmp dword ptr [rsi + 8], {si_kernel}",
@@ -43,6 +57,7 @@ global_asm!(
     "6:",
     "mov [rdx + 168], rax",
     "ret",
+    "7: mov [rdx + 168], rax",
     "3: cmp dword ptr [rsi + 4], {served}",
     "je 5f",
     "jmp [rip + goinject_stub_previous]",
@@ -60,6 +75,7 @@ global_asm!(
     ".popsection",
     served = const SERVED,
     of_trap = const OF_TRAP,
+    of_copy = const OF_COPY,
     si_kernel = const libc::SI_KERNEL,
 );
 
@@ -111,10 +127,11 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_of_the_programs_own_at_the_place_of_a_trap_is_passed_on() {
-        // Of a program whose handler does nothing: what follows the code is none.
-        let own = [0xc3u8];
-        let mut image = image(own.as_ptr() as u64, &[at_trap(0x1000, 0x9000)]);
+    fn what_is_passed_on_of_a_fault() {
+        // Of a program whose handler tells that it was called: mov byte ptr [rdx], 1; ret
+        let own = [0xc6, 0x02, 0x01, 0xc3];
+        let places = [at_trap(0x1000, 0x9000), at_copy(0x2000, 0x8000), (0x3000, 0x7000)];
+        let mut image = image(0, &places);
         let behind = image.len();
         image.extend(own);
         let mut memory = memmap2::MmapMut::map_anon(image.len()).unwrap();
@@ -125,12 +142,21 @@ mod tests {
         // SAFETY: the stub follows the C convention and only touches its own data and the context, and what it goes to returns.
         let handler: Handler = unsafe { std::mem::transmute(memory.as_ptr()) };
         let mut info = [0; 32];
-        for (code, goes_to) in [(1, 0x1000), (libc::SI_KERNEL, 0x9000)] {
+        for (at, code, goes_to, is_passed_on) in [
+            (0x1000, 1, 0x1000, true),
+            (0x1000, libc::SI_KERNEL, 0x9000, false),
+            (0x2000, 1, 0x8000, true),
+            (0x2000, libc::SI_KERNEL, 0x8000, true),
+            (0x2000, libc::SI_USER, 0x2000, true),
+            (0x2000, libc::SI_TKILL, 0x2000, true),
+            (0x3000, 1, 0x7000, false),
+            (0x3000, libc::SI_USER, 0x3000, true),
+        ] {
             let mut context = [0u64; 40];
-            context[21] = 0x1000;
+            context[21] = at;
             info[2] = code;
             handler(libc::SIGSEGV, info.as_ptr(), context.as_mut_ptr());
-            assert_eq!(context[21], goes_to);
+            assert_eq!((context[21], context[0] == 1), (goes_to, is_passed_on));
         }
     }
 
@@ -147,6 +173,7 @@ mod tests {
         let handler: Handler = unsafe { std::mem::transmute(memory.as_ptr()) };
         let mut context = [0u64; 40];
         let mut info = [0; 32];
+        info[2] = 1;
         for (place, to) in table {
             context[21] = place;
             handler(libc::SIGSEGV, info.as_ptr(), context.as_mut_ptr());
