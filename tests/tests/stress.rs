@@ -122,7 +122,7 @@ fn attached_inside(build: Build, time: Duration) {
     let mut program = goinject::Running::start(&mut command);
     std::thread::sleep(Duration::from_millis(200));
     let (begun, is_over) = (Instant::now(), AtomicBool::new(false));
-    let (mut applied, mut times) = (0, 0);
+    let (mut applied, mut times, mut refused) = (0, 0, 0);
     let changed = catch_unwind(AssertUnwindSafe(|| {
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -133,7 +133,10 @@ fn attached_inside(build: Build, time: Duration) {
             });
             let _over = Over(&is_over);
             while begun.elapsed() < time || times == 0 {
-                applied += attaching::change_for(Duration::from_millis(200), program.pid(), &rules);
+                match attaching::changed_for(Duration::from_millis(200), program.pid(), &rules) {
+                    Ok(edits) => applied += edits,
+                    Err(_) => refused += 1,
+                }
                 times += 1;
             }
         });
@@ -147,13 +150,18 @@ fn attached_inside(build: Build, time: Duration) {
     let total = busy::total(&outcome.stdout).unwrap_or_else(|error| panic!("{error}"));
     let counted = (total.replaced, total.halfway);
     assert_eq!(counted, (applied, 0), "{}", outcome.describe());
+    assert!(
+        refused <= times / 20,
+        "refused {refused} of {times} times\n{}",
+        outcome.describe()
+    );
     let watched: Vec<&str> = outcome
         .stdout
         .lines()
         .filter(|line| line.starts_with("watched "))
         .collect();
     println!(
-        "Go {}: attached to {times} times, {total:?}, {}",
+        "Go {}: attached to {times} times, refused {refused} times, {total:?}, {}",
         build.version,
         watched.join(", ")
     );
