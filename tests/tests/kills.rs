@@ -89,7 +89,7 @@ fn the_process_group_is_killed_with_jumps() {
 #[ignore = "takes minutes: cargo xtask stress killed_a_thousand_times"]
 fn killed_a_thousand_times_with_jumps() {
     kill_often(Writer::Trampoline, Whom::Process, 500);
-    kill_often(Writer::Trampoline, Whom::GroupAndGuard, 500);
+    kill_often(Writer::Trampoline, Whom::Group, 500);
 }
 
 #[test]
