@@ -22,8 +22,6 @@ pub(super) struct Shares {
     /// In words.
     size: usize,
     terms: usize,
-    /// Rows that there is room for, and behind them that of the run.
-    room: usize,
     rows: Rows<u64>,
     inside: Rc<Rows<Inside>>,
     run: Rc<Run>,
@@ -46,7 +44,6 @@ impl Shares {
         run: &Rc<Run>,
     ) -> io::Result<Shares> {
         Ok(Shares {
-            room: run.rules.len(),
             size: size as usize / 8,
             terms: terms as usize / 8,
             rows: Rows::of_file(file, at, (size * SLOTS) as usize / 8)?,
@@ -62,12 +59,17 @@ impl Shares {
     }
 
     fn add_run(&self, sum: &mut Counters) {
-        self.add(self.room * size_of::<Counters>() / 8, std::slice::from_mut(sum));
+        self.add(self.row_of_run() / 8, std::slice::from_mut(sum));
+    }
+
+    /// Where in a share the row of the run is: behind all rows of rules that there is room for.
+    fn row_of_run(&self) -> usize {
+        self.run.rules.len() * size_of::<Counters>()
     }
 
     /// How often rules have fired, on which no common limit was. Behind the rows of rules there is one for that.
     pub(super) fn faults(&self) -> u64 {
-        let fired = (self.room * size_of::<Counters>() + offset_of!(Counters, fired)) / 8;
+        let fired = (self.row_of_run() + offset_of!(Counters, fired)) / 8;
         let of_slot = |slot| self.rows.get(slot * self.size + fired).unwrap_or_default();
         self.used()
             .fold(0, |sum: u64, slot| sum.wrapping_add(of_slot(slot)))

@@ -46,8 +46,7 @@ impl Dumping {
         if !ends_go(&stop) {
             return stop.resume();
         }
-        let (stop, former) = self.restore(pid, stop);
-        let Some((directed, former)) = former else {
+        let Some((directed, former)) = self.restore(pid, &stop) else {
             // Killed meanwhile.
             return stop.resume();
         };
@@ -68,15 +67,13 @@ impl Dumping {
         Ok(())
     }
 
-    /// A stopped thread with what was told first of its signal, if that was put off, and what it is. Where two were sent that are the
+    /// Gives a stopped thread what was told first of its signal, if that was put off. Which signal it is, and as it came first. Where two were sent that are the
     /// same but for their senders, the first that comes is taken for the first that was put off.
-    fn restore(&mut self, pid: i32, stop: Stop) -> (Stop, Option<(Directed, PutOff)>) {
+    fn restore(&mut self, pid: i32, stop: &Stop) -> Option<(Directed, PutOff)> {
         let Why::Signal(signal) = stop.why() else {
-            return (stop, None);
+            return None;
         };
-        let Ok(info) = stop.signal_info() else {
-            return (stop, None);
-        };
+        let info = stop.signal_info().ok()?;
         let directed = Directed {
             pid,
             tid: (info.si_code == libc::SI_TKILL).then(|| stop.tid()),
@@ -87,13 +84,12 @@ impl Dumping {
             // If it fails, the thread is gone.
             let _ = stop.set_signal_info(&former.info);
         }
-        let former = former.unwrap_or(PutOff { info, tries: 0 });
-        (stop, Some((directed, former)))
+        Some((directed, former.unwrap_or(PutOff { info, tries: 0 })))
     }
 
     /// A thread that goes on by itself has the signal that it stopped with as it came first.
-    pub(super) fn settle(&mut self, pid: i32, stop: Stop) -> Stop {
-        self.restore(pid, stop).0
+    pub(super) fn settle(&mut self, pid: i32, stop: &Stop) {
+        self.restore(pid, stop);
     }
 
     /// A thread of the process is gone. What was put off for it is for another one.

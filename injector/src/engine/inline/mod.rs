@@ -425,7 +425,7 @@ impl Session for InlineSession {
                 .or_else(|error| gone(error).map(|_| None))?,
             false => None,
         };
-        let stops = self.settle(stops);
+        self.settle(&stops);
         family.let_go(self.pid, stops)?;
         self.shared.remove(&armed.process);
         if is_there {

@@ -105,10 +105,9 @@ impl InlineSession {
     }
 
     /// Stopped threads that are about to go on by themselves: those with a signal that was put off get it as it came.
-    pub(super) fn settle(&self, stops: Vec<Stop>) -> Vec<Stop> {
+    pub(super) fn settle(&self, stops: &[Stop]) {
         let mut dumping = self.shared.dumping.borrow_mut();
-        let stops = stops.into_iter();
-        stops.map(|stop| dumping.settle(self.pid, stop)).collect()
+        stops.iter().for_each(|stop| dumping.settle(self.pid, stop));
     }
 }
 

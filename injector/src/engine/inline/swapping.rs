@@ -47,7 +47,7 @@ impl InlineSession {
                 (stops, is_outside) = self.stop_behind(&armed, family, take_out)?;
             }
         }
-        stops = self.settle(stops);
+        self.settle(&stops);
         self.shared.remove(&armed.process);
         let process = armed.process.borrow();
         let run = self.shared.run();
